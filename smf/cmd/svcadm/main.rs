@@ -1,0 +1,3 @@
+//! svcadm(1)
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! svccfg(1)
+
+fn main() {}

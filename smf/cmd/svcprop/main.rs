@@ -1,0 +1,3 @@
+//! svcprop(1)
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The configuration repository: SQLite, snapshots, transactions

@@ -1,0 +1,1 @@
+//! Process contracts off illumos: cgroup, or subreaper and cookie

@@ -1,0 +1,1 @@
+//! FMRIs, values, property groups, service bundles, states: the nouns of SMF, no I/O

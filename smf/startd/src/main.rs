@@ -1,0 +1,3 @@
+//! svc.startd.
+
+fn main() {}

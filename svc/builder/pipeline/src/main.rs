@@ -1,0 +1,3 @@
+//! The switch of the pipeline
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! A stage: candidate to release repository
+
+fn main() {}

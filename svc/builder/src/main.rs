@@ -1,0 +1,3 @@
+//! A stage: gate to packages
+
+fn main() {}

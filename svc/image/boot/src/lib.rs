@@ -1,0 +1,1 @@
+//! Boot a medium under QEMU and read its serial console

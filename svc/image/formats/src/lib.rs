@@ -1,0 +1,1 @@
+//! UFS, gzip, boot archive hash, ISO 9660 arguments

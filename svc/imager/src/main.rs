@@ -1,0 +1,3 @@
+//! A stage: repository to media
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Receive packages, fill image roots

@@ -1,0 +1,3 @@
+//! pkgmogrify(1)
+
+fn main() {}

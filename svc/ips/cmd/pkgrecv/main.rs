@@ -1,0 +1,3 @@
+//! pkgrecv(1)
+
+fn main() {}

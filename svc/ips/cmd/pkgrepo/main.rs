@@ -1,0 +1,3 @@
+//! pkgrepo(1)
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! pkgsend(1)
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! FMRIs, versions, actions, manifests, catalogs: the nouns of IPS, no I/O

@@ -1,0 +1,1 @@
+//! The version 4 file repository

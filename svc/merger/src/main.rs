@@ -1,0 +1,3 @@
+//! A stage: repositories to one candidate
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! pkg.depotd: a package repository over HTTP
+
+fn main() {}

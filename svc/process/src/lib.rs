@@ -1,0 +1,1 @@
+//! Run a program contained, logged, with a clean environment
