@@ -88,6 +88,7 @@ pub struct World {
     /// The copy of the gates this world builds.
     pub gates: PathBuf,
     environment: Vec<(String, String)>,
+    unprivileged: bool,
 }
 
 impl World {
@@ -98,7 +99,30 @@ impl World {
         let gates = directory.path().join("gates");
         fs::create_dir_all(&root).unwrap();
         copy_tree(&prefix().join("share/lamplighter/gates/tiny"), &gates);
-        World { directory: Some(directory), root, gates, environment: Vec::new() }
+        World {
+            directory: Some(directory),
+            root,
+            gates,
+            environment: Vec::new(),
+            unprivileged: false,
+        }
+    }
+
+    /// A world whose commands and engine run as nobody, without a writable cgroup; `None`, with a
+    /// visible line, where this test cannot become nobody or nobody cannot read the programs.
+    pub fn unprivileged() -> Option<Self> {
+        let mut world = World::new().with("LAMPLIGHTER_NO_CGROUP", "1");
+        world.unprivileged = true;
+        let folder = world.directory.as_ref().unwrap().path();
+        let own = Command::new("chown").args(["-R", "65534:65534"]).arg(folder).status();
+        let reads = world.command("svcs").arg("-?").output();
+        if own.is_ok_and(|status| status.success()) && reads.is_ok_and(|said| said.status.success())
+        {
+            return Some(world);
+        }
+        eprintln!("SKIPPED: cannot run {} as nobody here", prefix().display());
+        world.unprivileged = false;
+        None
     }
 
     /// A world whose commands and engine see one more environment variable.
@@ -123,11 +147,14 @@ impl World {
     /// A command of the prefix (or of the host), with this world's environment.
     pub fn command(&self, program: &str) -> Command {
         let installed = prefix().join("bin").join(program);
-        let mut command = Command::new(if installed.exists() {
-            installed.as_os_str()
+        let program = if installed.exists() { installed.as_os_str() } else { OsStr::new(program) };
+        let mut command = if self.unprivileged {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+            command
         } else {
-            OsStr::new(program)
-        });
+            Command::new(program)
+        };
         let path = std::env::var("PATH").unwrap_or_default();
         command
             .env("SMF_ROOT", &self.root)
