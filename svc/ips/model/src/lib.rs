@@ -1,1 +1,33 @@
-//! FMRIs, versions, actions, manifests, catalogs: the nouns of IPS, no I/O
+//! The nouns of IPS: FMRIs, versions, actions, manifests, catalogs.  No input or output.
+//!
+//! In reading order:
+//!
+//! - `version`, `fmri`, `pattern`: names of packages, their order, and how a user picks them;
+//! - `quote`, `time`, `digest`: how names and times are spelled in paths and files;
+//! - `action`, `parse`, `manifest`: a package as lines of text; `check`: what publication refuses;
+//! - `json`, `catalog`: catalog v1 and its signature;
+//! - `configuration`, `p5i`: `pkg5.repository` and publisher descriptions.
+//!
+//! Source of the formats: the manual pages pkg(7), pkgsend(1), pkgrepo(1), and what pkg5 writes.
+
+pub mod action;
+pub mod catalog;
+pub mod check;
+pub mod configuration;
+pub mod digest;
+pub mod fmri;
+pub mod json;
+pub mod manifest;
+pub mod p5i;
+pub mod parse;
+pub mod pattern;
+pub mod quote;
+pub mod time;
+pub mod version;
+
+pub use action::{Action, Kind};
+pub use fmri::{Fmri, FmriError};
+pub use manifest::Manifest;
+pub use pattern::Pattern;
+pub use time::Timestamp;
+pub use version::Version;

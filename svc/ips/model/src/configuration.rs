@@ -1,0 +1,206 @@
+//! configuration.rs - `pkg5.repository`: sections of `name = value`, order and unknown ones kept.
+//!
+//! Lists are written `['a', 'b']`, truths `True` and `False`, after every section a blank line.
+//! One property of ours stands in `[repository]`, where pkg5 keeps what it does not know:
+//! `compression = zlib` makes payloads the bytes pkg5 makes; without it they are smaller.
+
+use std::fmt;
+
+/// A file that is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigurationError {
+    /// A line is neither a section nor `name = value`.
+    #[error("line {0} is neither a section nor a property")]
+    Line(usize),
+    /// `[repository] version` is missing or another's.
+    #[error("repository version {0:?} is not supported (4 is)")]
+    Version(Option<String>),
+}
+
+/// How payloads are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// libdeflate: faster and smaller; the default.
+    Libdeflate,
+    /// Stock zlib at level 9: byte for byte what pkg5 stores.
+    Zlib,
+}
+
+/// The sections of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    sections: Vec<(String, Vec<(String, String)>)>,
+}
+
+impl Default for Configuration {
+    fn default() -> Configuration {
+        Configuration::new()
+    }
+}
+
+impl Configuration {
+    /// What `pkgrepo create` writes.
+    pub fn new() -> Configuration {
+        let section = |name: &str, properties: &[(&str, &str)]| {
+            let property = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+            (name.to_string(), properties.iter().map(property).collect())
+        };
+        Configuration {
+            sections: vec![
+                section("publisher", &[("prefix", "")]),
+                section(
+                    "repository",
+                    &[
+                        ("version", "4"),
+                        ("trust-anchor-directory", "/etc/ssl/pkg/"),
+                        ("signature-required-names", "[]"),
+                        ("check-certificate-revocation", "False"),
+                    ],
+                ),
+                section("CONFIGURATION", &[("version", "4")]),
+            ],
+        }
+    }
+
+    /// Reads a file of version 4.
+    pub fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        let mut sections: Vec<(String, Vec<(String, String)>)> = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', ';']) {
+                continue;
+            }
+            let refused = || ConfigurationError::Line(at + 1);
+            if let Some(name) = line.strip_prefix('[') {
+                let name = name.strip_suffix(']').ok_or_else(refused)?;
+                sections.push((name.to_string(), Vec::new()));
+            } else {
+                let (name, value) = line.split_once('=').ok_or_else(refused)?;
+                let (_, properties) = sections.last_mut().ok_or_else(refused)?;
+                properties.push((name.trim().to_string(), value.trim().to_string()));
+            }
+        }
+        let configuration = Configuration { sections };
+        match configuration.get("repository", "version") {
+            Some("4") => Ok(configuration),
+            other => Err(ConfigurationError::Version(other.map(str::to_string))),
+        }
+    }
+
+    /// A property's text.
+    pub fn get(&self, section: &str, name: &str) -> Option<&str> {
+        let (_, properties) = self.sections.iter().find(|(title, _)| title == section)?;
+        properties.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Sets a property; a new section comes before `[CONFIGURATION]`.
+    pub fn set(&mut self, section: &str, name: &str, value: &str) {
+        if !self.sections.iter().any(|(title, _)| title == section) {
+            let last = self.sections.iter().position(|(title, _)| title == "CONFIGURATION");
+            let at = last.unwrap_or(self.sections.len());
+            self.sections.insert(at, (section.to_string(), Vec::new()));
+        }
+        for (_, properties) in self.sections.iter_mut().filter(|(title, _)| title == section) {
+            match properties.iter_mut().find(|(other, _)| other == name) {
+                Some((_, old)) => *old = value.to_string(),
+                None => properties.push((name.to_string(), value.to_string())),
+            }
+            return;
+        }
+    }
+
+    /// Every property: section, name, value, in the file's order.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.sections.iter().flat_map(|(section, properties)| {
+            properties
+                .iter()
+                .map(move |(name, value)| (section.as_str(), name.as_str(), value.as_str()))
+        })
+    }
+
+    /// The default publisher.
+    pub fn default_publisher(&self) -> Option<&str> {
+        self.get("publisher", "prefix").filter(|prefix| !prefix.is_empty())
+    }
+
+    /// `[repository] compression`.
+    pub fn compression(&self) -> Compression {
+        match self.get("repository", "compression") {
+            Some("zlib") => Compression::Zlib,
+            Some(_) | None => Compression::Libdeflate,
+        }
+    }
+}
+
+/// The members of a stored list, `['a', 'b']`; nothing where the text is no list.
+pub fn list_members(text: &str) -> Option<Vec<String>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?.trim();
+    if inner.is_empty() {
+        return Some(Vec::new());
+    }
+    let member = |item: &str| {
+        let item = item.trim();
+        let bare = item.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        bare.or_else(|| item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')))
+            .map(str::to_string)
+    };
+    inner.split(',').map(member).collect()
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (section, properties) in &self.sections {
+            writeln!(to, "[{section}]")?;
+            for (name, value) in properties {
+                writeln!(to, "{name} = {value}")?;
+            }
+            writeln!(to)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATED: &str = "[publisher]\nprefix = \n\n[repository]\nversion = 4\n\
+        trust-anchor-directory = /etc/ssl/pkg/\nsignature-required-names = []\n\
+        check-certificate-revocation = False\n\n[CONFIGURATION]\nversion = 4\n\n";
+
+    #[test]
+    fn what_create_writes() {
+        assert_eq!(Configuration::new().to_string(), CREATED);
+        assert_eq!(Configuration::parse(CREATED).unwrap(), Configuration::new());
+        assert_eq!(Configuration::new().default_publisher(), None);
+    }
+
+    #[test]
+    fn unknown_properties_are_kept() {
+        let mut read =
+            Configuration::parse("[repository]\nversion = 4\nformat = utf8\n[odd]\nx=y=z\n")
+                .unwrap();
+        read.set("publisher", "prefix", "p.example");
+        read.set("repository", "compression", "zlib");
+        assert_eq!(read.compression(), Compression::Zlib);
+        assert_eq!(read.default_publisher(), Some("p.example"));
+        assert_eq!(read.get("odd", "x"), Some("y=z"));
+        assert_eq!(Configuration::parse(&read.to_string()).unwrap(), read);
+    }
+
+    #[test]
+    fn refused() {
+        for bad in ["", "[repository]\nversion = 9\n", "x = y\n", "[repository\n", "[a]\nb\n"] {
+            assert!(Configuration::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(list_members("[]"), Some(vec![]));
+        assert_eq!(list_members("['a', \"b c\"]"), Some(vec!["a".into(), "b c".into()]));
+        for bad in ["", "[", "[a]", "a"] {
+            assert_eq!(list_members(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! json.rs - JSON as catalogs are signed: canonical text and the `_SIGNATURE` at its end.
+//!
+//! Keys sorted at every level, no blanks, ASCII only, `\uXXXX` with upper-case digits, then one
+//! line feed.  The SHA-1 of that text is the signature; it is stored as the last key, outside
+//! the sort.  What a file looks like otherwise does not matter to a verifier.
+
+use serde_json::Value;
+
+use crate::digest::sha1_hex;
+
+/// The key of the signature.
+pub const SIGNATURE: &str = "_SIGNATURE";
+
+/// Canonical text without the line feed.
+pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
+}
+
+fn write(value: &Value, to: &mut String) {
+    match value {
+        Value::Null => to.push_str("null"),
+        Value::Bool(truth) => to.push_str(if *truth { "true" } else { "false" }),
+        Value::Number(number) => to.push_str(&number.to_string()),
+        Value::String(text) => string(text, to),
+        Value::Array(items) => {
+            to.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    to.push(',');
+                }
+                write(item, to);
+            }
+            to.push(']');
+        }
+        Value::Object(members) => {
+            let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            to.push('{');
+            for (at, (key, member)) in sorted.into_iter().enumerate() {
+                if at > 0 {
+                    to.push(',');
+                }
+                string(key, to);
+                to.push(':');
+                write(member, to);
+            }
+            to.push('}');
+        }
+    }
+}
+
+fn string(text: &str, to: &mut String) {
+    to.push('"');
+    for next in text.chars() {
+        match next {
+            '"' => to.push_str("\\\""),
+            '\\' => to.push_str("\\\\"),
+            '\u{8}' => to.push_str("\\b"),
+            '\t' => to.push_str("\\t"),
+            '\n' => to.push_str("\\n"),
+            '\u{c}' => to.push_str("\\f"),
+            '\r' => to.push_str("\\r"),
+            ' '..='\u{7f}' => to.push(next),
+            _ => {
+                for unit in next.encode_utf16(&mut [0; 2]) {
+                    to.push_str(&format!("\\u{unit:04X}"));
+                }
+            }
+        }
+    }
+    to.push('"');
+}
+
+/// A signed file's text and its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The text to store, line feed included.
+    pub text: String,
+    /// SHA-1 of the canonical text without `_SIGNATURE`.
+    pub sha1: String,
+}
+
+/// Signs an object that has no `_SIGNATURE`.
+pub fn sign(value: &Value) -> Signed {
+    let mut text = canonical(value);
+    text.push('\n');
+    let sha1 = sha1_hex(text.as_bytes());
+    text.truncate(text.len() - 2);
+    if text.len() > 1 {
+        text.push(',');
+    }
+    text.push_str(&format!("\"{SIGNATURE}\":{{\"sha-1\":\"{sha1}\"}}}}\n"));
+    Signed { text, sha1 }
+}
+
+/// A file that is no JSON object or whose signature is another's.
+#[derive(Debug, thiserror::Error)]
+pub enum SignedError {
+    /// It does not parse.
+    #[error("not JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// It is JSON of another shape.
+    #[error("{0}")]
+    Shape(String),
+    /// The stored signature is not that of the content.
+    #[error("signature {stored} is not that of the content, {actual}")]
+    Signature {
+        /// What the file says.
+        stored: String,
+        /// What its content gives.
+        actual: String,
+    },
+}
+
+/// Reads an object, checks its signature if it has one, and takes it out.
+pub fn verified(text: &str) -> Result<(Value, Option<String>), SignedError> {
+    let mut value: Value = serde_json::from_str(text)?;
+    let Value::Object(members) = &mut value else {
+        return Err(SignedError::Shape("not a JSON object".into()));
+    };
+    let Some(signature) = members.remove(SIGNATURE) else {
+        return Ok((value, None));
+    };
+    let stored = signature["sha-1"].as_str().unwrap_or_default().to_string();
+    let actual = sign(&value).sha1;
+    if stored == actual {
+        Ok((value, Some(stored)))
+    } else {
+        Err(SignedError::Signature { stored, actual })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn canonical_text() {
+        for (value, text) in [
+            (json!({"b": 1, "a": [true, null, "x"]}), r#"{"a":[true,null,"x"],"b":1}"#),
+            (json!({"_F": [], "a": {}, "B": 0}), r#"{"B":0,"_F":[],"a":{}}"#),
+            (json!("é–果😀/"), r#""\u00E9\u2013\u679C\uD83D\uDE00/""#),
+            (
+                json!("\u{8}\t\n\u{c}\r\u{1}\u{1f}\u{7f}\"\\"),
+                "\"\\b\\t\\n\\f\\r\\u0001\\u001F\u{7f}\\\"\\\\\"",
+            ),
+        ] {
+            assert_eq!(canonical(&value), text);
+        }
+    }
+
+    #[test]
+    fn signing_is_verified() {
+        let signed = sign(&json!({"a": "é"}));
+        assert!(signed.text.starts_with("{\"a\":\"\\u00E9\",\"_SIGNATURE\":{\"sha-1\":\""));
+        assert!(signed.text.ends_with("\"}}\n"));
+        assert_eq!(verified(&signed.text).unwrap(), (json!({"a": "é"}), Some(signed.sha1.clone())));
+        // White space and escapes are not part of it.
+        let loose = signed.text.replace(':', ": ").replace("\\u00E9", "é");
+        assert!(verified(&loose).is_ok());
+        assert!(verified(&signed.text.replace("\\u00E9", "e")).is_err());
+        assert!(sign(&json!({})).text.starts_with("{\"_SIGNATURE\""));
+        for bad in ["", "{", "[]", "1", &signed.text[..20]] {
+            assert!(verified(bad).is_err(), "{bad}");
+        }
+    }
+}
