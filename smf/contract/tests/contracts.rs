@@ -1,0 +1,168 @@
+//! Contracts with real processes, in both ways: whatever members do, they are found and ended.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use smf_contract::{Contract, Contracts, FORBID_CGROUP, Pid, Way, become_subreaper, reap_orphans};
+
+const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
+
+/// The tests of this file look at the environment and at all children: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs `test` in the cookie way, and in the cgroup way where the host has it.
+fn both_ways(test: impl Fn(&Contracts)) {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    become_subreaper().unwrap();
+    // SAFETY: the lock keeps every other test of this program from the environment.
+    unsafe { std::env::set_var(FORBID_CGROUP, "1") };
+    let cookie = Contracts::open("test");
+    assert_eq!(&Way::Cookie, cookie.way());
+    test(&cookie);
+    // SAFETY: as above.
+    unsafe { std::env::remove_var(FORBID_CGROUP) };
+    let other = Contracts::open("test");
+    if other.way() == &Way::Cookie {
+        println!("no cgroup can be made here: cgroup way not tested");
+        return;
+    }
+    test(&other);
+}
+
+/// Starts a shell in the contract and waits for its first line.
+fn start(contract: &mut Contract, script: &str) -> (Child, String) {
+    let entrance = contract.entrance().unwrap();
+    let (name, value) = contract.environment();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).env(name, value).stdout(Stdio::piped());
+    // SAFETY: enter does nothing but one write.
+    unsafe { command.pre_exec(move || entrance.enter()) };
+    let mut child = command.spawn().unwrap();
+    contract.started(child.id() as Pid).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().to_owned())
+}
+
+fn gone(pid: Pid) -> bool {
+    smf_contract::processes::process(pid).is_none_or(|process| process.zombie)
+}
+
+#[test]
+fn members_that_hide_are_found_and_killed() {
+    for script in [
+        "sleep 600 & echo $!; wait",
+        "setsid sleep 600 & echo $!; wait",
+        "(setsid sleep 600 & echo $!)",
+        "(sleep 600 & echo $!)",
+        "env -i sleep 600 & echo $!; wait",
+        "(setsid sh -c '(sleep 600 & echo $!)' &)",
+    ] {
+        both_ways(|contracts| {
+            let mut contract = contracts.create().unwrap();
+            assert!(contract.is_empty().unwrap());
+            let (mut child, line) = start(&mut contract, script);
+            let sleeper: Pid = line.parse().unwrap();
+            assert!(!contract.is_empty().unwrap(), "{script}");
+            assert!(contract.members().unwrap().contains(&sleeper), "{script}");
+            assert!(!contract.wait_empty(Some(Duration::from_millis(1))).unwrap(), "{script}");
+            contract.kill().unwrap();
+            assert!(contract.wait_empty(DEADLINE).unwrap(), "{script}");
+            assert!(gone(sleeper), "{script}");
+            child.wait().unwrap();
+            reap_orphans(&[]);
+            contract.remove();
+        });
+    }
+}
+
+#[test]
+fn emptiness_is_an_event() {
+    both_ways(|contracts| {
+        let mut contract = contracts.create().unwrap();
+        let (mut child, _) = start(&mut contract, "(sleep 0.2; sleep 0.2) & echo on");
+        child.wait().unwrap();
+        assert!(!contract.is_empty().unwrap(), "the shell ended, its child did not");
+        assert!(contract.wait_empty(DEADLINE).unwrap());
+        contract.remove();
+    });
+}
+
+#[test]
+fn a_contract_is_adopted_by_its_number() {
+    both_ways(|contracts| {
+        let mut contract = contracts.create().unwrap();
+        let (mut child, line) = start(&mut contract, "sleep 600 & echo $!; wait");
+        let id = contract.id();
+        drop(contract);
+        let mut again = contracts.adopt(id).unwrap().expect("two processes live in it");
+        assert_eq!(2, again.members().unwrap().len());
+        assert!(again.members().unwrap().contains(&line.parse().unwrap()));
+        assert_eq!(2, again.signal(libc::SIGTERM).unwrap());
+        assert!(again.wait_empty(DEADLINE).unwrap());
+        child.wait().unwrap();
+        again.remove();
+        assert!(contracts.adopt(id).unwrap().is_none(), "nothing is left of it");
+    });
+}
+
+#[test]
+fn nested_members_belong_to_both() {
+    both_ways(|contracts| {
+        let mut outer = contracts.create().unwrap();
+        let (mut stage, line) = start(&mut outer, "sleep 600 & echo $!; wait");
+        // What the stage does inside of the outer contract, done here from outside.
+        let inside = match contracts.way() {
+            Way::Cookie => {
+                // SAFETY: one test at a time.
+                unsafe { std::env::set_var("LAMPLIGHTER_CONTRACT", outer.environment().1) };
+                let inside = Contracts::open("inner");
+                // SAFETY: one test at a time.
+                unsafe { std::env::remove_var("LAMPLIGHTER_CONTRACT") };
+                inside
+            }
+            Way::Cgroup(_) => Contracts::below("inner", &outer),
+        };
+        let mut inner = inside.create().unwrap();
+        let (mut tool, tool_line) = start(&mut inner, "setsid sleep 600 & echo $!; wait");
+        let (of_stage, of_tool) = (line.parse().unwrap(), tool_line.parse().unwrap());
+        assert!(outer.members().unwrap().contains(&of_tool));
+        assert!(inner.members().unwrap().contains(&of_tool));
+        assert!(!inner.members().unwrap().contains(&of_stage));
+        inner.kill().unwrap();
+        assert!(inner.wait_empty(DEADLINE).unwrap());
+        assert!(!outer.is_empty().unwrap(), "the stage lives on");
+        outer.kill().unwrap();
+        assert!(outer.wait_empty(DEADLINE).unwrap());
+        stage.wait().unwrap();
+        tool.wait().unwrap();
+        reap_orphans(&[]);
+        inner.remove();
+        outer.remove();
+    });
+}
+
+#[test]
+fn strangers_are_left_alone() {
+    both_ways(|contracts| {
+        let mut one = contracts.create().unwrap();
+        let mut two = contracts.create().unwrap();
+        let (mut first, _) = start(&mut one, "echo on; exec sleep 600");
+        let (mut second, _) = start(&mut two, "echo on; exec sleep 600");
+        one.kill().unwrap();
+        assert!(one.wait_empty(DEADLINE).unwrap());
+        assert!(!two.is_empty().unwrap());
+        assert!(!gone(second.id() as Pid));
+        two.kill().unwrap();
+        assert!(two.wait_empty(DEADLINE).unwrap());
+        first.wait().unwrap();
+        second.wait().unwrap();
+        one.remove();
+        two.remove();
+    });
+}
