@@ -1,1 +1,23 @@
-//! UFS, gzip, boot archive hash, ISO 9660 arguments
+//! image-formats - the on-disk formats of an image, written to streams that are handed in.
+//!
+//! The map, in reading order:
+//!
+//! | file | what |
+//! |---|---|
+//! | `ufs/layout.rs` | the constants and byte order of UFS as illumos on x86 reads it |
+//! | `ufs/geometry.rs` | how large a file system is and where its groups lie |
+//! | `ufs/allocate.rs` | which fragments a file gets |
+//! | `ufs/plan.rs` | a metadata table turned into inodes and directory blocks |
+//! | `ufs/write.rs` | the plan written out |
+//! | `ufs/summary.rs` | superblock and cylinder groups as bytes |
+//! | `ufs/read.rs` | a reader of our own |
+//! | `ufs/check.rs` | does every counter and bitmap of an image agree with its files |
+//! | `archive.rs` | gzip and `boot_archive.hash` |
+//! | `iso.rs` | xorriso's and grub-mkimage's arguments, and GRUB's menu |
+//!
+//! Law: the same table, contents and options give the same bytes; no clock, no random number.
+//! Not here: choosing paths, starting programs.
+
+pub mod archive;
+pub mod iso;
+pub mod ufs;

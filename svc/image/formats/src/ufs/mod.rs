@@ -1,0 +1,20 @@
+//! UFS1, little endian, as Solaris and illumos on x86 know it (8192/1024).
+//!
+//! The writer turns a metadata table into a file system that mounts clean; the reader and the
+//! checker are for tests and for looking into what was made.  Sources: `ufs_fs.h`,
+//! `ufs_inode.h`, `ufs_fsdir.h` and mkfs(8) of illumos.
+
+mod allocate;
+mod check;
+mod geometry;
+mod layout;
+mod plan;
+mod read;
+mod summary;
+mod write;
+
+pub use check::check;
+pub use geometry::{Geometry, GeometryError, Inodes, Space};
+pub use plan::PlanError;
+pub use read::{Image, Node, NodeKind, ReadError};
+pub use write::{Content, Options, WriteError, Written, write};

@@ -1,0 +1,322 @@
+//! read.rs - a reader of our own, for tests and for looking into an archive.
+//!
+//! Reads what `write.rs` makes and what mkfs makes, whole files into memory.  Nothing in an
+//! image is trusted: every address is held against the size, every length against its chunk,
+//! every walk against a directory met twice.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use image_tree::{Entry, Kind, Tree};
+
+use super::layout::*;
+
+/// Why an image cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The stream.
+    #[error("the image cannot be read")]
+    Io(#[from] io::Error),
+    /// What it holds is no file system of this kind, or a damaged one.
+    #[error("{0}")]
+    Format(String),
+    /// No file of that name.
+    #[error("{0} is not in the image")]
+    Missing(String),
+}
+
+/// An open image.
+pub struct Image<R> {
+    from: R,
+    /// The superblock.
+    pub(crate) superblock: Vec<u8>,
+}
+
+/// What an inode is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+}
+
+/// One inode as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub number: u32,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Link count.
+    pub links: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time.
+    pub mtime: i64,
+    /// Bytes of data.
+    pub size: u64,
+    pub(crate) direct: Vec<u32>,
+    pub(crate) indirect: [u32; 3],
+    pub(crate) sectors: u32,
+}
+
+fn format_error<T>(text: impl Into<String>) -> Result<T, ReadError> {
+    Err(ReadError::Format(text.into()))
+}
+
+impl<R: Read + Seek> Image<R> {
+    /// Reads the superblock and holds it against what this reader knows.
+    pub fn open(mut from: R) -> Result<Self, ReadError> {
+        let mut superblock = vec![0; SUPERBLOCK_SIZE];
+        from.seek(SeekFrom::Start(SUPERBLOCK_AT))?;
+        from.read_exact(&mut superblock)?;
+        let image = Self { from, superblock };
+        for (at, name, want) in [
+            (1372, "magic", MAGIC),
+            (48, "block size", BLOCK as u32),
+            (52, "fragment size", FRAGMENT as u32),
+            (12, "group offset", GROUP_AT),
+            (16, "inode offset", INODES_AT),
+        ] {
+            if image.field(at) != want {
+                return format_error(format!("{name} is {:#x}, not {want:#x}", image.field(at)));
+            }
+        }
+        let (size, groups, inodes) = (image.field(36), image.field(44), image.field(184));
+        let length = image.field(188);
+        let fits = u64::from(groups) * u64::from(length);
+        if groups == 0
+            || inodes == 0
+            || inodes > INODES_MAX
+            || size > 0x7fff_ffff
+            || u64::from(size) > fits
+            || fits - u64::from(size) >= u64::from(length)
+        {
+            return format_error(format!("{groups} groups of {length} in {size} fragments"));
+        }
+        Ok(image)
+    }
+
+    /// The 32-bit field at `at` of the superblock.
+    pub(crate) fn field(&self, at: usize) -> u32 {
+        get32(&self.superblock, at)
+    }
+
+    /// First fragment of a group's metadata.
+    pub(crate) fn group_start(&self, group: u32) -> u32 {
+        group * self.field(188) + self.field(24).wrapping_mul(group & !self.field(28))
+    }
+
+    /// `count` fragments from `at` on.
+    pub(crate) fn frags(&mut self, at: u32, count: u32) -> Result<Vec<u8>, ReadError> {
+        if u64::from(at) + u64::from(count) > u64::from(self.field(36)) {
+            return format_error(format!("fragment {at} lies behind the end"));
+        }
+        let mut bytes = vec![0; (u64::from(count) * FRAGMENT) as usize];
+        self.from.seek(SeekFrom::Start(u64::from(at) * FRAGMENT))?;
+        self.from.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Inode `number`.
+    pub fn node(&mut self, number: u32) -> Result<Node, ReadError> {
+        let each = self.field(184);
+        let group = number / each;
+        if number < ROOT || group >= self.field(44) {
+            return format_error(format!("no inode {number}"));
+        }
+        let index = number % each;
+        let at = self.group_start(group) + INODES_AT + index / INODES_PER_FRAG;
+        let frag = self.frags(at, 1)?;
+        let bytes = &frag[(index % INODES_PER_FRAG) as usize * INODE..][..INODE];
+        let mode = get16(bytes, 0);
+        let kind = match mode & kind::MASK {
+            kind::DIRECTORY => NodeKind::Directory,
+            kind::FILE => NodeKind::File,
+            kind::SYMLINK => NodeKind::Symlink,
+            kind::CHARACTER => NodeKind::CharacterDevice,
+            kind::BLOCK => NodeKind::BlockDevice,
+            kind::FIFO => NodeKind::Fifo,
+            other => return format_error(format!("inode {number} has type {other:#o}")),
+        };
+        let owner = |short: u16, long: u32| if short == u16::MAX { long } else { u32::from(short) };
+        Ok(Node {
+            number,
+            kind,
+            mode: u32::from(mode & 0o7777),
+            links: u32::from(get16(bytes, 2)),
+            uid: owner(get16(bytes, 4), get32(bytes, 116)),
+            gid: owner(get16(bytes, 6), get32(bytes, 120)),
+            mtime: i64::from(get32(bytes, 24) as i32),
+            size: get64(bytes, 8),
+            direct: (0..DIRECT).map(|index| get32(bytes, 40 + 4 * index)).collect(),
+            indirect: [88, 92, 96].map(|at| get32(bytes, at)),
+            sectors: get32(bytes, 104),
+        })
+    }
+
+    /// The addresses of a node's data blocks, and of its indirect blocks.
+    pub(crate) fn addresses(&mut self, node: &Node) -> Result<(Vec<u32>, Vec<u32>), ReadError> {
+        if matches!(node.kind, NodeKind::CharacterDevice | NodeKind::BlockDevice | NodeKind::Fifo) {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let blocks = node.size.div_ceil(BLOCK);
+        if blocks > u64::from(self.field(36)) || node.indirect[2] != 0 {
+            return format_error(format!("inode {} is too large", node.number));
+        }
+        let blocks = blocks as usize;
+        let mut data: Vec<u32> = node.direct.iter().copied().take(blocks).collect();
+        let mut indirect = Vec::new();
+        if blocks > DIRECT {
+            indirect.push(node.indirect[0]);
+            data.extend(self.pointers(node.indirect[0], blocks - DIRECT)?);
+        }
+        if blocks > DIRECT + POINTERS {
+            let rest = blocks - DIRECT - POINTERS;
+            indirect.push(node.indirect[1]);
+            for at in self.pointers(node.indirect[1], rest.div_ceil(POINTERS))? {
+                indirect.push(at);
+                let count = blocks - data.len();
+                data.extend(self.pointers(at, count)?);
+            }
+        }
+        Ok((data, indirect))
+    }
+
+    fn pointers(&mut self, at: u32, count: usize) -> Result<Vec<u32>, ReadError> {
+        let bytes = self.frags(at, FRAGS)?;
+        Ok((0..count.min(POINTERS)).map(|index| get32(&bytes, 4 * index)).collect())
+    }
+
+    /// All bytes of a node.
+    pub fn data(&mut self, node: &Node) -> Result<Vec<u8>, ReadError> {
+        let (blocks, _) = self.addresses(node)?;
+        let frags = data_frags(node.size);
+        let mut bytes = Vec::new();
+        for (index, at) in blocks.into_iter().enumerate() {
+            let count = (frags - index as u64 * u64::from(FRAGS)).min(u64::from(FRAGS)) as u32;
+            if at == 0 {
+                bytes.resize(bytes.len() + (count * FRAGMENT as u32) as usize, 0);
+            } else {
+                bytes.extend(self.frags(at, count)?);
+            }
+        }
+        bytes.truncate(node.size as usize);
+        Ok(bytes)
+    }
+
+    /// The names in a directory with their inodes, `.` and `..` included.
+    pub fn entries(&mut self, node: &Node) -> Result<Vec<(String, u32)>, ReadError> {
+        let bytes = self.data(node)?;
+        let bad = |at: usize| format!("directory {}, byte {at}: no entry", node.number);
+        let mut list = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let left = CHUNK - at % CHUNK;
+            if bytes.len() - at < 8 {
+                return format_error(bad(at));
+            }
+            let length = usize::from(get16(&bytes, at + 4));
+            let name = usize::from(get16(&bytes, at + 6));
+            if length < 8 + name || length > left || length % 4 != 0 || at + length > bytes.len() {
+                return format_error(bad(at));
+            }
+            let number = get32(&bytes, at);
+            if number != 0 {
+                let text = std::str::from_utf8(&bytes[at + 8..at + 8 + name])
+                    .map_err(|_| ReadError::Format(bad(at)))?;
+                list.push((text.to_string(), number));
+            }
+            at += length;
+        }
+        Ok(list)
+    }
+
+    /// Every path with its inode, in byte order of paths; the root is `""`.
+    pub fn walk(&mut self) -> Result<BTreeMap<String, Node>, ReadError> {
+        let mut found = BTreeMap::from([(String::new(), self.node(ROOT)?)]);
+        let mut todo = vec![String::new()];
+        let mut seen = vec![ROOT];
+        while let Some(path) = todo.pop() {
+            let node = found[&path].clone();
+            for (name, number) in self.entries(&node)? {
+                if name == "." || name == ".." {
+                    continue;
+                }
+                let below = if path.is_empty() { name } else { format!("{path}/{name}") };
+                let child = self.node(number)?;
+                if child.kind == NodeKind::Directory {
+                    if seen.contains(&number) {
+                        return format_error(format!("{below}: a directory met twice"));
+                    }
+                    seen.push(number);
+                    todo.push(below.clone());
+                }
+                found.insert(below, child);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The metadata table of the image; of several names the first by byte order is the file.
+    pub fn tree(&mut self) -> Result<Tree, ReadError> {
+        let mut tree = Tree::new();
+        let mut first: BTreeMap<u32, String> = BTreeMap::new();
+        for (path, node) in self.walk()? {
+            let device = node.direct[1];
+            let (major, minor) = if device < 1 << 16 {
+                (device >> 8, device & 0xff)
+            } else {
+                (device >> 18, device & 0x3_ffff)
+            };
+            let kind = match (node.kind, first.get(&node.number)) {
+                (_, Some(target)) => Kind::HardLink { target: target.clone() },
+                (NodeKind::Directory, None) => Kind::Directory,
+                (NodeKind::File, None) => Kind::File { size: node.size },
+                (NodeKind::Symlink, None) => {
+                    let text = String::from_utf8(self.data(&node)?)
+                        .map_err(|_| ReadError::Format(format!("{path}: link is not UTF-8")))?;
+                    Kind::Symlink { target: text }
+                }
+                (NodeKind::CharacterDevice, None) => Kind::CharacterDevice { major, minor },
+                (NodeKind::BlockDevice, None) => Kind::BlockDevice { major, minor },
+                (NodeKind::Fifo, None) => Kind::Fifo,
+            };
+            let linked = matches!(kind, Kind::HardLink { .. });
+            let Node { mode, uid, gid, mtime, .. } = node;
+            let entry = if linked {
+                Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 }
+            } else {
+                Entry { kind, mode, uid, gid, mtime }
+            };
+            tree.insert(&path, entry).map_err(|error| ReadError::Format(error.to_string()))?;
+            first.entry(node.number).or_insert(path);
+        }
+        Ok(tree)
+    }
+
+    /// The bytes of the file at `path` (no link is followed).
+    pub fn file(&mut self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let mut node = self.node(ROOT)?;
+        for name in path.split('/') {
+            let entries = self.entries(&node)?;
+            let found = entries.into_iter().find(|(entry, _)| entry == name);
+            let (_, number) = found.ok_or_else(|| ReadError::Missing(path.to_string()))?;
+            node = self.node(number)?;
+        }
+        self.data(&node)
+    }
+}
