@@ -1,1 +1,19 @@
-//! Boot a medium under QEMU and read its serial console
+//! image-boot - boot a medium under QEMU and read what the guest says on its serial line.
+//!
+//! | file | what |
+//! |---|---|
+//! | `machine.rs` | QEMU's arguments |
+//! | `console.rs` | the guest's text: cleaned, and watched for a pattern |
+//! | `boot.rs` | one boot from start to verdict; the choice of an accelerator |
+//!
+//! Law: the serial line comes as QEMU's standard output, so nothing polls a file; QEMU runs
+//! contained by `process` and is gone when [`boot`] returns.  Not here: what a good guest
+//! says; the caller names the pattern.
+
+mod boot;
+mod console;
+mod machine;
+
+pub use boot::{Boot, BootError, Booted, Emulator, Ended, QEMU, Verdict, accelerator, boot};
+pub use console::clean;
+pub use machine::{Accelerator, AcceleratorError, DEBUG_EXIT_OK, Machine};

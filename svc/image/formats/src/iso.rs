@@ -123,7 +123,8 @@ pub struct Medium<'a> {
 
 /// xorriso's arguments for a medium.
 pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
-    let date = date(medium.time);
+    // ECMA-119's sixteen digits; the last two are hundredths of a second.
+    let date = format!("{}00", date(medium.time));
     let mut arguments: Vec<String> =
         ["-no_rc", "-as", "mkisofs", "-quiet"].map(str::to_string).to_vec();
     let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
@@ -131,13 +132,13 @@ pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
     pair("-V", medium.name.to_string());
     pair("-volset", medium.volume_set.to_string());
     pair("-A", "LAMPLIGHTER".to_string());
-    // sixteen digits, the last two are hundredths of a second
-    pair("--modification-date", format!("{date}00"));
+    let modified = format!("--modification-date={date}");
     pair("--set_all_file_dates", date);
     pair("-uid", "0".to_string());
     pair("-gid", "0".to_string());
     pair("-dir-mode", "0755".to_string());
     pair("-file-mode", "0644".to_string());
+    arguments.push(modified);
     arguments.extend(["-R", "-D", "-d", "-N", "-l", "-U"].map(str::to_string));
     let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
     pair("-c", ".catalog".to_string());
@@ -215,7 +216,7 @@ mod tests {
             time: 1_700_000_000,
         };
         let arguments = xorriso_arguments(&medium).join(" ");
-        assert!(arguments.contains("--modification-date 2023111422132000"), "{arguments}");
+        assert!(arguments.contains("--modification-date=2023111422132000"), "{arguments}");
         assert!(arguments.ends_with("-no-emul-boot -boot-info-table /r"), "{arguments}");
         assert_eq!(
             volume_set_id("0123456789abcdef0123456789abcdef00"),
