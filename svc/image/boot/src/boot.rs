@@ -4,6 +4,7 @@
 //! plays a guest.  Invariant: a verdict is only `Seen` when the pattern came as a whole line's
 //! part, however QEMU ended.
 
+use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -31,6 +32,18 @@ pub enum Ended {
     TimedOut,
     /// Stopped because the work is no longer wanted.
     Cancelled,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(out, "QEMU exited with status {status}"),
+            Self::Signalled(signal) => write!(out, "QEMU died of signal {signal}"),
+            Self::Stopped => write!(out, "QEMU was stopped"),
+            Self::TimedOut => write!(out, "its time was up"),
+            Self::Cancelled => write!(out, "no longer wanted"),
+        }
+    }
 }
 
 /// The seam to the world: runs an emulator, hands over its output as it comes.

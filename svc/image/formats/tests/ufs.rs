@@ -187,6 +187,30 @@ fn damage_is_found() {
 }
 
 #[test]
+fn hostile_bytes_are_refused_without_a_panic() {
+    let world = world(4, 80, 200_000);
+    let good = write(&world, CONTENT, Inodes::Content).unwrap();
+    let mut random = Random(77);
+    for _ in 0..3_000 {
+        let mut bytes = good.clone();
+        for _ in 0..1 + random.next(6) {
+            // Superblock, group, inodes and the directories behind them.
+            let at = match random.next(3) {
+                0 => 8192 + random.next(1380),
+                1 => 32 * 1024 + random.next(80 * 128),
+                _ => 24 * 1024 + random.next(60 * 1024),
+            };
+            bytes[at as usize] = random.next(256) as u8;
+        }
+        // Any answer will do, but for a panic or an endless walk.
+        if let Ok(mut image) = Image::open(Cursor::new(bytes)) {
+            let _ = image.tree();
+            let _ = ufs::check(&mut image);
+        }
+    }
+}
+
+#[test]
 fn grub_reads_every_file() {
     if Command::new("grub-fstest").arg("--version").output().is_err() {
         eprintln!("SKIPPED: grub-fstest is absent (apt-get install grub-common)");

@@ -20,7 +20,13 @@ pub fn check<R: Read + Seek>(image: &mut Image<R>) -> Result<Vec<String>, ReadEr
         inodes_per_group: image.field(184),
     };
     let mut faults = Vec::new();
-    if geometry.data_at() != image.field(20) || geometry.group_bytes() > BLOCK {
+    if geometry.cylinders_per_group > CYLINDERS_MAX
+        || geometry.frags_per_group() != image.field(188)
+        || geometry.data_at() != image.field(20)
+        || geometry.group_bytes() > BLOCK
+        || image.field(24) != GROUP_OFFSET
+        || !geometry.stands()
+    {
         faults.push("the superblock's numbers do not agree".to_string());
         return Ok(faults);
     }

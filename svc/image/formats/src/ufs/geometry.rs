@@ -150,7 +150,7 @@ impl Geometry {
     }
 
     /// Whether the first and the last group hold their own metadata and one block of data.
-    fn stands(&self) -> bool {
+    pub fn stands(&self) -> bool {
         let last = self.groups - 1;
         let widest = (OFFSET_CYCLE.min(self.groups) - 1) * GROUP_OFFSET;
         let first_data = self.data_at() + self.summary_frags().next_multiple_of(FRAGS);

@@ -4,7 +4,7 @@
 //! image is trusted: every address is held against the size, every length against its chunk,
 //! every walk against a directory met twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek, SeekFrom};
 
 use image_tree::{Entry, Kind, Tree};
@@ -81,6 +81,7 @@ impl<R: Read + Seek> Image<R> {
     /// Reads the superblock and holds it against what this reader knows.
     pub fn open(mut from: R) -> Result<Self, ReadError> {
         let mut superblock = vec![0; SUPERBLOCK_SIZE];
+        let length = from.seek(SeekFrom::End(0))?;
         from.seek(SeekFrom::Start(SUPERBLOCK_AT))?;
         from.read_exact(&mut superblock)?;
         let image = Self { from, superblock };
@@ -95,19 +96,30 @@ impl<R: Read + Seek> Image<R> {
                 return format_error(format!("{name} is {:#x}, not {want:#x}", image.field(at)));
             }
         }
-        let (size, groups, inodes) = (image.field(36), image.field(44), image.field(184));
-        let length = image.field(188);
-        let fits = u64::from(groups) * u64::from(length);
+        image.check_groups(length)?;
+        Ok(image)
+    }
+
+    /// Holds the numbers that every address is computed from against each other and against
+    /// the length of the stream.
+    fn check_groups(&self, length: u64) -> Result<(), ReadError> {
+        let (size, groups, inodes) = (self.field(36), self.field(44), self.field(184));
+        let each = self.field(188);
+        let fits = u64::from(groups) * u64::from(each);
         if groups == 0
             || inodes == 0
             || inodes > INODES_MAX
+            || each < CYLINDER
             || size > 0x7fff_ffff
             || u64::from(size) > fits
-            || fits - u64::from(size) >= u64::from(length)
+            || fits - u64::from(size) >= u64::from(each)
         {
-            return format_error(format!("{groups} groups of {length} in {size} fragments"));
+            return format_error(format!("{groups} groups of {each} in {size} fragments"));
         }
-        Ok(image)
+        if length < u64::from(size) * FRAGMENT {
+            return format_error(format!("{length} bytes are fewer than {size} fragments"));
+        }
+        Ok(())
     }
 
     /// The 32-bit field at `at` of the superblock.
@@ -117,7 +129,8 @@ impl<R: Read + Seek> Image<R> {
 
     /// First fragment of a group's metadata.
     pub(crate) fn group_start(&self, group: u32) -> u32 {
-        group * self.field(188) + self.field(24).wrapping_mul(group & !self.field(28))
+        let offset = self.field(24).wrapping_mul(group & !self.field(28));
+        (group * self.field(188)).wrapping_add(offset)
     }
 
     /// `count` fragments from `at` on.
@@ -139,7 +152,7 @@ impl<R: Read + Seek> Image<R> {
             return format_error(format!("no inode {number}"));
         }
         let index = number % each;
-        let at = self.group_start(group) + INODES_AT + index / INODES_PER_FRAG;
+        let at = self.group_start(group).wrapping_add(INODES_AT + index / INODES_PER_FRAG);
         let frag = self.frags(at, 1)?;
         let bytes = &frag[(index % INODES_PER_FRAG) as usize * INODE..][..INODE];
         let mode = get16(bytes, 0);
@@ -174,7 +187,8 @@ impl<R: Read + Seek> Image<R> {
             return Ok((Vec::new(), Vec::new()));
         }
         let blocks = node.size.div_ceil(BLOCK);
-        if blocks > u64::from(self.field(36)) || node.indirect[2] != 0 {
+        // No file here has holes to speak of: none is larger than the image.
+        if blocks > u64::from(self.field(36) / FRAGS) || node.indirect[2] != 0 {
             return format_error(format!("inode {} is too large", node.number));
         }
         let blocks = blocks as usize;
@@ -249,7 +263,7 @@ impl<R: Read + Seek> Image<R> {
     pub fn walk(&mut self) -> Result<BTreeMap<String, Node>, ReadError> {
         let mut found = BTreeMap::from([(String::new(), self.node(ROOT)?)]);
         let mut todo = vec![String::new()];
-        let mut seen = vec![ROOT];
+        let mut seen = BTreeSet::from([ROOT]);
         while let Some(path) = todo.pop() {
             let node = found[&path].clone();
             for (name, number) in self.entries(&node)? {
@@ -259,10 +273,9 @@ impl<R: Read + Seek> Image<R> {
                 let below = if path.is_empty() { name } else { format!("{path}/{name}") };
                 let child = self.node(number)?;
                 if child.kind == NodeKind::Directory {
-                    if seen.contains(&number) {
+                    if !seen.insert(number) {
                         return format_error(format!("{below}: a directory met twice"));
                     }
-                    seen.push(number);
                     todo.push(below.clone());
                 }
                 found.insert(below, child);
