@@ -1,1 +1,29 @@
-//! svc.startd, the restarter
+//! smf-startd - the restarter (svc.startd).
+//!
+//! Two halves in one engine: the graph decides who is to run, the restarter runs it.  The engine
+//! is pure: it sees the repository through [`store::Store`] and the system through [`sys::Sys`].
+//!
+//! Reading order:
+//! - [`state`]: the words; [`store`], [`sys`]: the two seams
+//! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
+//! - [`config`], [`expand`], [`context`]: what properties say about methods
+//! - [`engine`], `configure`, `orders`, `methods`, `outcomes`: the engine
+//! - [`repository`]: the real store; [`sys::machine`]: the real system
+//! - [`daemon`]: the process svc.startd: directories, lock, boot stamp, main loop
+//!
+//! Not here: SQL (configd), the commands (smf/cmd).
+
+pub mod config;
+mod configure;
+pub mod context;
+pub mod engine;
+pub mod evaluate;
+pub mod expand;
+pub mod graph;
+mod methods;
+mod orders;
+mod outcomes;
+pub mod propagate;
+pub mod state;
+pub mod store;
+pub mod sys;

@@ -1,0 +1,375 @@
+//! configure - instances come, change and go; the administrator's actions arrive.
+//!
+//! A managed instance is one with general/enabled.  `enabled` and the actions are read live; the
+//! dependencies come from the running snapshot.
+
+use crate::config;
+use crate::engine::{Activity, Engine, Instance};
+use crate::graph::Grouping;
+use crate::propagate::{self, Transition};
+use crate::state::{Order, Severity, State};
+use crate::store::{Groups, Store, StoreError, View, Write};
+use crate::sys::{Level, Sys};
+
+/// The restarter this is.
+const MYSELF: &str = "svc:/system/svc/restarter:default";
+
+impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// Reads all instances; takes over what an engine before this one left running.
+    ///
+    /// # Errors
+    /// The repository cannot be read at all.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        let mut managed = Vec::new();
+        for fmri in self.store.instances()? {
+            if self.admit(&fmri) {
+                managed.push(fmri);
+            }
+        }
+        // All are in the graph: now their edges, then what each needs.
+        for fmri in &managed {
+            self.connect(fmri);
+        }
+        for fmri in &managed {
+            self.resume(fmri);
+            self.actions(fmri);
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// The contracts in use.
+    pub fn contracts(&self) -> Vec<u64> {
+        self.contracts.keys().copied().collect()
+    }
+
+    /// Something changed in the repository.
+    ///
+    /// # Errors
+    /// The changes cannot be read.
+    pub fn repository_changed(&mut self) -> Result<(), StoreError> {
+        for change in self.store.changes()? {
+            match change.group.as_deref() {
+                None | Some("general" | "general_ovr") => self.changed(&change.fmri),
+                Some("restarter_actions") => self.actions(&change.fmri),
+                Some(_) => {}
+            }
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn changed(&mut self, fmri: &str) {
+        let live = self.store.groups(fmri, View::Live);
+        let Some(live) = self.noted(fmri, live) else { return };
+        let enabled = live.as_ref().and_then(config::enabled);
+        match (enabled, self.instances.contains_key(fmri)) {
+            (None, true) => self.dismiss(fmri),
+            (None, false) => {}
+            (Some(_), false) => {
+                if self.admit(fmri) {
+                    self.connect(fmri);
+                    self.appeared(fmri);
+                    self.actions(fmri);
+                }
+            }
+            (Some(enabled), true) => self.set_enabled(fmri, enabled),
+        }
+    }
+
+    /// Takes an instance into the engine, if it is managed here.
+    fn admit(&mut self, fmri: &str) -> bool {
+        let live = self.store.groups(fmri, View::Live);
+        let Some(live) = self.noted(fmri, live).flatten() else { return false };
+        let Some(enabled) = config::enabled(&live) else { return false };
+        let restarter = live.get("general").and_then(|general| general.first("restarter"));
+        if restarter.is_some_and(|other| !other.is_empty() && other != MYSELF) {
+            let other = restarter.unwrap_or_default();
+            self.sys.note(Level::Notice, &format!("{fmri}: restarter {other} is not available"));
+            return false;
+        }
+        let (instance, fresh) = recorded(&live);
+        self.graph.add(fmri, instance.state, enabled);
+        self.instances.insert(fmri.to_owned(), instance);
+        if fresh {
+            let has = self.store.has_snapshot(fmri, "running");
+            if self.noted(fmri, has) == Some(false) {
+                let taken = self.store.snapshot(fmri, "running");
+                self.noted(fmri, taken);
+            }
+            let logfile = vec![self.sys.log_path(fmri)];
+            self.record(fmri, vec![("logfile", "astring", logfile)]);
+        }
+        true
+    }
+
+    /// Gives an instance its dependencies.
+    fn connect(&mut self, fmri: &str) {
+        if let Err(aux) = self.read_dependencies(fmri) {
+            self.give(fmri, Order::Misconfigured(aux));
+        }
+    }
+
+    /// Reads the dependencies from the running snapshot.
+    ///
+    /// # Errors
+    /// The reason to be in maintenance.
+    pub(crate) fn read_dependencies(&mut self, fmri: &str) -> Result<(), &'static str> {
+        let groups = self.store.groups(fmri, View::Running);
+        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
+        let dependencies = match config::dependencies(&groups) {
+            Ok(dependencies) => dependencies,
+            Err(error) => {
+                self.graph.depend(fmri, Vec::new());
+                let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
+                self.sys.note(Level::Error, &format!("{what}  ({error})"));
+                return Err("invalid_dependency");
+            }
+        };
+        self.graph.depend(fmri, dependencies);
+        if let Some(cycle) = self.graph.cycle(fmri) {
+            self.graph.depend(fmri, Vec::new());
+            let what = format!(
+                "Transitioning {fmri} to maintenance because it completes a dependency cycle \
+                 (see svcs -xv for details):\n{}",
+                cycle.join("\n")
+            );
+            self.sys.note(Level::Error, &what);
+            return Err("dependency_cycle");
+        }
+        Ok(())
+    }
+
+    /// A new instance: it and those who waited for it.
+    fn appeared(&mut self, fmri: &str) {
+        self.resume(fmri);
+        if let Some(state) = self.state(fmri) {
+            let sys = &self.sys;
+            let (from, to, severity) = (State::None, state, Severity::None);
+            let transition = Transition { fmri, from, to, severity };
+            let exists = |path: &str| sys.exists(path);
+            let orders = propagate::entered(&mut self.graph, transition, &exists);
+            // Its own next step was ordered by resume.
+            let orders = orders.into_iter().filter(|(to, _)| to != fmri).collect();
+            self.give_all(orders);
+        }
+    }
+
+    /// Goes on from the recorded state: takes contracts over, ends methods nobody waits for,
+    /// orders what is due.
+    fn resume(&mut self, fmri: &str) {
+        let live = self.store.groups(fmri, View::Live);
+        let live = self.noted(fmri, live).flatten().unwrap_or_default();
+        let contract = recorded_contract(&live, "contract");
+        let transient = recorded_contract(&live, "transient_contract");
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        let (state, next) = (instance.state, instance.next);
+        instance.next = State::None;
+        let starting = !state.is_running() && next == State::Online;
+        let orphan = if starting { transient.or(contract) } else { transient };
+        if let Some(contract) = contract.filter(|_| !starting) {
+            instance.contract = Some(contract);
+            self.contracts.insert(contract, fmri.to_owned());
+            if !self.sys.adopt(contract) && state.is_running() && next == State::None {
+                self.give(fmri, Order::Emptied(contract));
+            }
+        }
+        if let Some(orphan) = orphan {
+            self.end_orphan(fmri, orphan);
+        }
+        if next != State::None {
+            let mut writes: Vec<Write> = vec![("transient_contract", "count", Vec::new())];
+            if starting {
+                writes.push(("contract", "count", Vec::new()));
+            }
+            self.record(fmri, writes);
+        }
+        self.resume_order(fmri, state, next);
+    }
+
+    /// The tree of a method whose engine died is ended before anything else happens.
+    fn end_orphan(&mut self, fmri: &str, contract: u64) {
+        if self.sys.adopt(contract) {
+            let killed = self.sys.signal(contract, libc::SIGKILL);
+            self.noted(fmri, killed);
+            self.contracts.insert(contract, fmri.to_owned());
+            if let Some(instance) = self.instances.get_mut(fmri) {
+                instance.activity = Some(Activity::Reviving { contract });
+            }
+            // Quick as it may be, its end is told as an event.
+            if self.sys.is_empty(contract) {
+                self.sys.abandon(contract);
+                self.contracts.remove(&contract);
+                self.idle(fmri);
+            }
+        } else {
+            self.sys.abandon(contract);
+        }
+    }
+
+    fn resume_order(&mut self, fmri: &str, state: State, next: State) {
+        let enabled = self.graph.node(fmri).is_some_and(|node| node.enabled);
+        match (state, next) {
+            (State::Online | State::Degraded, State::Online | State::Degraded) => {
+                self.give(fmri, Order::ResumeRefresh);
+            }
+            (
+                State::Online | State::Degraded,
+                State::Offline | State::Disabled | State::Maintenance,
+            ) => self.give(fmri, Order::ResumeStop(next)),
+            (
+                State::None
+                | State::Uninitialized
+                | State::Offline
+                | State::Online
+                | State::Degraded
+                | State::Disabled
+                | State::Maintenance,
+                _,
+            ) => {}
+        }
+        match (state, enabled) {
+            (State::Uninitialized | State::Disabled, true) => self.give(fmri, Order::Enable),
+            (State::Uninitialized | State::Offline, false) => self.give(fmri, Order::Disable),
+            (State::Online | State::Degraded, false) => self.give(fmri, Order::AdminDisable),
+            (State::Offline, true) => self.start_if_ready(fmri),
+            (State::Online | State::Degraded, true)
+            | (State::Disabled, false)
+            | (State::None | State::Maintenance, _) => {}
+        }
+    }
+
+    fn set_enabled(&mut self, fmri: &str, enabled: bool) {
+        let Some(node) = self.graph.node_mut(fmri) else { return };
+        node.enabled = enabled;
+        if enabled {
+            propagate::forget_disable(&mut self.graph, fmri);
+            match self.state(fmri) {
+                Some(State::Uninitialized | State::Disabled) => self.give(fmri, Order::Enable),
+                Some(
+                    State::None
+                    | State::Offline
+                    | State::Online
+                    | State::Degraded
+                    | State::Maintenance,
+                )
+                | None => self.start_if_ready(fmri),
+            }
+            let sys = &self.sys;
+            let mut orders = propagate::Orders::new();
+            // Flagged enabled, a disabled instance may start: those who looked past it wait now.
+            propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
+            self.give_all(orders);
+        } else if self.state(fmri) != Some(State::Disabled) {
+            let orders = propagate::disable(&mut self.graph, fmri);
+            self.give_all(orders);
+        }
+    }
+
+    /// An instance is gone, or no longer managed.
+    fn dismiss(&mut self, fmri: &str) {
+        let dependents = self.graph.dependents(fmri);
+        self.abandon_contract(fmri);
+        if let Some(instance) = self.instances.remove(fmri) {
+            if let Some(Activity::Running { pid, contract, .. }) = instance.activity {
+                self.pids.remove(&pid);
+                self.contracts.remove(&contract);
+                self.sys.abandon(contract);
+            }
+        }
+        self.graph.remove(fmri);
+        for (dependent, groups) in dependents {
+            let stops = groups.iter().any(|group| {
+                group.grouping == Grouping::ExcludeAll || group.restart_on >= Severity::Restart
+            });
+            if stops {
+                self.give(&dependent, Order::StopReset);
+            }
+            self.start_if_ready(&dependent);
+        }
+    }
+
+    /// Acts on what is in `restarter_actions`.
+    fn actions(&mut self, fmri: &str) {
+        if !self.instances.contains_key(fmri) {
+            return;
+        }
+        let live = self.store.groups(fmri, View::Live);
+        let live = self.noted(fmri, live).flatten().unwrap_or_default();
+        let Some(group) = live.get("restarter_actions") else { return };
+        let tty = group.first("auxiliary_tty").is_some_and(|word| matches!(word, "true" | "1"));
+        let aux = if tty { "administrative_request" } else { "service_request" };
+        let mut pending: Vec<(bool, i64, &str, &str)> = Vec::new();
+        for name in
+            ["maint_on", "maint_on_immediate", "maint_off", "degraded", "refresh", "restart"]
+        {
+            let Some(value) = group.first(name) else { continue };
+            // Maintenance goes first, the others by time.
+            let later = !name.starts_with("maint_on");
+            pending.push((later, value.parse().unwrap_or(0), name, value));
+        }
+        pending.sort_unstable();
+        for (_, _, name, value) in pending {
+            let Some(instance) = self.instances.get_mut(fmri) else { return };
+            if instance.acted.insert((name.to_owned(), value.to_owned())) {
+                self.act(fmri, name, aux);
+            }
+            let finished = self.store.finish_action(fmri, name, value);
+            if self.noted(fmri, finished).is_some() {
+                if let Some(instance) = self.instances.get_mut(fmri) {
+                    instance.acted.retain(|(acted, _)| acted != name);
+                }
+            }
+        }
+        if let Some(who) = group.first("auxiliary_fmri").filter(|_| !tty) {
+            let write = ("auxiliary_fmri", "astring", vec![who.to_owned()]);
+            let written = self.store.set(fmri, "restarter", &[write]);
+            self.noted(fmri, written);
+        }
+    }
+
+    fn act(&mut self, fmri: &str, action: &str, aux: &'static str) {
+        match action {
+            "maint_on" => self.give(fmri, Order::Maintain(aux)),
+            "maint_on_immediate" => self.give(fmri, Order::MaintainImmediate(aux)),
+            "maint_off" => self.give(fmri, Order::Clear),
+            "restart" => self.give(fmri, Order::Restart),
+            "refresh" => {
+                let taken = self.store.snapshot(fmri, "running");
+                self.noted(fmri, taken);
+                self.connect(fmri);
+                self.start_if_ready(fmri);
+                self.give(fmri, Order::Refresh);
+            }
+            _ => {
+                let what = format!("{fmri}: marking an instance degraded is not supported");
+                self.sys.note(Level::Error, &what);
+            }
+        }
+    }
+}
+
+/// The instance as the repository has it; true when it was never seen before.
+fn recorded(live: &Groups) -> (Instance, bool) {
+    let restarter = |property: &str| live.get("restarter").and_then(|group| group.first(property));
+    let state = restarter("state").and_then(State::parse);
+    let next = restarter("next_state").and_then(State::parse);
+    let aux = restarter("auxiliary_state").unwrap_or("none");
+    match (state, next) {
+        (Some(State::None) | None, None) => {
+            (Instance::new(State::Uninitialized, "insert_in_graph"), true)
+        }
+        (Some(state), Some(next)) if state != State::None => {
+            let mut instance = Instance::new(state, aux);
+            instance.next = next;
+            instance.start_pid = restarter("start_pid").and_then(|text| text.parse().ok());
+            (instance, false)
+        }
+        // Half of it is as good as nothing.
+        (Some(_) | None, _) => (Instance::new(State::Maintenance, "bad_repo_state"), true),
+    }
+}
+
+fn recorded_contract(live: &Groups, property: &str) -> Option<u64> {
+    live.get("restarter")?.first(property)?.parse().ok()
+}

@@ -1,0 +1,452 @@
+//! engine - the graph and the restarter, put together; events in, calls to the two seams out.
+//!
+//! Invariants:
+//! - Orders of one instance are carried out in turn, one at a time, and wait while it is busy.
+//! - Every change of an instance's state goes through `enter`, which records it, tells the graph
+//!   and gives the orders that follow.
+//! - Nothing here waits.  What takes time is an [`Activity`]; its end comes back as an event.
+//! - An error of the store or of the system concerning one instance is noted and leaves the
+//!   engine running.
+//!
+//! Reading order: engine (this), configure (instances come, change, go), orders (what an order
+//! does in a state), methods (running them), outcomes (what their end leads to).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::graph::Graph;
+use crate::propagate::{self, Transition};
+use crate::state::{Method, Order, Severity, State};
+use crate::store::{Store, Write};
+use crate::sys::{Happened, Level, Sys};
+
+/// More orders than this wait for no instance.
+const QUEUE_LIMIT: usize = 100;
+
+/// How long a start method may take to go when the engine ends.
+const END_GRACE: Duration = Duration::from_secs(10);
+
+/// Where a stop leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub to: State,
+    pub aux: &'static str,
+    pub severity: Severity,
+}
+
+/// What keeps an instance busy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// A method runs.
+    Running {
+        method: Method,
+        pid: i32,
+        contract: u64,
+        deadline: Option<Duration>,
+        timed_out: bool,
+        stop: Option<Stop>,
+    },
+    /// The stop method is done; the service's processes are still to end.
+    Draining { contract: u64, deadline: Option<Duration>, timed_out: bool, stop: Stop },
+    /// What an engine that died left running has been killed and is still to end.
+    Reviving { contract: u64 },
+    /// It fails too quickly.
+    Throttled { until: Duration },
+}
+
+/// An instance under the restarter.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub state: State,
+    pub next: State,
+    pub aux: String,
+    pub queue: VecDeque<Order>,
+    pub activity: Option<Activity>,
+    /// The primary contract.
+    pub contract: Option<u64>,
+    /// The child of a wait service.
+    pub child: Option<i32>,
+    pub start_pid: Option<i32>,
+    /// Failures of methods since the last success.
+    pub faults: u32,
+    /// When it was started, lately.
+    pub stamps: VecDeque<Duration>,
+    /// Why the next start happens.
+    pub start_aux: &'static str,
+    /// Actions already acted on: (name, value).
+    pub acted: BTreeSet<(String, String)>,
+}
+
+impl Instance {
+    pub(crate) fn new(state: State, aux: &str) -> Instance {
+        Instance {
+            state,
+            next: State::None,
+            aux: aux.to_owned(),
+            queue: VecDeque::new(),
+            activity: None,
+            contract: None,
+            child: None,
+            start_pid: None,
+            faults: 0,
+            stamps: VecDeque::new(),
+            start_aux: "dependencies_satisfied",
+            acted: BTreeSet::new(),
+        }
+    }
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine<S, Y> {
+    pub(crate) store: S,
+    pub(crate) sys: Y,
+    pub(crate) graph: Graph,
+    pub(crate) instances: BTreeMap<String, Instance>,
+    pub(crate) pids: BTreeMap<i32, String>,
+    pub(crate) contracts: BTreeMap<u64, String>,
+    /// (when, whose).  An entry whose activity has changed since means nothing.
+    timers: BTreeSet<(Duration, String)>,
+    work: VecDeque<String>,
+    pub(crate) ending: bool,
+}
+
+impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// An engine without instances; [`Engine::begin`] reads them.
+    pub fn new(store: S, sys: Y) -> Engine<S, Y> {
+        Engine {
+            store,
+            sys,
+            graph: Graph::default(),
+            instances: BTreeMap::new(),
+            pids: BTreeMap::new(),
+            contracts: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            work: VecDeque::new(),
+            ending: false,
+        }
+    }
+
+    /// The repository, for the main loop.
+    pub fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// The system, for the main loop.
+    pub fn sys(&mut self) -> &mut Y {
+        &mut self.sys
+    }
+
+    /// The state of an instance, if it is managed.
+    #[must_use]
+    pub fn state(&self, fmri: &str) -> Option<State> {
+        self.instances.get(fmri).map(|instance| instance.state)
+    }
+
+    /// The system has something to tell.
+    pub fn happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Ended { pid, status } => {
+                if let Some(fmri) = self.pids.remove(&pid) {
+                    self.process_ended(&fmri, pid, status);
+                }
+            }
+            Happened::MemberEnded { contract, status } => {
+                if let Some(fmri) = self.contracts.get(&contract).cloned() {
+                    self.member_ended(&fmri, contract, status);
+                }
+            }
+            Happened::Emptied { contract } => match self.contracts.get(&contract).cloned() {
+                Some(fmri) => self.emptied(&fmri, contract),
+                // Nobody's any more.
+                None => self.sys.abandon(contract),
+            },
+        }
+        self.settle();
+    }
+
+    fn process_ended(&mut self, fmri: &str, pid: i32, status: i32) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        if instance.child == Some(pid) {
+            instance.child = None;
+            self.give(fmri, Order::ChildEnded(status));
+            return;
+        }
+        match instance.activity.clone() {
+            Some(Activity::Running { pid: running, .. }) if running == pid => {
+                self.method_ended(fmri, status);
+            }
+            Some(
+                Activity::Running { .. }
+                | Activity::Draining { .. }
+                | Activity::Reviving { .. }
+                | Activity::Throttled { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn member_ended(&mut self, fmri: &str, contract: u64, status: i32) {
+        let Some(instance) = self.instances.get(fmri) else { return };
+        let stopping = match &instance.activity {
+            Some(Activity::Running { method, .. }) => *method == Method::Stop,
+            Some(Activity::Draining { .. } | Activity::Reviving { .. }) => true,
+            Some(Activity::Throttled { .. }) | None => false,
+        };
+        if stopping || instance.contract != Some(contract) || !libc::WIFSIGNALED(status) {
+            return;
+        }
+        let order = if libc::WCOREDUMP(status) {
+            Order::DumpedCore(contract)
+        } else {
+            Order::Signalled(contract)
+        };
+        self.give(fmri, order);
+    }
+
+    fn emptied(&mut self, fmri: &str, contract: u64) {
+        let Some(instance) = self.instances.get(fmri) else { return };
+        match instance.activity.clone() {
+            Some(Activity::Draining { contract: draining, stop, timed_out, .. })
+                if draining == contract =>
+            {
+                self.drained(fmri, stop, timed_out);
+            }
+            Some(Activity::Reviving { contract: reviving }) if reviving == contract => {
+                self.sys.abandon(contract);
+                self.contracts.remove(&contract);
+                self.idle(fmri);
+            }
+            Some(
+                Activity::Running { .. }
+                | Activity::Draining { .. }
+                | Activity::Reviving { .. }
+                | Activity::Throttled { .. },
+            )
+            | None => {
+                if instance.contract == Some(contract) {
+                    self.give(fmri, Order::Emptied(contract));
+                }
+            }
+        }
+    }
+
+    /// When [`Engine::tick`] is to be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.timers.first().map(|(when, _)| *when)
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self) {
+        let now = self.sys.now();
+        while let Some((when, fmri)) = self.timers.pop_first() {
+            if when > now {
+                self.timers.insert((when, fmri));
+                break;
+            }
+            self.timed_out(&fmri, now);
+        }
+        self.settle();
+    }
+
+    fn timed_out(&mut self, fmri: &str, now: Duration) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        let due = |deadline: &Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
+        let late = match &mut instance.activity {
+            Some(
+                Activity::Running { contract, deadline, timed_out, .. }
+                | Activity::Draining { contract, deadline, timed_out, .. },
+            ) if due(deadline) && !*timed_out => {
+                *timed_out = true;
+                *contract
+            }
+            Some(Activity::Throttled { until }) if *until <= now => {
+                self.idle(fmri);
+                self.start_if_ready(fmri);
+                return;
+            }
+            Some(
+                Activity::Running { .. }
+                | Activity::Draining { .. }
+                | Activity::Reviving { .. }
+                | Activity::Throttled { .. },
+            )
+            | None => return,
+        };
+        self.sys.log(fmri, &format!("Method or service exit timed out.  Killing contract {late}."));
+        let killed = self.sys.signal(late, libc::SIGKILL);
+        self.noted(fmri, killed);
+    }
+
+    /// Sets a deadline for what an instance is busy with.
+    pub(crate) fn set_timer(&mut self, fmri: &str, when: Option<Duration>) {
+        if let Some(when) = when {
+            self.timers.insert((when, fmri.to_owned()));
+        }
+    }
+
+    /// The engine is to end: everything goes down, dependents first, staying enabled.
+    pub fn end(&mut self) {
+        if self.ending {
+            return;
+        }
+        self.ending = true;
+        let deadline = self.sys.now() + END_GRACE;
+        let starting: Vec<(String, u64)> = self
+            .instances
+            .iter()
+            .filter_map(|(fmri, instance)| match &instance.activity {
+                Some(Activity::Running { method: Method::Start, contract, .. }) => {
+                    Some((fmri.clone(), *contract))
+                }
+                Some(
+                    Activity::Running { .. }
+                    | Activity::Draining { .. }
+                    | Activity::Reviving { .. }
+                    | Activity::Throttled { .. },
+                )
+                | None => None,
+            })
+            .collect();
+        for (fmri, contract) in starting {
+            let ended = self.sys.signal(contract, libc::SIGTERM);
+            self.noted(&fmri, ended);
+            if let Some(Instance {
+                activity: Some(Activity::Running { deadline: at, .. }), ..
+            }) = self.instances.get_mut(&fmri)
+            {
+                *at = Some(at.map_or(deadline, |at| at.min(deadline)));
+            }
+            self.set_timer(&fmri, Some(deadline));
+        }
+        let orders = propagate::take_down(&mut self.graph);
+        self.give_all(orders);
+        self.settle();
+    }
+
+    /// Whether nothing runs any more.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        let busy = |instance: &Instance| match instance.activity {
+            Some(Activity::Throttled { .. }) | None => instance.state.is_running(),
+            Some(
+                Activity::Running { .. } | Activity::Draining { .. } | Activity::Reviving { .. },
+            ) => true,
+        };
+        self.ending && !self.instances.values().any(busy)
+    }
+
+    /// Puts an order into an instance's queue.
+    pub(crate) fn give(&mut self, fmri: &str, order: Order) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        if self.ending && matches!(order, Order::Start | Order::Enable) {
+            return;
+        }
+        let of_administrator = matches!(
+            order,
+            Order::Refresh
+                | Order::Restart
+                | Order::Maintain(_)
+                | Order::Clear
+                | Order::AdminDisable
+        );
+        if instance.queue.len() >= QUEUE_LIMIT && of_administrator {
+            let text = "Instance event queue overflow.  Dropping administrative request.";
+            self.sys.log(fmri, text);
+            return;
+        }
+        // The graph asks again whenever something changes; asking twice is asking once.
+        if order == Order::Start && instance.queue.contains(&Order::Start) {
+            return;
+        }
+        instance.queue.push_back(order);
+        self.work.push_back(fmri.to_owned());
+    }
+
+    pub(crate) fn give_all(&mut self, orders: propagate::Orders) {
+        for (fmri, order) in orders {
+            self.give(&fmri, order);
+        }
+    }
+
+    /// Carries out orders until every instance is busy or has none.
+    pub(crate) fn settle(&mut self) {
+        while let Some(fmri) = self.work.pop_front() {
+            let Some(instance) = self.instances.get_mut(&fmri) else { continue };
+            if instance.activity.is_some() {
+                continue;
+            }
+            let Some(order) = instance.queue.pop_front() else { continue };
+            if !instance.queue.is_empty() {
+                self.work.push_back(fmri.clone());
+            }
+            self.carry_out(&fmri, order);
+        }
+    }
+
+    /// An instance is no longer busy.
+    pub(crate) fn idle(&mut self, fmri: &str) {
+        if let Some(instance) = self.instances.get_mut(fmri) {
+            instance.activity = None;
+            self.work.push_back(fmri.to_owned());
+        }
+    }
+
+    /// Orders a start if nothing is waited for.
+    pub(crate) fn start_if_ready(&mut self, fmri: &str) {
+        let sys = &self.sys;
+        if let Some(order) = propagate::startable(&self.graph, fmri, &|path| sys.exists(path)) {
+            self.give(fmri, order);
+        }
+    }
+
+    /// Writes the state of an instance, and what else changed with it.
+    pub(crate) fn record(&mut self, fmri: &str, more: Vec<Write>) {
+        let Some(instance) = self.instances.get(fmri) else { return };
+        let (seconds, nanoseconds) = self.sys.wall();
+        let mut writes: Vec<Write> = vec![
+            ("state", "astring", vec![instance.state.name().to_owned()]),
+            ("next_state", "astring", vec![instance.next.name().to_owned()]),
+            ("state_timestamp", "time", vec![format!("{seconds}.{nanoseconds:09}")]),
+            ("auxiliary_state", "astring", vec![instance.aux.clone()]),
+        ];
+        writes.extend(more);
+        let written = self.store.set(fmri, "restarter", &writes);
+        self.noted(fmri, written);
+    }
+
+    /// An instance enters a state.
+    pub(crate) fn enter(&mut self, fmri: &str, to: State, severity: Severity, more: Vec<Write>) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        let from = instance.state;
+        instance.state = to;
+        instance.next = State::None;
+        instance.activity = None;
+        self.record(fmri, more);
+        if let Some(node) = self.graph.node_mut(fmri) {
+            node.state = to;
+        }
+        let sys = &self.sys;
+        let transition = Transition { fmri, from, to, severity };
+        let orders = propagate::entered(&mut self.graph, transition, &|path| sys.exists(path));
+        self.give_all(orders);
+        if self.ending && to.is_running() {
+            let orders = propagate::take_down(&mut self.graph);
+            self.give_all(orders);
+        }
+        self.work.push_back(fmri.to_owned());
+    }
+
+    /// Writes what went wrong to svc.startd.log and goes on.
+    pub(crate) fn noted<T, E: Display>(&mut self, fmri: &str, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.sys.note(Level::Error, &format!("{fmri}: {error}"));
+                None
+            }
+        }
+    }
+}

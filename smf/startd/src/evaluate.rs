@@ -1,0 +1,261 @@
+//! evaluate - whether dependencies are satisfied (smf.md 3.9).
+//!
+//! Two questions: is it satisfied now, and could it become so without the administrator
+//! (recursive).  Pure: the graph, and a function that says whether a file exists.
+
+use std::collections::BTreeSet;
+
+use crate::graph::{Dependency, Descent, Entity, Graph, Grouping};
+use crate::state::State;
+
+/// The value of a dependency or of one of its entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Satisfied {
+    /// It cannot be without the administrator.
+    Never,
+    /// Not now.
+    NotNow,
+    /// It is.
+    Yes,
+}
+
+use Satisfied::{Never, NotNow, Yes};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Now,
+    Ever,
+}
+
+/// The evaluation of one graph at one moment.
+pub struct Evaluation<'a> {
+    graph: &'a Graph,
+    exists: &'a dyn Fn(&str) -> bool,
+}
+
+/// The nodes being asked about: exclude_all may lead back to one of them.
+type Asked<'a> = BTreeSet<&'a str>;
+
+impl<'a> Evaluation<'a> {
+    /// Of a graph, with a function that says whether a file exists.
+    #[must_use]
+    pub fn new(graph: &'a Graph, exists: &'a dyn Fn(&str) -> bool) -> Evaluation<'a> {
+        Evaluation { graph, exists }
+    }
+
+    /// Whether all dependencies of an instance are satisfied now.
+    #[must_use]
+    pub fn ready(&self, fmri: &str) -> bool {
+        self.own(fmri, Question::Now, &mut Asked::new()) == Yes
+    }
+
+    fn own(&self, fmri: &str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+        let Some(node) = self.graph.node(fmri) else { return Never };
+        let groups = node.dependencies.iter();
+        groups.map(|group| self.group(group, question, asked)).min().unwrap_or(Yes)
+    }
+
+    fn group(&self, group: &'a Dependency, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+        let entities = group.entities.iter();
+        match group.grouping {
+            Grouping::RequireAll => {
+                entities.map(|entity| self.entity(entity, question, asked)).min().unwrap_or(Yes)
+            }
+            Grouping::RequireAny => {
+                entities.map(|entity| self.entity(entity, question, asked)).max().unwrap_or(Yes)
+            }
+            Grouping::OptionalAll => {
+                entities.map(|entity| self.optional(entity, asked)).min().unwrap_or(Yes)
+            }
+            Grouping::ExcludeAll => {
+                entities.map(|entity| self.excluded(entity)).min().unwrap_or(Yes)
+            }
+        }
+    }
+
+    fn entity(&self, entity: &'a Entity, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+        match entity {
+            Entity::Instance(fmri) => self.instance(fmri, question, asked),
+            Entity::Service(service) => {
+                let instances = self.graph.instances(service);
+                instances.map(|fmri| self.instance(fmri, question, asked)).max().unwrap_or(Never)
+            }
+            Entity::File(path) => {
+                if (self.exists)(path) {
+                    Yes
+                } else {
+                    Never
+                }
+            }
+        }
+    }
+
+    fn instance(&self, fmri: &'a str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+        let Some(node) = self.graph.node(fmri) else { return Never };
+        match (node.state, question) {
+            (State::Online | State::Degraded, _) => match node.descent {
+                Descent::None => Yes,
+                Descent::Offline | Descent::TakeDown => NotNow,
+                Descent::Disable => Never,
+            },
+            (State::Offline, Question::Ever) => self.offline_ever(fmri, asked),
+            (State::Disabled, Question::Ever) if !node.enabled => Never,
+            (State::Maintenance, _) => Never,
+            (State::None | State::Uninitialized | State::Offline | State::Disabled, _) => NotNow,
+        }
+    }
+
+    fn offline_ever(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
+        if !asked.insert(fmri) {
+            return NotNow;
+        }
+        let own = self.own_of(fmri, asked);
+        asked.remove(fmri);
+        if own == Never { Never } else { NotNow }
+    }
+
+    fn own_of(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
+        self.own(fmri, Question::Ever, asked)
+    }
+
+    /// Absent, in maintenance and unable to start all count as satisfied.
+    fn optional(&self, entity: &'a Entity, asked: &mut Asked<'a>) -> Satisfied {
+        match entity {
+            Entity::File(path) => {
+                if (self.exists)(path) {
+                    Yes
+                } else {
+                    Never
+                }
+            }
+            Entity::Instance(fmri) => self.optional_instance(fmri, asked),
+            Entity::Service(service) => {
+                let instances = self.graph.instances(service);
+                instances.map(|fmri| self.optional_instance(fmri, asked)).min().unwrap_or(Yes)
+            }
+        }
+    }
+
+    fn optional_instance(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
+        let Some(node) = self.graph.node(fmri) else { return Yes };
+        match node.state {
+            State::Maintenance => Yes,
+            State::Offline | State::Disabled => match self.instance(fmri, Question::Ever, asked) {
+                Never | Yes => Yes,
+                NotNow => NotNow,
+            },
+            State::Online | State::Degraded => self.instance(fmri, Question::Now, asked),
+            State::None | State::Uninitialized => NotNow,
+        }
+    }
+
+    fn excluded(&self, entity: &Entity) -> Satisfied {
+        let of = |fmri: &str| match self.graph.node(fmri).map(|node| node.state) {
+            Some(State::Online | State::Degraded) => Never,
+            Some(State::Offline | State::Uninitialized | State::None) => NotNow,
+            Some(State::Disabled | State::Maintenance) | None => Yes,
+        };
+        match entity {
+            Entity::Instance(fmri) => of(fmri),
+            Entity::Service(service) => {
+                self.graph.instances(service).map(|fmri| of(fmri)).min().unwrap_or(Yes)
+            }
+            Entity::File(path) => {
+                if (self.exists)(path) {
+                    Never
+                } else {
+                    Yes
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Severity;
+
+    fn depend(graph: &mut Graph, fmri: &str, grouping: Grouping, entities: Vec<Entity>) {
+        let restart_on = Severity::None;
+        let group = Dependency { name: "d".into(), grouping, restart_on, entities };
+        graph.depend(fmri, vec![group]);
+    }
+
+    fn instance(fmri: &str) -> Entity {
+        Entity::Instance(fmri.into())
+    }
+
+    #[test]
+    fn one_entity_in_every_state() {
+        // Columns: require_all, require_any, optional_all, exclude_all.
+        for (state, enabled, want) in [
+            (Some(State::Online), true, [true, true, true, false]),
+            (Some(State::Degraded), true, [true, true, true, false]),
+            (Some(State::Offline), true, [false, false, false, false]),
+            (Some(State::Uninitialized), true, [false, false, false, false]),
+            (Some(State::Disabled), false, [false, false, true, true]),
+            (Some(State::Disabled), true, [false, false, false, true]),
+            (Some(State::Maintenance), true, [false, false, true, true]),
+            (None, false, [false, false, true, true]),
+        ] {
+            for (column, grouping) in [
+                Grouping::RequireAll,
+                Grouping::RequireAny,
+                Grouping::OptionalAll,
+                Grouping::ExcludeAll,
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                for entity in [instance("svc:/a:x"), Entity::Service("svc:/a".into())] {
+                    let mut graph = Graph::default();
+                    if let Some(state) = state {
+                        graph.add("svc:/a:x", state, enabled);
+                    }
+                    graph.add("svc:/b:x", State::Offline, true);
+                    depend(&mut graph, "svc:/b:x", grouping, vec![entity]);
+                    let ready = Evaluation::new(&graph, &|_| false).ready("svc:/b:x");
+                    assert_eq!(want[column], ready, "{state:?} {grouping:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn empty_groups_and_files() {
+        for (grouping, empty, present, absent) in [
+            (Grouping::RequireAll, true, true, false),
+            (Grouping::RequireAny, true, true, false),
+            (Grouping::OptionalAll, true, true, false),
+            (Grouping::ExcludeAll, true, false, true),
+        ] {
+            let mut graph = Graph::default();
+            graph.add("svc:/b:x", State::Offline, true);
+            depend(&mut graph, "svc:/b:x", grouping, vec![]);
+            assert_eq!(empty, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"));
+            depend(&mut graph, "svc:/b:x", grouping, vec![Entity::File("/f".into())]);
+            assert_eq!(present, Evaluation::new(&graph, &|_| true).ready("svc:/b:x"));
+            assert_eq!(absent, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"));
+        }
+    }
+
+    #[test]
+    fn optional_looks_through_what_cannot_start() {
+        // b waits optionally for a, a waits for c: in maintenance there is nothing to wait for.
+        for (state, want) in [
+            (State::Maintenance, true),
+            (State::Disabled, true),
+            (State::Offline, false),
+            (State::Online, false),
+        ] {
+            let mut graph = Graph::default();
+            graph.add("svc:/a:x", State::Offline, true);
+            graph.add("svc:/b:x", State::Offline, true);
+            graph.add("svc:/c:x", state, false);
+            depend(&mut graph, "svc:/a:x", Grouping::RequireAll, vec![instance("svc:/c:x")]);
+            depend(&mut graph, "svc:/b:x", Grouping::OptionalAll, vec![instance("svc:/a:x")]);
+            assert_eq!(want, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"), "{state}");
+        }
+    }
+}

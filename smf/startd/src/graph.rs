@@ -1,0 +1,260 @@
+//! graph - the instances and what they depend on.
+//!
+//! Invariants: `dependents` is exactly the reverse of the nodes' groups.  A node that is named by a
+//! dependency but is not in the repository, or has no general/enabled, is absent here.  The states
+//! are those the restarter has recorded; the graph never changes one by itself.
+//!
+//! Not here: what follows from a change of state (propagate.rs), whether a dependency is satisfied
+//! (evaluate.rs), reading groups from properties (config.rs).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::state::{Severity, State};
+
+/// How a dependency looks at its entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// All must run.
+    RequireAll,
+    /// One must run.
+    RequireAny,
+    /// Those that could run must.
+    OptionalAll,
+    /// None may run.
+    ExcludeAll,
+}
+
+/// What a dependency names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entity {
+    /// `svc:/service:instance`
+    Instance(String),
+    /// `svc:/service`: any of its instances.
+    Service(String),
+    /// A path.
+    File(String),
+}
+
+/// One dependency property group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// The name of the property group.
+    pub name: String,
+    /// How it looks at its entities.
+    pub grouping: Grouping,
+    /// Which stops pass.
+    pub restart_on: Severity,
+    /// What it names.
+    pub entities: Vec<Entity>,
+}
+
+/// What is under way with a running node because something beneath it is being disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descent {
+    /// Nothing.
+    None,
+    /// It goes offline first.
+    Offline,
+    /// It is the one being disabled.
+    Disable,
+    /// The engine ends: it goes offline.
+    TakeDown,
+}
+
+/// A managed instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// As recorded.
+    pub state: State,
+    /// Whether it is to run.
+    pub enabled: bool,
+    /// Its dependencies.
+    pub dependencies: Vec<Dependency>,
+    /// Being taken down.
+    pub descent: Descent,
+    /// The order for that has been given.
+    pub descending: bool,
+}
+
+/// All managed instances.
+#[derive(Debug, Default)]
+pub struct Graph {
+    nodes: BTreeMap<String, Node>,
+    services: BTreeMap<String, BTreeSet<String>>,
+    dependents: BTreeMap<Entity, BTreeSet<String>>,
+}
+
+/// The service part of an instance FMRI.
+#[must_use]
+pub fn service_of(fmri: &str) -> &str {
+    fmri.rfind(':').filter(|at| *at > "svc:".len()).map_or(fmri, |at| &fmri[..at])
+}
+
+impl Graph {
+    /// A node.
+    #[must_use]
+    pub fn node(&self, fmri: &str) -> Option<&Node> {
+        self.nodes.get(fmri)
+    }
+
+    /// A node, to change its state or flags.  Its dependencies change by [`Graph::depend`] only.
+    pub fn node_mut(&mut self, fmri: &str) -> Option<&mut Node> {
+        self.nodes.get_mut(fmri)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = (&String, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// The instances of a service.
+    pub fn instances(&self, service: &str) -> impl Iterator<Item = &String> {
+        self.services.get(service).into_iter().flatten()
+    }
+
+    /// Adds a node without dependencies.
+    pub fn add(&mut self, fmri: &str, state: State, enabled: bool) {
+        let node = Node {
+            state,
+            enabled,
+            dependencies: Vec::new(),
+            descent: Descent::None,
+            descending: false,
+        };
+        self.nodes.insert(fmri.to_owned(), node);
+        self.services.entry(service_of(fmri).to_owned()).or_default().insert(fmri.to_owned());
+    }
+
+    /// Removes a node.
+    pub fn remove(&mut self, fmri: &str) {
+        self.depend(fmri, Vec::new());
+        self.nodes.remove(fmri);
+        if let Some(instances) = self.services.get_mut(service_of(fmri)) {
+            instances.remove(fmri);
+        }
+    }
+
+    /// Replaces the dependencies of a node.
+    pub fn depend(&mut self, fmri: &str, dependencies: Vec<Dependency>) {
+        let Some(node) = self.nodes.get_mut(fmri) else { return };
+        for entity in node.dependencies.iter().flat_map(|group| &group.entities) {
+            if let Some(dependents) = self.dependents.get_mut(entity) {
+                dependents.remove(fmri);
+            }
+        }
+        for entity in dependencies.iter().flat_map(|group| &group.entities) {
+            self.dependents.entry(entity.clone()).or_default().insert(fmri.to_owned());
+        }
+        node.dependencies = dependencies;
+    }
+
+    /// The nodes with a dependency that names this instance or its service, each with those
+    /// dependencies.
+    #[must_use]
+    pub fn dependents(&self, fmri: &str) -> Vec<(String, Vec<Dependency>)> {
+        let names =
+            [Entity::Instance(fmri.to_owned()), Entity::Service(service_of(fmri).to_owned())];
+        let found: BTreeSet<&String> =
+            names.iter().filter_map(|name| self.dependents.get(name)).flatten().collect();
+        let groups_of = |dependent: &String| {
+            let groups = self.nodes.get(dependent).map_or(&[][..], |node| &node.dependencies);
+            let names_it =
+                |group: &&Dependency| group.entities.iter().any(|entity| names.contains(entity));
+            groups.iter().filter(names_it).cloned().collect()
+        };
+        found.into_iter().map(|dependent| (dependent.clone(), groups_of(dependent))).collect()
+    }
+
+    /// The instances a dependency leads to.
+    fn targets<'a>(&'a self, entity: &'a Entity) -> Vec<&'a String> {
+        match entity {
+            Entity::Instance(fmri) => vec![fmri],
+            Entity::Service(service) => self.instances(service).collect(),
+            Entity::File(_) => Vec::new(),
+        }
+    }
+
+    /// The cycle that a node is part of, beginning with the node; exclude_all is not followed.
+    #[must_use]
+    pub fn cycle(&self, fmri: &str) -> Option<Vec<String>> {
+        // Depth first, with a stack of (node, its successors not yet visited).
+        let mut seen = BTreeSet::new();
+        let mut path: Vec<(&String, Vec<&String>)> = Vec::new();
+        let (start, _) = self.nodes.get_key_value(fmri)?;
+        path.push((start, self.successors(start)));
+        while let Some((_, rest)) = path.last_mut() {
+            let Some(next) = rest.pop() else {
+                path.pop();
+                continue;
+            };
+            if next == fmri {
+                return Some(path.into_iter().map(|(node, _)| node.clone()).collect());
+            }
+            if seen.insert(next) {
+                path.push((next, self.successors(next)));
+            }
+        }
+        None
+    }
+
+    fn successors<'a>(&'a self, fmri: &str) -> Vec<&'a String> {
+        let groups = self.nodes.get(fmri).map_or(&[][..], |node| &node.dependencies);
+        groups
+            .iter()
+            .filter(|group| group.grouping != Grouping::ExcludeAll)
+            .flat_map(|group| &group.entities)
+            .flat_map(|entity| self.targets(entity))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(name: &str, grouping: Grouping) -> Dependency {
+        let entity = if name[4..].contains(':') {
+            Entity::Instance(name.to_owned())
+        } else {
+            Entity::Service(name.to_owned())
+        };
+        let entities = vec![entity];
+        Dependency { name: "d".into(), grouping, restart_on: Severity::None, entities }
+    }
+
+    #[test]
+    fn services() {
+        for (fmri, want) in [("svc:/a/b:c", "svc:/a/b"), ("svc:/a/b", "svc:/a/b")] {
+            assert_eq!(want, service_of(fmri));
+        }
+    }
+
+    #[test]
+    fn dependents_follow_the_groups() {
+        let mut graph = Graph::default();
+        graph.add("svc:/a:x", State::Offline, true);
+        graph.add("svc:/b:x", State::Offline, true);
+        graph.depend("svc:/b:x", vec![on("svc:/a", Grouping::RequireAll)]);
+        assert_eq!(1, graph.dependents("svc:/a:x").len());
+        graph.depend("svc:/b:x", Vec::new());
+        assert!(graph.dependents("svc:/a:x").is_empty());
+        graph.depend("svc:/b:x", vec![on("svc:/a:x", Grouping::RequireAll)]);
+        graph.remove("svc:/b:x");
+        assert!(graph.dependents("svc:/a:x").is_empty());
+    }
+
+    #[test]
+    fn cycles_are_found_except_by_exclusion() {
+        let mut graph = Graph::default();
+        for fmri in ["svc:/a:x", "svc:/b:x", "svc:/c:x"] {
+            graph.add(fmri, State::Offline, true);
+        }
+        graph.depend("svc:/a:x", vec![on("svc:/b", Grouping::OptionalAll)]);
+        graph.depend("svc:/b:x", vec![on("svc:/c:x", Grouping::RequireAny)]);
+        assert_eq!(None, graph.cycle("svc:/a:x"));
+        graph.depend("svc:/c:x", vec![on("svc:/a:x", Grouping::ExcludeAll)]);
+        assert_eq!(None, graph.cycle("svc:/c:x"));
+        graph.depend("svc:/c:x", vec![on("svc:/a:x", Grouping::RequireAll)]);
+        assert_eq!(3, graph.cycle("svc:/c:x").unwrap().len());
+    }
+}

@@ -1,0 +1,311 @@
+//! methods - preparing a method and starting it (smf.md 3.3).
+//!
+//! The contract is recorded before the process exists: an engine that dies in between leaves
+//! nothing behind that the next one cannot find.
+
+use std::time::Duration;
+
+use crate::config::{self, Configured, Watching};
+use crate::context;
+use crate::engine::{Activity, Engine, Stop};
+use crate::expand::{Named, expand};
+use crate::outcomes::Failure;
+use crate::state::{Method, Model, State};
+use crate::store::{Groups, Store, View, Write};
+use crate::sys::{Spawn, Sys};
+
+/// A method to be run, once or again.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub fmri: String,
+    pub method: Method,
+    /// For a stop: where it leads.
+    pub stop: Option<Stop>,
+}
+
+impl Attempt {
+    pub(crate) fn start(fmri: &str) -> Attempt {
+        Attempt { fmri: fmri.to_owned(), method: Method::Start, stop: None }
+    }
+
+    pub(crate) fn stop(fmri: &str, stop: Stop) -> Attempt {
+        Attempt { fmri: fmri.to_owned(), method: Method::Stop, stop: Some(stop) }
+    }
+
+    pub(crate) fn refresh(fmri: &str) -> Attempt {
+        Attempt { fmri: fmri.to_owned(), method: Method::Refresh, stop: None }
+    }
+}
+
+/// What a method string asks for, its tokens expanded.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    True,
+    Kill(i32),
+    Shell(String),
+}
+
+impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// Runs a method, or does what stands for it.
+    pub(crate) fn run_method(&mut self, attempt: &Attempt) {
+        let fmri = attempt.fmri.as_str();
+        let groups = self.store.groups(fmri, View::Running);
+        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
+        let watching = config::watching(&groups);
+        let contract = self.instances.get(fmri).and_then(|instance| instance.contract);
+        if attempt.method == Method::Stop
+            && watching.model != Model::Transient
+            && contract.is_none()
+        {
+            self.method_succeeded(attempt, None);
+            return;
+        }
+        let Some((command, timeout)) = self.prepare(attempt, &groups) else { return };
+        match command {
+            Command::True => {
+                let what = format!("Executing {} method (null).", attempt.method.name());
+                self.sys.log(fmri, &what);
+                self.method_succeeded(attempt, timeout);
+            }
+            Command::Kill(signal) => self.kill(attempt, signal, contract, &watching, timeout),
+            Command::Shell(command) => {
+                self.execute(attempt, &command, &groups, &watching, timeout);
+            }
+        }
+    }
+
+    /// The command of a method; none when the outcome is clear without one.
+    fn prepare(
+        &mut self,
+        attempt: &Attempt,
+        groups: &Groups,
+    ) -> Option<(Command, Option<Duration>)> {
+        let (fmri, name) = (attempt.fmri.as_str(), attempt.method.name());
+        let (exec, timeout, warnings) = match config::method(fmri, groups, attempt.method) {
+            Configured::Exec { exec, timeout, warnings } => (exec, timeout, warnings),
+            Configured::NoGroup => {
+                let message = match attempt.method {
+                    Method::Refresh => {
+                        "No 'refresh' method defined.  Treating as :true.".to_owned()
+                    }
+                    Method::Start | Method::Stop => {
+                        format!("Method property group '{name}' is not present.")
+                    }
+                };
+                self.sys.log(fmri, &message);
+                self.method_succeeded(attempt, None);
+                return None;
+            }
+            Configured::NoExec => {
+                self.sys.log(fmri, &format!("Method property '{name}/exec is not present."));
+                self.method_succeeded(attempt, None);
+                return None;
+            }
+        };
+        for warning in warnings {
+            self.sys.log(fmri, &warning);
+        }
+        let store = &mut self.store;
+        let expanded = expand(&exec, fmri, name, &mut |named| look_up(store, fmri, groups, named));
+        match expanded {
+            Ok(expanded) => Some((command(&expanded), timeout)),
+            Err(error) => {
+                let what = format!("Could not expand method tokens in \"{exec}\": {error}.");
+                self.sys.log(fmri, &what);
+                self.method_failed(attempt, Failure::Configuration);
+                None
+            }
+        }
+    }
+
+    fn kill(
+        &mut self,
+        attempt: &Attempt,
+        signal: i32,
+        contract: Option<u64>,
+        watching: &Watching,
+        timeout: Option<Duration>,
+    ) {
+        let (fmri, name) = (attempt.fmri.as_str(), attempt.method.name());
+        if watching.model == Model::Transient {
+            let what = format!("Invalid use of \":kill\" as {name} method for transient service.");
+            self.sys.log(fmri, &what);
+            self.method_failed(attempt, Failure::Configuration);
+            return;
+        }
+        self.sys.log(fmri, &format!("Executing {name} method (:kill)."));
+        let signalled = contract.map_or(Ok(()), |contract| self.sys.signal(contract, signal));
+        match self.noted(fmri, signalled) {
+            Some(()) => self.method_succeeded(attempt, timeout),
+            None => self.method_failed(attempt, Failure::Configuration),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        attempt: &Attempt,
+        command: &str,
+        groups: &Groups,
+        watching: &Watching,
+        timeout: Option<Duration>,
+    ) {
+        let fmri = attempt.fmri.as_str();
+        if attempt.method == Method::Start && !self.may_start(fmri, watching) {
+            self.method_failed(attempt, Failure::TooQuick);
+            return;
+        }
+        let context = match context::context(groups, attempt.method) {
+            Ok(context) => context,
+            Err(message) => {
+                self.sys.log(fmri, &message);
+                self.method_failed(attempt, Failure::Configuration);
+                return;
+            }
+        };
+        let base = self.sys.environment();
+        let (environment, warnings) = context::environment(groups, fmri, attempt.method, base);
+        for warning in warnings {
+            self.sys.log(fmri, &warning);
+        }
+        let made = self.sys.create();
+        let Some(contract) = self.noted(fmri, made) else {
+            self.method_failed(attempt, Failure::Retry);
+            return;
+        };
+        self.contracts.insert(contract, fmri.to_owned());
+        self.about_to_run(attempt, contract, watching.model);
+        let what = format!("Executing {} method (\"{command}\").", attempt.method.name());
+        self.sys.log(fmri, &what);
+        let command = command.to_owned();
+        let spawn = Spawn { fmri: fmri.to_owned(), command, environment, contract, context };
+        let spawned = self.sys.spawn(&spawn);
+        match self.noted(fmri, spawned) {
+            Some(pid) => self.started(attempt, pid, contract, watching.model, timeout),
+            None => {
+                self.contracts.remove(&contract);
+                self.sys.abandon(contract);
+                self.method_failed(attempt, Failure::Retry);
+            }
+        }
+    }
+
+    /// Records what is about to happen, the contract included.
+    fn about_to_run(&mut self, attempt: &Attempt, contract: u64, model: Model) {
+        let Some(instance) = self.instances.get_mut(&attempt.fmri) else { return };
+        let primary = attempt.method == Method::Start && model != Model::Transient;
+        instance.next = match (attempt.method, attempt.stop) {
+            (Method::Start, _) => State::Online,
+            (Method::Stop, Some(stop)) => stop.to,
+            (Method::Stop, None) => State::Offline,
+            (Method::Refresh, _) => instance.state,
+        };
+        let log = self.sys.log_path(&attempt.fmri);
+        let name = if primary { "contract" } else { "transient_contract" };
+        let mut writes: Vec<Write> = vec![(name, "count", vec![contract.to_string()])];
+        if attempt.method == Method::Start {
+            writes.push(("logfile", "astring", vec![log]));
+        }
+        self.record(&attempt.fmri, writes);
+    }
+
+    fn started(
+        &mut self,
+        attempt: &Attempt,
+        pid: i32,
+        contract: u64,
+        model: Model,
+        timeout: Option<Duration>,
+    ) {
+        let fmri = attempt.fmri.as_str();
+        self.pids.insert(pid, fmri.to_owned());
+        let deadline = timeout.map(|timeout| self.sys.now() + timeout);
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        if attempt.method == Method::Start {
+            instance.start_pid = Some(pid);
+        }
+        if attempt.method == Method::Start && model == Model::Wait {
+            instance.contract = Some(contract);
+            instance.child = Some(pid);
+            self.method_succeeded(attempt, None);
+            return;
+        }
+        instance.activity = Some(Activity::Running {
+            method: attempt.method,
+            pid,
+            contract,
+            deadline,
+            timed_out: false,
+            stop: attempt.stop,
+        });
+        self.set_timer(fmri, deadline);
+    }
+}
+
+/// Looks a property up for a token: in the running snapshot, then live.
+fn look_up(
+    store: &mut impl Store,
+    fmri: &str,
+    running: &Groups,
+    named: &Named<'_>,
+) -> Option<Vec<String>> {
+    let of = |groups: &Groups| {
+        let property = groups.get(named.group)?.properties.get(named.property)?;
+        Some(property.values.clone())
+    };
+    let whose = named.fmri.unwrap_or(fmri);
+    let first = match named.fmri {
+        None => of(running),
+        // A property that cannot be read is one that is not there.
+        Some(other) => store.groups(other, View::Running).ok().flatten().and_then(|g| of(&g)),
+    };
+    first.or_else(|| store.groups(whose, View::Live).ok().flatten().and_then(|g| of(&g)))
+}
+
+fn command(text: &str) -> Command {
+    if text == ":true" {
+        return Command::True;
+    }
+    match text.strip_prefix(":kill").map(str::trim) {
+        Some("") => Command::Kill(libc::SIGTERM),
+        Some(rest) if text[":kill".len()..].starts_with([' ', '\t']) => {
+            match rest.strip_prefix('-').and_then(signal) {
+                Some(signal) => Command::Kill(signal),
+                None => Command::Shell(text.to_owned()),
+            }
+        }
+        Some(_) | None => Command::Shell(text.to_owned()),
+    }
+}
+
+/// A signal by number, or by name without SIG, as str2sig(3C) reads it.
+fn signal(word: &str) -> Option<i32> {
+    use nix::sys::signal::Signal;
+    if let Ok(number) = word.parse::<i32>() {
+        return Signal::try_from(number).ok().map(|signal| signal as i32);
+    }
+    format!("SIG{word}").parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands() {
+        let shell = |text: &str| Command::Shell(text.to_owned());
+        for (text, want) in [
+            (":true", Command::True),
+            (":true x", shell(":true x")),
+            (":kill", Command::Kill(libc::SIGTERM)),
+            (":kill -KILL", Command::Kill(libc::SIGKILL)),
+            (":kill -9", Command::Kill(libc::SIGKILL)),
+            (":kill  -HUP ", Command::Kill(libc::SIGHUP)),
+            (":kill KILL", shell(":kill KILL")),
+            (":kill -NONE", shell(":kill -NONE")),
+            (":kill_process", shell(":kill_process")),
+            ("/bin/true", shell("/bin/true")),
+        ] {
+            assert_eq!(want, command(text), "{text}");
+        }
+    }
+}

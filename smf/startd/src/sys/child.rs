@@ -1,0 +1,196 @@
+//! child - starting a method: the one place that forks and executes.
+//!
+//! Law: between fork and exec nothing allocates and nothing locks; all that is needed is made
+//! before.  On Linux the child is born inside of its cgroup, which is cheaper than moving it there.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use smf_contract::Entrance;
+
+/// Exit status of a method whose shell could not be executed.
+const EXEC_FAILED: i32 = 10;
+/// Exit status of a method whose context could not be set.
+const CONTEXT_FAILED: i32 = 96;
+
+/// Whom to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// User number.
+    pub uid: u32,
+    /// Group number.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// Everything the child needs.
+pub struct Birth<'a> {
+    /// `exec <command>`
+    pub script: &'a CString,
+    /// NAME=value
+    pub environment: &'a [CString],
+    /// Standard output and error.
+    pub log: BorrowedFd<'a>,
+    /// Standard input.
+    pub null: BorrowedFd<'a>,
+    /// Moves the child into its contract, unless it is born there.
+    pub entrance: &'a Entrance,
+    /// The directory of its cgroup.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Whom to become; none = nobody else.
+    pub credential: Option<&'a Credential>,
+    /// Where to go.
+    pub directory: &'a CString,
+    /// The beginning of a log line, for what goes wrong in the child.
+    pub stamp: &'a str,
+}
+
+/// Starts a method.
+///
+/// # Errors
+/// No process could be made.
+pub fn start(birth: &Birth<'_>) -> io::Result<i32> {
+    let mut environment: Vec<*const libc::c_char> =
+        birth.environment.iter().map(|entry| entry.as_ptr()).collect();
+    environment.push(std::ptr::null());
+    let arguments = [c"/bin/sh".as_ptr(), c"-c".as_ptr(), birth.script.as_ptr(), std::ptr::null()];
+    let inside = birth.cgroup.map(fork_into);
+    let (pid, inside) = match inside {
+        Some(Ok(pid)) => (pid, true),
+        // A kernel or a sandbox without clone3: fork, and move.
+        // SAFETY: the child calls only what is async-signal-safe (see become_method).
+        Some(Err(_)) | None => (unsafe { libc::fork() }, false),
+    };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => become_method(birth, inside, &arguments, &environment),
+        pid => Ok(pid),
+    }
+}
+
+/// fork, with the child born inside of a cgroup.
+#[cfg(target_os = "linux")]
+fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<i32> {
+    // The kernel's struct clone_args, version 2.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Arguments {
+        flags: u64,
+        pidfd: u64,
+        child_tid: u64,
+        parent_tid: u64,
+        exit_signal: u64,
+        stack: u64,
+        stack_size: u64,
+        tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
+    }
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let arguments = Arguments {
+        flags: CLONE_INTO_CGROUP,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.as_raw_fd() as u64,
+        ..Arguments::default()
+    };
+    // SAFETY: without CLONE_VM and without a stack this is fork: the child runs on a copy.  The
+    // structure lives through the call and its size is given.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<Arguments>()) };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid as i32) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fork_into(_cgroup: BorrowedFd<'_>) -> io::Result<i32> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// The child, up to its exec.  Only async-signal-safe calls.
+fn become_method(
+    birth: &Birth<'_>,
+    inside: bool,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> ! {
+    // SAFETY: each of these is async-signal-safe and gets descriptors, buffers and pointers that
+    // live until the exec.
+    unsafe {
+        libc::setsid();
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        // Rust ignores it for itself; handlers end with the exec anyway.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::umask(0o022);
+        let log = birth.log.as_raw_fd();
+        if libc::dup2(birth.null.as_raw_fd(), 0) < 0
+            || libc::dup2(log, 1) < 0
+            || libc::dup2(log, 2) < 0
+        {
+            libc::_exit(EXEC_FAILED);
+        }
+    }
+    if !inside && birth.entrance.enter().is_err() {
+        complain(birth, b"contract", b"");
+    }
+    if let Some(credential) = birth.credential {
+        assume(birth, credential);
+    }
+    // SAFETY: as above.
+    unsafe {
+        if libc::chdir(birth.directory.as_ptr()) != 0 {
+            complain(birth, b"chdir", birth.directory.as_bytes());
+        }
+        #[cfg(target_os = "linux")]
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32);
+        libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr());
+        libc::_exit(EXEC_FAILED)
+    }
+}
+
+fn assume(birth: &Birth<'_>, credential: &Credential) {
+    // SAFETY: three system calls on numbers and on a slice that lives until the exec.
+    let done = unsafe {
+        libc::setgroups(credential.groups.len() as _, credential.groups.as_ptr()) == 0
+            && libc::setgid(credential.gid) == 0
+            && libc::setuid(credential.uid) == 0
+    };
+    if !done {
+        complain(birth, b"setuid", b"");
+    }
+}
+
+/// Writes why the context could not be set, and ends the child.
+fn complain(birth: &Birth<'_>, what: &[u8], name: &[u8]) -> ! {
+    let error = io::Error::last_os_error().raw_os_error();
+    let why: &[u8] = match error {
+        Some(libc::ENOENT) => b"No such file or directory",
+        Some(libc::EACCES) => b"Permission denied",
+        Some(libc::ENOTDIR) => b"Not a directory",
+        Some(libc::EPERM) => b"Operation not permitted",
+        Some(_) | None => b"Unexpected error",
+    };
+    let quoted: [&[u8]; 3] =
+        if name.is_empty() { [b"", b"", b""] } else { [b" (\"", name, b"\")"] };
+    let parts: [&[u8]; 10] = [
+        b"[ ",
+        birth.stamp.as_bytes(),
+        b" svc.startd could not set context for method: ",
+        what,
+        b": ",
+        why,
+        quoted[0],
+        quoted[1],
+        quoted[2],
+        b" ]\n",
+    ];
+    for part in parts {
+        // SAFETY: write on a descriptor that is open, from a slice that lives.
+        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+    }
+    // SAFETY: ends this child without running anything of its parent's.
+    unsafe { libc::_exit(CONTEXT_FAILED) }
+}

@@ -1,0 +1,383 @@
+//! machine - the real system.
+//!
+//! Holds the contracts, starts methods, reaps children, writes logs.  Every child of this process
+//! is reaped here, orphans of methods included, because it is their subreaper.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::unistd::{Group, User};
+use smf_contract::{Contract, Contracts};
+
+use super::child::{self, Birth, Credential};
+use super::poller::Poller;
+use super::{Context, Happened, Level, Spawn, Sys, log};
+
+/// The real system.
+pub struct Machine {
+    contracts: Contracts,
+    held: BTreeMap<u64, Held>,
+    poller: Poller,
+    /// Methods that have not been reaped yet.
+    methods: BTreeSet<i32>,
+    logs: PathBuf,
+    notes: File,
+    null: File,
+    environment: Vec<(String, String)>,
+    began: Instant,
+    syslog: Option<syslog::Logger<syslog::LoggerBackend, syslog::Formatter3164>>,
+}
+
+struct Held {
+    contract: Contract,
+    watched: bool,
+    abandoned: bool,
+}
+
+impl Machine {
+    /// A system whose logs are in `logs` and whose methods get `environment`.
+    ///
+    /// # Errors
+    /// A file cannot be opened, or this cannot become the subreaper of its children.
+    pub fn new(
+        owner: &str,
+        logs: &Path,
+        environment: Vec<(String, String)>,
+    ) -> io::Result<Machine> {
+        smf_contract::become_subreaper()?;
+        Ok(Machine {
+            contracts: Contracts::open(owner),
+            held: BTreeMap::new(),
+            poller: Poller::new()?,
+            methods: BTreeSet::new(),
+            logs: logs.to_path_buf(),
+            notes: log::open(&logs.join("svc.startd.log"))?,
+            null: File::options().read(true).write(true).open("/dev/null")?,
+            environment,
+            began: Instant::now(),
+            // A host without a syslog is a host without a syslog.
+            syslog: syslog::unix(syslog::Formatter3164 {
+                facility: syslog::Facility::LOG_DAEMON,
+                hostname: None,
+                process: "svc.startd".to_owned(),
+                pid: std::process::id(),
+            })
+            .ok(),
+        })
+    }
+
+    /// Readable when [`Machine::emptied`] has something to tell.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.poller.descriptor()
+    }
+
+    /// Removes what no instance holds any more of contracts made by an engine before this one.
+    pub fn sweep(&self, keep: &[u64]) {
+        self.contracts.sweep(keep);
+    }
+
+    /// Reaps the children that have ended.
+    pub fn reap(&mut self) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        while let Some(pid) = ended_child() {
+            // While it is a zombie its group can still be read.
+            let contract = if self.methods.remove(&pid) { None } else { self.contract_of(pid) };
+            let mut status = 0;
+            // SAFETY: waitpid on a child of this process, with room for its status.
+            if unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } != pid {
+                break;
+            }
+            happened.push(match contract {
+                Some(contract) => Happened::MemberEnded { contract, status },
+                None => Happened::Ended { pid, status },
+            });
+        }
+        if self.poller.descriptor().is_none() {
+            happened.extend(self.look_at(self.watched()));
+        }
+        happened
+    }
+
+    fn watched(&self) -> Vec<u64> {
+        let watched = self.held.iter().filter(|(_, held)| held.watched);
+        watched.map(|(id, _)| *id).collect()
+    }
+
+    fn contract_of(&self, pid: i32) -> Option<u64> {
+        let by_group = self.contracts.contract_of(pid);
+        by_group.or_else(|| {
+            let found = self.held.iter().find(|(_, held)| held.contract.knows(pid));
+            found.map(|(id, _)| *id)
+        })
+    }
+
+    /// The contracts that have become empty.
+    pub fn emptied(&mut self) -> Vec<Happened> {
+        match self.poller.ready() {
+            Ok(ready) => self.look_at(ready),
+            Err(error) => {
+                self.note(Level::Error, &format!("polling contracts: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn look_at(&mut self, ids: Vec<u64>) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        for id in ids {
+            let Some(held) = self.held.get_mut(&id) else { continue };
+            match held.contract.is_empty() {
+                Ok(false) => {}
+                Ok(true) if held.abandoned => self.forget(id),
+                Ok(true) => happened.push(Happened::Emptied { contract: id }),
+                Err(error) => self.note(Level::Error, &error.to_string()),
+            }
+        }
+        happened
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some(held) = self.held.remove(&id) {
+            held.contract.remove();
+        }
+    }
+
+    fn append(&self, fmri: &str, text: &str) -> io::Result<()> {
+        log::open(&self.logs.join(log::log_name(fmri)))?.write_all(text.as_bytes())
+    }
+
+    fn credential(&mut self, fmri: &str, context: &Context) -> Result<Option<Credential>, String> {
+        let Some(name) = &context.user else { return Ok(None) };
+        let user = user(name)?;
+        if !nix::unistd::geteuid().is_root() {
+            if user.uid != nix::unistd::geteuid() {
+                let what = format!("Not running as root: method user \"{name}\" ignored.");
+                self.log(fmri, &what);
+            }
+            return Ok(None);
+        }
+        let gid = match &context.group {
+            Some(name) => group(name)?,
+            None => user.gid.as_raw(),
+        };
+        let groups = match &context.supplementary {
+            Some(names) => names.iter().map(|name| group(name)).collect::<Result<_, _>>()?,
+            None => initial_groups(&user, gid)?,
+        };
+        Ok(Some(Credential { uid: user.uid.as_raw(), gid, groups }))
+    }
+
+    fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
+        let text = |error: io::Error| error.to_string();
+        let stamp = log::stamp();
+        let credential = self.credential(&spawn.fmri, &spawn.context)?;
+        let directory = directory(&spawn.context, credential.as_ref());
+        let directory = c_string(&directory)?;
+        let script = c_string(&format!("exec {}", spawn.command))?;
+        let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
+        let (name, value) = held.contract.environment();
+        let mut environment = vec![c_string(&format!("{name}={value}"))?];
+        for (name, value) in &spawn.environment {
+            environment.push(c_string(&format!("{name}={value}"))?);
+        }
+        let log = log::open(&self.logs.join(log::log_name(&spawn.fmri))).map_err(text)?;
+        let entrance = held.contract.entrance().map_err(|error| error.to_string())?;
+        let cgroup = held.contract.directory().map(File::open).transpose().map_err(text)?;
+        child::start(&Birth {
+            script: &script,
+            environment: &environment,
+            log: log.as_fd(),
+            null: self.null.as_fd(),
+            entrance: &entrance,
+            cgroup: cgroup.as_ref().map(File::as_fd),
+            credential: credential.as_ref(),
+            directory: &directory,
+            stamp: &stamp,
+        })
+        .map_err(text)
+    }
+}
+
+impl Sys for Machine {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn wall(&self) -> (i64, u32) {
+        // A clock before the epoch is a clock that was never set.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos())
+    }
+
+    fn create(&mut self) -> Result<u64, String> {
+        let contract = self.contracts.create().map_err(|error| error.to_string())?;
+        let id = contract.id();
+        self.held.insert(id, Held { contract, watched: false, abandoned: false });
+        Ok(id)
+    }
+
+    fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String> {
+        let pid = self.birth(spawn)?;
+        self.methods.insert(pid);
+        if let Some(held) = self.held.get_mut(&spawn.contract) {
+            if let Err(error) = held.contract.started(pid) {
+                self.note(Level::Error, &error.to_string());
+            }
+        }
+        Ok(pid)
+    }
+
+    fn adopt(&mut self, contract: u64) -> bool {
+        match self.contracts.adopt(contract) {
+            Ok(Some(adopted)) => {
+                let held = Held { contract: adopted, watched: false, abandoned: false };
+                self.held.insert(contract, held);
+                !self.is_empty(contract)
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.note(Level::Error, &error.to_string());
+                false
+            }
+        }
+    }
+
+    fn signal(&mut self, contract: u64, signal: i32) -> Result<(), String> {
+        let Some(held) = self.held.get_mut(&contract) else { return Ok(()) };
+        let sent = if signal == libc::SIGKILL {
+            held.contract.kill()
+        } else {
+            held.contract.signal(signal).map(drop)
+        };
+        sent.map_err(|error| error.to_string())
+    }
+
+    fn is_empty(&mut self, contract: u64) -> bool {
+        let Some(held) = self.held.get_mut(&contract) else { return true };
+        if !held.watched {
+            held.watched = true;
+            let watched = match held.contract.event() {
+                Some(event) => self.poller.watch(contract, event),
+                None => Ok(()),
+            };
+            if let Err(error) = watched {
+                self.note(Level::Error, &format!("contract {contract}: watching it: {error}"));
+            }
+        }
+        match self.held.get_mut(&contract).map(|held| held.contract.is_empty()) {
+            Some(Ok(empty)) => empty,
+            None => true,
+            Some(Err(error)) => {
+                self.note(Level::Error, &error.to_string());
+                false
+            }
+        }
+    }
+
+    fn abandon(&mut self, contract: u64) {
+        if self.is_empty(contract) {
+            self.forget(contract);
+        } else if let Some(held) = self.held.get_mut(&contract) {
+            held.abandoned = true;
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
+    }
+
+    fn log(&mut self, fmri: &str, message: &str) {
+        let line = log::line(&log::stamp(), message);
+        if let Err(error) = self.append(fmri, &line) {
+            self.note(Level::Error, &format!("{fmri}: log: {error}"));
+        }
+    }
+
+    fn note(&mut self, level: Level, message: &str) {
+        let line = log::note(&log::stamp(), level, message);
+        // There is no place left to tell that the log cannot be written.
+        let _untold = self.notes.write_all(line.as_bytes());
+    }
+
+    fn syslog(&mut self, message: &str) {
+        if let Some(logger) = &mut self.syslog {
+            // The log daemon may have gone: the same message is in svc.startd.log.
+            let _untold = logger.err(message);
+        }
+    }
+
+    fn log_path(&self, fmri: &str) -> String {
+        self.logs.join(log::log_name(fmri)).to_string_lossy().into_owned()
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone()
+    }
+}
+
+/// A child that has ended and is not reaped yet.
+fn ended_child() -> Option<i32> {
+    // SAFETY: all zero is a valid siginfo_t; waitid fills it and leaves the child waitable.
+    unsafe {
+        let mut found: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let done = libc::waitid(libc::P_ALL, 0, &raw mut found, flags);
+        let pid = found.si_pid();
+        (done == 0 && pid != 0).then_some(pid)
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, String> {
+    CString::new(text).map_err(|_| format!("\"{}\" has a NUL in it", text.escape_debug()))
+}
+
+fn user(name: &str) -> Result<User, String> {
+    let found = match name.parse::<u32>() {
+        Ok(uid) => User::from_uid(uid.into()),
+        Err(_) => User::from_name(name),
+    };
+    found.map_err(|errno| format!("user \"{name}\": {errno}"))?.ok_or(format!("no user \"{name}\""))
+}
+
+fn group(name: &str) -> Result<u32, String> {
+    if let Ok(gid) = name.parse::<u32>() {
+        return Ok(gid);
+    }
+    let found = Group::from_name(name).map_err(|errno| format!("group \"{name}\": {errno}"))?;
+    found.map(|group| group.gid.as_raw()).ok_or(format!("no group \"{name}\""))
+}
+
+#[cfg(target_os = "linux")]
+fn initial_groups(user: &User, gid: u32) -> Result<Vec<u32>, String> {
+    let name = c_string(&user.name)?;
+    let groups = nix::unistd::getgrouplist(&name, gid.into())
+        .map_err(|errno| format!("groups of \"{}\": {errno}", user.name))?;
+    Ok(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn initial_groups(_user: &User, gid: u32) -> Result<Vec<u32>, String> {
+    Ok(vec![gid])
+}
+
+fn directory(context: &Context, credential: Option<&Credential>) -> String {
+    if let Some(directory) = &context.directory {
+        return directory.to_string_lossy().into_owned();
+    }
+    let root = "/".to_owned();
+    if !context.home {
+        return root;
+    }
+    let uid = credential.map_or_else(nix::unistd::geteuid, |credential| credential.uid.into());
+    match User::from_uid(uid) {
+        Ok(Some(user)) => user.dir.to_string_lossy().into_owned(),
+        // Containers run as users that no passwd file knows.
+        Ok(None) | Err(_) => root,
+    }
+}

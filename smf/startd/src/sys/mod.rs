@@ -1,0 +1,118 @@
+//! sys - the seam between the engine and the system: every system call the engine causes.
+//!
+//! The engine decides; this does.  Tests put a simulated system here.  What the system has to
+//! tell (a child ended, a contract emptied) comes back as [`Happened`].
+
+mod child;
+mod log;
+pub mod machine;
+pub mod poller;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use log::{line, log_name};
+
+/// Whom and where a method runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Context {
+    /// The user, by name or number; none = as the engine.
+    pub user: Option<String>,
+    /// The group; none = the user's.
+    pub group: Option<String>,
+    /// Supplementary groups; none = the user's.
+    pub supplementary: Option<Vec<String>>,
+    /// Working directory; none = `/`, or the user's home where `home` says so.
+    pub directory: Option<PathBuf>,
+    /// Without a directory: the home of the user.
+    pub home: bool,
+}
+
+/// A method to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spawn {
+    /// The instance's log is its standard output and error.
+    pub fmri: String,
+    /// Argument of `/bin/sh -c`, without the `exec`.
+    pub command: String,
+    /// The whole environment, except the contract's cookie.
+    pub environment: Vec<(String, String)>,
+    /// The contract to start it in.
+    pub contract: u64,
+    /// Whom and where.
+    pub context: Context,
+}
+
+/// What the system has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// A method ended with this wait status.
+    Ended {
+        /// Its process.
+        pid: i32,
+        /// As wait(2) gives it.
+        status: i32,
+    },
+    /// A member of a contract, other than a method, ended with this wait status.
+    MemberEnded {
+        /// The contract.
+        contract: u64,
+        /// As wait(2) gives it.
+        status: i32,
+    },
+    /// A contract has no living member any more.
+    Emptied {
+        /// The contract.
+        contract: u64,
+    },
+}
+
+/// How a message of the engine is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Worth reading.
+    Notice,
+    /// Something is wrong.
+    Error,
+}
+
+/// The system, as the engine needs it.
+pub trait Sys {
+    /// Time since some fixed instant; never goes back.
+    fn now(&self) -> Duration;
+    /// Seconds and nanoseconds since the epoch.
+    fn wall(&self) -> (i64, u32);
+    /// A new contract.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create(&mut self) -> Result<u64, String>;
+    /// Starts a method; returns its process.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String>;
+    /// Takes a contract over from an engine that died; false when nothing lives in it.
+    fn adopt(&mut self, contract: u64) -> bool;
+    /// Sends a signal to all members.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn signal(&mut self, contract: u64, signal: i32) -> Result<(), String>;
+    /// Whether no member lives.  Afterwards `Emptied` is told once when the last one ends.
+    fn is_empty(&mut self, contract: u64) -> bool;
+    /// Lets go of a contract; its processes are left alone.
+    fn abandon(&mut self, contract: u64);
+    /// Whether a file exists.
+    fn exists(&self, path: &str) -> bool;
+    /// Writes a line to an instance's log.
+    fn log(&mut self, fmri: &str, message: &str);
+    /// Writes a line to svc.startd.log.
+    fn note(&mut self, level: Level, message: &str);
+    /// Tells syslog.
+    fn syslog(&mut self, message: &str);
+    /// Where an instance's log is.
+    fn log_path(&self, fmri: &str) -> String;
+    /// The variables every method gets beside those of SMF, PATH included.
+    fn environment(&self) -> Vec<(String, String)>;
+}
