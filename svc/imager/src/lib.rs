@@ -1,0 +1,14 @@
+//! imager - the work of the stage that turns a repository into media.
+//!
+//! | file | what |
+//! |---|---|
+//! | `manifest.rs` | the image manifest: distro_const's XML |
+//! | `archive.rs` | the boot archive of a populated root |
+//! | `medium.rs` | the medium's directory, and the ISO made of it |
+//!
+//! Law: programs run only through a seam that is handed in; every date comes from the caller.
+//! Not here: properties, locks, outputs and the exit status, which are the program's.
+
+pub mod archive;
+pub mod manifest;
+pub mod medium;
