@@ -5,6 +5,7 @@
 //! | `manifest.rs` | the image manifest: distro_const's XML |
 //! | `archive.rs` | the boot archive of a populated root |
 //! | `medium.rs` | the medium's directory, and the ISO made of it |
+//! | `steps.rs` | populate, archive, medium, boot: one after the other |
 //!
 //! Law: programs run only through a seam that is handed in; every date comes from the caller.
 //! Not here: properties, locks, outputs and the exit status, which are the program's.
@@ -12,3 +13,4 @@
 pub mod archive;
 pub mod manifest;
 pub mod medium;
+pub mod steps;
