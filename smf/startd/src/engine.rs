@@ -232,10 +232,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
-    /// When [`Engine::tick`] is to be called next.
+    /// How long until [`Engine::tick`] is to be called.
     #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.timers.first().map(|(when, _)| *when)
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timers.first().map(|(when, _)| when.saturating_sub(self.sys.now()))
     }
 
     /// Time has passed.

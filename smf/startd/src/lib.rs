@@ -8,14 +8,15 @@
 //! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
 //! - [`engine`], `configure`, `orders`, `methods`, `outcomes`: the engine
-//! - [`repository`]: the real store; [`sys::machine`]: the real system
-//! - [`daemon`]: the process svc.startd: directories, lock, boot stamp, main loop
+//! - [`sys::machine`]: the real system
+//! - [`place`]: directories, lock, boot stamp; [`daemon`]: the main loop
 //!
 //! Not here: SQL (configd), the commands (smf/cmd).
 
 pub mod config;
 mod configure;
 pub mod context;
+pub mod daemon;
 pub mod engine;
 pub mod evaluate;
 pub mod expand;
@@ -23,6 +24,7 @@ pub mod graph;
 mod methods;
 mod orders;
 mod outcomes;
+pub mod place;
 pub mod propagate;
 pub mod state;
 pub mod store;
