@@ -322,16 +322,35 @@ impl Contract {
 
     #[cfg(target_os = "linux")]
     fn search(&mut self) -> Result<Vec<Pid>, ContractError> {
+        let found = self.look()?;
+        Ok(found.iter().map(|process| process.pid).collect())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn look(&mut self) -> Result<Vec<Process>, ContractError> {
         let found = cookie::members(self.id, &self.known.keys().copied().collect());
+        for process in &found {
+            self.remember(process)?;
+        }
+        Ok(found)
+    }
+
+    /// Searches, and forgets the dead.  Only this may: with a member's descriptor goes the event
+    /// of its end, which must be told before it is forgotten.
+    #[cfg(target_os = "linux")]
+    fn search_anew(&mut self) -> Result<bool, ContractError> {
+        let found = self.look()?;
         self.known.retain(|(pid, started), _| {
             found.iter().any(|process| {
                 process.session == *pid || (process.pid == *pid && process.started == *started)
             })
         });
-        for process in &found {
-            self.remember(process)?;
-        }
-        Ok(found.iter().map(|process| process.pid).collect())
+        Ok(found.is_empty())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn search_anew(&mut self) -> Result<bool, ContractError> {
+        Ok(self.search()?.is_empty())
     }
 
     /// Without Linux's /proc: the children that were started here and still exist.
@@ -367,7 +386,7 @@ impl Contract {
                 if self.known.values().any(Option::is_some) {
                     return Ok(false);
                 }
-                Ok(self.search()?.is_empty())
+                self.search_anew()
             }
         }
     }

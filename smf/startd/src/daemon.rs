@@ -75,32 +75,46 @@ pub fn run<S: Store>(
     changes: BorrowedFd<'_>,
 ) -> Result<(), LoopError> {
     loop {
-        if drain(&signals.end) {
-            engine.end();
-        }
-        drain(&signals.child);
-        for happened in engine.sys().reap() {
-            engine.happened(happened);
-        }
-        for happened in engine.sys().emptied() {
-            engine.happened(happened);
-        }
-        engine.repository_changed()?;
-        engine.tick();
+        turn(engine, signals)?;
         if engine.ended() {
             return Ok(());
         }
-        let timeout = engine.timeout();
-        wait(engine.sys(), signals, changes, timeout).map_err(LoopError::Poll)?;
+        wait(engine, signals, changes, None)?;
     }
 }
 
-fn wait(
-    machine: &Machine,
+/// Lets the engine know all that has happened.
+///
+/// # Errors
+/// The repository is gone.
+pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Result<(), LoopError> {
+    if drain(&signals.end) {
+        engine.end();
+    }
+    drain(&signals.child);
+    for happened in engine.sys().reap() {
+        engine.happened(happened);
+    }
+    for happened in engine.sys().emptied() {
+        engine.happened(happened);
+    }
+    engine.repository_changed()?;
+    engine.tick();
+    Ok(())
+}
+
+/// Sleeps until something happens, or the engine's next deadline, or `limit`.
+///
+/// # Errors
+/// Waiting failed.
+pub fn wait<S: Store>(
+    engine: &mut Engine<S, Machine>,
     signals: &Signals,
     changes: BorrowedFd<'_>,
-    timeout: Option<Duration>,
-) -> io::Result<()> {
+    limit: Option<Duration>,
+) -> Result<(), LoopError> {
+    let timeout = engine.timeout().into_iter().chain(limit).min();
+    let machine = engine.sys();
     let mut fds = vec![
         PollFd::new(signals.child.as_fd(), PollFlags::POLLIN),
         PollFd::new(signals.end.as_fd(), PollFlags::POLLIN),
@@ -114,6 +128,6 @@ fn wait(
     });
     match poll(&mut fds, timeout) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
+        Err(errno) => Err(LoopError::Poll(errno.into())),
     }
 }

@@ -1,5 +1,7 @@
 //! A simulated repository and a simulated system for the engine.
 
+#![allow(dead_code, clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
