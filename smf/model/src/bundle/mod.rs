@@ -1,0 +1,246 @@
+//! bundle - service bundles, the XML in which services are delivered.
+//!
+//! Reading order: `xml` (text → elements with places), `dtd` (what may stand where), `read`
+//! (elements → the values below), `template` (the template elements).
+//!
+//! What must hold: a `Bundle` is complete and consistent by itself.  Every element has been mapped
+//! to property groups, every value has been parsed as its type, no name is defined twice, and every
+//! error found on the way names its line, its column, and what was expected there.  What a bundle
+//! does to a repository is decided in smf-scf (import), not here.
+
+use thiserror::Error;
+
+use value::{PropertyType, Value};
+
+mod dtd;
+mod read;
+mod template;
+pub mod value;
+mod xml;
+
+pub use xml::Position;
+
+/// The system identifier every manifest must name.
+pub const DTD: &str = "/usr/share/lib/xml/dtd/service_bundle.dtd.1";
+
+/// What a bundle is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Delivers services; merged with what is there.
+    Manifest,
+    /// Sets properties of services that are there.
+    Profile,
+    /// Everything a repository held.
+    Archive,
+}
+
+/// A service bundle, read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// What it is for.
+    pub kind: Kind,
+    /// Its name attribute; nothing depends on it.
+    pub name: String,
+    /// The services, nested bundles included, in order.
+    pub services: Vec<Service>,
+}
+
+/// One service and its instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Where it stands.
+    pub at: Position,
+    /// Its name: `application/merger`.
+    pub name: String,
+    /// The property groups of the service itself.
+    pub entity: Entity,
+    /// Its instances in order; the default instance comes first.
+    pub instances: Vec<Instance>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Where it stands.
+    pub at: Position,
+    /// Its name: `default`.
+    pub name: String,
+    /// general/enabled; a profile may be silent about it.
+    pub enabled: Option<bool>,
+    /// The property groups; general never holds `enabled` here.
+    pub entity: Entity,
+}
+
+/// What services and instances have in common.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Entity {
+    /// Property groups in order.  `dependents` is among them, when there are any.
+    pub groups: Vec<Group>,
+    /// What is to be created on other entities.
+    pub dependents: Vec<Dependent>,
+}
+
+impl Entity {
+    /// The property group with this name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+}
+
+/// A property group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Where it stands.
+    pub at: Position,
+    /// Its name.
+    pub name: String,
+    /// Its type; only a profile may leave it out.
+    pub kind: Option<String>,
+    /// delete='true': the group is to be removed.
+    pub delete: bool,
+    /// Its properties, in order.
+    pub properties: Vec<Property>,
+}
+
+impl Group {
+    /// The property with this name.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Property> {
+        self.properties.iter().find(|property| property.name == name)
+    }
+}
+
+/// A property with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Property {
+    /// Where it stands.
+    pub at: Position,
+    /// Its name.
+    pub name: String,
+    /// override='true': wins over what an administrator set.
+    pub overrides: bool,
+    /// Its values.
+    pub values: Values,
+}
+
+/// The values of a property.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Of a known type; there may be none.
+    Typed(PropertyType, Vec<Value>),
+    /// Only in a profile: the type is the one the repository has.
+    Untyped(Vec<String>),
+}
+
+/// A dependency that is placed on another entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dependent {
+    /// Where it stands.
+    pub at: Position,
+    /// The name of the group on the target.
+    pub name: String,
+    /// FMRI of the target as written.
+    pub target: String,
+    /// delete='true': is to be removed.
+    pub delete: bool,
+    /// override='true'.
+    pub overrides: bool,
+    /// The group to be created on the target.
+    pub group: Group,
+}
+
+/// What is wrong with a bundle.
+#[derive(Debug, Error)]
+pub enum BundleError {
+    /// Larger than anything that is read.
+    #[error("document has {size} bytes, more than {limit}")]
+    TooLarge {
+        /// Bytes it has.
+        size: usize,
+        /// Bytes it may have.
+        limit: usize,
+    },
+    /// There is no root element.
+    #[error("document is empty")]
+    Empty,
+    /// There is no document type.
+    #[error("document has no DTD")]
+    NoDtd,
+    /// The document type is another one.
+    #[error("document DTD unknown; not service bundle?")]
+    UnknownDtd,
+    /// The root element is another one.
+    #[error("document is not a service bundle")]
+    NotABundle,
+    /// The document type declares things itself.
+    #[error("line {}, column {}: document type has an internal subset", at.line, at.column)]
+    InternalSubset {
+        /// Where.
+        at: Position,
+    },
+    /// It is not XML.
+    #[error("line {}, column {}: {text}", at.line, at.column)]
+    Malformed {
+        /// Where.
+        at: Position,
+        /// What the parser says.
+        text: String,
+    },
+    /// It is XML, but not a bundle.
+    #[error("line {}, column {}: {text}{}", at.line, at.column, expectation(expected.as_deref()))]
+    Invalid {
+        /// Where.
+        at: Position,
+        /// What is wrong.
+        text: String,
+        /// What was expected there, where that can be said.
+        expected: Option<String>,
+    },
+}
+
+fn expectation(expected: Option<&str>) -> String {
+    expected.map(|expected| format!(", expected {expected}")).unwrap_or_default()
+}
+
+impl BundleError {
+    fn malformed(at: Position, text: impl ToString) -> Self {
+        Self::Malformed { at, text: text.to_string() }
+    }
+
+    fn invalid(at: Position, text: String) -> Self {
+        Self::Invalid { at, text, expected: None }
+    }
+
+    fn expected(at: Position, text: String, expected: impl Into<String>) -> Self {
+        Self::Invalid { at, text, expected: Some(expected.into()) }
+    }
+}
+
+/// Reads a bundle from its text.
+///
+/// # Errors
+/// Whatever is wrong first, with its place.
+pub fn parse(text: &str) -> Result<Bundle, BundleError> {
+    let mut document = xml::document(text)?;
+    if document.root.name != "service_bundle" {
+        return Err(BundleError::NotABundle);
+    }
+    let profile = document.root.attribute("type") == Some("profile");
+    // The real svccfg validates manifests only; a profile may lack its document type.
+    match document.doctype.as_deref().map(system_identifier) {
+        None if profile => {}
+        None => return Err(BundleError::NoDtd),
+        Some(Some(DTD)) => {}
+        Some(_) => return Err(BundleError::UnknownDtd),
+    }
+    dtd::check(&mut document.root, profile)?;
+    read::bundle(&document.root)
+}
+
+/// The system identifier in `service_bundle SYSTEM "..."`.
+fn system_identifier(doctype: &str) -> Option<&str> {
+    let rest = doctype.trim_start().split_once("SYSTEM")?.1.trim_start();
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    rest[1..].split_once(quote).map(|(identifier, _)| identifier)
+}
