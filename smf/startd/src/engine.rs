@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::evaluate::Evaluation;
 use crate::graph::Graph;
 use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
@@ -142,6 +143,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     #[must_use]
     pub fn state(&self, fmri: &str) -> Option<State> {
         self.instances.get(fmri).map(|instance| instance.state)
+    }
+
+    /// Whether all dependencies of an instance are satisfied.
+    #[must_use]
+    pub fn ready(&self, fmri: &str) -> bool {
+        let sys = &self.sys;
+        Evaluation::new(&self.graph, &|path| sys.exists(path)).ready(fmri)
     }
 
     /// The system has something to tell.

@@ -197,6 +197,15 @@ impl Graph {
         None
     }
 
+    /// Whether something this node depends on is being taken down.
+    #[must_use]
+    pub fn stands_on_descending(&self, fmri: &str) -> bool {
+        let descends = |fmri: &&String| {
+            self.nodes.get(*fmri).is_some_and(|node| node.descent != Descent::None)
+        };
+        self.successors(fmri).iter().any(descends)
+    }
+
     fn successors<'a>(&'a self, fmri: &str) -> Vec<&'a String> {
         let groups = self.nodes.get(fmri).map_or(&[][..], |node| &node.dependencies);
         groups

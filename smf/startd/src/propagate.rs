@@ -62,8 +62,9 @@ fn own(
             Some(Order::Disable)
         }
         // It went down for the sake of another, which is still to go: not up again yet.
-        (State::Offline, true) if !descended => startable(graph, t.fmri, exists),
-        (State::Offline | State::Online | State::Degraded, true) => None,
+        (State::Offline, true) if descended && graph.stands_on_descending(t.fmri) => None,
+        (State::Offline, true) => startable(graph, t.fmri, exists),
+        (State::Online | State::Degraded, true) => None,
         (State::Disabled, false) | (State::Maintenance | State::None, _) => None,
     };
     orders.extend(order.map(|order| (t.fmri.to_owned(), order)));
@@ -172,6 +173,20 @@ pub fn take_down(graph: &mut Graph) -> Orders {
 pub fn forget_disable(graph: &mut Graph, fmri: &str) {
     if let Some(node) = graph.node_mut(fmri) {
         if node.descent == Descent::Disable && !node.descending {
+            node.descent = Descent::None;
+        }
+    }
+    if graph.nodes().any(|(_, node)| node.descent == Descent::Disable) {
+        return;
+    }
+    // Nothing is to be disabled any more: those that were to go first may stay.
+    let spared: Vec<String> = graph
+        .nodes()
+        .filter(|(_, node)| node.descent == Descent::Offline && !node.descending)
+        .map(|(fmri, _)| fmri.clone())
+        .collect();
+    for fmri in spared {
+        if let Some(node) = graph.node_mut(&fmri) {
             node.descent = Descent::None;
         }
     }

@@ -408,3 +408,22 @@ fn exclusion() {
     world.exit(B, 0, false);
     assert_eq!(State::Online, world.state(B));
 }
+
+#[test]
+fn a_stage_that_is_no_longer_wanted() {
+    // It notices the disable that waits for it, and exits 95: by maintenance to disabled at once.
+    let mut world = World::new(&[Service::transient(A)]);
+    world.enable(A, false);
+    assert_eq!(State::Offline, world.state(A));
+    world.log(A);
+    world.exit(A, 95, false);
+    assert_eq!(State::Disabled, world.state(A));
+    assert_eq!(
+        vec![
+            "Method \"start\" exited with status 95.",
+            "Leaving maintenance because disable requested.",
+            "Disabled."
+        ],
+        world.log(A)
+    );
+}

@@ -3,6 +3,7 @@
 //! The engine decides; this does.  Tests put a simulated system here.  What the system has to
 //! tell (a child ended, a contract emptied) comes back as [`Happened`].
 
+pub mod background;
 mod child;
 mod log;
 pub mod machine;

@@ -117,6 +117,8 @@ pub struct Machine {
     /// Contracts with living members.
     pub alive: BTreeSet<u64>,
     pub spawned: Vec<(i32, Spawn)>,
+    /// Methods that have not ended.
+    pub living: BTreeMap<i32, Spawn>,
     pub signals: Vec<(u64, i32)>,
     pub logs: BTreeMap<String, Vec<String>>,
     pub notes: Vec<String>,
@@ -138,6 +140,7 @@ impl Sys for Machine {
         let pid = 1000 + spawn.contract as i32;
         self.alive.insert(spawn.contract);
         self.spawned.push((pid, spawn.clone()));
+        self.living.insert(pid, spawn.clone());
         Ok(pid)
     }
     fn adopt(&mut self, contract: u64) -> bool {
@@ -241,7 +244,27 @@ impl World {
         if !leaves {
             self.engine.sys().alive.remove(&spawn.contract);
         }
+        self.ended(pid, status);
+    }
+
+    pub fn ended(&mut self, pid: i32, status: i32) {
+        self.engine.sys().living.remove(&pid);
         self.engine.happened(Happened::Ended { pid, status });
+    }
+
+    pub fn living(&mut self) -> Option<(i32, Spawn)> {
+        let first = self.engine.sys().living.first_key_value();
+        first.map(|(pid, spawn)| (*pid, spawn.clone()))
+    }
+
+    pub fn living_in(&mut self, contract: u64) -> Option<i32> {
+        let mut living = self.engine.sys().living.iter();
+        living.find(|(_, spawn)| spawn.contract == contract).map(|(pid, _)| *pid)
+    }
+
+    pub fn method_of(&self, spawn: &Spawn) -> String {
+        let named = spawn.environment.iter().find(|(name, _)| name == "SMF_METHOD");
+        named.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
     /// The primary contract loses its last member.
