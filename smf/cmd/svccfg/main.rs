@@ -1,3 +1,191 @@
-//! svccfg(1)
+//! svccfg(8): the configuration repository by hand.
+//!
+//! Reading order: `lex` (words), `session` (what is selected, and which word does what), then one
+//! file per family of commands: `entity`, `select`, `list`, `property`, `environment`, `snapshot`,
+//! `bundle`.
+//!
+//! One shot (`svccfg -s FMRI command ...`) and files stop at the first error; a terminal goes on.
 
-fn main() {}
+mod bundle;
+mod entity;
+mod environment;
+mod lex;
+mod list;
+mod property;
+mod select;
+mod session;
+mod snapshot;
+
+use std::io::{IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+use lexopt::prelude::{Short, Value};
+use smf_cmd::repository::Repository;
+
+use session::{Flow, Session};
+
+const USAGE: &str = "\
+Usage:\tsvccfg [-v] [-s FMRI] [-f file]
+\tsvccfg [-v] [-s FMRI] <command> [args]
+\tsvccfg -?
+";
+
+/// The longest one-shot command.
+const COMMAND_MAX: usize = 2048;
+
+struct Options {
+    verbose: bool,
+    select: Option<String>,
+    file: Option<String>,
+    words: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let options = match parse() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            if let Some(message) = message {
+                eprintln!("svccfg: {message}");
+            }
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("svccfg: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse() -> Result<Option<Options>, Option<String>> {
+    let mut options = Options { verbose: false, select: None, file: None, words: Vec::new() };
+    let mut parser = lexopt::Parser::from_env();
+    let usage = |error: lexopt::Error| Some(error.to_string());
+    while let Some(argument) = parser.next().map_err(usage)? {
+        match argument {
+            Short('v') => options.verbose = true,
+            Short('s') => {
+                options.select =
+                    Some(parser.value().map_err(usage)?.to_string_lossy().into_owned());
+            }
+            Short('f') => {
+                options.file = Some(parser.value().map_err(usage)?.to_string_lossy().into_owned());
+            }
+            Short('?') => return Ok(None),
+            // What follows belongs to the command, options included.
+            Value(word) => {
+                options.words.push(word.to_string_lossy().into_owned());
+                let rest = parser.raw_args().map_err(usage)?;
+                options.words.extend(rest.map(|word| word.to_string_lossy().into_owned()));
+            }
+            other => return Err(Some(other.unexpected().to_string())),
+        }
+    }
+    if options.file.is_some() && !options.words.is_empty() {
+        return Err(None);
+    }
+    Ok(Some(options))
+}
+
+fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let (text, source) = if !options.words.is_empty() {
+        let text = options.words.join(" ");
+        if text.len() > COMMAND_MAX {
+            anyhow::bail!("Command is too long.");
+        }
+        (text, None)
+    } else {
+        match options.file.as_deref() {
+            None if std::io::stdin().is_terminal() => return interactive(&options),
+            None | Some("-") => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                (text, Some("<stdin>".to_owned()))
+            }
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| anyhow::anyhow!("Could not open \"{file}\": {error}"))?;
+                (text, Some(file.to_owned()))
+            }
+        }
+    };
+    let mut session = Session::new(Repository::open_live()?, options.verbose);
+    if let Some(fmri) = &options.select {
+        if let Err(error) = select::select(&mut session, fmri) {
+            eprintln!("svccfg: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(batch(&mut session, &text, source.as_deref()))
+}
+
+/// One shot or a file: the first error ends it.
+fn batch(session: &mut Session, text: &str, source: Option<&str>) -> ExitCode {
+    let (commands, rest) = lex::commands(text);
+    let mut line = 1;
+    for command in commands {
+        line = command.line;
+        // Interactive editors of several words come last; a tail that is not closed is wrong.
+        match session.run(&command.tokens) {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::End) => return ExitCode::SUCCESS,
+            Err(error) => {
+                match source {
+                    Some(source) => eprintln!("svccfg ({source}, line {line}): {error}"),
+                    None => eprintln!("svccfg: {error}"),
+                }
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if rest == lex::Rest::Open {
+        match source {
+            Some(source) => eprintln!("svccfg ({source}, line {line}): Syntax error."),
+            None => eprintln!("svccfg: Syntax error."),
+        }
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// A terminal: messages on standard output, and an error ends nothing.
+fn interactive(options: &Options) -> anyhow::Result<ExitCode> {
+    let mut session = Session::new(Repository::open_live()?, options.verbose);
+    if let Some(fmri) = &options.select {
+        if let Err(error) = select::select(&mut session, fmri) {
+            println!("{error}");
+        }
+    }
+    let mut pending = String::new();
+    loop {
+        if pending.is_empty() {
+            print!("{}> ", session.prompt());
+        } else {
+            print!("> ");
+        }
+        std::io::stdout().flush()?;
+        if std::io::stdin().read_line(&mut pending)? == 0 {
+            println!();
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (commands, rest) = lex::commands(&pending);
+        if rest == lex::Rest::Open {
+            continue;
+        }
+        pending.clear();
+        for command in commands {
+            match session.run(&command.tokens) {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::End) => return Ok(ExitCode::SUCCESS),
+                Err(error) => println!("{error}"),
+            }
+        }
+    }
+}

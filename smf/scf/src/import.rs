@@ -9,6 +9,7 @@
 //!
 //! What is not here: reading files, refreshing, and printing, which are svccfg's.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub mod merge;
@@ -53,7 +54,7 @@ pub trait Source {
 }
 
 /// One change to a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Make a service or an instance.
     Add(String),

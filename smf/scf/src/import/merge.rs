@@ -10,8 +10,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// A property's type name and its values as they are printed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Property {
     /// `astring`, `count`, ...
     pub kind: String,
@@ -20,7 +22,7 @@ pub struct Property {
 }
 
 /// A property group's type and properties.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Group {
     /// `application`, `framework`, ...
     pub kind: String,

@@ -1,0 +1,168 @@
+//! instance.rs - an instance with its properties, read once.
+//!
+//! What an administrator or the restarter decides at once (general, general_ovr, restarter) is
+//! read live; everything else is what runs: the running snapshot, or the live groups of an
+//! instance that has none.  Composition is by property: those of the instance hide those of the
+//! service.
+
+use smf_scf::import::merge::{Groups, Property};
+
+use crate::operand::service_of;
+use crate::repository::{Repository, RepositoryError};
+
+/// An instance, composed.
+#[derive(Debug, Clone, Default)]
+pub struct Instance {
+    /// Canonical FMRI.
+    pub fmri: String,
+    /// The live groups.
+    pub live: Groups,
+    /// The groups of the running snapshot.
+    pub running: Groups,
+}
+
+/// Lays the groups of an instance over those of its service.
+#[must_use]
+pub fn compose(instance: Groups, service: Groups) -> Groups {
+    let mut composed = instance;
+    for (name, group) in service {
+        match composed.get_mut(&name) {
+            None => {
+                composed.insert(name, group);
+            }
+            // Type and persistence are those of the instance's group.
+            Some(own) => {
+                for (property, value) in group.properties {
+                    own.properties.entry(property).or_insert(value);
+                }
+            }
+        }
+    }
+    composed
+}
+
+fn property<'a>(groups: &'a Groups, group: &str, name: &str) -> Option<&'a Property> {
+    groups.get(group)?.properties.get(name)
+}
+
+impl Instance {
+    /// Reads an instance.
+    ///
+    /// # Errors
+    /// It does not exist, or the repository cannot be read.
+    pub fn read(repository: &mut Repository, fmri: &str) -> Result<Self, RepositoryError> {
+        let live = compose(repository.groups(fmri)?, repository.groups(service_of(fmri))?);
+        let running = match repository.snapshot(fmri, "running")? {
+            Some((instance, service)) => compose(instance, service),
+            None => live.clone(),
+        };
+        Ok(Self { fmri: fmri.to_owned(), live, running })
+    }
+
+    /// The first value of a live property.
+    #[must_use]
+    pub fn live(&self, group: &str, name: &str) -> Option<&str> {
+        property(&self.live, group, name)?.values.first().map(String::as_str)
+    }
+
+    /// The first value of a property of the running snapshot.
+    #[must_use]
+    pub fn running(&self, group: &str, name: &str) -> Option<&str> {
+        property(&self.running, group, name)?.values.first().map(String::as_str)
+    }
+
+    /// restarter/state, none when the restarter does not know the instance.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.live("restarter", "state").filter(|state| !state.is_empty())
+    }
+
+    /// restarter/next_state, none when no transition is under way.
+    #[must_use]
+    pub fn next_state(&self) -> Option<&str> {
+        self.live("restarter", "next_state").filter(|state| !matches!(*state, "" | "none"))
+    }
+
+    /// When the state was written.
+    #[must_use]
+    pub fn state_seconds(&self) -> Option<i64> {
+        self.live("restarter", "state_timestamp").and_then(crate::clock::seconds)
+    }
+
+    /// general/enabled, none for an instance nobody manages.
+    #[must_use]
+    pub fn enabled(&self) -> Option<bool> {
+        self.live("general", "enabled").map(|value| value == "true")
+    }
+
+    /// general_ovr/enabled.
+    #[must_use]
+    pub fn enabled_temporarily(&self) -> Option<bool> {
+        self.live("general_ovr", "enabled").map(|value| value == "true")
+    }
+
+    /// What counts: the temporary order, else the permanent one.
+    #[must_use]
+    pub fn effectively_enabled(&self) -> Option<bool> {
+        self.enabled_temporarily().or_else(|| self.enabled())
+    }
+
+    /// online or degraded.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        matches!(self.state(), Some("online" | "degraded"))
+    }
+
+    /// The identifiers of its contracts.
+    #[must_use]
+    pub fn contracts(&self) -> Option<&[String]> {
+        property(&self.live, "restarter", "contract").map(|property| property.values.as_slice())
+    }
+
+    /// Its restarter.
+    #[must_use]
+    pub fn restarter(&self) -> &str {
+        self.live("general", "restarter")
+            .filter(|fmri| !fmri.is_empty())
+            .unwrap_or("svc:/system/svc/restarter:default")
+    }
+
+    /// The template's name of the service, on one line.
+    #[must_use]
+    pub fn common_name(&self) -> Option<String> {
+        let group = self.running.get("tm_common_name")?;
+        let value = group.properties.get("C").or_else(|| group.properties.values().next())?;
+        value.values.first().map(|name| name.replace('\n', " "))
+    }
+
+    /// Its dependencies as they run.
+    #[must_use]
+    pub fn dependencies(&self) -> Vec<Dependency> {
+        let groups = self.running.iter().filter(|(_, group)| group.kind == "dependency");
+        groups
+            .map(|(name, _)| {
+                let text = |property| self.running(name, property).unwrap_or_default().to_owned();
+                let entities = property(&self.running, name, "entities");
+                Dependency {
+                    grouping: text("grouping"),
+                    restart_on: text("restart_on"),
+                    path: text("type") == "path",
+                    entities: entities.map(|p| p.values.clone()).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// A dependency group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// `require_all`, ...
+    pub grouping: String,
+    /// `none`, ...
+    pub restart_on: String,
+    /// Its entities are files.
+    pub path: bool,
+    /// FMRIs.
+    pub entities: Vec<String>,
+}

@@ -1,0 +1,13 @@
+//! What svcs, svcadm, svccfg and svcprop share.
+//!
+//! Reading order: `repository` (the configuration repository as the commands see it), `operand`
+//! (which instances an operand names, and what is said when it names none), `instance` (an
+//! instance with its properties, read once), `clock` (times the way svcs prints them).
+//!
+//! What is not here: options, messages and layouts, which belong to each command's own folder.
+
+pub mod backend;
+pub mod clock;
+pub mod instance;
+pub mod operand;
+pub mod repository;

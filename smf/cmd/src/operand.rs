@@ -1,0 +1,305 @@
+//! operand.rs - which services and instances an operand names.
+//!
+//! In this order: an FMRI that exists is exact (a service stands for all its instances, unless
+//! services are wanted); `*`, `?` and `[` make a glob over full FMRIs; anything else is a partial
+//! FMRI, which must match at component boundaries.  Only the first occurrence of a partial FMRI is
+//! looked at, as in the original.
+
+use std::collections::BTreeMap;
+
+/// Services and their instances, by FMRI.
+pub type Entities = BTreeMap<String, Vec<String>>;
+
+/// What the caller can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Instances; a service stands for its instances.
+    Instances,
+    /// Instances, else services.
+    Either,
+    /// Services, else instances.
+    ServiceFirst,
+    /// Services only.
+    Services,
+}
+
+/// How an operand was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It names something that exists.
+    Exact,
+    /// It holds `*`, `?` or `[`.
+    Glob,
+    /// A part of an FMRI.
+    Partial,
+}
+
+/// The longest FMRI: prefixes and five names.
+const LENGTH_MAX: usize = 700;
+
+/// What an operand matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// How it was understood.
+    pub kind: Kind,
+    /// Canonical FMRIs.
+    pub fmris: Vec<String>,
+}
+
+/// The canonical form of a service or instance FMRI; the parts of a property are not for here.
+#[must_use]
+pub fn canonical(operand: &str) -> Option<String> {
+    let rest = operand.strip_prefix("svc:").unwrap_or(operand);
+    let rest = match rest.strip_prefix("//") {
+        Some(rest) => {
+            let (scope, rest) = rest.split_once('/')?;
+            if !matches!(scope, "" | "localhost" | "localhost@localhost") {
+                return None;
+            }
+            rest
+        }
+        None => rest.strip_prefix('/').unwrap_or(rest),
+    };
+    if rest.is_empty() || rest.contains("/:") {
+        return None;
+    }
+    Some(format!("svc:/{rest}"))
+}
+
+/// The service of an instance FMRI, or the FMRI itself.
+#[must_use]
+pub fn service_of(fmri: &str) -> &str {
+    match fmri["svc:/".len()..].rfind(':') {
+        Some(at) => &fmri[..at + "svc:/".len()],
+        None => fmri,
+    }
+}
+
+/// Whether an FMRI names an instance.
+#[must_use]
+pub fn is_instance(fmri: &str) -> bool {
+    service_of(fmri).len() != fmri.len()
+}
+
+/// Finds what an operand names.
+///
+/// # Errors
+/// The message, without the program's name, when it is too long or names nothing.
+pub fn find(operand: &str, wanted: Wanted, entities: &Entities) -> Result<Matched, String> {
+    if operand.len() > LENGTH_MAX {
+        return Err(format!("Argument '{operand}' is too long, ignoring"));
+    }
+    if let Some(fmris) = exact(operand, wanted, entities) {
+        return Ok(Matched { kind: Kind::Exact, fmris });
+    }
+    let glob = operand.contains(['*', '?', '[']);
+    let kind = if glob { Kind::Glob } else { Kind::Partial };
+    let pattern = if !glob || operand.starts_with('*') || operand.as_bytes().get(3) == Some(&b':') {
+        operand.to_owned()
+    } else {
+        format!("svc:/{operand}")
+    };
+    let hit = |fmri: &str| if glob { matches(&pattern, fmri) } else { partial(operand, fmri) };
+    let instances = entities.values().flatten().filter(|fmri| hit(fmri)).cloned();
+    let services = entities.keys().filter(|fmri| hit(fmri)).cloned();
+    let mut fmris: Vec<String> = match wanted {
+        Wanted::Instances | Wanted::Either => instances.clone().collect(),
+        Wanted::Services | Wanted::ServiceFirst => services.clone().collect(),
+    };
+    if fmris.is_empty() {
+        fmris = match wanted {
+            Wanted::Instances | Wanted::Services => Vec::new(),
+            Wanted::Either => services.collect(),
+            Wanted::ServiceFirst => instances.collect(),
+        };
+    }
+    if fmris.is_empty() { Err(no_match(operand, wanted)) } else { Ok(Matched { kind, fmris }) }
+}
+
+/// What is said when an operand names nothing.
+#[must_use]
+pub fn no_match(operand: &str, wanted: Wanted) -> String {
+    let what = match wanted {
+        Wanted::Instances => "instances",
+        Wanted::Either | Wanted::ServiceFirst => "instances or services",
+        Wanted::Services => "services",
+    };
+    format!("Pattern '{operand}' doesn't match any {what}")
+}
+
+/// What is said when an operand names several where one is wanted.
+#[must_use]
+pub fn several(what: &str, operand: &str, fmris: &[String]) -> String {
+    let mut text = format!("{what} '{operand}' matches multiple instances:");
+    for fmri in fmris {
+        text.push_str("\n\t");
+        text.push_str(fmri);
+    }
+    text
+}
+
+fn exact(operand: &str, wanted: Wanted, entities: &Entities) -> Option<Vec<String>> {
+    let fmri = canonical(operand)?;
+    if is_instance(&fmri) {
+        let there = entities.get(service_of(&fmri))?.contains(&fmri);
+        return (there && wanted != Wanted::Services).then(|| vec![fmri]);
+    }
+    let instances = entities.get(&fmri)?;
+    match wanted {
+        Wanted::Instances if instances.is_empty() => None,
+        Wanted::Instances => Some(instances.clone()),
+        Wanted::Either | Wanted::ServiceFirst | Wanted::Services => Some(vec![fmri]),
+    }
+}
+
+/// Whether a partial FMRI names this one.
+fn partial(pattern: &str, fmri: &str) -> bool {
+    if pattern.is_empty() {
+        return false;
+    }
+    let Some(at) = fmri.find(pattern) else { return false };
+    let end = at + pattern.len();
+    if at < "svc:/".len() - 1 {
+        return false;
+    }
+    let starts = pattern.starts_with(':') || matches!(fmri.as_bytes()[at - 1], b'/' | b':');
+    let ends = end == fmri.len() || fmri.as_bytes()[end] == b':' || pattern.ends_with(':');
+    starts && ends
+}
+
+/// fnmatch(3) without flags: `*` crosses `/`.
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    // The place to return to after the last `*`: what follows it, and what it has taken.
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p + 1, t));
+                p += 1;
+                continue;
+            }
+            Some(_) => {
+                if let Some(next) = one(&pattern, p, text[t]) {
+                    (p, t) = (next, t + 1);
+                    continue;
+                }
+            }
+            None => {}
+        }
+        let Some((after, taken)) = star else { return false };
+        star = Some((after, taken + 1));
+        (p, t) = (after, taken + 1);
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// Matches one character against the pattern at `p`; where the pattern goes on.
+fn one(pattern: &[char], p: usize, character: char) -> Option<usize> {
+    match pattern[p] {
+        '?' => Some(p + 1),
+        '\\' if p + 1 < pattern.len() => (pattern[p + 1] == character).then_some(p + 2),
+        '[' => {
+            let negated = matches!(pattern.get(p + 1), Some('!' | '^'));
+            let first = p + 1 + usize::from(negated);
+            // A `]` that comes first is a member.
+            let close = (first + 1..pattern.len()).find(|at| pattern[*at] == ']');
+            let Some(close) = close else { return (character == '[').then_some(p + 1) };
+            let set = &pattern[first..close];
+            let mut inside = false;
+            let mut at = 0;
+            while at < set.len() {
+                if at + 2 < set.len() && set[at + 1] == '-' {
+                    inside |= (set[at]..=set[at + 2]).contains(&character);
+                    at += 3;
+                } else {
+                    inside |= set[at] == character;
+                    at += 1;
+                }
+            }
+            (inside != negated).then_some(close + 1)
+        }
+        literal => (literal == character).then_some(p + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entities() -> Entities {
+        let mut entities = Entities::new();
+        for fmri in [
+            "svc:/network/smtp:sendmail",
+            "svc:/application/pkg/server:pkg5",
+            "svc:/application/builder:pkg5",
+            "svc:/application/builder:illumos",
+        ] {
+            entities.entry(service_of(fmri).into()).or_default().push(fmri.into());
+        }
+        entities.insert("svc:/empty/service".into(), Vec::new());
+        entities
+    }
+
+    #[test]
+    fn partial_patterns_end_at_boundaries() {
+        let fmri = "svc:/network/smtp:sendmail";
+        for good in ["sendmail", ":sendmail", "smtp", "smtp:sendmail", "network/smtp"] {
+            assert!(partial(good, fmri), "{good}");
+        }
+        for bad in ["mail", "network", "network/smt", "svc", "", "smt"] {
+            assert!(!partial(bad, fmri), "{bad}");
+        }
+    }
+
+    #[test]
+    fn operands() {
+        let entities = entities();
+        for (operand, wanted, expected) in [
+            ("svc:/network/smtp:sendmail", Wanted::Instances, "Exact 1"),
+            ("network/smtp", Wanted::Instances, "Exact 1"),
+            ("network/smtp", Wanted::Services, "Exact 1"),
+            ("svc://localhost/network/smtp", Wanted::Instances, "Exact 1"),
+            ("pkg5", Wanted::Instances, "Partial 2"),
+            ("builder:*", Wanted::Instances, "Pattern 'builder:*' doesn't match any instances"),
+            ("*builder:*", Wanted::Instances, "Glob 2"),
+            ("application/*", Wanted::Instances, "Glob 3"),
+            (
+                "empty/service",
+                Wanted::Instances,
+                "Pattern 'empty/service' doesn't match any instances",
+            ),
+            ("service", Wanted::Either, "Partial 1"),
+            ("builder", Wanted::Either, "Partial 2"),
+            ("builder", Wanted::ServiceFirst, "Partial 1"),
+            ("illumos", Wanted::ServiceFirst, "Partial 1"),
+            ("none", Wanted::Either, "Pattern 'none' doesn't match any instances or services"),
+        ] {
+            let got = match find(operand, wanted, &entities) {
+                Ok(matched) => format!("{:?} {}", matched.kind, matched.fmris.len()),
+                Err(message) => message,
+            };
+            assert_eq!(got, expected, "{operand} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a?c", "abc", true),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b", "ac", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
