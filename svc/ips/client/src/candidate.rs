@@ -1,0 +1,122 @@
+//! candidate.rs - a package version as the solver sees it: its name and what it asks of others.
+//!
+//! Made from the catalog's dependency part, so no manifest is read to solve.
+
+use ips_model::action::{Action, Kind};
+use ips_model::fmri::Fmri;
+
+use crate::conditions::Conditions;
+
+/// What a dependency asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// The target, at least in this version.
+    Require,
+    /// If the target is there, at least this version.
+    Optional,
+    /// If the target is there, a version that begins like this one.
+    Incorporate,
+    /// If the target is there, an older version; without version: not the target at all.
+    Exclude,
+    /// If the predicate is there, the target.
+    Conditional,
+    /// One of the targets.
+    RequireAny,
+    /// The target, unless there is none that can be.
+    Group,
+    /// One of the targets, unless there is none that can be.
+    GroupAny,
+}
+
+/// One `depend` action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// What it asks.
+    pub asks: Asks,
+    /// Its targets: one, or several for the two kinds that take any.
+    pub targets: Vec<Fmri>,
+    /// The package on whose presence a conditional one depends.
+    pub predicate: Option<Fmri>,
+}
+
+impl Dependency {
+    /// Reads a depend action.  `None`: a kind that says nothing about a fresh image (`origin`
+    /// looks at what is installed, `parent` at a parent image) or one that does not parse.
+    pub fn read(action: &Action) -> Option<Self> {
+        let asks = match action.get("type")? {
+            "require" => Asks::Require,
+            "optional" => Asks::Optional,
+            "incorporate" => Asks::Incorporate,
+            "exclude" => Asks::Exclude,
+            "conditional" => Asks::Conditional,
+            "require-any" => Asks::RequireAny,
+            "group" => Asks::Group,
+            "group-any" => Asks::GroupAny,
+            _ => return None,
+        };
+        let parsed = action.values("fmri").iter().map(|text| Fmri::parse(text));
+        let targets = parsed.collect::<Result<Vec<Fmri>, _>>().ok()?;
+        let predicate = action.get("predicate").and_then(|text| Fmri::parse(text).ok());
+        Some(Self { asks, targets, predicate })
+    }
+
+    /// Whether a chosen version of a target's stem is one this dependency can live with.
+    pub fn suits(&self, target: &Fmri, chosen: &Candidate) -> bool {
+        let at_least = chosen.fmri.version >= target.version;
+        match self.asks {
+            Asks::Require | Asks::Optional => at_least,
+            Asks::Incorporate => match (&target.version, &chosen.fmri.version) {
+                (Some(wanted), Some(version)) => version.matches(wanted),
+                (_, _) => true,
+            },
+            Asks::Exclude => target.version.is_some() && !at_least,
+            // These ask for presence; what is present otherwise does not disturb them.
+            Asks::Conditional | Asks::RequireAny | Asks::Group | Asks::GroupAny => true,
+        }
+    }
+}
+
+/// One version of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name, with publisher and version.
+    pub fmri: Fmri,
+    /// What it asks of others, as far as the image's variants and facets let it.
+    pub dependencies: Vec<Dependency>,
+    /// It marks the end of its stem and delivers nothing.
+    pub obsolete: bool,
+    /// It only leads to its successor.
+    pub renamed: bool,
+    /// It is never pulled in, only asked for.
+    pub explicit: bool,
+}
+
+impl Candidate {
+    /// Reads a catalog entry's actions.  `None`: the package is not for this image's variants.
+    pub fn read(fmri: &Fmri, actions: &[Action], conditions: &Conditions) -> Option<Self> {
+        if !conditions.allow_package(actions) {
+            return None;
+        }
+        let taken = || actions.iter().filter(|action| conditions.allow(action));
+        let says = |name: &str| {
+            taken().any(|action| {
+                action.kind == Kind::Set
+                    && action.key() == Some(name)
+                    && action.get("value") == Some("true")
+            })
+        };
+        let depends = taken().filter(|action| action.kind == Kind::Depend);
+        Some(Self {
+            fmri: fmri.clone(),
+            dependencies: depends.filter_map(Dependency::read).collect(),
+            obsolete: says("pkg.obsolete"),
+            renamed: says("pkg.renamed"),
+            explicit: says("pkg.depend.explicit-install"),
+        })
+    }
+
+    /// Whether it ties versions of others, so that it had better be chosen early.
+    pub fn incorporates(&self) -> bool {
+        self.dependencies.iter().any(|dependency| dependency.asks == Asks::Incorporate)
+    }
+}

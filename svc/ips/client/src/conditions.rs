@@ -1,0 +1,135 @@
+//! conditions.rs - which actions an image takes: variants and facets.
+//!
+//! An action is taken when every `variant.X` tag equals the image's value (a variant the image has
+//! not: only a tag that begins `false`; a list never), and its facets allow it: those tagged `all`
+//! must all be true, of the others one.  `facet.debug.*` and `facet.optional.*` are false unless
+//! said otherwise, everything else is true.
+
+use std::collections::BTreeMap;
+
+use ips_model::action::{Action, Kind};
+use ips_model::manifest::Manifest;
+use ips_model::pattern::glob_matches;
+
+/// The variants and facets of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// `variant.NAME` → value.
+    pub variants: BTreeMap<String, String>,
+    /// `facet.NAME` (perhaps with `*`) → wanted or not.
+    pub facets: BTreeMap<String, bool>,
+}
+
+impl Conditions {
+    /// Whether the image takes an action.
+    pub fn allow(&self, action: &Action) -> bool {
+        self.variants_allow(action) && self.facets_allow(action)
+    }
+
+    fn variants_allow(&self, action: &Action) -> bool {
+        let tags = action.attributes.iter().filter(|(name, _)| name.starts_with("variant."));
+        let mut tags = tags.map(|(name, values)| (self.variants.get(name), values.as_slice()));
+        tags.all(|(own, values)| match (own, values) {
+            (Some(own), [value]) => own == value,
+            (None, [value]) => value.starts_with("false"),
+            (_, _) => false,
+        })
+    }
+
+    fn facets_allow(&self, action: &Action) -> bool {
+        let tags = action.attributes.iter().filter(|(name, _)| name.starts_with("facet."));
+        let (mut any, mut seen) = (false, false);
+        for (name, values) in tags {
+            let on = self.facet(name);
+            if values.first().map(String::as_str) == Some("all") {
+                if !on {
+                    return false;
+                }
+            } else {
+                seen = true;
+                // A tag `facet.x=false` asks for images that leave x out.
+                let wanted = !values.iter().all(|value| value.eq_ignore_ascii_case("false"));
+                any |= on == wanted;
+            }
+        }
+        any || !seen
+    }
+
+    /// A facet of the image: its own entry, else the longest pattern, else the default.
+    fn facet(&self, name: &str) -> bool {
+        if let Some(&own) = self.facets.get(name) {
+            return own;
+        }
+        let patterns = self.facets.iter().filter(|(pattern, _)| glob_matches(pattern, name));
+        match patterns.max_by_key(|(pattern, _)| pattern.len()) {
+            Some((_, &on)) => on,
+            None => !name.starts_with("facet.debug.") && !name.starts_with("facet.optional."),
+        }
+    }
+
+    /// Whether a package is for this image: every `set name=variant.X` lists the image's value.
+    pub fn allow_package(&self, actions: &[Action]) -> bool {
+        let sets = actions.iter().filter(|action| action.kind == Kind::Set);
+        let mut sets = sets.filter_map(|action| Some((action.key()?, action)));
+        sets.all(|(name, action)| match self.variants.get(name) {
+            Some(own) => action.values("value").contains(own),
+            None => true,
+        })
+    }
+
+    /// The actions of a manifest that the image takes.
+    pub fn filter<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = &'a Action> {
+        manifest.actions.iter().filter(|action| self.allow(action))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags() {
+        let variants = [("variant.arch", "i386"), ("variant.opensolaris.zone", "global")];
+        let conditions = Conditions {
+            variants: variants.map(|(k, v)| (k.to_string(), v.to_string())).into(),
+            facets: [("facet.locale.*", false), ("facet.locale.de", true), ("facet.doc", false)]
+                .map(|(k, v)| (k.to_string(), v))
+                .into(),
+        };
+        for (tags, taken) in [
+            ("", true),
+            ("variant.arch=i386", true),
+            ("variant.arch=sparc", false),
+            ("variant.arch=i386 variant.arch=sparc", false),
+            ("variant.custom=false", true),
+            ("variant.custom=true", false),
+            ("variant.arch=i386 variant.opensolaris.zone=nonglobal", false),
+            ("facet.devel=true", true),
+            ("facet.debug.me=true", false),
+            ("facet.optional.me=true", false),
+            ("facet.locale.fr=true", false),
+            ("facet.locale.de=true", true),
+            ("facet.doc=true facet.locale.de=true", true),
+            ("facet.doc=all facet.locale.de=all", false),
+            ("facet.doc=true facet.locale.fr=true", false),
+            ("facet.devel=all facet.locale.de=true", true),
+        ] {
+            let action = Action::parse(&format!("link path=a target=b {tags}")).unwrap();
+            assert_eq!(conditions.allow(&action), taken, "{tags}");
+        }
+    }
+
+    #[test]
+    fn packages_of_another_machine_are_not_chosen() {
+        let variants = [("variant.arch".to_string(), "i386".to_string())].into();
+        let conditions = Conditions { variants, facets: BTreeMap::new() };
+        for (text, taken) in [
+            ("set name=variant.arch value=i386 value=sparc", true),
+            ("set name=variant.arch value=sparc", false),
+            ("set name=variant.other value=x", true),
+        ] {
+            let actions = [Action::parse(text).unwrap()];
+            assert_eq!(conditions.allow_package(&actions), taken, "{text}");
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! source.rs - an opened origin: its catalogs, verified; its manifests and payloads, verified.
+//!
+//! Law: nothing leaves this file that was not checked.  The catalog's attributes sign its parts,
+//! the base part signs manifests, manifests name the hashes of payloads.
+//!
+//! ```text
+//! directory:  DIR/publisher/PUB/catalog/FILE   pkg/QNAME/QVERSION     file/HH/HASH
+//! depot:      URI PUB/catalog/1/FILE           PUB/manifest/0/Q@Q     PUB/file/1/HASH
+//! ```
+//!
+//! Not here: choosing packages, writing anything.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ips_model::action::{Action, is_sha1};
+use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Part};
+use ips_model::configuration::Configuration;
+use ips_model::digest::sha1_hex;
+use ips_model::fmri::{Fmri, is_publisher};
+use ips_model::json::{SignedError, verified};
+use ips_model::manifest::Manifest;
+use ips_model::p5i;
+
+use crate::digest::{self, PayloadError};
+use crate::origin::{Origin, Place};
+
+/// How often a request is tried.
+const TRIES: u32 = 4;
+
+/// Why an origin did not give what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The path is no repository.
+    #[error("{origin}: no package repository there")]
+    NoRepository {
+        /// The origin.
+        origin: String,
+    },
+    /// A file could not be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The depot could not be reached, or broke off.
+    #[error("{uri}: {reason}")]
+    Transport {
+        /// What was asked for.
+        uri: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The depot answered something else than the data.
+    #[error("{uri}: status {status}")]
+    Status {
+        /// What was asked for.
+        uri: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A catalog's file is not what its attributes sign.
+    #[error("{origin}: publisher {publisher}: {file}: {reason}")]
+    Catalog {
+        /// The origin.
+        origin: String,
+        /// The publisher.
+        publisher: String,
+        /// The catalog's file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A package that the catalog has not.
+    #[error("{origin}: {fmri} is not in the catalog")]
+    NoPackage {
+        /// The origin.
+        origin: String,
+        /// The package.
+        fmri: String,
+    },
+    /// A manifest is not what the catalog signs, or is malformed.
+    #[error("{origin}: manifest of {fmri}: {reason}")]
+    Manifest {
+        /// The origin.
+        origin: String,
+        /// The package.
+        fmri: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A payload is not what its action means.
+    #[error("{origin}: {fmri}: payload {hash} ({path}): {source}")]
+    Payload {
+        /// The origin.
+        origin: String,
+        /// The package.
+        fmri: String,
+        /// The payload's name.
+        hash: String,
+        /// What it is for.
+        path: String,
+        /// What is wrong.
+        source: PayloadError,
+    },
+}
+
+/// A publisher's catalog.
+#[derive(Debug, Clone)]
+pub struct PublisherCatalog {
+    /// The publisher's prefix.
+    pub publisher: String,
+    /// Every package with its manifest's signature.
+    pub base: Part,
+    /// What the solver reads.
+    pub dependency: Part,
+}
+
+/// An opened origin.
+#[derive(Debug)]
+pub struct Source {
+    origin: Origin,
+    agent: ureq::Agent,
+    catalogs: Vec<PublisherCatalog>,
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("lamplighter/", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(64)
+        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_body(Some(Duration::from_secs(3_600)))
+        .build();
+    config.into()
+}
+
+impl Source {
+    /// Opens an origin and reads its catalogs.
+    pub fn open(origin: &Origin) -> Result<Self, SourceError> {
+        let mut source = Self { origin: origin.clone(), agent: agent(), catalogs: Vec::new() };
+        for publisher in source.listed()? {
+            let catalog = match source.catalog(&publisher, false) {
+                // A publication between two files of a catalog; the second look is a whole one.
+                Err(SourceError::Catalog { .. }) => source.catalog(&publisher, true)?,
+                other => other?,
+            };
+            source.catalogs.push(catalog);
+        }
+        Ok(source)
+    }
+
+    /// What was opened.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The catalogs, the default publisher's first.
+    pub fn catalogs(&self) -> &[PublisherCatalog] {
+        &self.catalogs
+    }
+
+    /// Every package, by publisher, name and version.
+    pub fn packages(&self) -> Vec<Fmri> {
+        let all = self.catalogs.iter().flat_map(|catalog| catalog.base.entries());
+        all.map(|(fmri, _)| fmri).collect()
+    }
+
+    /// Whether a package is here.
+    pub fn has(&self, fmri: &Fmri) -> bool {
+        self.signature(fmri).is_some()
+    }
+
+    fn signature(&self, fmri: &Fmri) -> Option<&str> {
+        let catalogs = self.catalogs.iter();
+        let entry = catalogs.filter_map(|catalog| catalog.base.get(fmri)).next()?;
+        entry.signature.as_deref()
+    }
+
+    /// A package's manifest: its text as stored and as actions.
+    pub fn manifest(&self, fmri: &Fmri) -> Result<(String, Manifest), SourceError> {
+        let origin = || self.origin.uri().to_string();
+        let refused = |reason: String| SourceError::Manifest {
+            origin: origin(),
+            fmri: fmri.to_string(),
+            reason,
+        };
+        let absent = || SourceError::NoPackage { origin: origin(), fmri: fmri.to_string() };
+        let signature = self.signature(fmri).ok_or_else(absent)?;
+        let publisher = fmri.publisher.as_deref().ok_or_else(absent)?;
+        let bytes = match &self.origin.place {
+            Place::Directory(root) => {
+                let path = fmri.path().ok_or_else(absent)?;
+                read(&root.join("publisher").join(publisher).join("pkg").join(path))?
+            }
+            Place::Depot(base) => {
+                let url = fmri.url().ok_or_else(absent)?;
+                self.get(&format!("{base}{publisher}/manifest/0/{url}"), false)?
+            }
+        };
+        let found = sha1_hex(&bytes);
+        if found != signature {
+            return Err(refused(format!("SHA-1 is {found}, the catalog says {signature}")));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refused("not UTF-8".to_string()))?;
+        let manifest = Manifest::parse(&text).map_err(|error| refused(error.to_string()))?;
+        Ok((text, manifest))
+    }
+
+    /// The stored payload of an action, checked.
+    pub fn payload(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
+        let hash = action.payload_hash().unwrap_or_default();
+        let bytes = self.stored(fmri, hash)?;
+        self.checked(fmri, action, hash, digest::check_stored(action, &bytes))?;
+        Ok(bytes)
+    }
+
+    /// What the payload of an action holds, checked.
+    pub fn contents(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
+        let hash = action.payload_hash().unwrap_or_default();
+        let stored = self.stored(fmri, hash)?;
+        let size = action.get("pkg.size").and_then(|text| text.parse().ok());
+        let contents = digest::expand(&stored, size);
+        let contents = self.checked(fmri, action, hash, contents)?;
+        self.checked(fmri, action, hash, digest::check_contents(action, &contents))?;
+        Ok(contents)
+    }
+
+    /// A payload that is named by its hash alone (a signature's certificates), checked by it.
+    pub fn named_payload(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.stored(fmri, hash)?;
+        let failed = |source| self.payload_error(fmri, hash, "certificate", source);
+        let contents = digest::expand(&bytes, None).map_err(failed)?;
+        let found = sha1_hex(&contents);
+        if found != hash {
+            let (algorithm, expected) = ("sha1".to_string(), hash.to_string());
+            return Err(failed(PayloadError::Hash { algorithm, found, expected }));
+        }
+        Ok(bytes)
+    }
+
+    fn checked<T>(
+        &self,
+        fmri: &Fmri,
+        action: &Action,
+        hash: &str,
+        result: Result<T, PayloadError>,
+    ) -> Result<T, SourceError> {
+        let what = action.key().unwrap_or("");
+        result.map_err(|source| self.payload_error(fmri, hash, what, source))
+    }
+
+    fn payload_error(
+        &self,
+        fmri: &Fmri,
+        hash: &str,
+        what: &str,
+        source: PayloadError,
+    ) -> SourceError {
+        SourceError::Payload {
+            origin: self.origin.uri().to_string(),
+            fmri: fmri.to_string(),
+            hash: hash.to_string(),
+            path: what.to_string(),
+            source,
+        }
+    }
+
+    /// Where a payload lies, when the origin is a directory and has it.
+    pub fn payload_path(&self, fmri: &Fmri, hash: &str) -> Option<PathBuf> {
+        let root = self.origin.path()?;
+        let publisher = fmri.publisher.as_deref()?;
+        if !is_sha1(hash) {
+            return None;
+        }
+        let files = root.join("publisher").join(publisher).join("file");
+        let now = files.join(&hash[..2]).join(hash);
+        let before = files.join(&hash[..2]).join(&hash[2..8]).join(hash);
+        Some(if before.is_file() && !now.is_file() { before } else { now })
+    }
+
+    fn stored(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {
+        if !is_sha1(hash) {
+            return Err(self.payload_error(fmri, hash, "no payload name", PayloadError::Damaged));
+        }
+        match (&self.origin.place, self.payload_path(fmri, hash)) {
+            (Place::Directory(_), Some(path)) => read(&path),
+            (Place::Depot(base), _) => {
+                let publisher = fmri.publisher.as_deref().unwrap_or_default();
+                self.get(&format!("{base}{publisher}/file/1/{hash}"), false)
+            }
+            (Place::Directory(_), None) => {
+                Err(self.payload_error(fmri, hash, "no publisher", PayloadError::Damaged))
+            }
+        }
+    }
+
+    fn listed(&self) -> Result<Vec<String>, SourceError> {
+        match &self.origin.place {
+            Place::Directory(root) => listed_below(root, self.origin.uri()),
+            Place::Depot(base) => {
+                let uri = format!("{base}publisher/0/");
+                let text = self.get(&uri, true)?;
+                let broken = |reason: String| SourceError::Transport { uri: uri.clone(), reason };
+                let text = String::from_utf8(text).map_err(|error| broken(error.to_string()))?;
+                let listed = p5i::parse(&text).map_err(|error| broken(error.to_string()))?;
+                let names = listed.into_iter().map(|publisher| publisher.name);
+                Ok(names.filter(|name| is_publisher(name)).collect())
+            }
+        }
+    }
+
+    fn catalog(&self, publisher: &str, anew: bool) -> Result<PublisherCatalog, SourceError> {
+        let publisher = publisher.to_string();
+        let empty = PublisherCatalog {
+            publisher: publisher.clone(),
+            base: Part::default(),
+            dependency: Part::default(),
+        };
+        let refused = |file: &str, reason: String| SourceError::Catalog {
+            origin: self.origin.uri().to_string(),
+            publisher: publisher.clone(),
+            file: file.to_string(),
+            reason,
+        };
+        let Some(text) = self.catalog_file(&publisher, "catalog.attrs", anew)? else {
+            return Ok(empty);
+        };
+        let attributes = Attributes::parse(&text)
+            .map_err(|error| refused("catalog.attrs", error.to_string()))?;
+        let part = |name: &str| -> Result<Part, SourceError> {
+            let Some(signed) = attributes.parts.get(name) else { return Ok(Part::default()) };
+            let text = self.catalog_file(&publisher, name, anew)?;
+            let text = text.ok_or_else(|| refused(name, "missing".to_string()))?;
+            // Part::parse holds the text to the signature it carries; this one to the attributes.
+            let broken = |error: SignedError| refused(name, error.to_string());
+            let part = Part::parse(&text).map_err(broken)?;
+            let (_, found) = verified(&text).map_err(broken)?;
+            if found.is_none() || signed.signature != found {
+                return Err(refused(name, "its signature is not the one of catalog.attrs".into()));
+            }
+            Ok(part)
+        };
+        let (mut base, dependency) = (part(BASE)?, part(DEPENDENCY)?);
+        // A catalog speaks for its own publisher only.
+        base.publishers.retain(|name, _| *name == publisher);
+        Ok(PublisherCatalog { base, dependency, ..empty })
+    }
+
+    /// A catalog's file; `None`: the publisher has none yet.
+    fn catalog_file(
+        &self,
+        publisher: &str,
+        name: &str,
+        anew: bool,
+    ) -> Result<Option<String>, SourceError> {
+        let got = match &self.origin.place {
+            Place::Directory(root) => {
+                read(&root.join("publisher").join(publisher).join("catalog").join(name))
+            }
+            Place::Depot(base) => self.get(&format!("{base}{publisher}/catalog/1/{name}"), anew),
+        };
+        match got {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(SourceError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(SourceError::Status { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.get_once(uri, anew) {
+                Ok(bytes) => return Ok(bytes),
+                Err(SourceError::Status { uri, status })
+                    if !matches!(status, 408 | 500 | 502..=504) =>
+                {
+                    return Err(SourceError::Status { uri, status });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let none = || SourceError::Transport { uri: uri.to_string(), reason: "not tried".into() };
+        Err(last.unwrap_or_else(none))
+    }
+
+    fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
+        let failed = |error: ureq::Error| SourceError::Transport {
+            uri: uri.into(),
+            reason: error.to_string(),
+        };
+        let mut request = self.agent.get(uri);
+        if anew {
+            request = request.header("Cache-Control", "no-cache").header("Pragma", "no-cache");
+        }
+        let mut response = request.call().map_err(failed)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(SourceError::Status { uri: uri.to_string(), status });
+        }
+        response.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(failed)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
+    fs::read(path).map_err(|source| SourceError::File { path: path.to_path_buf(), source })
+}
+
+/// The publishers of a repository directory, the default one first.
+fn listed_below(root: &Path, uri: &str) -> Result<Vec<String>, SourceError> {
+    let no_repository = || SourceError::NoRepository { origin: uri.to_string() };
+    let text = match fs::read_to_string(root.join("pkg5.repository")) {
+        Ok(text) => text,
+        Err(_) => return Err(no_repository()),
+    };
+    let configuration = Configuration::parse(&text).map_err(|_| no_repository())?;
+    let directory = root.join("publisher");
+    let failed = |source| SourceError::File { path: directory.clone(), source };
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(name.to_str().filter(|name| is_publisher(name)).map(str::to_string));
+    }
+    let default = configuration.default_publisher();
+    names.sort_by_key(|name| (Some(name.as_str()) != default, name.clone()));
+    Ok(names)
+}
