@@ -1,3 +1,172 @@
-//! pkg.depotd: a package repository over HTTP
+//! pkg.depotd: a package repository over HTTP, read-only.
+//!
+//! In reading order: options and properties (what it is told), daemon (going to the background),
+//! view (the repository), service and operations and packages (request → answer), http (bytes of
+//! both), connection and server and poller (sockets), log.
+//!
+//! Signals: SIGUSR1 reads publishers and configuration again without dropping a connection;
+//! SIGTERM and SIGINT end it.
+//!
+//! Exit status: 0; by hand 1 error, 2 usage; under SMF (`--cfg svc:...`) 96 configuration,
+//! 100 permission, 95 anything else that no retry mends.
 
-fn main() {}
+mod connection;
+mod daemon;
+mod http;
+mod log;
+mod operations;
+mod options;
+mod packages;
+mod poller;
+mod properties;
+mod server;
+mod service;
+mod view;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::log::Log;
+use crate::options::{Arguments, Options, OptionsError};
+use crate::server::BindError;
+use crate::service::Service;
+use crate::view::{View, ViewError};
+
+const USAGE: &str = "\
+Usage:
+        pkg.depotd [-a address] [-d inst_root] [-p port] [-s threads]
+            [-t socket_timeout] [--cfg (file|svc:fmri)] [--daemon]
+            [--disable-ops=op[/version],...] [--exit-ready] [--log-access dest]
+            [--log-errors dest] [--mirror] [--proxy-base url] [--readonly]
+            [--set-property section/property=value]
+
+        dest is stdout, stderr, none or a path.
+";
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let arguments = match Arguments::parse(words.iter().cloned()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprint!("pkg.depotd: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.help {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let done = if arguments.daemon {
+        let rest: Vec<OsString> = words.into_iter().filter(|word| word != "--daemon").collect();
+        daemon::start(&rest).context("starting in the background")
+    } else {
+        run(&arguments)
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("pkg.depotd: {error:#}");
+        ExitCode::from(status(&error, under_smf(&arguments)))
+    })
+}
+
+fn under_smf(arguments: &Arguments) -> bool {
+    arguments.cfg.as_ref().is_some_and(|cfg| cfg.starts_with("svc:"))
+}
+
+/// The exit status that stands for an error.
+fn status(error: &anyhow::Error, smf: bool) -> u8 {
+    let usage = matches!(error.downcast_ref(), Some(OptionsError::Usage(_)));
+    if !smf {
+        return if usage { 2 } else { 1 };
+    }
+    let configuration = error.is::<OptionsError>()
+        || error.is::<properties::PropertyError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(ViewError::NoRepository { .. } | ViewError::Version { .. })
+        );
+    if configuration {
+        96
+    } else if matches!(error.downcast_ref(), Some(BindError::Permission { .. })) {
+        100
+    } else {
+        95
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.background {
+        daemon::leave_session();
+    }
+    let properties = match &arguments.cfg {
+        None => properties::Properties::new(),
+        Some(cfg) if under_smf(arguments) => properties::parse(&daemon::svcprop(cfg)?)?,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| file.clone())?;
+            properties::parse(&text)?
+        }
+    };
+    let directory = std::env::current_dir().context("current directory")?;
+    let options = Options::new(arguments, properties, &directory)?;
+    let view = View::read(&options.repository)?;
+    let access = Log::open(&options.log_access).with_context(|| options.log_access.clone())?;
+    let errors = Log::open(&options.log_errors).with_context(|| options.log_errors.clone())?;
+    let listeners = server::bind(&options.addresses, options.port)?;
+    // Before the workers start: they inherit that these signals are the main thread's.
+    let signals = Signals::new([SIGUSR1, SIGTERM, SIGINT]).context("signals")?;
+    raise_descriptor_limit();
+    let uris: Vec<String> = listeners
+        .iter()
+        .map(|listener| Ok(format!("http://{}/", listener.local_addr()?)))
+        .collect::<io::Result<_>>()
+        .context("local address")?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = options.threads.min(threads);
+    let writable = options.writable;
+    let service = Arc::new(Service::new(options, view, access, errors));
+    if writable {
+        service.log_error("publication over HTTP is not served; the depot is read-only");
+    }
+    if arguments.exit_ready {
+        return Ok(ExitCode::SUCCESS);
+    }
+    server::start(listeners, &service, workers).context("starting the workers")?;
+    daemon::say_listening(&uris).context("standard output")?;
+    if arguments.background {
+        daemon::join_outputs().context("standard output")?;
+        // No file system is kept busy by a depot whose repository lies elsewhere.
+        std::env::set_current_dir(Path::new("/")).context("/")?;
+    }
+    serve(signals, &service);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for signals until one ends the depot.
+fn serve(mut signals: Signals, service: &Service) {
+    for signal in signals.forever() {
+        if signal != SIGUSR1 {
+            return;
+        }
+        match service.refresh() {
+            Ok(()) => service.log_error("refreshed"),
+            Err(error) => service.log_error(&format!("refresh: {error}; serving as before")),
+        }
+    }
+}
+
+/// Every connection is a descriptor; the usual soft limit of 1024 is for programs with select.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if soft < hard {
+            // Fewer descriptors serve fewer clients at once, nothing worse.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! http.rs - requests as read, responses as written: HTTP/1.1 without the socket.
+//!
+//! The path of a request stays as it was sent: `%2F` inside a package name is no separator, so
+//! decoding is left to who knows what a component means.
+//!
+//! Not here: sockets, and what any path stands for.
+
+use std::fs::File;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+/// The most a request's head may take.
+pub const HEAD_LIMIT: usize = 32 * 1024;
+/// The most a request's body may take; a longer one is refused unread.
+pub const BODY_LIMIT: u64 = 1 << 20;
+
+/// One request's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `HEAD`, ...
+    pub method: String,
+    /// The path as sent, still encoded, without query.
+    pub path: String,
+    /// Whether the connection may carry another request afterwards.
+    pub keep_alive: bool,
+    /// How many bytes of body follow the head.
+    pub body_length: u64,
+    /// Whether the version is 1.1 (1.0 gets no keep-alive unless asked).
+    pub version_1_1: bool,
+    headers: Vec<(String, String)>,
+}
+
+/// What a buffer of received bytes holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Not a whole head yet.
+    Partial,
+    /// A head and how many bytes it took.
+    Whole(Box<Request>, usize),
+    /// No HTTP, or more than is accepted; the connection ends with this answer.
+    Refused(u16, &'static str),
+}
+
+impl Request {
+    /// Reads one head from the start of a buffer.
+    pub fn parse(buffer: &[u8]) -> Parsed {
+        let mut headers = [httparse::EMPTY_HEADER; 96];
+        let mut head = httparse::Request::new(&mut headers);
+        let length = match head.parse(buffer) {
+            Ok(httparse::Status::Complete(length)) if length <= HEAD_LIMIT => length,
+            Ok(httparse::Status::Partial) if buffer.len() < HEAD_LIMIT => return Parsed::Partial,
+            Ok(_) => return Parsed::Refused(431, "The request's head is too long."),
+            Err(_) => return Parsed::Refused(400, "Malformed request."),
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let pairs = head.headers.iter();
+        let headers: Vec<(String, String)> = pairs
+            .map(|h| (h.name.to_ascii_lowercase(), text(h.value).trim().to_string()))
+            .collect();
+        let mut request = Self {
+            method: head.method.unwrap_or_default().to_string(),
+            path: path_of(head.path.unwrap_or("/")).to_string(),
+            keep_alive: false,
+            body_length: 0,
+            version_1_1: head.version == Some(1),
+            headers,
+        };
+        let connection = request.header("connection").unwrap_or("").to_ascii_lowercase();
+        let says = |word: &str| connection.split(',').any(|part| part.trim() == word);
+        request.keep_alive = if request.version_1_1 { !says("close") } else { says("keep-alive") };
+        if request.header("transfer-encoding").is_some() {
+            return Parsed::Refused(411, "A body needs a Content-Length.");
+        }
+        match request.header("content-length").map(str::parse::<u64>) {
+            None => {}
+            Some(Ok(length)) if length <= BODY_LIMIT => request.body_length = length,
+            Some(Ok(_)) => return Parsed::Refused(413, "The request's body is too long."),
+            Some(Err(_)) => return Parsed::Refused(400, "Malformed Content-Length."),
+        }
+        Parsed::Whole(Box::new(request), length)
+    }
+
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the answer has no body.
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+}
+
+/// The path of a request target: without query, and without scheme and host.
+fn path_of(target: &str) -> &str {
+    let path = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
+        Some(rest) => rest.find('/').map_or("/", |start| &rest[start..]),
+        None => target,
+    };
+    path.split(['?', '#']).next().unwrap_or(path)
+}
+
+/// What follows the head of a response.
+#[derive(Debug)]
+pub enum Body {
+    /// Nothing, and no length is announced (304).
+    Absent,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A part of an open file.
+    File {
+        /// The file, kept open until the last byte went.
+        file: File,
+        /// Where the part starts.
+        offset: u64,
+        /// How long it is.
+        length: u64,
+    },
+}
+
+/// One answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Headers of this answer; those every answer has are added by [`Response::head`].
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+impl Response {
+    /// An answer with a body of its own.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("Content-Type", content_type.to_string())];
+        Self { status, headers, body: Body::Bytes(body.into()) }
+    }
+
+    /// Adds a header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Lets caches keep the answer for some seconds.
+    pub fn cached(self, seconds: i64) -> Self {
+        let expires = http_date(Timestamp::now().as_second().saturating_add(seconds));
+        let control = format!("must-revalidate, no-transform, max-age={seconds}");
+        let fresh = self.with("Cache-Control", control);
+        if fresh.status == 304 { fresh } else { fresh.with("Expires", expires) }
+    }
+
+    /// How long the body is.
+    pub fn length(&self) -> u64 {
+        match &self.body {
+            Body::Absent => 0,
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::File { length, .. } => *length,
+        }
+    }
+
+    /// The status line and headers, ready to send.
+    pub fn head(&self, keep_alive: bool) -> Vec<u8> {
+        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        let mut line = |name: &str, value: &str| {
+            // A line break inside a value would start a header of the sender's choice.
+            let value = value.replace(['\r', '\n'], " ");
+            text.push_str(&format!("{name}: {value}\r\n"));
+        };
+        for (name, value) in &self.headers {
+            line(name, value);
+        }
+        line("Server", "pkg.depotd");
+        line("Date", &http_date(Timestamp::now().as_second()));
+        line("X-Frame-Options", "SAMEORIGIN");
+        line("X-XSS-Protection", "1; mode=block");
+        line("Content-Security-Policy", "default-src 'self';");
+        if !matches!(self.body, Body::Absent) {
+            line("Content-Length", &self.length().to_string());
+        }
+        line("Connection", if keep_alive { "keep-alive" } else { "close" });
+        text.push_str("\r\n");
+        text.into_bytes()
+    }
+}
+
+/// The page of an error: `<h2>` holds code and reason, `<p>` the message that clients extract.
+pub fn error(status: u16, message: &str) -> Response {
+    let reason = reason(status);
+    let mut safe = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            other => safe.push(other),
+        }
+    }
+    let page = format!(
+        "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\"\n\
+         \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n\
+         <html>\n<head>\n\
+         <meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\"></meta>\n\
+         <title>{status} {reason}</title>\n</head>\n<body>\n\
+         <h2>{status} {reason}</h2>\n<p>{safe}</p>\n</body>\n</html>\n"
+    );
+    Response::new(status, "text/html", page)
+}
+
+/// A time as HTTP writes it.
+pub fn http_date(seconds: i64) -> String {
+    let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    // Only years before 0 or after 9999 have no such form.
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&stamp).unwrap_or_default()
+}
+
+/// The bytes a `Range` header asks for: first and length.  `None`: send the whole; `Some(Err)`:
+/// nothing of it lies in the file.  Several ranges are answered with the whole.
+pub fn range(header: Option<&str>, size: u64) -> Option<Result<(u64, u64), ()>> {
+    let spec = header?.trim().strip_prefix("bytes=")?;
+    let (first, last) = spec.split_once('-')?;
+    if spec.contains(',') {
+        return None;
+    }
+    let (first, last) = match (first.trim(), last.trim()) {
+        ("", suffix) => {
+            let suffix: u64 = suffix.parse().ok()?;
+            if suffix == 0 {
+                return Some(Err(()));
+            }
+            (size.saturating_sub(suffix), size.saturating_sub(1))
+        }
+        (first, "") => (first.parse().ok()?, size.saturating_sub(1)),
+        (first, last) => (first.parse().ok()?, last.parse::<u64>().ok()?.min(size.max(1) - 1)),
+    };
+    if first >= size || last < first {
+        return Some(Err(()));
+    }
+    Some(Ok((first, last - first + 1)))
+}
+
+/// The reason phrase of a status.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        303 => "See Other",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        411 => "Length Required",
+        413 => "Request Entity Too Large",
+        416 => "Requested Range Not Satisfiable",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
+
+/// Undoes percent-encoding; bytes that make no UTF-8 are replaced.
+pub fn decode(text: &str) -> String {
+    decode_but(text, None)
+}
+
+/// Undoes percent-encoding except that of one byte, which stays in upper case.
+pub fn decode_but(text: &str, kept: Option<u8>) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let value = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match value {
+            Some(value) if bytes[at] == b'%' && Some(value) != kept => {
+                out.push(value);
+                at += 3;
+            }
+            Some(value) if bytes[at] == b'%' => {
+                out.extend_from_slice(format!("%{value:02X}").as_bytes());
+                at += 3;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_read_whole_or_not_at_all() {
+        let text = "GET http://h/a%2Fb/c?x=1 HTTP/1.1\r\nHost: h\r\nRange: bytes=1-2\r\n\r\nrest";
+        let Parsed::Whole(request, length) = Request::parse(text.as_bytes()) else { panic!() };
+        assert_eq!(request.path, "/a%2Fb/c");
+        assert_eq!(request.header("range"), Some("bytes=1-2"));
+        assert_eq!(&text[length..], "rest");
+        for end in 0..length {
+            assert_eq!(Request::parse(&text.as_bytes()[..end]), Parsed::Partial, "{end}");
+        }
+    }
+
+    #[test]
+    fn keep_alive_follows_version_and_header() {
+        for (version, header, keep) in [
+            ("1.1", "", true),
+            ("1.1", "Connection: close\r\n", false),
+            ("1.0", "", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+        ] {
+            let text = format!("GET / HTTP/{version}\r\n{header}\r\n");
+            let Parsed::Whole(request, _) = Request::parse(text.as_bytes()) else { panic!() };
+            assert_eq!(request.keep_alive, keep, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_refused() {
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(HEAD_LIMIT));
+        for (text, status) in [
+            ("\x16\x03\x01\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+            ("POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
+            (&long, 431),
+        ] {
+            let Parsed::Refused(found, _) = Request::parse(text.as_bytes()) else {
+                panic!("{text:.40}");
+            };
+            assert_eq!(found, status, "{text:.40}");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        for (header, size, expected) in [
+            ("bytes=0-99", 2787, Some(Ok((0, 100)))),
+            ("bytes=5-", 10, Some(Ok((5, 5)))),
+            ("bytes=-3", 10, Some(Ok((7, 3)))),
+            ("bytes=5-500", 10, Some(Ok((5, 5)))),
+            ("bytes=10-", 10, Some(Err(()))),
+            ("bytes=-0", 10, Some(Err(()))),
+            ("bytes=0-0", 0, Some(Err(()))),
+            ("bytes=1-2,4-5", 10, None),
+            ("lines=1-2", 10, None),
+        ] {
+            assert_eq!(range(Some(header), size), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        for (text, whole, kept) in
+            [("a%2fb%2C", "a/b,", "a%2Fb,"), ("100%", "100%", "100%"), ("%zz%41", "%zzA", "%zzA")]
+        {
+            assert_eq!(decode(text), whole);
+            assert_eq!(decode_but(text, Some(b'/')), kept);
+        }
+    }
+
+    #[test]
+    fn messages_cannot_break_out_of_the_page_or_the_head() {
+        let response = error(404, "<script>&").with("Location", "a\r\nX: y");
+        let Body::Bytes(body) = &response.body else { panic!() };
+        assert!(String::from_utf8_lossy(body).contains("<p>&lt;script&gt;&amp;</p>"));
+        assert!(!String::from_utf8(response.head(true)).unwrap().contains("\r\nX: y"));
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(http_date(1_795_316_630), "Sun, 22 Nov 2026 03:03:50 GMT");
+    }
+}

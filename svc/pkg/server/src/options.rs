@@ -1,0 +1,286 @@
+//! options.rs - what the depot is told, by flags and by properties.
+//!
+//! Properties (from `--cfg`) come first, `--set-property` over them, flags over both.  What the
+//! original knows and this depot has no use for (feeds, the search index's sort buffer, ...) is
+//! accepted and has no effect; what would change what a client gets and is not there is refused.
+//!
+//! Not here: opening anything.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lexopt::prelude::*;
+
+use crate::properties::Properties;
+
+/// Why the depot does not start as told.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// The command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A property's value is wrong or asks for what is not there.
+    #[error("{name}: {reason}")]
+    Property {
+        /// `GROUP/PROPERTY`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The command line, before properties are known.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    /// `--cfg`: an SMF FMRI or a file of properties.
+    pub cfg: Option<String>,
+    /// `--daemon`: return when the sockets listen.
+    pub daemon: bool,
+    /// This is the process that `--daemon` started.
+    pub background: bool,
+    /// `--exit-ready`: end once everything could be opened.
+    pub exit_ready: bool,
+    /// `-h`, `--help`.
+    pub help: bool,
+    /// Settings by flags, as properties.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Flags that are a property each.
+const FLAGS: [(&str, &str); 16] = [
+    ("address", "pkg/address"),
+    ("cfg-file", "pkg/cfg_file"),
+    ("content-root", "pkg/content_root"),
+    ("debug", "pkg/debug"),
+    ("disable-ops", "pkg/disable_ops"),
+    ("file-root", "pkg/file_root"),
+    ("image-root", "pkg/image_root"),
+    ("log-access", "pkg/log_access"),
+    ("log-errors", "pkg/log_errors"),
+    ("proxy-base", "pkg/proxy_base"),
+    ("sort-file-max-size", "pkg/sort_file_max_size"),
+    ("ssl-cert-file", "pkg/ssl_cert_file"),
+    ("ssl-dialog", "pkg/ssl_dialog"),
+    ("ssl-key-file", "pkg/ssl_key_file"),
+    ("writable-root", "pkg/writable_root"),
+    ("port", "pkg/port"),
+];
+
+impl Arguments {
+    /// Reads a command line (without the program's name).
+    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, OptionsError> {
+        let usage = |error: lexopt::Error| OptionsError::Usage(error.to_string());
+        let mut parser = lexopt::Parser::from_args(words);
+        let mut arguments = Self::default();
+        while let Some(argument) = parser.next().map_err(usage)? {
+            let property = match argument {
+                Short('d') => "pkg/inst_root",
+                Short('p') => "pkg/port",
+                Short('a') => "pkg/address",
+                Short('s') => "pkg/threads",
+                Short('t') => "pkg/socket_timeout",
+                Short('h') | Long("help") => {
+                    arguments.help = true;
+                    continue;
+                }
+                Long("cfg") => {
+                    arguments.cfg = Some(parser.value().and_then(|v| v.string()).map_err(usage)?);
+                    continue;
+                }
+                Long(flag @ ("daemon" | "background" | "exit-ready")) => {
+                    match flag {
+                        "daemon" => arguments.daemon = true,
+                        "background" => arguments.background = true,
+                        _ => arguments.exit_ready = true,
+                    }
+                    continue;
+                }
+                Long(flag @ ("readonly" | "mirror")) => {
+                    arguments.settings.push((format!("pkg/{flag}"), "true".to_string()));
+                    continue;
+                }
+                Long("set-property") => {
+                    let text = parser.value().and_then(|v| v.string()).map_err(usage)?;
+                    let (name, value) = text.split_once('=').ok_or_else(|| {
+                        OptionsError::Usage(format!(
+                            "property arguments must be SECTION/PROPERTY=VALUE: {text}"
+                        ))
+                    })?;
+                    arguments.settings.push((name.to_string(), value.to_string()));
+                    continue;
+                }
+                Long(flag) => match FLAGS.iter().find(|(name, _)| *name == flag) {
+                    Some((_, property)) => property,
+                    None => return Err(OptionsError::Usage(format!("Illegal option -- {flag}"))),
+                },
+                other => return Err(usage(other.unexpected())),
+            };
+            let value = parser.value().and_then(|v| v.string()).map_err(usage)?;
+            arguments.settings.push((property.to_string(), value));
+        }
+        Ok(arguments)
+    }
+}
+
+/// Everything the depot is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The repository, an absolute path; links in it are followed at every request.
+    pub repository: PathBuf,
+    /// Addresses, each `HOST[:PORT]`.
+    pub addresses: Vec<String>,
+    /// The port where an address names none.
+    pub port: u16,
+    /// The most workers there may be.
+    pub threads: usize,
+    /// How long a connection may rest.
+    pub socket_timeout: Duration,
+    /// Operations switched off, as `OP` or `OP/VERSION`.
+    pub disabled: BTreeSet<String>,
+    /// Serve payload only.
+    pub mirror: bool,
+    /// Whether publication was asked for, which this depot has not.
+    pub writable: bool,
+    /// Where the access log goes.
+    pub log_access: String,
+    /// Where the error log goes.
+    pub log_errors: String,
+    /// The URI clients see, when another server stands in front.
+    pub proxy_base: String,
+}
+
+impl Options {
+    /// Puts flags over properties.  `directory` is what a relative path starts from.
+    pub fn new(
+        arguments: &Arguments,
+        mut properties: Properties,
+        directory: &Path,
+    ) -> Result<Self, OptionsError> {
+        for (name, value) in &arguments.settings {
+            properties.insert(name.clone(), vec![value.clone()]);
+        }
+        let said = Said(properties);
+        said.refuse_unserved()?;
+        let root = said.text("pkg/pkg_root").unwrap_or("/");
+        let repository = said
+            .text("pkg/inst_root")
+            .ok_or_else(|| OptionsError::Usage("a repository must be provided (-d)".to_string()))?;
+        let base = if arguments.cfg.is_some() { Path::new(root) } else { directory };
+        let listed = said.list("pkg/address");
+        let default = if cfg!(target_os = "illumos") { "0.0.0.0" } else { "127.0.0.1" };
+        let addresses = if listed.is_empty() { vec![default.to_string()] } else { listed };
+        let split = |text: &str| -> BTreeSet<String> {
+            text.split([',', ' ']).filter(|op| !op.is_empty()).map(str::to_string).collect()
+        };
+        Ok(Self {
+            repository: directory.join(base).join(repository),
+            addresses,
+            port: said.number("pkg/port", 80, 0, 65_535)? as u16,
+            threads: said.number("pkg/threads", 60, 1, 5_000)? as usize,
+            socket_timeout: Duration::from_secs(said.number(
+                "pkg/socket_timeout",
+                60,
+                0,
+                86_400,
+            )?),
+            disabled: said.list("pkg/disable_ops").iter().flat_map(|text| split(text)).collect(),
+            mirror: said.boolean("pkg/mirror", false)?,
+            writable: !said.boolean("pkg/readonly", true)?,
+            log_access: said.text("pkg/log_access").unwrap_or("none").to_string(),
+            log_errors: said.text("pkg/log_errors").unwrap_or("stderr").to_string(),
+            proxy_base: said.text("pkg/proxy_base").unwrap_or("").to_string(),
+        })
+    }
+}
+
+struct Said(Properties);
+
+impl Said {
+    /// The first value, unless it is empty.
+    fn text(&self, name: &str) -> Option<&str> {
+        let first = self.0.get(name)?.first()?;
+        (!first.is_empty()).then_some(first.as_str())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let values = self.0.get(name).into_iter().flatten();
+        values.filter(|value| !value.is_empty()).cloned().collect()
+    }
+
+    fn number(&self, name: &str, default: u64, least: u64, most: u64) -> Result<u64, OptionsError> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => Err(OptionsError::Property {
+                name: name.to_string(),
+                reason: format!("\"{text}\" is not a number from {least} to {most}"),
+            }),
+        }
+    }
+
+    fn boolean(&self, name: &str, default: bool) -> Result<bool, OptionsError> {
+        match self.text(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(text) => Err(OptionsError::Property {
+                name: name.to_string(),
+                reason: format!("\"{text}\" is neither true nor false"),
+            }),
+        }
+    }
+
+    /// A depot told to speak TLS must not answer in the clear.
+    fn refuse_unserved(&self) -> Result<(), OptionsError> {
+        for name in ["pkg/ssl_cert_file", "pkg/ssl_key_file"] {
+            if self.text(name).is_some_and(|text| text != "none") {
+                return Err(OptionsError::Property {
+                    name: name.to_string(),
+                    reason: "TLS is not served here; put a TLS front end before the depot".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &str, properties: &str) -> Result<Options, OptionsError> {
+        let arguments = Arguments::parse(words.split_whitespace().map(OsString::from))?;
+        let properties = crate::properties::parse(properties).unwrap();
+        Options::new(&arguments, properties, Path::new("/here"))
+    }
+
+    #[test]
+    fn flags_win_over_properties() {
+        let smf = "pkg/port count 8001\npkg/inst_root astring r\npkg/pkg_root astring /p\n\
+                   pkg/address net_address \n";
+        let found = options("--cfg svc:/x", smf).unwrap();
+        assert_eq!((found.port, found.repository.as_path()), (8001, Path::new("/p/r")));
+        assert_eq!(options("--cfg svc:/x -p 9", smf).unwrap().port, 9);
+        let found = options("-d r -a 127.0.0.2:5 --disable-ops=info,p5i/0", "").unwrap();
+        assert_eq!(found.repository, Path::new("/here/r"));
+        assert_eq!(found.addresses, ["127.0.0.2:5"]);
+        assert!(found.disabled.contains("p5i/0") && found.disabled.contains("info"));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (words, message) in [
+            ("-d r -p 70000", "pkg/port: \"70000\" is not a number from 0 to 65535"),
+            ("-d r -s 0", "pkg/threads: \"0\" is not a number from 1 to 5000"),
+            ("-d r --set-property pkg/mirror=x", "pkg/mirror: \"x\" is neither true nor false"),
+            ("-d r --frobnicate", "Illegal option -- frobnicate"),
+            ("", "a repository must be provided (-d)"),
+        ] {
+            assert_eq!(options(words, "").unwrap_err().to_string(), message, "{words}");
+        }
+        let tls = options("-d r --ssl-cert-file /c", "").unwrap_err().to_string();
+        assert!(tls.starts_with("pkg/ssl_cert_file: TLS is not served"), "{tls}");
+    }
+}

@@ -1,0 +1,217 @@
+//! service.rs - the depot as a function from a request to an answer.
+//!
+//! Owns the view of the repository (publishers and configuration, replaced whole by `refresh`),
+//! the counters and the logs.  Files are opened by path at every request, so a repository that is
+//! swapped under its name is followed at once; an answer under way keeps the file it opened.
+//!
+//! The path of a request:
+//!
+//! ```text
+//! /OP/VERSION/ARGUMENTS      /PUBLISHER/OP/VERSION/ARGUMENTS
+//! ```
+//!
+//! Not here: what each operation answers (operations, packages).
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use crate::http::{self, Request, Response};
+use crate::log::Log;
+use crate::operations;
+use crate::options::Options;
+use crate::view::{View, ViewError};
+
+/// Every operation of the protocol and the versions this depot serves; none: known, not served.
+pub const OPERATIONS: [(&str, &[u32]); 16] = [
+    ("abandon", &[]),
+    ("add", &[]),
+    ("admin", &[]),
+    ("append", &[]),
+    ("catalog", &[0, 1]),
+    ("close", &[]),
+    ("file", &[0, 1, 2]),
+    ("index", &[]),
+    ("info", &[0]),
+    ("manifest", &[0, 1]),
+    ("open", &[]),
+    ("p5i", &[0]),
+    ("publisher", &[0, 1]),
+    ("search", &[]),
+    ("status", &[0]),
+    ("versions", &[0]),
+];
+
+/// How many requests of a kind were answered.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// catalog/*
+    pub catalog: AtomicU64,
+    /// file/*
+    pub file: AtomicU64,
+    /// manifest/*
+    pub manifests: AtomicU64,
+}
+
+/// A request, taken apart.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The request itself.
+    pub request: &'a Request,
+    /// The publisher the path names; known when it is `Some`.
+    pub publisher: Option<String>,
+    /// The operation's name.
+    pub operation: &'static str,
+    /// The operation's version.
+    pub version: u32,
+    /// What follows, still encoded, joined by `/`; `None` when nothing does.
+    pub argument: Option<String>,
+}
+
+/// The depot.
+pub struct Service {
+    options: Options,
+    view: RwLock<Arc<View>>,
+    /// Counts for status/0.
+    pub counters: Counters,
+    access: Log,
+    errors: Log,
+}
+
+impl Service {
+    /// A depot over a repository that could be read.
+    pub fn new(options: Options, view: View, access: Log, errors: Log) -> Self {
+        let view = RwLock::new(Arc::new(view));
+        Self { options, view, counters: Counters::default(), access, errors }
+    }
+
+    /// The repository as last read.
+    pub fn view(&self) -> Arc<View> {
+        // A thread that panicked while holding the lock left a whole Arc behind.
+        match self.view.read() {
+            Ok(view) => view.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    /// Reads publishers and configuration again; on failure the old view stays.
+    pub fn refresh(&self) -> Result<(), ViewError> {
+        let fresh = Arc::new(View::read(&self.options.repository)?);
+        match self.view.write() {
+            Ok(mut view) => *view = fresh,
+            Err(poisoned) => *poisoned.into_inner() = fresh,
+        }
+        Ok(())
+    }
+
+    /// How long a connection may rest.
+    pub fn socket_timeout(&self) -> Duration {
+        match self.options.socket_timeout {
+            Duration::ZERO => Duration::MAX,
+            limit => limit,
+        }
+    }
+
+    /// The URI that stands for this depot in answers, without a slash at its end.
+    pub fn base_uri(&self, request: &Request) -> String {
+        match self.options.proxy_base.trim_end_matches('/') {
+            "" => format!("http://{}", request.header("host").unwrap_or("localhost")),
+            base => base.to_string(),
+        }
+    }
+
+    /// Puts a line into the error log.
+    pub fn log_error(&self, text: &str) {
+        self.errors.line(&format!("pkg.depotd: {text}"));
+    }
+
+    /// The versions of an operation that are served in this mode.
+    pub fn versions(&self, operation: &str) -> Vec<u32> {
+        let mode = ["versions", "file", "status", "publisher"];
+        if self.options.mirror && !mode.contains(&operation) {
+            return Vec::new();
+        }
+        if self.options.disabled.contains(operation) {
+            return Vec::new();
+        }
+        let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
+        let all = known.map_or(&[] as &[u32], |(_, versions)| versions).iter().copied();
+        all.filter(|v| !self.options.disabled.contains(&format!("{operation}/{v}"))).collect()
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &Request, peer: SocketAddr) -> Response {
+        let response = match self.route(request) {
+            Ok(call) => operations::answer(self, &call),
+            Err(response) => *response,
+        };
+        self.access.access(request, &response, peer);
+        response
+    }
+
+    fn route<'a>(&self, request: &'a Request) -> Result<Call<'a>, Box<Response>> {
+        if !matches!(request.method.as_str(), "GET" | "HEAD" | "POST") {
+            let message = format!("{} is not allowed", request.method);
+            return Err(Box::new(http::error(405, &message)));
+        }
+        let mut parts = request.path.strip_prefix('/').unwrap_or("").split('/').peekable();
+        let first = parts.peek().copied().unwrap_or("");
+        let known = |name: &str| OPERATIONS.iter().map(|(op, _)| *op).find(|op| *op == name);
+        let mut publisher = None;
+        if known(first).is_none() {
+            if let Some(page) = operations::page(self, request) {
+                return Err(Box::new(page));
+            }
+            publisher = parts.next().map(http::decode);
+        }
+        let name = parts.next().unwrap_or("");
+        let operation = known(name).ok_or_else(|| Box::new(not_found(request)))?;
+        if let Some(publisher) = &publisher {
+            if !self.view().has(publisher) {
+                let message = format!("Unknown publisher: {publisher}\n");
+                return Err(Box::new(http::error(400, &message)));
+            }
+        }
+        let version = self.version(operation, parts.next().unwrap_or(""))?;
+        let rest: Vec<&str> = parts.collect();
+        let rest = rest.join("/");
+        let rest = rest.trim_matches('/');
+        let argument = (!rest.is_empty()).then(|| rest.to_string());
+        Ok(Call { request, publisher, operation, version, argument })
+    }
+
+    fn version(&self, operation: &str, text: &str) -> Result<u32, Box<Response>> {
+        let refused = |status, message: String| Err(Box::new(http::error(status, &message)));
+        let served = self.versions(operation);
+        match text.parse::<u32>() {
+            _ if text.is_empty() => refused(400, "Missing version\n".to_string()),
+            Err(_) => refused(400, "Non-integer version\n".to_string()),
+            Ok(_) if served.is_empty() => {
+                refused(404, "Operation not supported in current server mode.".to_string())
+            }
+            Ok(version) if served.contains(&version) => Ok(version),
+            Ok(_) => refused(
+                404,
+                format!("Version '{text}' not supported for operation '{operation}'\n"),
+            ),
+        }
+    }
+
+    /// Counts an answered request.
+    pub fn count(&self, operation: &str) {
+        let counter = match operation {
+            "catalog" => &self.counters.catalog,
+            "file" => &self.counters.file,
+            "manifest" => &self.counters.manifests,
+            _ => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The answer for a path that leads nowhere.
+pub fn not_found(request: &Request) -> Response {
+    let path = http::decode_but(&request.path, Some(b'/'));
+    http::error(404, &format!("The path '{path}' was not found."))
+}
