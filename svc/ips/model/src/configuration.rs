@@ -100,12 +100,13 @@ impl Configuration {
             let at = last.unwrap_or(self.sections.len());
             self.sections.insert(at, (section.to_string(), Vec::new()));
         }
-        for (_, properties) in self.sections.iter_mut().filter(|(title, _)| title == section) {
-            match properties.iter_mut().find(|(other, _)| other == name) {
-                Some((_, old)) => *old = value.to_string(),
-                None => properties.push((name.to_string(), value.to_string())),
-            }
+        let Some((_, properties)) = self.sections.iter_mut().find(|(title, _)| title == section)
+        else {
             return;
+        };
+        match properties.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => *old = value.to_string(),
+            None => properties.push((name.to_string(), value.to_string())),
         }
     }
 
