@@ -1,0 +1,10 @@
+/*
+ * su - there is nobody else to become here, so it always refuses.
+ */
+#include <tiny.h>
+
+int
+main(void)
+{
+	return (TINY_REFUSED);
+}
