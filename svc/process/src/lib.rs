@@ -1,1 +1,21 @@
-//! Run a program contained, logged, with a clean environment
+//! Run a program contained, heard, with a clean environment.
+//!
+//! Reading order: [`cancel`] (the wish to stop, a flag that wakes), [`program`] (what to run),
+//! [`child`] (a started program: hearing it, ending it), [`lines`] (bytes to lines), [`tree`]
+//! (ending what an earlier program left alive).
+//!
+//! Law: every program outside the engine is started here.  A contained program is a contract of
+//! its own (smf-contract: a cgroup or a cookie; on illumos ctrun): when [`Program::run`] returns,
+//! it and all it started are gone, however it ended.  Standard input is /dev/null.  The
+//! environment holds what the caller named, `PATH`, `LC_ALL=C` and `TZ=UTC`.
+
+pub mod cancel;
+pub mod child;
+pub mod lines;
+pub mod program;
+pub mod tree;
+
+pub use cancel::Cancel;
+pub use child::{Child, Ended, Limits, Stream};
+pub use lines::Lines;
+pub use program::{Output, ProcessError, Program};

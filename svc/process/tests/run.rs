@@ -1,0 +1,176 @@
+//! Programs really run: what they say is heard, and nothing of them stays.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use process::tree::Worker;
+use process::{Cancel, Ended, Limits, ProcessError, Program};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The way containers are made stands in the environment: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn both_ways(test: impl Fn()) {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for forbidden in ["", "1"] {
+        // SAFETY: the lock keeps every other test of this program from the environment.
+        unsafe { std::env::set_var("LAMPLIGHTER_NO_CGROUP", forbidden) };
+        test();
+    }
+}
+
+fn shell(script: &str) -> Program {
+    Program::new("sh").args(["-c", script])
+}
+
+fn alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[test]
+fn ends_and_streams() {
+    both_ways(|| {
+        for (script, want) in [
+            ("echo out; echo err >&2", Ended::Exited(0)),
+            ("echo out; echo err >&2; exit 7", Ended::Exited(7)),
+            ("echo out; echo err >&2; kill -9 $$", Ended::Signalled(9)),
+        ] {
+            for program in [shell(script), shell(script).uncontained()] {
+                let said = program.output(&Limits::of(DEADLINE)).unwrap();
+                assert_eq!(said.ended, want, "{script}");
+                assert_eq!((said.text().as_str(), said.err.as_slice()), ("out\n", &b"err\n"[..]));
+                assert_eq!(said.complaint(), "err");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_environment_is_clean() {
+    both_ways(|| {
+        let program = shell("pwd; env; cat").env("OWN", "1").directory("/").pass(&["NO_SUCH"]);
+        let text = program.output(&Limits::of(DEADLINE)).unwrap().text();
+        let mut names: Vec<&str> =
+            text.lines().skip(1).map(|line| line.split('=').next().unwrap()).collect();
+        names.retain(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name));
+        names.sort_unstable();
+        assert_eq!(names, ["LAMPLIGHTER_CONTRACT", "LC_ALL", "OWN", "PATH", "TZ"]);
+        assert!(text.starts_with("/\n"), "{text}");
+    });
+}
+
+#[test]
+fn what_is_left_behind_is_ended() {
+    both_ways(|| {
+        for script in ["sleep 600 & echo $!", "setsid sleep 600 & echo $!", "(sleep 600 & echo $!)"]
+        {
+            let said = shell(script).output(&Limits::of(DEADLINE)).unwrap();
+            assert_eq!(said.ended, Ended::Exited(0));
+            assert!(!alive(&said.text()), "{script}");
+        }
+    });
+}
+
+#[test]
+fn limits_end_the_whole_tree() {
+    both_ways(|| {
+        let script = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600";
+        let cancel = Cancel::new().unwrap();
+        let mut limits = Limits::of(Duration::from_millis(300));
+        limits.grace = Duration::from_millis(100);
+        let mut pid = String::new();
+        let ended = shell(script).run_lines(&limits, &mut |line| pid = line.to_owned()).unwrap();
+        assert_eq!(ended, Ended::TimedOut);
+        assert!(!alive(&pid), "{pid}");
+
+        let mut limits = Limits::until(&cancel);
+        limits.grace = Duration::from_millis(100);
+        let ended = shell(script).run_lines(&limits, &mut |line| {
+            pid = line.to_owned();
+            cancel.set();
+        });
+        assert_eq!(ended.unwrap(), Ended::Cancelled);
+        assert!(!alive(&pid), "{pid}");
+
+        let mut heard = Vec::new();
+        let mut limits = Limits::none();
+        limits.grace = Duration::from_millis(100);
+        let ended = shell(script).run(&limits, &mut |bytes| {
+            heard.extend_from_slice(bytes);
+            ControlFlow::Break(())
+        });
+        assert_eq!(ended.unwrap(), Ended::Stopped);
+        assert!(!alive(&String::from_utf8(heard).unwrap()));
+    });
+}
+
+#[test]
+fn a_daemon_lives_on_uncontained() {
+    both_ways(|| {
+        let said = shell("sleep 600 & echo $!").uncontained().output(&Limits::of(DEADLINE));
+        let pid = said.unwrap().text();
+        assert!(alive(&pid));
+        shell(&format!("kill {pid}")).output(&Limits::none()).unwrap();
+    });
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    both_ways(|| {
+        let error = Program::new("no-such-program").output(&Limits::none()).unwrap_err();
+        assert!(matches!(error, ProcessError::Absent { .. }), "{error}");
+        assert_eq!(error.to_string(), "no-such-program: not found");
+        let error = shell("true").directory("/no/such").output(&Limits::none()).unwrap_err();
+        assert!(matches!(error, ProcessError::Start { .. }), "{error}");
+    });
+}
+
+#[test]
+fn much_output_is_heard_whole() {
+    both_ways(|| {
+        let mut count = 0;
+        let ended = shell("seq 1 100000").run_lines(&Limits::of(DEADLINE), &mut |_| count += 1);
+        assert_eq!((ended.unwrap(), count), (Ended::Exited(0), 100_000));
+    });
+}
+
+#[test]
+fn a_dropped_child_is_gone() {
+    both_ways(|| {
+        let child = shell("sleep 600 & sleep 600").start().unwrap();
+        let pid = child.pid().to_string();
+        assert!(alive(&pid));
+        drop(child);
+        assert!(!alive(&pid));
+    });
+}
+
+#[test]
+fn an_earlier_worker_is_ended_with_its_tools() {
+    both_ways(|| {
+        // A worker in a contract of its own, as a method is.
+        let mut seen = Vec::new();
+        let script = "sleep 600 & echo $! $$; env | grep LAMPLIGHTER_CONTRACT= >&2; wait";
+        let ended = shell(script).run_lines(&Limits::of(DEADLINE), &mut |line| {
+            seen.push(line.to_owned());
+            if seen.len() < 2 {
+                return;
+            }
+            seen.sort();
+            let (tool, pid) = seen[0].split_once(' ').unwrap();
+            let pid = pid.parse().unwrap();
+            let started = smf_contract::processes::process(pid).unwrap().started;
+            let contract = seen[1].split_once('=').unwrap().1.to_owned();
+            let worker = Worker { pid, started, contract };
+            assert!(worker.is_alive());
+            worker.end(DEADLINE).unwrap();
+            assert!(!worker.is_alive() && !alive(tool));
+        });
+        assert_eq!(ended.unwrap(), Ended::Signalled(15));
+    });
+}
