@@ -1,1 +1,38 @@
-//! The version 4 file repository
+//! The version 4 file repository: one directory, read by anyone, changed in whole batches.
+//!
+//! ```text
+//! REPO/pkg5.repository                 configuration, marks the repository
+//! REPO/publisher/PUB/catalog/          catalog.attrs, the parts, the update logs
+//! REPO/publisher/PUB/file/ab/abcd…     payloads: gzip, named by SHA-1 of the content
+//! REPO/publisher/PUB/pkg/NAME/VERSION  manifests
+//! REPO/publisher/PUB/pub.p5i           description of the publisher
+//! REPO/publisher/PUB/tmp/              lock, and what is being written
+//! ```
+//!
+//! In reading order: `repository` (create, open, configuration, publishers), `read` (manifests,
+//! payloads), `catalog` (a publisher's catalog as a set), `batch` (a transaction of packages:
+//! `publish` from a proto area, `append` from another repository), `staging` (what a batch has
+//! written and nobody sees yet), `commit` (how it becomes visible), `rebuild` (a catalog from the
+//! manifests), `payload` and `elf` (what is said of a payload), `lock`, `durable`.
+//!
+//! Invariants: a package is in the catalog only after its manifest and payloads are in their
+//! places; a reader sees a catalog's files as one set; nothing here prints or reads the clock.
+
+mod batch;
+mod catalog;
+mod commit;
+mod durable;
+mod elf;
+mod error;
+mod lock;
+mod payload;
+mod read;
+mod rebuild;
+mod repository;
+mod staging;
+
+pub use batch::{Appended, Batch, Sources, Stored};
+pub use catalog::{Catalog, Package};
+pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
+pub use payload::{Unpacked, unpack, unpack_file};
+pub use repository::{Info, Repository};

@@ -1,0 +1,281 @@
+//! batch.rs - a transaction of packages: gathered here, made visible by `commit`, or not at all.
+//!
+//! `publish` makes a package of a source manifest and the files it names, as pkgsend does.
+//! `append` takes a package that is published elsewhere, bytes unchanged, as pkgrecv does.
+//! Both may be called from many threads.  A batch that is dropped has changed nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ips_model::action::{Kind, NO_HASH, is_sha1};
+use ips_model::configuration::Compression;
+use ips_model::fmri::is_publisher;
+use ips_model::pattern::glob_matches;
+use ips_model::{Action, Fmri, Manifest, Timestamp, check};
+use rayon::prelude::*;
+
+use crate::error::{OpenError, WriteError, at};
+use crate::payload::{Content, Stream, compress, describe};
+use crate::repository::Repository;
+use crate::staging::Staging;
+
+/// Where `publish` finds files.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Proto areas, searched in order.
+    pub folders: Vec<PathBuf>,
+    /// Globs on file names: the time of the matching files is kept as `timestamp`.
+    pub timestamps: Vec<String>,
+}
+
+/// A payload as it is stored: gzip, named by the SHA-1 of its content.
+#[derive(Debug, Clone)]
+pub enum Stored {
+    /// A file to link; it must never change.
+    Path(PathBuf),
+    /// The bytes.
+    Bytes(Vec<u8>),
+}
+
+/// What became of an appended package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the batch.
+    Added,
+    /// It is in the repository, or in the batch, with the same manifest.
+    Held,
+}
+
+/// A package of a batch.
+pub(crate) struct Pending {
+    pub(crate) fmri: Fmri,
+    pub(crate) manifest: Manifest,
+    /// The manifest's bytes.
+    pub(crate) text: String,
+}
+
+/// Manifest signatures by FMRI.
+type Held = HashMap<String, String>;
+
+/// A transaction.
+pub struct Batch<'a> {
+    pub(crate) repository: &'a Repository,
+    compression: Compression,
+    default_publisher: Option<String>,
+    pub(crate) staging: Mutex<BTreeMap<String, Arc<Staging>>>,
+    /// By FMRI.
+    pub(crate) packages: Mutex<BTreeMap<String, Pending>>,
+    /// Publisher → what its catalog held when first asked.
+    held: Mutex<BTreeMap<String, Arc<Held>>>,
+}
+
+impl Repository {
+    /// Begins a transaction.
+    pub fn batch(&self) -> Result<Batch<'_>, OpenError> {
+        let configuration = self.configuration()?;
+        Ok(Batch {
+            repository: self,
+            compression: configuration.compression(),
+            default_publisher: configuration.default_publisher().map(str::to_string),
+            staging: Mutex::default(),
+            packages: Mutex::default(),
+            held: Mutex::default(),
+        })
+    }
+}
+
+/// Nothing in here is left half changed by a panic.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Batch<'_> {
+    /// Publishes a source manifest; the FMRI it gets.
+    ///
+    /// Signatures are left out, `pkg.fmri` becomes the first line, and every file and licence
+    /// gets its hash, sizes and content hashes.  A version without a time gets `stamp`; an FMRI
+    /// without publisher belongs to the default one.
+    pub fn publish(
+        &self,
+        manifest: &Manifest,
+        sources: &Sources,
+        stamp: Timestamp,
+    ) -> Result<Fmri, WriteError> {
+        let fmri = self.name(manifest, stamp)?;
+        if self.held_signature(&fmri)?.is_some() {
+            return Err(WriteError::Exists(fmri.to_string()));
+        }
+        let mut manifest = manifest.with_fmri(&fmri);
+        for action in &manifest.actions {
+            check::action(action)?;
+        }
+        check::manifest(&manifest)?;
+        let staging = self.staging(&fmri)?;
+        manifest
+            .actions
+            .par_iter_mut()
+            .filter(|action| matches!(action.kind, Kind::File | Kind::License))
+            .try_for_each(|action| self.store(&fmri, action, sources, &staging))?;
+        let text = manifest.to_string();
+        locked(&self.packages)
+            .insert(fmri.to_string(), Pending { fmri: fmri.clone(), manifest, text });
+        Ok(fmri)
+    }
+
+    /// Appends a package published elsewhere.  `payload` is asked for each payload that is
+    /// neither in the repository nor in the batch; what it gives is not looked into.
+    pub fn append(
+        &self,
+        fmri: &Fmri,
+        text: &str,
+        payload: impl Fn(&str) -> io::Result<Stored>,
+    ) -> Result<Appended, WriteError> {
+        let publisher = complete(fmri)?;
+        let manifest = Manifest::parse(text)?;
+        let named = manifest.fmri()?;
+        if named.name != fmri.name || named.version != fmri.version {
+            return Err(WriteError::Misnamed(fmri.to_string(), named.to_string()));
+        }
+        if let Some(held) = self.held_signature(fmri)? {
+            let same = held == ips_model::digest::sha1_hex(text.as_bytes());
+            let conflict = || WriteError::Conflict(fmri.to_string());
+            return if same { Ok(Appended::Held) } else { Err(conflict()) };
+        }
+        let staging = self.staging(fmri)?;
+        for hash in manifest.payload_hashes() {
+            if staging.has(hash) || self.repository.file_path(publisher, hash).is_some() {
+                continue;
+            }
+            let refused =
+                |source| WriteError::Payload { fmri: fmri.to_string(), hash: hash.into(), source };
+            match payload(hash).map_err(refused)? {
+                Stored::Path(path) => staging.put_file(hash, &path)?,
+                Stored::Bytes(stored) => staging.put_bytes(hash, &stored)?,
+            }
+        }
+        let pending = Pending { fmri: fmri.clone(), manifest, text: text.to_string() };
+        locked(&self.packages).insert(fmri.to_string(), pending);
+        Ok(Appended::Added)
+    }
+
+    /// Whether a payload still has to be brought: neither in the repository nor in the batch.
+    pub fn lacks(&self, publisher: &str, hash: &str) -> bool {
+        let staged = locked(&self.staging)
+            .get(publisher)
+            .is_some_and(|staging| is_sha1(hash) && staging.has(hash));
+        !staged && self.repository.file_path(publisher, hash).is_none()
+    }
+
+    /// Whether the package is in the repository or in the batch already.
+    pub fn holds(&self, fmri: &Fmri) -> Result<bool, WriteError> {
+        Ok(self.held_signature(fmri)?.is_some())
+    }
+
+    /// The name a source manifest is published under.
+    fn name(&self, manifest: &Manifest, stamp: Timestamp) -> Result<Fmri, WriteError> {
+        let mut fmri = manifest.fmri()?;
+        if fmri.publisher.is_none() {
+            let absent = || WriteError::NoPublisher(fmri.to_string());
+            let publisher = self.default_publisher.clone().ok_or_else(absent)?;
+            fmri.publisher = Some(publisher);
+        }
+        let Some(version) = &mut fmri.version else {
+            return Err(WriteError::Incomplete(fmri.to_string()));
+        };
+        version.timestamp.get_or_insert_with(|| stamp.package());
+        if !version.is_strict() {
+            return Err(WriteError::LeadingZero(fmri.to_string()));
+        }
+        complete(&fmri)?;
+        Ok(fmri)
+    }
+
+    /// The signature of the manifest that the repository or the batch has for this FMRI.
+    fn held_signature(&self, fmri: &Fmri) -> Result<Option<String>, WriteError> {
+        let key = fmri.to_string();
+        if let Some(pending) = locked(&self.packages).get(&key) {
+            return Ok(Some(ips_model::digest::sha1_hex(pending.text.as_bytes())));
+        }
+        let publisher = complete(fmri)?;
+        let mut held = locked(&self.held);
+        if !held.contains_key(publisher) {
+            let mut read = Held::new();
+            if self.repository.publisher_folder(publisher)?.join("catalog").is_dir() {
+                for package in self.repository.catalog(publisher)?.packages() {
+                    read.insert(package.fmri.to_string(), package.signature);
+                }
+            }
+            held.insert(publisher.to_string(), Arc::new(read));
+        }
+        Ok(held[publisher].get(&key).cloned())
+    }
+
+    pub(crate) fn staging(&self, fmri: &Fmri) -> Result<Arc<Staging>, WriteError> {
+        let publisher = complete(fmri)?;
+        let mut open = locked(&self.staging);
+        if let Some(staging) = open.get(publisher) {
+            return Ok(Arc::clone(staging));
+        }
+        let staging = Arc::new(Staging::new(&self.repository.publisher_folder(publisher)?)?);
+        open.insert(publisher.to_string(), Arc::clone(&staging));
+        Ok(staging)
+    }
+
+    /// Stores the payload of an action and describes it there.
+    fn store(
+        &self,
+        fmri: &Fmri,
+        action: &mut Action,
+        sources: &Sources,
+        staging: &Staging,
+    ) -> Result<(), WriteError> {
+        let path = find(action, sources)?;
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let content = Content::of(&bytes);
+        let publisher = fmri.publisher.as_deref().unwrap_or_default();
+        // A payload that is here keeps its bytes, and so its compressed size and hashes.
+        let stream = match self.repository.file_path(publisher, &content.sha1) {
+            Some(held) => Stream::of(&fs::read(&held).map_err(at(&held))?),
+            None => {
+                let stored = compress(&bytes, self.compression);
+                staging.put_bytes(&content.sha1, &stored)?;
+                Stream::of(&stored)
+            }
+        };
+        describe(action, &content, &stream);
+        if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
+            if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {
+                let about = fs::metadata(&path).map_err(at(&path))?;
+                let time = std::os::unix::fs::MetadataExt::mtime(&about);
+                action.set("timestamp", vec![Timestamp::from_seconds(time).package()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file an action's payload is read from.
+fn find(action: &Action, sources: &Sources) -> Result<PathBuf, WriteError> {
+    let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
+    let path = named.or_else(|| action.get("path")).unwrap_or_default();
+    let below = path.trim_start_matches('/');
+    let places = sources.folders.iter().map(|folder| folder.join(below));
+    let itself = Path::new(path);
+    let itself = (itself.is_absolute() || sources.folders.is_empty()).then(|| itself.to_path_buf());
+    places.chain(itself).find(|place| place.is_file()).ok_or_else(|| WriteError::PayloadMissing {
+        path: path.to_string(),
+        folders: sources.folders.clone(),
+    })
+}
+
+/// The publisher of an FMRI that has all its parts.
+fn complete(fmri: &Fmri) -> Result<&str, WriteError> {
+    let time = fmri.version.as_ref().and_then(|version| version.timestamp.as_ref());
+    match (&fmri.publisher, time) {
+        (Some(publisher), Some(_)) if is_publisher(publisher) => Ok(publisher),
+        (_, _) => Err(WriteError::Incomplete(fmri.to_string())),
+    }
+}

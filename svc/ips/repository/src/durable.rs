@@ -1,0 +1,148 @@
+//! durable.rs - files that are whole or not there, and calls that differ between systems.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::error::{PathError, at};
+
+/// Writes a new file, mode 0644 whatever the mask; not synced.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let mut file = File::options().write(true).create_new(true).open(path).map_err(at(path))?;
+    file.write_all(bytes).map_err(at(path))?;
+    file.set_permissions(Permissions::from_mode(0o644)).map_err(at(path))
+}
+
+/// Replaces a file: written beside it, synced, renamed.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
+    beside.write_all(bytes).map_err(at(path))?;
+    beside.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(at(path))?;
+    beside.as_file().sync_all().map_err(at(path))?;
+    beside.persist(path).map_err(|error| error.error).map_err(at(path))?;
+    sync_folder(folder)
+}
+
+/// Makes a folder and its parents, mode 0755 for those it makes.
+pub(crate) fn make_folder(path: &Path) -> Result<(), PathError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_folder(parent)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(at(path)),
+        // Another process made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Flushes a folder's entries.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), PathError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(at(path))
+}
+
+/// Flushes everything written below `path` so far.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_filesystem(path: &Path) -> Result<(), PathError> {
+    let folder = File::open(path).map_err(at(path))?;
+    nix::unistd::syncfs(&folder).map_err(io::Error::from).map_err(at(path))
+}
+
+/// Flushes everything written below `path` so far.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sync_filesystem(path: &Path) -> Result<(), PathError> {
+    let mut folders = vec![path.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let entry = entry.map_err(at(&folder))?.path();
+            if entry.is_dir() {
+                folders.push(entry);
+            } else {
+                File::open(&entry).and_then(|file| file.sync_all()).map_err(at(&entry))?;
+            }
+        }
+        sync_folder(&folder)?;
+    }
+    Ok(())
+}
+
+/// Puts the folder `new` where `old` is; what was there is gone afterwards.
+///
+/// With an exchange there is no moment without a folder.  Elsewhere there is one, as in pkg5;
+/// `old.NAME` then holds the former content and a crash leaves it (see `recover`).
+pub(crate) fn swap_folder(new: &Path, old: &Path) -> Result<(), PathError> {
+    if old.is_dir() {
+        if exchange(new, old) {
+            return fs::remove_dir_all(new).map_err(at(new));
+        }
+        let aside = aside(old);
+        fs::rename(old, &aside).map_err(at(old))?;
+        fs::rename(new, old).map_err(at(new))?;
+        return fs::remove_dir_all(&aside).map_err(at(&aside));
+    }
+    fs::rename(new, old).map_err(at(new))
+}
+
+fn aside(folder: &Path) -> std::path::PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("old.{name}"))
+}
+
+/// Brings back what a crash between the two renames of `swap_folder` put aside.
+pub(crate) fn recover(folder: &Path) -> Result<(), PathError> {
+    let aside = aside(folder);
+    if !folder.is_dir() && aside.is_dir() {
+        return fs::rename(&aside, folder).map_err(at(&aside));
+    }
+    if aside.is_dir() {
+        return fs::remove_dir_all(&aside).map_err(at(&aside));
+    }
+    Ok(())
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn exchange(new: &Path, old: &Path) -> bool {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    // A file system without it says EINVAL; the caller has the other way.
+    renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE).is_ok()
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn exchange(_new: &Path, _old: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_takes_the_place_of_another() {
+        let place = tempfile::tempdir().unwrap();
+        let (new, old) = (place.path().join("new"), place.path().join("catalog"));
+        for round in ["first", "second"] {
+            fs::create_dir(&new).unwrap();
+            fs::write(new.join(round), "x").unwrap();
+            swap_folder(&new, &old).unwrap();
+            assert!(old.join(round).exists() && !new.exists(), "{round}");
+        }
+        assert!(!old.join("first").exists());
+    }
+
+    #[test]
+    fn a_crash_between_the_renames_is_undone() {
+        let place = tempfile::tempdir().unwrap();
+        let catalog = place.path().join("catalog");
+        fs::create_dir(place.path().join("old.catalog")).unwrap();
+        recover(&catalog).unwrap();
+        assert!(catalog.is_dir() && !place.path().join("old.catalog").exists());
+        fs::create_dir(place.path().join("old.catalog")).unwrap();
+        recover(&catalog).unwrap();
+        assert!(catalog.is_dir() && !place.path().join("old.catalog").exists());
+    }
+}

@@ -1,0 +1,168 @@
+//! error.rs - what can go wrong, an enum for each kind of use; every variant names the thing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ips_model::check::{InvalidAction, InvalidPackage};
+use ips_model::configuration::ConfigurationError;
+use ips_model::fmri::FmriError;
+use ips_model::json::SignedError;
+use ips_model::manifest::{ManifestErrors, NameError};
+
+/// A system call on a path that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct PathError {
+    /// The path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// For `map_err`: an I/O error with its path.
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> PathError + '_ {
+    move |source| PathError { path: path.to_path_buf(), source }
+}
+
+/// A repository that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Something is there already.
+    #[error("{} exists and is not empty", .0.display())]
+    NotEmpty(PathBuf),
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// A repository that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No `pkg5.repository` there.
+    #[error("The path '{}' does not contain a valid package repository.", .0.display())]
+    Missing(PathBuf),
+    /// Its configuration is refused.
+    #[error("{}: {source}", path.display())]
+    Configuration {
+        /// The configuration file.
+        path: PathBuf,
+        /// Why.
+        source: ConfigurationError,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// Something in a repository that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The package is not there.
+    #[error("package {0} is not in the repository")]
+    NoPackage(String),
+    /// The publisher is not there.
+    #[error("publisher {0} is not in the repository")]
+    NoPublisher(String),
+    /// A catalog file is damaged.
+    #[error("{}: {source}", path.display())]
+    Catalog {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SignedError,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// A change that was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The manifest does not parse.
+    #[error("manifest: {0}")]
+    Manifest(#[from] ManifestErrors),
+    /// It names no package, or no legal one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The name lacks a publisher or a full version.
+    #[error("{0} has no publisher or no version with a time")]
+    Incomplete(String),
+    /// A version that may be read and not written.
+    #[error("{0} has a component with a leading zero")]
+    LeadingZero(String),
+    /// The FMRI is taken by another manifest.
+    #[error("The specified FMRI, '{0}', already exists or has been restricted.")]
+    Exists(String),
+    /// The FMRI is held, with other contents.
+    #[error("{0} is in the repository with other contents")]
+    Conflict(String),
+    /// A manifest that is given under another package's name.
+    #[error("the manifest of {0} names {1}")]
+    Misnamed(String, String),
+    /// The FMRI names no publisher and the repository has no default one.
+    #[error("{0} names no publisher, and the repository has no default publisher")]
+    NoPublisher(String),
+    /// An action is refused.
+    #[error(transparent)]
+    Action(#[from] InvalidAction),
+    /// The package is refused.
+    #[error(transparent)]
+    Package(#[from] InvalidPackage),
+    /// A publisher prefix that is none.
+    #[error("publisher prefix '{0}' is not valid")]
+    Publisher(String),
+    /// The publisher is there already.
+    #[error("publisher {0} already exists")]
+    PublisherExists(String),
+    /// A hash that is no SHA-1 in a manifest of stored packages.
+    #[error("{fmri}: {hash:?} is not a payload hash")]
+    Hash {
+        /// The package.
+        fmri: String,
+        /// What stands where a hash belongs.
+        hash: String,
+    },
+    /// A payload that is in none of the folders given.
+    #[error("Action payload '{path}' was not found in any of the provided locations:\n{}", .folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join("\n"))]
+    PayloadMissing {
+        /// What was looked for.
+        path: String,
+        /// Where.
+        folders: Vec<PathBuf>,
+    },
+    /// A payload that cannot be had.
+    #[error("{fmri}: payload {hash}: {source}")]
+    Payload {
+        /// The package.
+        fmri: String,
+        /// The payload.
+        hash: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A stored payload whose gzip is damaged.
+    #[error("{}: corrupted gzip file", .0.display())]
+    Gzip(PathBuf),
+    /// A property that may not be set so.
+    #[error("property {0} may not be set to {1:?}")]
+    Property(String, String),
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The lock is another's.
+    #[error("The repository at {} is locked by another process.", .0.display())]
+    Locked(PathBuf),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl From<FmriError> for WriteError {
+    fn from(error: FmriError) -> WriteError {
+        WriteError::Name(NameError::Illegal(error))
+    }
+}

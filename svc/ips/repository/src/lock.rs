@@ -1,0 +1,102 @@
+//! lock.rs - one writer at a time in a publisher's folder.
+//!
+//! `tmp/lock` is locked with an fcntl record lock over the whole file, the kind pkg5 takes, so
+//! the two exclude each other.  Such a lock belongs to the process: threads of one process are
+//! kept apart by a mutex.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{WriteError, at};
+
+static THIS_PROCESS: Mutex<()> = Mutex::new(());
+
+/// Whether to wait for another writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Until it is done: adding a package.
+    Block,
+    /// Not at all: refresh and rebuild.
+    Refuse,
+}
+
+/// The lock, held; dropping it lets go.
+pub(crate) struct Lock {
+    file: File,
+    _process: MutexGuard<'static, ()>,
+}
+
+impl Lock {
+    /// Locks `PUBLISHER/tmp/lock`; the folder has to be there.
+    pub(crate) fn take(publisher: &Path, wait: Wait) -> Result<Lock, WriteError> {
+        let path: PathBuf = publisher.join("tmp/lock");
+        let process = THIS_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(at(&path))?;
+        if !record_lock(&file, wait).map_err(at(&path))? {
+            return Err(WriteError::Locked(publisher.to_path_buf()));
+        }
+        file.set_len(0).map_err(at(&path))?;
+        writeln!(file, "{}", std::process::id()).map_err(at(&path))?;
+        Ok(Lock { file, _process: process })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The text in it is for people; the lock itself goes with the descriptor.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Whether the lock was had.
+fn record_lock(file: &File, wait: Wait) -> io::Result<bool> {
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+    // SAFETY: flock is plain data for which all zeros is a value: whole file, from its start.
+    let mut whole: libc::flock = unsafe { std::mem::zeroed() };
+    whole.l_type = libc::F_WRLCK as libc::c_short;
+    whole.l_whence = libc::SEEK_SET as libc::c_short;
+    debug_assert!(file.as_raw_fd() >= 0);
+    loop {
+        let asked = match wait {
+            Wait::Block => fcntl(file, FcntlArg::F_SETLKW(&whole)),
+            Wait::Refuse => fcntl(file, FcntlArg::F_SETLK(&whole)),
+        };
+        match asked {
+            Ok(_) => return Ok(true),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::EACCES) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_stays_and_is_empty_afterwards() {
+        let publisher = tempfile::tempdir().unwrap();
+        std::fs::create_dir(publisher.path().join("tmp")).unwrap();
+        for _ in 0..2 {
+            let lock = Lock::take(publisher.path(), Wait::Refuse).unwrap();
+            let path = publisher.path().join("tmp/lock");
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.trim(), std::process::id().to_string());
+            drop(lock);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        }
+    }
+}

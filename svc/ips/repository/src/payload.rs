@@ -1,0 +1,187 @@
+//! payload.rs - payloads as they are stored: gzip under one exact header.
+//!
+//! ```text
+//! 1f 8b 08 00  00 00 00 00  02 ff | raw deflate | CRC-32 LE | size mod 2^32 LE
+//! ```
+//!
+//! No name, no time, so equal content gives equal bytes.  pkg5 knows a stored payload again by
+//! this header only, so no other is ever written.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use flate2::Crc;
+use sha1::{Digest, Sha1};
+use sha2::Sha512_256;
+
+use ips_model::Action;
+use ips_model::configuration::Compression;
+use ips_model::digest::{hex, sha1_hex};
+
+use crate::elf::{self, Elf};
+
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff];
+/// libdeflate's levels end at 12; past this one time doubles for a percent of size.
+const LIBDEFLATE_LEVEL: i32 = 9;
+
+/// Digests of the content of a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// The payload's name.
+    pub(crate) sha1: String,
+    sha512_256: String,
+    size: u64,
+    elf: Option<Elf>,
+}
+
+/// Digests of the gzip stream of a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stream {
+    sha1: String,
+    sha512_256: String,
+    size: usize,
+}
+
+impl Content {
+    /// Of the uncompressed bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Content {
+        Content {
+            sha1: sha1_hex(bytes),
+            sha512_256: sha512_256_hex(bytes),
+            size: bytes.len() as u64,
+            elf: elf::inspect(bytes),
+        }
+    }
+}
+
+impl Stream {
+    /// Of the stored bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Stream {
+        Stream { sha1: sha1_hex(bytes), sha512_256: sha512_256_hex(bytes), size: bytes.len() }
+    }
+}
+
+fn sha512_256_hex(bytes: &[u8]) -> String {
+    hex(&Sha512_256::digest(bytes))
+}
+
+/// The stored form of a payload.
+pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
+    let mut stored = HEADER.to_vec();
+    match with {
+        Compression::Libdeflate => {
+            let level = libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default();
+            let mut compressor = libdeflater::Compressor::new(level);
+            stored.resize(HEADER.len() + compressor.deflate_compress_bound(bytes.len()), 0);
+            // The bound makes the only error, too little room, impossible.
+            let length = compressor
+                .deflate_compress(bytes, &mut stored[HEADER.len()..])
+                .expect("the output is as large as its bound");
+            stored.truncate(HEADER.len() + length);
+        }
+        Compression::Zlib => {
+            let mut compressor =
+                flate2::read::DeflateEncoder::new(bytes, flate2::Compression::best());
+            compressor.read_to_end(&mut stored).expect("reading from memory does not fail");
+        }
+    }
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    stored.extend(crc.sum().to_le_bytes());
+    stored.extend((bytes.len() as u32).to_le_bytes());
+    stored
+}
+
+/// Puts what is known of a payload into its action: the hash, sizes and content hashes.
+pub(crate) fn describe(action: &mut Action, content: &Content, stream: &Stream) {
+    for name in
+        ["elfarch", "elfbits", "elfhash", "pkg.content-hash", "pkg.csize", "pkg.size", "chash"]
+    {
+        action.set(name, Vec::new());
+    }
+    let mut hashes = Vec::new();
+    if let Some(elf) = &content.elf {
+        action.set("elfarch", vec![elf.arch.to_string()]);
+        action.set("elfbits", vec![elf.bits.to_string()]);
+        action.set("elfhash", vec![elf.sha1.clone()]);
+        hashes.push(format!("gelf:sha512t_256:{}", elf.sha512_256));
+        hashes.push(format!("gelf.unsigned:sha512t_256:{}", elf.sha512_256));
+    }
+    hashes.push(format!("file:sha512t_256:{}", content.sha512_256));
+    hashes.push(format!("gzip:sha512t_256:{}", stream.sha512_256));
+    action.hash = Some(content.sha1.clone());
+    action.set("chash", vec![stream.sha1.clone()]);
+    action.set("pkg.content-hash", hashes);
+    action.set("pkg.size", vec![content.size.to_string()]);
+    action.set("pkg.csize", vec![stream.size.to_string()]);
+}
+
+/// What a stored payload unpacks to, as digests and length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// SHA-1 of the content: the name it must have.
+    pub sha1: String,
+    /// SHA-512/256 of the content.
+    pub sha512_256: String,
+    /// Length of the content.
+    pub size: u64,
+}
+
+/// Unpacks a gzip stream from anywhere, piece by piece, and digests it.
+///
+/// # Errors
+/// `InvalidData` where the stream is damaged or something follows it.
+pub fn unpack(stored: impl Read) -> io::Result<Unpacked> {
+    let mut unpacked = flate2::bufread::GzDecoder::new(io::BufReader::new(stored));
+    let (mut sha1, mut sha512) = (Sha1::new(), Sha512_256::new());
+    let mut size = 0;
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        let length = unpacked.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        sha1.update(&piece[..length]);
+        sha512.update(&piece[..length]);
+        size += length as u64;
+    }
+    if unpacked.into_inner().read(&mut [0])? > 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after the gzip stream"));
+    }
+    let (sha1, sha512_256) = (hex(&sha1.finalize()), hex(&sha512.finalize()));
+    Ok(Unpacked { sha1, sha512_256, size })
+}
+
+/// Unpacks the stored payload at `path`.
+pub fn unpack_file(path: &Path) -> io::Result<Unpacked> {
+    unpack(std::fs::File::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_unpacked() {
+        let text = "one line and another\n".repeat(500).into_bytes();
+        for with in [Compression::Libdeflate, Compression::Zlib] {
+            for content in [&b""[..], b"x", &text] {
+                let stored = compress(content, with);
+                assert_eq!(stored[..10], HEADER);
+                let unpacked = unpack(&stored[..]).unwrap();
+                assert_eq!(unpacked.sha1, sha1_hex(content));
+                assert_eq!(unpacked.size, content.len() as u64);
+                let half = &stored[..stored.len() - 4];
+                assert!(unpack(half).is_err(), "{with:?}: a truncated stream passed");
+            }
+        }
+        assert_eq!(compress(b"", Compression::Zlib).len(), 20);
+        assert!(unpack(&[compress(b"x", Compression::Zlib), vec![0]].concat()[..]).is_err());
+    }
+
+    #[test]
+    fn sha512_256_is_not_a_truncated_sha512() {
+        let empty = "c672b8d1ef56ed28ab87c3622c5114069bdd3ad7b8f9737498d0c01ecef0967a";
+        assert_eq!(sha512_256_hex(b""), empty);
+    }
+}

@@ -1,0 +1,97 @@
+//! rebuild.rs - a catalog made from the manifests on disk.
+//!
+//! `refresh` adds the manifests the catalog does not know; `rebuild` makes a new catalog, with a
+//! new `created` and without update logs, so that clients fetch it whole.  Neither waits for
+//! another writer.
+
+use std::fs;
+use std::path::Path;
+
+use ips_model::quote::unquote;
+use ips_model::{Fmri, Manifest, Timestamp};
+use rayon::prelude::*;
+
+use crate::catalog::CatalogEdit;
+use crate::durable;
+use crate::error::{PathError, WriteError, at};
+use crate::lock::{Lock, Wait};
+use crate::repository::{Repository, make_publisher};
+use crate::staging::{Staging, remove_leftovers};
+
+impl Repository {
+    /// Adds manifests that are missing from a publisher's catalog; those that came.
+    pub fn refresh(&self, publisher: &str, now: Timestamp) -> Result<Vec<Fmri>, WriteError> {
+        self.renew(publisher, |catalog| Ok(CatalogEdit::read(catalog, now)?))
+    }
+
+    /// Makes a publisher's catalog anew; all its packages.
+    pub fn rebuild(&self, publisher: &str, now: Timestamp) -> Result<Vec<Fmri>, WriteError> {
+        // A damaged catalog is what a rebuild is for; then its times are not known.
+        let old = self.attributes(publisher).ok().flatten();
+        self.renew(publisher, |_| Ok(CatalogEdit::instead_of(old.as_ref(), now)))
+    }
+
+    fn renew(
+        &self,
+        publisher: &str,
+        edit: impl FnOnce(&Path) -> Result<CatalogEdit, WriteError>,
+    ) -> Result<Vec<Fmri>, WriteError> {
+        let folder = self.known_publisher(publisher)?;
+        let catalog = folder.join("catalog");
+        make_publisher(&folder)?;
+        let _lock = Lock::take(&folder, Wait::Refuse)?;
+        remove_leftovers(&folder)?;
+        durable::recover(&catalog)?;
+        let mut edit = edit(&catalog)?;
+        let stored = stored_packages(&folder.join("pkg"), publisher)?;
+        let missing: Vec<Fmri> =
+            stored.into_iter().filter(|fmri| edit.signature(fmri).is_none()).collect();
+        let read = |fmri: &Fmri| -> Result<(String, Manifest), WriteError> {
+            let text = self.manifest_text(fmri)?;
+            let manifest = Manifest::parse(&text)?;
+            Ok((text, manifest))
+        };
+        let manifests: Vec<(String, Manifest)> =
+            missing.par_iter().map(read).collect::<Result<_, _>>()?;
+        for (fmri, (text, manifest)) in missing.iter().zip(&manifests) {
+            edit.add(fmri, manifest, text);
+        }
+        if edit.is_unchanged() && edit.is_on_disk() {
+            return Ok(missing);
+        }
+        let staging = Staging::new(&folder)?;
+        edit.save(&catalog, &staging.catalog())?;
+        durable::sync_filesystem(staging.path())?;
+        durable::swap_folder(&staging.catalog(), &catalog)?;
+        durable::sync_folder(&folder)?;
+        Ok(missing)
+    }
+}
+
+/// The packages whose manifests are in `pkg`; files with other names are no manifests.
+fn stored_packages(pkg: &Path, publisher: &str) -> Result<Vec<Fmri>, PathError> {
+    let mut packages = Vec::new();
+    for (name, folder) in entries(pkg)? {
+        if !folder.is_dir() {
+            continue;
+        }
+        for (version, _) in entries(&folder)? {
+            let fmri = unquote(&name).zip(unquote(&version));
+            let fmri = fmri.and_then(|(name, version)| Fmri::of(publisher, &name, &version).ok());
+            packages.extend(fmri);
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>, PathError> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            entries.push((name, entry.path()));
+        }
+    }
+    Ok(entries)
+}
