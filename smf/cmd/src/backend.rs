@@ -1,11 +1,19 @@
-//! backend.rs - where the repository is, and what serves it: the server of svc.startd.
-//!
-//! What is not here yet: the connection itself.  smf-scf offers none so far, so nobody answers.
+//! backend.rs - where the repository is, and what serves it: the server of svc.startd, or the
+//! repository's file when no svc.startd runs.
 
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::repository::{Backend, RepositoryError};
+use smf_configd::Repository;
+use smf_scf::handle::{CallError, Handle};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::Groups;
+use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS};
+
+use crate::operand::Entities;
+use crate::repository::{Backend, Mark, RepositoryError};
+
+type Answer<T> = Result<T, RepositoryError>;
 
 /// The root of the state: `$SMF_ROOT`, else `/` for root, else the user's state directory.
 #[must_use]
@@ -29,21 +37,164 @@ fn socket() -> PathBuf {
     }
 }
 
-/// For reading: the server.
+/// For reading: the server, or the file.
 ///
 /// # Errors
-/// Nobody answers.
-pub fn open() -> Result<Box<dyn Backend>, RepositoryError> {
-    open_live()
+/// Nobody answers and there is no file.
+pub fn open() -> Answer<Box<dyn Backend>> {
+    match open_live() {
+        Err(RepositoryError::NoServer) => open_file(&root()),
+        other => other,
+    }
 }
 
 /// For reading and writing: the server.
 ///
 /// # Errors
 /// Nobody answers.
-pub fn open_live() -> Result<Box<dyn Backend>, RepositoryError> {
-    match UnixStream::connect(socket()) {
-        Ok(_) => Err(RepositoryError::Other("no protocol to talk to the server by".into())),
+pub fn open_live() -> Answer<Box<dyn Backend>> {
+    match Handle::connect(&socket()) {
+        Ok(handle) => Ok(Box::new(Server { handle })),
         Err(_) => Err(RepositoryError::NoServer),
+    }
+}
+
+fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
+    let lasting = root.join("etc/svc/repository.db");
+    let volatile = root.join("etc/svc/volatile/svc_nonpersist.db");
+    match Repository::open_read_only(&lasting, &volatile) {
+        Ok(repository) => Ok(Box::new(File { repository })),
+        Err(smf_configd::OpenError::Absent(_)) => Err(RepositoryError::NoServer),
+        Err(error) => Err(RepositoryError::Other(error.to_string())),
+    }
+}
+
+impl From<Refusal> for RepositoryError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound(what) => Self::NotFound(what),
+            Refusal::Exists(what) => Self::Exists(what),
+            Refusal::Denied => Self::Denied,
+            Refusal::ReadOnly => Self::ReadOnly,
+            Refusal::Invalid(what) | Refusal::Failed(what) => Self::Other(what),
+        }
+    }
+}
+
+impl From<CallError> for RepositoryError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => refusal.into(),
+            CallError::Lost(_) | CallError::Protocol => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// The server of svc.startd.
+struct Server {
+    handle: Handle,
+}
+
+/// Takes the answer that fits the question.
+macro_rules! ask {
+    ($server:expr, $request:expr, $response:ident) => {
+        match $server.handle.call(&$request)? {
+            Response::$response(answer) => Ok(answer),
+            _ => Err(CallError::Protocol.into()),
+        }
+    };
+}
+
+impl Server {
+    fn act(&mut self, request: &Request) -> Answer<()> {
+        match self.handle.call(request)? {
+            Response::Done => Ok(()),
+            _ => Err(CallError::Protocol.into()),
+        }
+    }
+}
+
+impl Backend for Server {
+    fn entities(&mut self) -> Answer<Entities> {
+        ask!(self, Request::Entities, Entities)
+    }
+
+    fn groups(&mut self, entity: &str) -> Answer<Groups> {
+        ask!(self, Request::Groups(entity.to_owned()), Groups)
+    }
+
+    fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {
+        ask!(self, Request::Snapshot(instance.to_owned(), name.to_owned()), Snapshot)
+    }
+
+    fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>> {
+        ask!(self, Request::Snapshots(instance.to_owned()), Snapshots)
+    }
+
+    fn delete(&mut self, entity: &str) -> Answer<()> {
+        self.act(&Request::Delete(entity.to_owned()))
+    }
+
+    fn carry_out(&mut self, operations: &[Operation]) -> Answer<()> {
+        self.act(&Request::CarryOut(operations.to_vec()))
+    }
+
+    fn mark(&mut self) -> Answer<Mark> {
+        let mark: Answer<u64> = ask!(self, Request::Mark, Mark);
+        mark.map(Mark)
+    }
+
+    fn wait_since(&mut self, mark: Mark, longest: Option<Duration>) -> Answer<()> {
+        let Mark(since) = mark;
+        let mut left =
+            longest.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+        loop {
+            let longest_ms = left.unwrap_or(WAIT_MAX_MS).min(WAIT_MAX_MS);
+            let now: Answer<u64> = ask!(self, Request::Wait { since, longest_ms }, Mark);
+            left = left.map(|left| left - longest_ms);
+            if now? > since || left == Some(0) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The file, as the last svc.startd left it.
+struct File {
+    repository: Repository,
+}
+
+impl Backend for File {
+    fn entities(&mut self) -> Answer<Entities> {
+        Ok(self.repository.entities())
+    }
+
+    fn groups(&mut self, entity: &str) -> Answer<Groups> {
+        Ok(self.repository.groups(entity)?.clone())
+    }
+
+    fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {
+        Ok(self.repository.snapshot(instance, name)?.cloned())
+    }
+
+    fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>> {
+        Ok(self.repository.snapshots(instance)?)
+    }
+
+    fn delete(&mut self, _entity: &str) -> Answer<()> {
+        Err(RepositoryError::ReadOnly)
+    }
+
+    fn carry_out(&mut self, _operations: &[Operation]) -> Answer<()> {
+        Err(RepositoryError::ReadOnly)
+    }
+
+    fn mark(&mut self) -> Answer<Mark> {
+        Ok(Mark(0))
+    }
+
+    fn wait_since(&mut self, _mark: Mark, _longest: Option<Duration>) -> Answer<()> {
+        // Nothing will change: there is nobody who changes it.
+        Err(RepositoryError::NoServer)
     }
 }

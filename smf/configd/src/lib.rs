@@ -1,1 +1,16 @@
-//! The configuration repository: SQLite, snapshots, transactions
+//! The configuration repository.
+//!
+//! Reading order: `repository` (entities, groups, snapshots; one commit changes many or none),
+//! `file` (the two SQLite files behind it), `host` (a repository that a restarter and its clients
+//! share), `server` (the socket that clients come by).
+//!
+//! svc.startd hosts it in its own process; svcs and svcprop open it for reading when no svc.startd
+//! runs.
+
+mod file;
+pub mod host;
+pub mod repository;
+mod server;
+
+pub use host::{Host, ServeError};
+pub use repository::{Change, OpenError, Repository};

@@ -9,7 +9,8 @@
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
 //! - [`engine`], `configure`, `orders`, `methods`, `outcomes`: the engine
 //! - [`sys::machine`]: the real system
-//! - [`place`]: directories, lock, boot stamp; [`daemon`]: the main loop
+//! - [`place`]: directories, lock, boot stamp; `repository`: the store on configd; [`daemon`]: the
+//!   main loop
 //!
 //! Not here: SQL (configd), the commands (smf/cmd).
 
@@ -26,6 +27,7 @@ mod orders;
 mod outcomes;
 pub mod place;
 pub mod propagate;
+mod repository;
 pub mod state;
 pub mod store;
 pub mod sys;

@@ -141,7 +141,15 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             Some(_) if self.ending && method == Method::Start => {
                 self.enter(fmri, State::Offline, Severity::None, cleared(true));
             }
-            Some(failure) => self.method_failed(&attempt, failure),
+            Some(failure) => {
+                if method == Method::Start {
+                    // What svcs -x explains: how the last start ended.
+                    let ended = ("start_method_waitstatus", "integer", vec![status.to_string()]);
+                    let written = self.store.set(fmri, "restarter", &[ended]);
+                    self.noted(fmri, written);
+                }
+                self.method_failed(&attempt, failure);
+            }
         }
     }
 

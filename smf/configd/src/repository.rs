@@ -1,0 +1,339 @@
+//! repository.rs - entities, their groups and snapshots; a commit changes many of them or none.
+//!
+//! All of it is held in memory and read from there; the files are written first, and memory only
+//! after they have taken a commit.
+//!
+//! Invariants: an instance has its service; a volatile group is in no snapshot; every name, type
+//! and value is one that smf(7) allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use smf_model::bundle::value::{PropertyType, Value, valid_name, valid_service_name};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Groups, Property};
+use smf_scf::protocol::Refusal;
+
+pub use crate::file::OpenError;
+use crate::file::{Contents, File, Row};
+
+/// What a commit changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The service or instance.
+    pub entity: String,
+    /// The group; none when the entity itself came or went.
+    pub group: Option<String>,
+}
+
+/// A service or an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Entity {
+    groups: Groups,
+    snapshots: BTreeMap<String, (Groups, Groups)>,
+}
+
+/// Entities as a commit leaves them; none = removed.
+type Draft = BTreeMap<String, Option<Entity>>;
+
+/// A repository.
+#[derive(Debug)]
+pub struct Repository {
+    file: File,
+    entities: BTreeMap<String, Entity>,
+    writable: bool,
+}
+
+/// The service of an instance FMRI, or the FMRI itself.
+#[must_use]
+pub fn service_of(fmri: &str) -> &str {
+    let path = fmri.strip_prefix("svc:/").unwrap_or(fmri);
+    path.rfind(':').map_or(fmri, |at| &fmri[..at + (fmri.len() - path.len())])
+}
+
+impl Repository {
+    /// Opens the two files for reading and writing, making what is missing.
+    ///
+    /// # Errors
+    /// A file is damaged, of a newer version, or cannot be opened.
+    pub fn open(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
+        let file = File::open(lasting, volatile)?;
+        let entities = arrange(file.contents(lasting)?);
+        Ok(Self { file, entities, writable: true })
+    }
+
+    /// Opens what there is for reading.
+    ///
+    /// # Errors
+    /// There is no repository, or it cannot be read.
+    pub fn open_read_only(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
+        let file = File::open_read_only(lasting, volatile)?;
+        let entities = arrange(file.contents(lasting)?);
+        Ok(Self { file, entities, writable: false })
+    }
+
+    /// Every service with its instances.
+    #[must_use]
+    pub fn entities(&self) -> BTreeMap<String, Vec<String>> {
+        let mut services: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for fmri in self.entities.keys() {
+            let instances = services.entry(service_of(fmri).to_owned()).or_default();
+            if service_of(fmri) != fmri {
+                instances.push(fmri.clone());
+            }
+        }
+        services
+    }
+
+    /// The live groups of an entity itself.
+    ///
+    /// # Errors
+    /// There is no such entity.
+    pub fn groups(&self, entity: &str) -> Result<&Groups, Refusal> {
+        self.entity(entity).map(|entity| &entity.groups)
+    }
+
+    /// A snapshot: the groups of the instance, and those of its service.
+    ///
+    /// # Errors
+    /// There is no such instance.
+    pub fn snapshot(
+        &self,
+        instance: &str,
+        name: &str,
+    ) -> Result<Option<&(Groups, Groups)>, Refusal> {
+        Ok(self.entity(instance)?.snapshots.get(name))
+    }
+
+    /// The names of the snapshots of an instance.
+    ///
+    /// # Errors
+    /// There is no such instance.
+    pub fn snapshots(&self, instance: &str) -> Result<Vec<String>, Refusal> {
+        Ok(self.entity(instance)?.snapshots.keys().cloned().collect())
+    }
+
+    /// Removes a service with its instances, or an instance.
+    ///
+    /// # Errors
+    /// There is no such entity, or the file cannot be written.
+    pub fn delete(&mut self, entity: &str) -> Result<Vec<Change>, Refusal> {
+        self.entity(entity)?;
+        let below = format!("{entity}:");
+        let of = |fmri: &&String| *fmri == entity || fmri.starts_with(&below);
+        let draft = self.entities.keys().filter(of).map(|fmri| (fmri.clone(), None)).collect();
+        self.commit(draft)
+    }
+
+    /// Carries out all operations, or none.
+    ///
+    /// # Errors
+    /// One of them is refused, or the file cannot be written.
+    pub fn carry_out(&mut self, operations: &[Operation]) -> Result<Vec<Change>, Refusal> {
+        let mut draft = Draft::new();
+        for operation in operations {
+            self.draft(operation, &mut draft)?;
+        }
+        self.commit(draft)
+    }
+
+    fn entity(&self, fmri: &str) -> Result<&Entity, Refusal> {
+        self.entities.get(fmri).ok_or_else(|| Refusal::NotFound(fmri.to_owned()))
+    }
+
+    /// An entity as the draft has it so far, to be changed.
+    fn drafted<'d>(&self, fmri: &str, draft: &'d mut Draft) -> Result<&'d mut Entity, Refusal> {
+        let absent = || Refusal::NotFound(fmri.to_owned());
+        if !draft.contains_key(fmri) {
+            draft.insert(fmri.to_owned(), Some(self.entity(fmri)?.clone()));
+        }
+        draft.get_mut(fmri).and_then(Option::as_mut).ok_or_else(absent)
+    }
+
+    fn draft(&self, operation: &Operation, draft: &mut Draft) -> Result<(), Refusal> {
+        match operation {
+            Operation::Add(fmri) => self.add(fmri, draft)?,
+            Operation::AddGroup(fmri, name, group) => {
+                check_group(name, group)?;
+                let groups = &mut self.drafted(fmri, draft)?.groups;
+                if groups.contains_key(name) {
+                    return Err(Refusal::Exists(format!("{fmri}/:properties/{name}")));
+                }
+                groups.insert(name.clone(), group.clone());
+            }
+            Operation::RemoveGroup(fmri, name) => {
+                let groups = &mut self.drafted(fmri, draft)?.groups;
+                groups.remove(name).ok_or_else(|| absent(fmri, name))?;
+            }
+            Operation::Set(fmri, group, name, value) => {
+                check_property(name, value)?;
+                let groups = &mut self.drafted(fmri, draft)?.groups;
+                let group = groups.get_mut(group).ok_or_else(|| absent(fmri, group))?;
+                group.properties.insert(name.clone(), value.clone());
+            }
+            Operation::Unset(fmri, group, name) => {
+                let whole = format!("{group}/{name}");
+                let groups = &mut self.drafted(fmri, draft)?.groups;
+                let group = groups.get_mut(group).ok_or_else(|| absent(fmri, group))?;
+                group.properties.remove(name).ok_or_else(|| absent(fmri, &whole))?;
+            }
+            Operation::Take(fmri, name) => {
+                let lasting = |entity: &Entity| lasting(&entity.groups);
+                let service = lasting(self.drafted(service_of(fmri), draft)?);
+                let instance = self.drafted(fmri, draft)?;
+                let own = lasting(instance);
+                instance.snapshots.insert(name.clone(), (own, service));
+            }
+            Operation::Record { instance, name, own, service } => {
+                let snapshots = &mut self.drafted(instance, draft)?.snapshots;
+                snapshots.insert(name.clone(), (own.clone(), service.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, fmri: &str, draft: &mut Draft) -> Result<(), Refusal> {
+        check_fmri(fmri)?;
+        if self.drafted(fmri, draft).is_ok() {
+            return Err(Refusal::Exists(fmri.to_owned()));
+        }
+        let service = service_of(fmri);
+        if service != fmri {
+            self.drafted(service, draft)?;
+        }
+        draft.insert(fmri.to_owned(), Some(Entity::default()));
+        Ok(())
+    }
+
+    /// Writes what a draft changes, then takes it over.
+    fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Refusal> {
+        let (rows, changes) = differences(&self.entities, &draft);
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !self.writable {
+            return Err(Refusal::ReadOnly);
+        }
+        self.file.commit(&rows).map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ReadOnly) => Refusal::ReadOnly,
+            Some(rusqlite::ErrorCode::DiskFull) => {
+                Refusal::Failed("the repository's file system is full".into())
+            }
+            Some(_) | None => Refusal::Failed(error.to_string()),
+        })?;
+        drop(rows);
+        for (fmri, entity) in draft {
+            match entity {
+                Some(entity) => self.entities.insert(fmri, entity),
+                None => self.entities.remove(&fmri),
+            };
+        }
+        Ok(changes.into_iter().collect())
+    }
+}
+
+/// The groups that a snapshot takes.
+fn lasting(groups: &Groups) -> Groups {
+    let kept = groups.iter().filter(|(_, group)| !group.volatile);
+    kept.map(|(name, group)| (name.clone(), group.clone())).collect()
+}
+
+/// What is to be written, and what there is to tell.
+fn differences<'a>(
+    before: &'a BTreeMap<String, Entity>,
+    draft: &'a Draft,
+) -> (Vec<Row<'a>>, BTreeSet<Change>) {
+    let mut rows = Vec::new();
+    let mut changes = BTreeSet::new();
+    for (fmri, entity) in draft {
+        let was = before.get(fmri);
+        let mut tell = |group: Option<&String>| {
+            changes.insert(Change { entity: fmri.clone(), group: group.cloned() });
+        };
+        let Some(is) = entity else {
+            rows.push(Row::NoEntity(fmri));
+            tell(None);
+            continue;
+        };
+        if was.is_none() {
+            rows.push(Row::Entity(fmri));
+            tell(None);
+        }
+        for (name, group) in was.into_iter().flat_map(|was| &was.groups) {
+            // A group that moves from one file to the other leaves the first.
+            if is.groups.get(name).is_none_or(|now| now.volatile != group.volatile) {
+                rows.push(Row::NoGroup(fmri, name, group.volatile));
+                tell(Some(name));
+            }
+        }
+        for (name, group) in &is.groups {
+            if was.and_then(|was| was.groups.get(name)) != Some(group) {
+                rows.push(Row::Group(fmri, name, group));
+                tell(Some(name));
+            }
+        }
+        for (name, snapshot) in &is.snapshots {
+            if was.and_then(|was| was.snapshots.get(name)) != Some(snapshot) {
+                rows.push(Row::Snapshot(fmri, name, snapshot));
+            }
+        }
+    }
+    (rows, changes)
+}
+
+fn arrange(contents: Contents) -> BTreeMap<String, Entity> {
+    let mut entities: BTreeMap<String, Entity> = BTreeMap::new();
+    for fmri in contents.entities {
+        entities.insert(fmri, Entity::default());
+    }
+    // What the volatile file says of entities that are gone is not taken over.
+    for (fmri, name, group) in contents.groups {
+        if let Some(entity) = entities.get_mut(&fmri) {
+            entity.groups.insert(name, group);
+        }
+    }
+    for (fmri, name, own, service) in contents.snapshots {
+        if let Some(entity) = entities.get_mut(&fmri) {
+            entity.snapshots.insert(name, (own, service));
+        }
+    }
+    entities
+}
+
+fn absent(fmri: &str, what: &str) -> Refusal {
+    Refusal::NotFound(format!("{fmri}/:properties/{what}"))
+}
+
+fn check_fmri(fmri: &str) -> Result<(), Refusal> {
+    let service = service_of(fmri);
+    let name = service.strip_prefix("svc:/").filter(|name| valid_service_name(name));
+    let instance = fmri.get(service.len() + 1..);
+    if name.is_some() && instance.is_none_or(valid_name) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!("{fmri}: not the name of a service or an instance")))
+}
+
+fn check_group(name: &str, group: &Group) -> Result<(), Refusal> {
+    for text in [name, &group.kind] {
+        if !valid_name(text) {
+            return Err(Refusal::Invalid(format!("\"{text}\": not a name")));
+        }
+    }
+    group.properties.iter().try_for_each(|(name, value)| check_property(name, value))
+}
+
+fn check_property(name: &str, property: &Property) -> Result<(), Refusal> {
+    if !valid_name(name) {
+        return Err(Refusal::Invalid(format!("\"{name}\": not a name")));
+    }
+    let Some(kind) = PropertyType::from_name(&property.kind) else {
+        return Err(Refusal::Invalid(format!("\"{}\": not a type", property.kind)));
+    };
+    for value in &property.values {
+        if Value::parse(kind, value).is_err() {
+            return Err(Refusal::Invalid(format!("\"{value}\": not a value of type {kind}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! server.rs - clients of the repository, each with a thread of its own.
+//!
+//! Whoever may open the socket may read; to change something a client must be root or the user the
+//! server runs as, by the credentials of its socket.  A client that sends what is no message is
+//! let go; it can hold up nobody but itself.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS, receive, send};
+use smf_scf::socket;
+
+use crate::host::Host;
+
+/// More clients than this at once are turned away.
+const CLIENTS_MAX: usize = 512;
+
+/// Serves from now on.
+pub(crate) fn serve(host: Host, path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = socket::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    let clients = Arc::new(AtomicUsize::new(0));
+    std::thread::Builder::new().name("configd".into()).spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { continue };
+            let place = Place::take(&clients);
+            let host = host.clone();
+            let client = move || {
+                if place.within {
+                    // The connection is gone; so is whoever would have heard why.
+                    let _lost = attend(&host, &stream);
+                }
+            };
+            // Without a thread the client finds its connection closed, and says so.
+            let _refused = std::thread::Builder::new().stack_size(1 << 20).spawn(client);
+        }
+    })?;
+    Ok(())
+}
+
+/// One client's place among those at once.
+struct Place {
+    clients: Arc<AtomicUsize>,
+    within: bool,
+}
+
+impl Place {
+    fn take(clients: &Arc<AtomicUsize>) -> Self {
+        let within = clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+        Self { clients: clients.clone(), within }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn attend(host: &Host, stream: &UnixStream) -> io::Result<()> {
+    let may_write = may_write(stream);
+    while let Some(request) = receive(stream)? {
+        let response = answer(host, request, may_write);
+        send(stream, &response.unwrap_or_else(Response::Refused))?;
+    }
+    Ok(())
+}
+
+fn answer(host: &Host, request: Request, may_write: bool) -> Result<Response, Refusal> {
+    match request {
+        Request::Entities => Ok(Response::Entities(host.read(|repository| repository.entities()))),
+        Request::Groups(entity) => {
+            host.read(|repository| repository.groups(&entity).cloned()).map(Response::Groups)
+        }
+        Request::Snapshot(instance, name) => host
+            .read(|repository| repository.snapshot(&instance, &name).map(|found| found.cloned()))
+            .map(Response::Snapshot),
+        Request::Snapshots(instance) => {
+            host.read(|repository| repository.snapshots(&instance)).map(Response::Snapshots)
+        }
+        Request::Delete(_) | Request::CarryOut(_) if !may_write => Err(Refusal::Denied),
+        Request::Delete(entity) => {
+            host.by_client(|repository| repository.delete(&entity)).map(|()| Response::Done)
+        }
+        Request::CarryOut(operations) => {
+            host.by_client(|repository| repository.carry_out(&operations)).map(|()| Response::Done)
+        }
+        Request::Mark => Ok(Response::Mark(host.mark())),
+        Request::Wait { since, longest_ms } => {
+            let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
+            Ok(Response::Mark(host.wait(since, longest)))
+        }
+    }
+}
+
+/// Whether the other side is root or the user this runs as.
+#[cfg(target_os = "linux")]
+fn may_write(stream: &UnixStream) -> bool {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    let own = nix::unistd::geteuid().as_raw();
+    getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+}
+
+/// Whether the other side is root or the user this runs as.
+#[cfg(not(target_os = "linux"))]
+fn may_write(stream: &UnixStream) -> bool {
+    use std::os::fd::AsRawFd;
+    let own = nix::unistd::geteuid().as_raw();
+    let mut credential: *mut libc::ucred_t = std::ptr::null_mut();
+    // SAFETY: getpeerucred(3C) on an open socket; it allocates what ucred_free releases.
+    unsafe {
+        if libc::getpeerucred(stream.as_raw_fd(), &raw mut credential) != 0 {
+            return false;
+        }
+        let uid = libc::ucred_geteuid(credential);
+        libc::ucred_free(credential);
+        uid == 0 || uid == own
+    }
+}

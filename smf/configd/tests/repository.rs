@@ -1,0 +1,169 @@
+//! What a repository keeps, refuses and tells.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use smf_configd::{Change, Host, OpenError, Repository};
+use smf_scf::handle::Handle;
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Property};
+use smf_scf::protocol::{Refusal, Request, Response};
+
+const SERVICE: &str = "svc:/a/b";
+const INSTANCE: &str = "svc:/a/b:c";
+
+fn files(root: &Path) -> (PathBuf, PathBuf) {
+    (root.join("repository.db"), root.join("volatile.db"))
+}
+
+fn open(root: &Path) -> Repository {
+    let (lasting, volatile) = files(root);
+    Repository::open(&lasting, &volatile).unwrap()
+}
+
+fn value(kind: &str, values: &[&str]) -> Property {
+    Property { kind: kind.into(), values: values.iter().map(|v| (*v).to_owned()).collect() }
+}
+
+fn group(volatile: bool) -> Group {
+    Group { kind: "application".into(), volatile, properties: BTreeMap::new() }
+}
+
+fn add_group(entity: &str, name: &str, volatile: bool) -> Operation {
+    Operation::AddGroup(entity.into(), name.into(), group(volatile))
+}
+
+fn set(entity: &str, group: &str, name: &str, value: Property) -> Operation {
+    Operation::Set(entity.into(), group.into(), name.into(), value)
+}
+
+fn filled(root: &Path) -> Repository {
+    let mut repository = open(root);
+    repository
+        .carry_out(&[
+            Operation::Add(SERVICE.into()),
+            Operation::Add(INSTANCE.into()),
+            add_group(SERVICE, "p", false),
+            add_group(INSTANCE, "v", true),
+            set(SERVICE, "p", "port", value("count", &["1", "2"])),
+            set(INSTANCE, "v", "state", value("astring", &["on"])),
+            Operation::Take(INSTANCE.into(), "running".into()),
+        ])
+        .unwrap();
+    repository
+}
+
+#[test]
+fn what_was_carried_out_is_there_after_opening_again() {
+    let root = tempfile::tempdir().unwrap();
+    let before = filled(root.path());
+    let after = open(root.path());
+    for repository in [&before, &after] {
+        assert_eq!(repository.entities()[SERVICE], [INSTANCE]);
+        assert_eq!(repository.groups(SERVICE).unwrap()["p"].properties["port"].values, ["1", "2"]);
+        assert!(repository.groups(INSTANCE).unwrap()["v"].volatile);
+        let (own, service) = repository.snapshot(INSTANCE, "running").unwrap().unwrap();
+        assert!(own.is_empty(), "a volatile group is in no snapshot");
+        assert!(service.contains_key("p"));
+    }
+    let (lasting, volatile) = files(root.path());
+    drop((before, after));
+    std::fs::remove_file(&volatile).unwrap();
+    let rebooted = Repository::open(&lasting, &volatile).unwrap();
+    assert!(rebooted.groups(INSTANCE).unwrap().is_empty());
+}
+
+#[test]
+fn a_refused_operation_undoes_those_before_it() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let good = set(SERVICE, "p", "port", value("count", &["3"]));
+    for (bad, what) in [
+        (Operation::Add(SERVICE.into()), "exists"),
+        (Operation::Add("svc:/x:y".into()), "not found"),
+        (Operation::Add("svc:/x y".into()), "name"),
+        (add_group(SERVICE, "p", false), "exists"),
+        (add_group(SERVICE, "9", false), "name"),
+        (set(SERVICE, "q", "x", value("count", &["1"])), "not found"),
+        (set(SERVICE, "p", "x", value("count", &["one"])), "value"),
+        (set(SERVICE, "p", "x", value("number", &["1"])), "type"),
+        (Operation::RemoveGroup(SERVICE.into(), "q".into()), "not found"),
+        (Operation::Unset(SERVICE.into(), "p".into(), "q".into()), "not found"),
+        (Operation::Take("svc:/a/b:d".into(), "x".into()), "not found"),
+    ] {
+        let refusal = repository.carry_out(&[good.clone(), bad.clone()]).unwrap_err();
+        assert!(refusal.to_string().contains(what), "{bad:?}: {refusal}");
+        assert_eq!(repository.groups(SERVICE).unwrap()["p"].properties["port"].values, ["1", "2"]);
+    }
+    assert_eq!(open(root.path()).groups(SERVICE), repository.groups(SERVICE));
+}
+
+#[test]
+fn changes_are_told_by_entity_and_group() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let again = set(SERVICE, "p", "port", value("count", &["1", "2"]));
+    assert_eq!(repository.carry_out(&[again]).unwrap(), [], "nothing differs");
+    let told = |entity: &str, group: Option<&str>| Change {
+        entity: entity.into(),
+        group: group.map(str::to_owned),
+    };
+    let other = set(SERVICE, "p", "port", value("count", &["3"]));
+    assert_eq!(repository.carry_out(&[other]).unwrap(), [told(SERVICE, Some("p"))]);
+    let gone = repository.delete(SERVICE).unwrap();
+    assert_eq!(gone, [told(SERVICE, None), told(INSTANCE, None)]);
+    assert!(repository.entities().is_empty() && open(root.path()).entities().is_empty());
+}
+
+#[test]
+fn damage_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let (lasting, volatile) = files(root.path());
+    std::fs::write(&lasting, "not a database, but long enough to look at".repeat(100)).unwrap();
+    let error = Repository::open(&lasting, &volatile).unwrap_err();
+    assert!(matches!(&error, OpenError::Corrupt { path, .. } if *path == lasting), "{error}");
+    let absent = Repository::open_read_only(&root.path().join("none.db"), &volatile).unwrap_err();
+    assert!(matches!(absent, OpenError::Absent(_)), "{absent}");
+}
+
+#[test]
+fn one_opened_for_reading_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    drop(filled(root.path()));
+    let (lasting, volatile) = files(root.path());
+    let mut repository = Repository::open_read_only(&lasting, &volatile).unwrap();
+    assert_eq!(repository.entities()[SERVICE], [INSTANCE]);
+    let refused = repository.delete(SERVICE).unwrap_err();
+    assert_eq!(refused, Refusal::ReadOnly);
+    assert_eq!(repository.entities()[SERVICE], [INSTANCE]);
+}
+
+#[test]
+fn clients_change_and_the_restarter_hears() {
+    let root = tempfile::tempdir().unwrap();
+    let host = Host::new(filled(root.path())).unwrap();
+    let door = root.path().join("door");
+    host.serve(&door).unwrap();
+    let mut client = Handle::connect(&door).unwrap();
+    let Response::Mark(mark) = client.call(&Request::Mark).unwrap() else { panic!() };
+    // One waits while another changes.
+    let mut waiting = Handle::connect(&door).unwrap();
+    let waiter = std::thread::spawn(move || {
+        waiting.call(&Request::Wait { since: mark, longest_ms: 30_000 }).unwrap()
+    });
+    let change = set(SERVICE, "p", "port", value("count", &["9"]));
+    assert_eq!(client.call(&Request::CarryOut(vec![change])).unwrap(), Response::Done);
+    assert_eq!(waiter.join().unwrap(), Response::Mark(mark + 1));
+    let changes = host.changes();
+    assert_eq!(changes, [Change { entity: SERVICE.into(), group: Some("p".into()) }]);
+    assert_eq!(host.changes(), []);
+    let refused = client.call(&Request::Groups("svc:/no".into())).unwrap_err();
+    assert_eq!(refused.to_string(), "svc:/no: not found");
+    // Nonsense ends a connection and nothing else.
+    use std::io::Write;
+    UnixStream::connect(&door).unwrap().write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!(matches!(client.call(&Request::Entities).unwrap(), Response::Entities(_)));
+}

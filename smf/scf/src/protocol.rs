@@ -1,0 +1,165 @@
+//! protocol.rs - what is asked of a repository and what it answers, and how both travel.
+//!
+//! ```text
+//! message   length (4 bytes, big endian)   JSON of that many bytes
+//! ```
+//!
+//! A connection carries requests one after the other, each answered before the next is read.  The
+//! server tells who asks by the credentials of the socket, never by anything in a message.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::import::Operation;
+use crate::import::merge::Groups;
+
+/// The longest message, in bytes: more than any import of the largest bundle comes to.
+pub const LENGTH_MAX: usize = 32 << 20;
+
+/// The longest time one `Wait` is held, in milliseconds; who wants longer asks again.
+pub const WAIT_MAX_MS: u64 = 30_000;
+
+/// What is asked.  Entities are canonical FMRIs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Every service with its instances.
+    Entities,
+    /// The live groups of an entity itself.
+    Groups(String),
+    /// A snapshot: instance, name.
+    Snapshot(String, String),
+    /// The names of the snapshots of an instance.
+    Snapshots(String),
+    /// Remove a service with its instances, or an instance.
+    Delete(String),
+    /// Carry out all operations, or none.
+    CarryOut(Vec<Operation>),
+    /// How far changes have come.
+    Mark,
+    /// Answer when changes have come further than this, or after this many milliseconds.
+    Wait {
+        /// The mark the caller knows.
+        since: u64,
+        /// At most `WAIT_MAX_MS`.
+        longest_ms: u64,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// Services with their instances.
+    Entities(BTreeMap<String, Vec<String>>),
+    /// Groups by name.
+    Groups(Groups),
+    /// The groups of the instance and of its service, if there is such a snapshot.
+    Snapshot(Option<(Groups, Groups)>),
+    /// Names.
+    Snapshots(Vec<String>),
+    /// It is done, durably.
+    Done,
+    /// How far changes have come.
+    Mark(u64),
+    /// It is not done.
+    Refused(Refusal),
+}
+
+/// Why a request is refused.  Nothing of it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// An entity, group, property or snapshot is not there.
+    #[error("{0}: not found")]
+    NotFound(String),
+    /// An entity or group is there already.
+    #[error("{0}: already exists")]
+    Exists(String),
+    /// The caller may not.
+    #[error("permission denied")]
+    Denied,
+    /// The repository cannot be written.
+    #[error("repository is read-only")]
+    ReadOnly,
+    /// A name, a type or a value that no repository takes.
+    #[error("{0}")]
+    Invalid(String),
+    /// The repository's file cannot be read or written.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// The stream's, or `InvalidData` for a message that is too long.
+pub fn send<T: Serialize>(mut stream: impl Write, message: &T) -> io::Result<()> {
+    let mut bytes = vec![0; 4];
+    serde_json::to_writer(&mut bytes, message)?;
+    let length = bytes.len() - 4;
+    if length > LENGTH_MAX {
+        return Err(too_long(length));
+    }
+    let header = u32::try_from(length).map_err(|_| too_long(length))?;
+    bytes[..4].copy_from_slice(&header.to_be_bytes());
+    stream.write_all(&bytes)
+}
+
+/// Reads one message; none when the other side has closed between two.
+///
+/// # Errors
+/// The stream's, or `InvalidData` for what is no message.
+pub fn receive<T: DeserializeOwned>(mut stream: impl Read) -> io::Result<Option<T>> {
+    let mut header = [0; 4];
+    let first = stream.read(&mut header)?;
+    if first == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut header[first..])?;
+    let length = u32::from_be_bytes(header) as usize;
+    if length > LENGTH_MAX {
+        return Err(too_long(length));
+    }
+    // Room is made as bytes come, not as a header promises.
+    let mut bytes = Vec::new();
+    stream.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+fn too_long(length: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_travel() {
+        let request = Request::Wait { since: 7, longest_ms: 9 };
+        let mut bytes = Vec::new();
+        send(&mut bytes, &request).unwrap();
+        send(&mut bytes, &Request::Mark).unwrap();
+        let mut stream = bytes.as_slice();
+        assert_eq!(receive(&mut stream).unwrap(), Some(request));
+        assert_eq!(receive(&mut stream).unwrap(), Some(Request::Mark));
+        assert_eq!(receive::<Request>(&mut stream).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bytes in [
+            &b"\0\0"[..],
+            b"\xff\xff\xff\xff",
+            b"\0\0\0\x05\"Ma",
+            b"\0\0\0\x03foo",
+            b"\0\0\0\x06\"Nope\"",
+        ] {
+            assert!(receive::<Request>(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! repository.rs - the store of the engine, on the configuration repository it hosts.
+
+use std::collections::BTreeMap;
+
+use smf_configd::Host;
+use smf_configd::repository::service_of;
+use smf_scf::import::Operation;
+use smf_scf::import::merge;
+use smf_scf::protocol::Refusal;
+
+use crate::store::{Change, Group, Groups, Property, Store, StoreError, View, Write};
+
+/// Groups that count at once, whatever snapshot runs.
+const LIVE: [&str; 4] = ["general", "general_ovr", "restarter", "restarter_actions"];
+
+impl Store for Host {
+    fn instances(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(self.read(|repository| repository.entities()).into_values().flatten().collect())
+    }
+
+    fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError> {
+        Ok(self.read(|repository| {
+            let own = repository.groups(fmri).ok()?;
+            let service = match service_of(fmri) {
+                same if same == fmri => None,
+                service => repository.groups(service).ok(),
+            };
+            let snapshot = match view {
+                View::Running => repository.snapshot(fmri, "running").ok().flatten(),
+                View::Live => None,
+            };
+            let mut composed = BTreeMap::new();
+            let Some((own_then, service_then)) = snapshot else {
+                lay(&mut composed, own, |_| true);
+                service.into_iter().for_each(|service| lay(&mut composed, service, |_| true));
+                return Some(composed);
+            };
+            let live = |name: &str| LIVE.contains(&name);
+            lay(&mut composed, own, live);
+            service.into_iter().for_each(|service| lay(&mut composed, service, live));
+            lay(&mut composed, own_then, |name| !live(name));
+            lay(&mut composed, service_then, |name| !live(name));
+            Some(composed)
+        }))
+    }
+
+    fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
+        let there = self.read(|repository| {
+            repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group))
+        });
+        let mut operations = Vec::new();
+        if !there {
+            let kind = "framework".to_owned();
+            let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
+            operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
+        }
+        for (name, kind, values) in writes {
+            let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
+            let (fmri, group) = (fmri.to_owned(), group.to_owned());
+            operations.push(Operation::Set(fmri, group, (*name).to_owned(), value));
+        }
+        self.carry_out(&operations).map_err(failed(fmri, "writing its state"))
+    }
+
+    fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
+        let take = Operation::Take(fmri.to_owned(), name.to_owned());
+        self.carry_out(&[take]).map_err(failed(fmri, "taking a snapshot"))
+    }
+
+    fn has_snapshot(&mut self, fmri: &str, name: &str) -> Result<bool, StoreError> {
+        self.read(|repository| repository.snapshot(fmri, name).map(|found| found.is_some()))
+            .map_err(failed(fmri, "reading its snapshots"))
+    }
+
+    fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
+        let group = "restarter_actions";
+        let now = self.read(|repository| {
+            let property = repository.groups(fmri).ok()?.get(group)?.properties.get(action)?;
+            Some((property.kind.clone(), property.values.first()?.clone()))
+        });
+        // A newer order stays.  (One that comes between reading and writing has another value in
+        // the feed, and the engine keeps what it has acted on.)
+        let Some((kind, _)) = now.filter(|(_, now)| now == value) else { return Ok(()) };
+        let (fmri_, group) = (fmri.to_owned(), group.to_owned());
+        let empty = merge::Property { kind, values: Vec::new() };
+        self.carry_out(&[Operation::Set(fmri_, group, action.to_owned(), empty)])
+            .map_err(failed(fmri, "finishing an action"))
+    }
+
+    fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
+        let changes = Host::changes(self).into_iter();
+        Ok(changes.map(|change| Change { fmri: change.entity, group: change.group }).collect())
+    }
+}
+
+/// Lays groups below those that are there: properties that are there hide others.
+fn lay(composed: &mut Groups, groups: &merge::Groups, takes: impl Fn(&str) -> bool) {
+    for (name, group) in groups.iter().filter(|(name, _)| takes(name)) {
+        let upper = composed
+            .entry(name.clone())
+            .or_insert_with(|| Group { kind: group.kind.clone(), properties: BTreeMap::new() });
+        for (name, value) in &group.properties {
+            upper.properties.entry(name.clone()).or_insert_with(|| Property {
+                kind: value.kind.clone(),
+                values: value.values.clone(),
+            });
+        }
+    }
+}
+
+fn failed<'a>(fmri: &'a str, what: &'static str) -> impl FnOnce(Refusal) -> StoreError + 'a {
+    move |refusal| StoreError { fmri: fmri.to_owned(), what, cause: refusal.to_string() }
+}
