@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use ips_model::action::{Action, Kind};
-use ips_model::manifest::Manifest;
 use ips_model::pattern::glob_matches;
 
 /// The variants and facets of an image.
@@ -75,11 +74,6 @@ impl Conditions {
             Some(own) => action.values("value").contains(own),
             None => true,
         })
-    }
-
-    /// The actions of a manifest that the image takes.
-    pub fn filter<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = &'a Action> {
-        manifest.actions.iter().filter(|action| self.allow(action))
     }
 }
 

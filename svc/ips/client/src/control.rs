@@ -3,7 +3,11 @@
 //! The library never prints: it calls the function it was given, from any of its threads.  A
 //! cancelled operation ends at the next package or payload with its own error.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How often at most a counted phase is told of: a hundred thousand files are no reason to write
+/// as many progress lines.
+const TOLD: u64 = 500;
 
 /// Which part of an operation is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,5 +75,13 @@ impl<'a> Control<'a> {
 
     pub(crate) fn say(&self, phase: Phase, done: u64, total: u64, item: &str) {
         (self.progress)(&Progress { phase, done, total, item: item.to_string() });
+    }
+
+    /// Counts one as done, from any thread, and tells of some of them.
+    pub(crate) fn count(&self, phase: Phase, done: &AtomicU64, total: u64, item: &str) {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done % (total / TOLD).max(1) == 0 {
+            self.say(phase, done, total, item);
+        }
     }
 }

@@ -2,28 +2,43 @@
 //!
 //! In reading order: `origin` (where packages come from), `source` (an opened origin: verified
 //! catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `receive`; for filling a root, `populate`, which stands on `conditions` (variants
-//! and facets), `candidate` and `solve` (the closed set), `plan` (the actions of all packages as
-//! one, conflicts), `root` (writing below a root), `accounts` and `drivers` (edits of its files).
+//! receiving, `select` (which packages) and `receive`; for filling a root, `populate`, which
+//! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
+//! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
+//! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`.
 //!
 //! The library prints nothing and reads no environment.
 
 mod accounts;
 mod candidate;
+mod choose;
 mod conditions;
 mod control;
 mod digest;
 mod drivers;
+mod edits;
+mod lay;
+mod mediators;
 mod origin;
+mod owners;
+mod plan;
+mod populate;
+mod receive;
 mod root;
+mod select;
 mod solve;
 mod source;
 
 pub use accounts::AccountError;
+pub use choose::ChooseError;
 pub use control::{Control, Phase, Progress};
 pub use digest::PayloadError;
 pub use drivers::DriverError;
 pub use origin::{Origin, OriginError};
+pub use owners::OwnerError;
+pub use plan::ConflictError;
+pub use populate::{PopulateError, PopulateOptions, Populated, populate};
+pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, receive};
 pub use root::RootError;
 pub use solve::SolveError;
 pub use source::{PublisherCatalog, Source, SourceError};

@@ -186,12 +186,6 @@ impl Directory {
         let at = time(mtime);
         utimensat(self.fd.as_fd(), name, &at, &at, UtimensatFlags::NoFollowSymlink).map_err(failed)
     }
-
-    /// Sets the directory's own time.
-    pub fn touch(&self, mtime: i64) -> Result<(), RootError> {
-        futimens(self.fd.as_fd(), &time(mtime), &time(mtime))
-            .map_err(|errno| io_error(&self.path, errno.into()))
-    }
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ pub enum SourceError {
         /// What it is for.
         path: String,
         /// What is wrong.
-        source: PayloadError,
+        source: Box<PayloadError>,
     },
 }
 
@@ -269,7 +269,7 @@ impl Source {
             fmri: fmri.to_string(),
             hash: hash.to_string(),
             path: what.to_string(),
-            source,
+            source: Box::new(source),
         }
     }
 
