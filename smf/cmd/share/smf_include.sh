@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # smf_include.sh - what method scripts share; to be sourced by a POSIX shell.
 #
 # On illumos a method finds the system's own file in /lib/svc/share.  This one offers the same

@@ -175,7 +175,7 @@ impl Batch<'_> {
     }
 
     /// The name a source manifest is published under.
-    fn name(&self, manifest: &Manifest, stamp: Timestamp) -> Result<Fmri, WriteError> {
+    pub fn name(&self, manifest: &Manifest, stamp: Timestamp) -> Result<Fmri, WriteError> {
         let mut fmri = manifest.fmri()?;
         if fmri.publisher.is_none() {
             let absent = || WriteError::NoPublisher(fmri.to_string());
@@ -266,7 +266,7 @@ fn find(action: &Action, sources: &Sources) -> Result<PathBuf, WriteError> {
     let itself = Path::new(path);
     let itself = (itself.is_absolute() || sources.folders.is_empty()).then(|| itself.to_path_buf());
     places.chain(itself).find(|place| place.is_file()).ok_or_else(|| WriteError::PayloadMissing {
-        path: path.to_string(),
+        path: format!("/{below}"),
         folders: sources.folders.clone(),
     })
 }
