@@ -1,0 +1,8 @@
+/*
+ * false - says no.
+ */
+int
+main(void)
+{
+	return (1);
+}

@@ -1,0 +1,8 @@
+/*
+ * true - says yes.
+ */
+int
+main(void)
+{
+	return (0);
+}

@@ -1,0 +1,2 @@
+# a new user's profile
+export PATH=/usr/bin
