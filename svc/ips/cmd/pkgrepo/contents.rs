@@ -1,0 +1,45 @@
+//! contents.rs - `pkgrepo contents`: the manifests as stored.
+
+use ips_cmd::Failure;
+use ips_model::{Fmri, Manifest};
+
+use crate::list::{patterns, select};
+use crate::options::Options;
+
+/// Prints the actions of the packages, those of the types asked for.
+pub fn contents(options: &Options) -> Result<(), Failure> {
+    let place = options.place()?;
+    let patterns = patterns(&options.operands)?;
+    let repository = place.open()?;
+    let all: Vec<Fmri> = repository.packages()?;
+    let (found, unmatched) = select(&all, &patterns);
+    let mut printed = false;
+    for fmri in &found {
+        let text = repository.manifest_text(fmri)?;
+        if options.kinds.is_empty() {
+            print!("{text}");
+            continue;
+        }
+        let manifest =
+            Manifest::parse(&text).map_err(|error| Failure::new(format!("{fmri}: {error}")))?;
+        for action in &manifest.actions {
+            if options.kinds.iter().any(|kind| kind == action.kind.as_str()) {
+                println!("{action}");
+                printed = true;
+            }
+        }
+    }
+    if !unmatched.is_empty() {
+        let lead = if found.is_empty() { "" } else { "\n" };
+        return Err(Failure::new(format!(
+            "{lead}contents: no packages matching the following patterns you specified\nwere found in the repository.\n\n        {}",
+            unmatched.join("\n        ")
+        )));
+    }
+    if !options.kinds.is_empty() && !printed && !found.is_empty() {
+        return Err(Failure::new(
+            "contents: These packages contain no actions with the types specified\nusing the -t option.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! get.rs - `pkgrepo get`: properties of the repository, or with `-p` of publishers.
+
+use ips_cmd::Failure;
+use ips_cmd::table::{Form, json};
+use ips_model::configuration::list_members;
+use ips_model::p5i;
+use ips_repository::Repository;
+use serde_json::{Map, Value, json as value};
+
+use crate::options::Options;
+
+/// What a property has.
+#[derive(Debug, Clone, PartialEq)]
+enum Property {
+    /// Nothing, which JSON calls `None` and columns leave blank.
+    Unset,
+    Text(String),
+    List(Vec<String>),
+}
+
+/// A line of the table.
+struct Row {
+    publisher: Option<String>,
+    section: String,
+    name: String,
+    property: Property,
+}
+
+/// Prints the properties.
+pub fn get(options: &Options) -> Result<(), Failure> {
+    let repository = options.place()?.open()?;
+    let mut rows = match options.publishers.is_empty() {
+        true => repository_rows(&repository)?,
+        false => publisher_rows(&repository, options)?,
+    };
+    // Widths are those of all properties, whatever is asked for.
+    let widths = widths(&rows);
+    if !options.operands.is_empty() {
+        let asked = |row: &Row| format!("{}/{}", row.section, row.name);
+        rows.retain(|row| options.operands.contains(&asked(row)));
+    }
+    if rows.is_empty() {
+        return Err(Failure::new("no matching properties found").of(options.name));
+    }
+    print!("{}", table(&rows, widths, options));
+    Ok(())
+}
+
+fn repository_rows(repository: &Repository) -> Result<Vec<Row>, Failure> {
+    let configuration = repository.configuration()?;
+    let mut rows: Vec<Row> = configuration
+        .properties()
+        .filter(|(section, _, _)| *section != "CONFIGURATION")
+        .map(|(section, name, text)| {
+            let text_value = || Property::Text(text.to_string());
+            let property = list_members(text).map_or_else(text_value, Property::List);
+            Row { publisher: None, section: section.into(), name: name.into(), property }
+        })
+        .collect();
+    rows.sort_by(|one, other| (&one.section, &one.name).cmp(&(&other.section, &other.name)));
+    Ok(rows)
+}
+
+fn publisher_rows(repository: &Repository, options: &Options) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for publisher in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
+        let text = repository.description(&publisher)?;
+        let described = match text {
+            Some(text) => p5i::parse(&text)
+                .map_err(|error| Failure::new(format!("{publisher}: pub.p5i: {error}")))?,
+            None => Vec::new(),
+        };
+        let described = described.into_iter().next().unwrap_or_default();
+        for (section, name, property) in properties(&publisher, &described) {
+            let publisher = Some(publisher.clone());
+            rows.push(Row { publisher, section: section.into(), name: name.into(), property });
+        }
+    }
+    if rows.is_empty() {
+        return Err(Failure::new("no matching publishers found").of(options.name));
+    }
+    Ok(rows)
+}
+
+fn properties(
+    prefix: &str,
+    described: &p5i::Publisher,
+) -> Vec<(&'static str, &'static str, Property)> {
+    let text = |text: &str| Property::Text(text.to_string());
+    let list = |list: &[String]| Property::List(list.to_vec());
+    // Once a repository is described, what it leaves out is nothing rather than empty.
+    let unset = match described.repositories.is_empty() {
+        true => Property::Text(String::new()),
+        false => Property::Unset,
+    };
+    let repository = described.repositories.first().cloned().unwrap_or_default();
+    let alias = described.alias.as_deref().map_or(Property::Unset, text);
+    let seconds = repository.refresh_seconds.map(|seconds| text(&seconds.to_string()));
+    let description = match repository.description.is_empty() {
+        true => unset.clone(),
+        false => text(&repository.description),
+    };
+    vec![
+        ("publisher", "alias", alias),
+        ("publisher", "prefix", text(prefix)),
+        ("repository", "collection-type", text("core")),
+        ("repository", "description", description),
+        ("repository", "legal-uris", list(&repository.legal_uris)),
+        ("repository", "mirrors", list(&repository.mirrors)),
+        ("repository", "name", text(&repository.name)),
+        ("repository", "origins", list(&repository.origins)),
+        ("repository", "refresh-seconds", seconds.unwrap_or(unset)),
+        ("repository", "registration-uri", text(&repository.registration_uri)),
+        ("repository", "related-uris", list(&repository.related_uris)),
+    ]
+}
+
+/// A word as a shell would have to be given it.
+fn shell_word(text: &str) -> String {
+    if text.is_empty() {
+        return "\"\"".to_string();
+    }
+    let mut word = String::new();
+    for next in text.chars() {
+        if " \t\n\"'\\$`()[]{}*?<>|&;!#~".contains(next) {
+            word.push('\\');
+        }
+        word.push(next);
+    }
+    word
+}
+
+impl Property {
+    fn shown(&self) -> String {
+        match self {
+            Property::Unset => String::new(),
+            Property::Text(text) => shell_word(text),
+            Property::List(list) => {
+                format!(
+                    "({})",
+                    list.iter().map(|item| shell_word(item)).collect::<Vec<_>>().join(" ")
+                )
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Property::Unset => value!("None"),
+            Property::Text(text) => value!(text),
+            Property::List(list) => value!(list),
+        }
+    }
+}
+
+/// Of publisher, section and name.
+fn widths(rows: &[Row]) -> [usize; 3] {
+    let longest = |heading: &str, of: fn(&Row) -> usize| {
+        rows.iter().map(of).max().unwrap_or(0).max(heading.len())
+    };
+    [
+        longest("PUBLISHER", |row| row.publisher.as_ref().map_or(0, String::len)),
+        longest("SECTION", |row| row.section.len()),
+        longest("PROPERTY", |row| row.name.len()),
+    ]
+}
+
+fn table(rows: &[Row], [first, second, third]: [usize; 3], options: &Options) -> String {
+    let with_publisher = !options.publishers.is_empty();
+    let line = |publisher: &str, section: &str, name: &str, shown: &str| {
+        if options.form == Form::Tabs {
+            let lead = if with_publisher { format!("{publisher}\t") } else { String::new() };
+            return format!("{lead}{section}\t{name}\t{shown}\n");
+        }
+        let lead = if with_publisher { format!("{publisher:first$} ") } else { String::new() };
+        format!("{lead}{section:second$} {name:third$} {shown}\n")
+    };
+    match options.form {
+        Form::Aligned | Form::Tabs => {
+            let mut text = String::new();
+            if !options.bare {
+                text.push_str(&line("PUBLISHER", "SECTION", "PROPERTY", "VALUE"));
+            }
+            for row in rows {
+                let publisher = row.publisher.as_deref().unwrap_or_default();
+                text.push_str(&line(publisher, &row.section, &row.name, &row.property.shown()));
+            }
+            text
+        }
+        Form::Json | Form::JsonIndented => {
+            let object = |row: &Row| {
+                let mut members = Map::new();
+                members.insert("property".into(), value!(row.name));
+                if let Some(publisher) = &row.publisher {
+                    members.insert("publisher".into(), value!(publisher));
+                }
+                members.insert("section".into(), value!(row.section));
+                members.insert("value".into(), row.property.json());
+                members
+            };
+            json(&rows.iter().map(object).collect::<Vec<_>>(), options.form)
+        }
+    }
+}

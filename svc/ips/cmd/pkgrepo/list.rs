@@ -1,0 +1,206 @@
+//! list.rs - `pkgrepo list`: the packages, newest version first.
+
+use std::collections::BTreeMap;
+
+use ips_cmd::Failure;
+use ips_cmd::table::{Form, json};
+use ips_model::catalog::{DEPENDENCY, SUMMARY};
+use ips_model::pattern::PatternError;
+use ips_model::{Action, Fmri, Kind, Pattern};
+use ips_repository::{Catalog, Repository};
+use serde_json::{Map, Value, json as value};
+
+use crate::options::Options;
+
+/// A package and the `set` actions the catalog has of it.
+struct Listed {
+    fmri: Fmri,
+    sets: Vec<Action>,
+}
+
+/// Reads the operands as patterns.
+pub fn patterns(operands: &[String]) -> Result<Vec<Pattern>, Failure> {
+    let told = |error: PatternError| {
+        let name = error.reason.starts_with("Invalid Package Name");
+        let reason = if name { error.to_string() } else { error.reason };
+        Failure::new(format!("'{reason}' is an illegal FMRI"))
+    };
+    operands.iter().map(|text| Pattern::parse(text).map_err(told)).collect()
+}
+
+/// The packages meant by `patterns` (none = all), by publisher and name, newest first; and the
+/// patterns that meant none.
+pub fn select<'a>(all: &'a [Fmri], patterns: &'a [Pattern]) -> (Vec<&'a Fmri>, Vec<&'a str>) {
+    let mut found: Vec<&Fmri> = if patterns.is_empty() { all.iter().collect() } else { Vec::new() };
+    let mut unmatched = Vec::new();
+    for pattern in patterns {
+        let meant = pattern.select(all);
+        if meant.is_empty() {
+            unmatched.push(pattern.as_str());
+        }
+        found.extend(meant);
+    }
+    found.sort_by(|one, other| {
+        let names = (&one.publisher, &one.name).cmp(&(&other.publisher, &other.name));
+        names
+            .then_with(|| other.version.cmp(&one.version))
+            .then_with(|| one.to_string().cmp(&other.to_string()))
+    });
+    found.dedup_by(|one, other| one.to_string() == other.to_string());
+    (found, unmatched)
+}
+
+/// Prints the packages; status 1 where no pattern matched, 3 where some did.
+pub fn list(options: &Options) -> Result<(), Failure> {
+    let place = options.place()?;
+    let patterns = patterns(&options.operands)?;
+    let repository = place.open()?;
+    let publishers: Vec<String> =
+        repository.publishers()?.into_iter().filter(|name| options.wants(name)).collect();
+    if publishers.is_empty() && !options.publishers.is_empty() {
+        return Err(Failure::new("no matching publishers found").of(options.name));
+    }
+    let catalogs = catalogs(&repository, &publishers)?;
+    let all: Vec<Fmri> =
+        catalogs.values().flat_map(Catalog::packages).map(|one| one.fmri).collect();
+    let (found, unmatched) = select(&all, &patterns);
+    let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &catalogs)).collect();
+    print!("{}", table(&listed, options));
+    match unmatched.is_empty() {
+        true => Ok(()),
+        false => {
+            let message = format!(
+                "\nThe following pattern(s) did not match any packages:\n\t{}",
+                unmatched.join("\n\t")
+            );
+            let some = unmatched.len() < patterns.len();
+            let failure = if some { Failure::partial(message) } else { Failure::new(message) };
+            Err(failure.of(options.name))
+        }
+    }
+}
+
+fn catalogs(
+    repository: &Repository,
+    publishers: &[String],
+) -> Result<BTreeMap<String, Catalog>, Failure> {
+    let read = |name: &String| Ok((name.clone(), repository.catalog(name)?));
+    publishers.iter().map(read).collect()
+}
+
+fn described(fmri: &Fmri, catalogs: &BTreeMap<String, Catalog>) -> Listed {
+    let catalog = fmri.publisher.as_ref().and_then(|publisher| catalogs.get(publisher));
+    let parts = [DEPENDENCY, SUMMARY];
+    let entries = parts.iter().filter_map(|part| catalog?.part(part)?.get(fmri));
+    let actions = entries.flat_map(|entry| &entry.actions);
+    let sets = actions
+        .filter_map(|text| Action::parse(text).ok())
+        .filter(|action| action.kind == Kind::Set)
+        .collect();
+    Listed { fmri: fmri.clone(), sets }
+}
+
+impl Listed {
+    fn is(&self, property: &str) -> bool {
+        let set = |action: &&Action| action.key() == Some(property);
+        self.sets.iter().filter(set).any(|action| action.get("value") == Some("true"))
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.is("pkg.obsolete") {
+            "o"
+        } else if self.is("pkg.renamed") {
+            "r"
+        } else {
+            ""
+        }
+    }
+
+    fn publisher(&self) -> &str {
+        self.fmri.publisher.as_deref().unwrap_or_default()
+    }
+
+    fn object(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        if let Some(version) = &self.fmri.version {
+            let branch = version.branch.as_ref().map_or("None", |branch| branch.as_str());
+            members.insert("branch".into(), value!(branch));
+            members.insert("build-release".into(), value!(version.build.as_str()));
+            members.insert("release".into(), value!(version.release.as_str()));
+            members.insert("timestamp".into(), value!(version.timestamp));
+            members.insert("version".into(), value!(version.to_string()));
+        }
+        members.insert("name".into(), value!(self.fmri.name));
+        members.insert("publisher".into(), value!(self.fmri.publisher));
+        members.insert("pkg.fmri".into(), value!(self.fmri.to_string()));
+        for action in &self.sets {
+            let Some(name) = action.key() else { continue };
+            let attributes: Map<String, Value> = action
+                .attributes
+                .iter()
+                .filter(|(attribute, _)| *attribute != "name")
+                .map(|(attribute, values)| (attribute.clone(), value!(values)))
+                .collect();
+            let entry = members.entry(name).or_insert_with(|| value!([]));
+            if let Value::Array(list) = entry {
+                list.push(Value::Object(attributes));
+            }
+        }
+        members
+    }
+}
+
+fn table(listed: &[Listed], options: &Options) -> String {
+    match options.form {
+        Form::Aligned => aligned(listed, options.bare),
+        Form::Tabs => tabs(listed, options.bare),
+        Form::Json | Form::JsonIndented => {
+            json(&listed.iter().map(Listed::object).collect::<Vec<_>>(), options.form)
+        }
+    }
+}
+
+fn aligned(listed: &[Listed], bare: bool) -> String {
+    let width = listed.iter().map(|one| one.publisher().len()).max().unwrap_or(0).max(9);
+    let line = |publisher: &str, name: &str, mark: &str, version: &str| {
+        format!("{publisher:width$} {name:45} {mark:1} {version}\n")
+    };
+    let mut text = String::new();
+    if !bare {
+        text.push_str(&line("PUBLISHER", "NAME", "O", "VERSION"));
+    }
+    for one in listed {
+        let version = one.fmri.version.as_ref().map(|version| version.without_build());
+        text.push_str(&line(
+            one.publisher(),
+            &one.fmri.name,
+            one.mark(),
+            &version.unwrap_or_default(),
+        ));
+    }
+    text
+}
+
+fn tabs(listed: &[Listed], bare: bool) -> String {
+    let mut text = String::new();
+    if !bare {
+        text.push_str("PUBLISHER\tNAME\tO\tRELEASE\tBUILD RELEASE\tBRANCH\tPACKAGING DATE\tFMRI\n");
+    }
+    for one in listed {
+        let Some(version) = &one.fmri.version else { continue };
+        let branch = version.branch.as_ref().map_or("None", |branch| branch.as_str());
+        let row = [
+            one.publisher(),
+            &one.fmri.name,
+            one.mark(),
+            version.release.as_str(),
+            version.build.as_str(),
+            branch,
+            version.timestamp.as_deref().unwrap_or_default(),
+            &one.fmri.to_string(),
+        ];
+        text.push_str(&row.join("\t"));
+        text.push('\n');
+    }
+    text
+}

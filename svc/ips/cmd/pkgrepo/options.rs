@@ -1,0 +1,160 @@
+//! options.rs - the arguments of pkgrepo.
+//!
+//! `-s` stands before or after the subcommand; the others after it, mixed with operands.
+
+use ips_cmd::Failure;
+use ips_cmd::place::Place;
+use ips_cmd::table::Form;
+use lexopt::prelude::*;
+
+/// What is asked for.
+#[derive(Debug)]
+pub enum Request {
+    /// `help`, `--help`.
+    Help,
+    /// `version`.
+    Version,
+    /// `create`.
+    Create(Options),
+    /// `add-publisher`.
+    AddPublisher(Options),
+    /// `info`.
+    Info(Options),
+    /// `list`.
+    List(Options),
+    /// `contents`.
+    Contents(Options),
+    /// `refresh`.
+    Refresh(Options),
+    /// `rebuild`.
+    Rebuild(Options),
+    /// `get`.
+    Get(Options),
+    /// `set`.
+    Set(Options),
+}
+
+/// The arguments of a subcommand; what it does not know has its default.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The subcommand, for messages.
+    pub name: &'static str,
+    /// `-s` as given.
+    pub repository: Option<String>,
+    /// `-F`.
+    pub form: Form,
+    /// `-H`: no heading.
+    pub bare: bool,
+    /// `-p`; none = all.
+    pub publishers: Vec<String>,
+    /// `-m`: manifests with every action (they have every action anyway).
+    pub manifest: bool,
+    /// `-t`: types of action.
+    pub kinds: Vec<String>,
+    /// `--no-catalog`.
+    pub no_catalog: bool,
+    /// `--version` of `create`.
+    pub version: Option<String>,
+    /// The operands.
+    pub operands: Vec<String>,
+}
+
+/// A subcommand: its name, the options it knows beside `-s`, and what it makes of them.
+type Subcommand = (&'static str, &'static [&'static str], fn(Options) -> Request);
+
+const SUBCOMMANDS: [Subcommand; 9] = [
+    ("create", &["version"], Request::Create),
+    ("add-publisher", &[], Request::AddPublisher),
+    ("info", &["F", "H", "p"], Request::Info),
+    ("list", &["F", "H", "p"], Request::List),
+    ("contents", &["m", "t"], Request::Contents),
+    ("refresh", &["p", "no-catalog", "no-index"], Request::Refresh),
+    ("rebuild", &["p", "no-catalog", "no-index"], Request::Rebuild),
+    ("get", &["F", "H", "p"], Request::Get),
+    ("set", &["p"], Request::Set),
+];
+
+impl Options {
+    /// Where the repository is; `-s` is required.
+    pub fn place(&self) -> Result<Place, Failure> {
+        match &self.repository {
+            Some(text) => Place::parse(text),
+            None => Err(Failure::usage("A package repository location must be provided using -s.")
+                .of(self.name)),
+        }
+    }
+
+    /// Whether a publisher is asked for.
+    pub fn wants(&self, publisher: &str) -> bool {
+        let all = |name: &String| name == "all" || name == publisher;
+        self.publishers.is_empty() || self.publishers.iter().any(all)
+    }
+}
+
+/// Reads the arguments.
+pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
+    let mut repository = None;
+    loop {
+        match parser.next()? {
+            None => return Err(Failure::usage("no subcommand specified")),
+            Some(Short('s')) => repository = Some(parser.value()?.string()?),
+            Some(Short('D')) => drop(parser.value()?),
+            Some(Short('?') | Long("help")) => return Ok(Request::Help),
+            Some(Value(name)) => {
+                let name = name.to_string_lossy();
+                return match SUBCOMMANDS.iter().find(|(known, _, _)| *known == name) {
+                    Some(subcommand) => arguments(parser, repository, subcommand),
+                    None if name == "help" => Ok(Request::Help),
+                    None if name == "version" => Ok(Request::Version),
+                    None => Err(Failure::usage(format!("unknown subcommand '{name}'"))),
+                };
+            }
+            Some(other) => {
+                let failure = Failure::from(other.unexpected());
+                let message = failure.message.replace("illegal option", "illegal global option");
+                return Err(Failure::usage(message));
+            }
+        }
+    }
+}
+
+fn arguments(
+    mut parser: lexopt::Parser,
+    repository: Option<String>,
+    (name, known, make): &Subcommand,
+) -> Result<Request, Failure> {
+    let mut options = Options { name, repository, ..Options::default() };
+    let told = |error: lexopt::Error| Failure::from(error).of(name);
+    while let Some(argument) = parser.next().map_err(told)? {
+        let option = match &argument {
+            Short(letter) => letter.to_string(),
+            Long(word) => (*word).to_string(),
+            Value(operand) => {
+                options.operands.push(operand.to_string_lossy().into_owned());
+                continue;
+            }
+        };
+        if matches!(option.as_str(), "?" | "help") {
+            return Ok(Request::Help);
+        }
+        if option != "s" && !known.contains(&option.as_str()) {
+            return Err(told(argument.unexpected()));
+        }
+        let mut value = || -> Result<String, Failure> {
+            parser.value().and_then(ValueExt::string).map_err(told)
+        };
+        match option.as_str() {
+            "s" => options.repository = Some(value()?),
+            "F" => options.form = Form::parse(&value()?)?,
+            "H" => options.bare = true,
+            "p" => options.publishers.push(value()?),
+            "m" => options.manifest = true,
+            "t" => options.kinds.extend(value()?.split(',').map(str::to_string)),
+            "no-catalog" => options.no_catalog = true,
+            "version" => options.version = Some(value()?),
+            // There is no index to leave out.
+            _ => {}
+        }
+    }
+    Ok(make(options))
+}

@@ -1,0 +1,107 @@
+//! set.rs - `pkgrepo set`: properties of the repository.
+
+use ips_cmd::Failure;
+
+use crate::options::Options;
+
+/// Properties that are a truth.
+const TRUTHS: [&str; 1] = ["check-certificate-revocation"];
+/// Properties that are a list.
+const LISTS: [&str; 1] = ["signature-required-names"];
+
+/// Sets the properties, all of them checked before the first is set.
+pub fn set(options: &Options) -> Result<(), Failure> {
+    let place = options.place()?;
+    if !options.publishers.is_empty() {
+        return Err(Failure::usage("properties of publishers cannot be set").of(options.name));
+    }
+    if options.operands.is_empty() {
+        return Err(Failure::usage(
+            "a property name and value must be provided in the form <section/property>=<value> or <section/property>=([\"<value>\" ...])",
+        )
+        .of(options.name));
+    }
+    let repository = place.open()?;
+    let mut changes = Vec::new();
+    for operand in &options.operands {
+        let parts = operand.split_once('=').and_then(|(name, value)| {
+            let (section, property) = name.split_once('/')?;
+            (!section.is_empty() && !property.is_empty()).then_some((section, property, value))
+        });
+        let Some((section, property, value)) = parts else {
+            return Err(Failure::usage(format!(
+                "Unable to parse property name '{operand}' and value; must be in the form <section/property>=<value>"
+            ))
+            .of(options.name));
+        };
+        changes.push((section, property, stored(section, property, value)?));
+    }
+    for (section, property, value) in changes {
+        repository.set_property(section, property, &value)?;
+    }
+    Ok(())
+}
+
+/// A value as the configuration keeps it.
+fn stored(section: &str, property: &str, value: &str) -> Result<String, Failure> {
+    let refused = || {
+        Failure::new(format!(
+            "Invalid value '{value}' for property '{property}' in section '{section}'."
+        ))
+    };
+    if section == "repository" && TRUTHS.contains(&property) {
+        return match value.to_ascii_lowercase().as_str() {
+            "true" => Ok("True".into()),
+            "false" | "" => Ok("False".into()),
+            _ => Err(refused()),
+        };
+    }
+    if let Some(inner) = value.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        let members: Vec<String> = words(inner).ok_or_else(refused)?;
+        let quoted: Vec<String> = members.iter().map(|member| format!("'{member}'")).collect();
+        return Ok(format!("[{}]", quoted.join(", ")));
+    }
+    if section == "repository" && LISTS.contains(&property) {
+        return Err(refused());
+    }
+    Ok(value.to_string())
+}
+
+/// Words between blanks, in double quotes or bare; nothing where a quote is not closed.
+fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        if word.contains(['\'', '"', ',']) {
+            return None;
+        }
+        words.push(word.to_string());
+        rest = after.trim_start();
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        for (property, value, kept) in [
+            ("check-certificate-revocation", "TRUE", Some("True")),
+            ("check-certificate-revocation", "perhaps", None),
+            ("signature-required-names", "(\"a b\" c)", Some("['a b', 'c']")),
+            ("signature-required-names", "()", Some("[]")),
+            ("signature-required-names", "a", None),
+            ("signature-required-names", "(\"a", None),
+            ("compression", "zlib", Some("zlib")),
+        ] {
+            let stored = stored("repository", property, value).ok();
+            assert_eq!(stored.as_deref(), kept, "{property}={value}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! publish.rs - `pkgsend publish`: all packages given become visible together, or none.
+
+use ips_cmd::{Failure, clock};
+use ips_model::action::NO_HASH;
+use ips_model::check::InvalidPackage;
+use ips_model::quote::quote;
+use ips_model::{Action, Fmri, Kind, Manifest, Timestamp};
+use ips_repository::{Batch, Sources, WriteError};
+
+use crate::manifests;
+use crate::options::Options;
+
+/// Publishes and says what was published.
+pub fn publish(options: &Options) -> Result<(), Failure> {
+    let repository = options.repository.open()?;
+    let packages = manifests::read(&options.manifests, options.each_its_own)?;
+    let now = clock::publication()?;
+    let sources =
+        Sources { folders: options.folders.clone(), timestamps: options.timestamps.clone() };
+    let batch = repository.batch()?;
+    let mut published = Vec::new();
+    for manifest in &packages {
+        published.push(one(&batch, manifest, &sources, now)?);
+    }
+    batch.commit(now)?;
+    for fmri in published {
+        println!("{fmri}\nPUBLISHED");
+    }
+    Ok(())
+}
+
+fn one(
+    batch: &Batch<'_>,
+    manifest: &Manifest,
+    sources: &Sources,
+    now: Timestamp,
+) -> Result<Fmri, Failure> {
+    named(manifest)?;
+    let fmri = batch.name(manifest, now).map_err(|error| told(error, None, now))?;
+    for signature in manifest.of_kind(Kind::Signature) {
+        println!("WARNING: Omitting signature action '{signature}'");
+    }
+    for license in manifest.of_kind(Kind::License) {
+        payload_named(license)?;
+    }
+    batch.publish(manifest, sources, now).map_err(|error| told(error, Some(&fmri), now))
+}
+
+/// The name has to be there, with a version.
+fn named(manifest: &Manifest) -> Result<(), Failure> {
+    let fmri = manifest.fmri().map_err(Failure::new)?;
+    if fmri.version.is_none() {
+        let refused = format!(
+            "The pkg.fmri attribute '{fmri}' in the package manifest must include a version."
+        );
+        return Err(Failure::new(refused).of("publish"));
+    }
+    Ok(())
+}
+
+/// A licence has no path, so its payload has to be named in the hash's place.
+fn payload_named(license: &Action) -> Result<(), Failure> {
+    let named = license.hash.as_deref().is_some_and(|hash| hash != NO_HASH);
+    if named || license.get("path").is_some() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("invalid action, '{license}': Empty or invalid path attribute")))
+}
+
+/// The message of a refused package: with pkg5's step and transaction.
+fn told(error: WriteError, fmri: Option<&Fmri>, now: Timestamp) -> Failure {
+    let step = match &error {
+        WriteError::NoPublisher(fmri) => {
+            return Failure::new(format!(
+                "'open' failed; unable to initiate transaction:\nThis operation requires that a default publisher has been set or that a publisher be specified in the FMRI '{fmri}'."
+            ));
+        }
+        WriteError::Exists(_) => {
+            return Failure::new(format!(
+                "'open' failed; unable to initiate transaction:\n{error}"
+            ));
+        }
+        WriteError::Action(_) => "add",
+        WriteError::Package(InvalidPackage::RenamedWithoutDepend) => "close",
+        WriteError::Package(_) => "add_manifest",
+        _ => return Failure::new(error),
+    };
+    let name = fmri.map(|fmri| quote(&fmri.to_string())).unwrap_or_default();
+    let transaction = format!("{}_{name}", now.seconds());
+    Failure::new(format!("'{step}' failed for transaction ID '{transaction}': {error}"))
+}

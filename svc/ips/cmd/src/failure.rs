@@ -1,0 +1,89 @@
+//! failure.rs - why a command ends, and with which exit status: 1 failed, 2 usage, 3 in part.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// A command that did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit status.
+    pub status: u8,
+    /// The subcommand that the message is told for; part of its prefix.
+    pub subcommand: Option<&'static str>,
+    /// The message without the program's name.
+    pub message: String,
+}
+
+impl Failure {
+    /// The operation failed: status 1.
+    pub fn new(message: impl fmt::Display) -> Failure {
+        Failure { status: 1, subcommand: None, message: message.to_string() }
+    }
+
+    /// The arguments are wrong: status 2.
+    pub fn usage(message: impl fmt::Display) -> Failure {
+        Failure { status: 2, ..Failure::new(message) }
+    }
+
+    /// Some of it was done: status 3.
+    pub fn partial(message: impl fmt::Display) -> Failure {
+        Failure { status: 3, ..Failure::new(message) }
+    }
+
+    /// The message of a subcommand.
+    pub fn of(self, subcommand: &'static str) -> Failure {
+        Failure { subcommand: Some(subcommand), ..self }
+    }
+
+    /// Whether the arguments were wrong.
+    pub fn is_usage(&self) -> bool {
+        self.status == 2
+    }
+
+    /// Tells it on standard error; an empty first line of the message comes before the prefix.
+    pub fn tell(&self, program: &str) -> ExitCode {
+        let (lead, message) = match self.message.strip_prefix('\n') {
+            Some(message) => ("\n", message),
+            None => ("", self.message.as_str()),
+        };
+        match self.subcommand {
+            Some(subcommand) => eprintln!("{lead}{program} {subcommand}: {message}"),
+            None => eprintln!("{lead}{program}: {message}"),
+        }
+        ExitCode::from(self.status)
+    }
+}
+
+/// `anyhow`-like use of `?` on library errors: status 1 and their text.
+macro_rules! from_errors {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::new(error)
+            }
+        })*
+    };
+}
+
+from_errors! {
+    ips_repository::CreateError,
+    ips_repository::OpenError,
+    ips_repository::ReadError,
+    ips_repository::WriteError,
+    ips_repository::PathError,
+    std::io::Error,
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Failure {
+        Failure::usage(match error {
+            lexopt::Error::UnexpectedOption(option) => {
+                format!("illegal option -- {}", option.trim_start_matches('-'))
+            }
+            lexopt::Error::MissingValue { option: Some(option) } => {
+                format!("option {option} requires an argument")
+            }
+            error => error.to_string(),
+        })
+    }
+}

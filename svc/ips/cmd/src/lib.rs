@@ -1,0 +1,11 @@
+//! What the package commands share: `failure` (messages and exit statuses), `place` (where a
+//! repository is), `clock` (the time of a publication), `table` (lists as text and JSON).
+//!
+//! Each command is a folder beside this one, a file for each of its parts.
+
+pub mod clock;
+pub mod failure;
+pub mod place;
+pub mod table;
+
+pub use failure::Failure;

@@ -1,0 +1,104 @@
+//! place.rs - what the argument of `-s` and `-d` leads to.
+
+use std::path::{Path, PathBuf};
+
+use ips_model::configuration::ConfigurationError;
+use ips_model::quote::unquote;
+use ips_repository::{OpenError, Repository};
+
+use crate::Failure;
+
+/// A repository's place as a user gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A directory, absolute.
+    Directory(PathBuf),
+    /// `http://…` or `https://…`.
+    Url(String),
+}
+
+impl Place {
+    /// Reads a path or URI; relative paths start at the working directory.
+    pub fn parse(text: &str) -> Result<Place, Failure> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Ok(Place::Url(text.to_string()));
+        }
+        let path = match text.strip_prefix("file:") {
+            None => text.to_string(),
+            Some(rest) => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                let path = path
+                    .strip_prefix("localhost")
+                    .filter(|path| path.starts_with('/'))
+                    .unwrap_or(path);
+                unquote(path).ok_or_else(|| invalid(text))?
+            }
+        };
+        if path.is_empty() {
+            return Err(invalid(text));
+        }
+        let path = std::path::absolute(Path::new(&path))?;
+        Ok(Place::Directory(path))
+    }
+
+    /// The directory of a place that is written to or read without a server.
+    pub fn directory(&self) -> Result<&Path, Failure> {
+        match self {
+            Place::Directory(path) => Ok(path),
+            Place::Url(url) => Err(Failure::new(format!(
+                "The following URIs use unsupported schemes.  Supported schemes are file://: {url}"
+            ))),
+        }
+    }
+
+    /// Opens the repository in the directory.
+    pub fn open(&self) -> Result<Repository, Failure> {
+        let path = self.directory()?;
+        Repository::open(path).map_err(|error| told(path, &error))
+    }
+}
+
+fn invalid(text: &str) -> Failure {
+    Failure::new(format!("The specified URI, '{text}', is not valid."))
+}
+
+/// An unusable repository as pkg5 tells it, with the code of the transport it has no part in.
+fn told(path: &Path, error: &OpenError) -> Failure {
+    let shown = path.display();
+    let (code, reason) = match error {
+        OpenError::Missing(_) => ("E_HTTP_NOT_FOUND (22)", error.to_string()),
+        OpenError::Configuration { source: ConfigurationError::Version(Some(version)), .. } => (
+            "E_TFTP_ILLEGAL (71)",
+            format!(
+                "The repository at '{shown}' is version '{version}'; only versions up to 4 are supported."
+            ),
+        ),
+        OpenError::Configuration { .. } | OpenError::Path(_) => return Failure::new(error),
+    };
+    Failure::new(format!(
+        "file protocol error: code: {code} reason: {reason}\nRepository URL: 'file://{shown}'."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let here = std::env::current_dir().unwrap();
+        for (text, path) in [
+            ("/a/b", PathBuf::from("/a/b")),
+            ("a", here.join("a")),
+            ("file:///a/b%20c", PathBuf::from("/a/b c")),
+            ("file://localhost/a", PathBuf::from("/a")),
+            ("file:/a", PathBuf::from("/a")),
+        ] {
+            assert_eq!(Place::parse(text).unwrap(), Place::Directory(path), "{text}");
+        }
+        assert_eq!(Place::parse("http://h:1/").unwrap(), Place::Url("http://h:1/".into()));
+        for bad in ["", "file://", "file:///%"] {
+            assert!(Place::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
