@@ -29,9 +29,11 @@ impl Conditions {
         let tags = action.attributes.iter().filter(|(name, _)| name.starts_with("variant."));
         let mut tags = tags.map(|(name, values)| (self.variants.get(name), values.as_slice()));
         tags.all(|(own, values)| match (own, values) {
-            (Some(own), [value]) => own == value,
-            (None, [value]) => value.starts_with("false"),
-            (_, _) => false,
+            // The old spelling `opensolaris.zone=` beside the new one says the same twice.
+            (_, [value, others @ ..]) if others.iter().any(|other| other != value) => false,
+            (Some(own), [value, ..]) => own == value,
+            (None, [value, ..]) => value.starts_with("false"),
+            (_, []) => false,
         })
     }
 
@@ -95,6 +97,7 @@ mod tests {
             ("variant.arch=i386", true),
             ("variant.arch=sparc", false),
             ("variant.arch=i386 variant.arch=sparc", false),
+            ("variant.opensolaris.zone=global opensolaris.zone=global", true),
             ("variant.custom=false", true),
             ("variant.custom=true", false),
             ("variant.arch=i386 variant.opensolaris.zone=nonglobal", false),

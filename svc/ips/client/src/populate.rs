@@ -240,6 +240,7 @@ fn table(
     Ok(tree)
 }
 
+/// A file that no action names: root's, in directories of root's.
 fn add_made(
     tree: &mut Tree,
     path: &str,
@@ -247,7 +248,12 @@ fn add_made(
     mode: u32,
     mtime: i64,
 ) -> Result<(), PopulateError> {
-    add_parents(tree, path)?;
+    let top = Entry { kind: Node::Directory, mode: 0o755, uid: 0, gid: 0, mtime };
+    for (end, _) in path.match_indices('/') {
+        if tree.get(&path[..end]).is_none() {
+            tree.insert(&path[..end], top.clone())?;
+        }
+    }
     let kind = Node::File { size };
     Ok(tree.insert(path, Entry { kind, mode, uid: 0, gid: 0, mtime })?)
 }
