@@ -1,6 +1,7 @@
 //! backend.rs - where the repository is, and what serves it: the server of svc.startd, or the
 //! repository's file when no svc.startd runs.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,32 +10,22 @@ use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS};
+use smf_scf::root;
 
 use crate::operand::Entities;
 use crate::repository::{Backend, Mark, RepositoryError};
 
 type Answer<T> = Result<T, RepositoryError>;
 
-/// The root of the state: `$SMF_ROOT`, else `/` for root, else the user's state directory.
-#[must_use]
-pub fn root() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(root) = set("SMF_ROOT") {
-        return root.into();
-    }
-    if nix::unistd::geteuid().is_root() {
-        return "/".into();
-    }
-    let state = set("XDG_STATE_HOME").map(PathBuf::from);
-    let state = state.or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    state.unwrap_or_else(|| "/".into()).join("lamplighter")
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
-fn socket() -> PathBuf {
-    match std::env::var_os("LIBSCF_DOORPATH").filter(|value| !value.is_empty()) {
-        Some(path) => path.into(),
-        None => root().join("etc/svc/volatile/repository_door"),
-    }
+/// The root of the state.
+#[must_use]
+pub fn root() -> PathBuf {
+    let is_root = nix::unistd::geteuid().is_root();
+    root::root(variable, is_root).unwrap_or_else(|| "/".into())
 }
 
 /// For reading: the server, or the file.
@@ -53,15 +44,14 @@ pub fn open() -> Answer<Box<dyn Backend>> {
 /// # Errors
 /// Nobody answers.
 pub fn open_live() -> Answer<Box<dyn Backend>> {
-    match Handle::connect(&socket()) {
+    match Handle::connect(&root::door(variable, &root())) {
         Ok(handle) => Ok(Box::new(Server { handle })),
         Err(_) => Err(RepositoryError::NoServer),
     }
 }
 
 fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
-    let lasting = root.join("etc/svc/repository.db");
-    let volatile = root.join("etc/svc/volatile/svc_nonpersist.db");
+    let (lasting, volatile) = (root.join(root::LASTING), root.join(root::VOLATILE));
     match Repository::open_read_only(&lasting, &volatile) {
         Ok(repository) => Ok(Box::new(File { repository })),
         Err(smf_configd::OpenError::Absent(_)) => Err(RepositoryError::NoServer),

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+pub use smf_model::fmri::{canonical, is_instance, service_of};
+
 /// Services and their instances, by FMRI.
 pub type Entities = BTreeMap<String, Vec<String>>;
 
@@ -44,41 +46,6 @@ pub struct Matched {
     pub kind: Kind,
     /// Canonical FMRIs.
     pub fmris: Vec<String>,
-}
-
-/// The canonical form of a service or instance FMRI; the parts of a property are not for here.
-#[must_use]
-pub fn canonical(operand: &str) -> Option<String> {
-    let rest = operand.strip_prefix("svc:").unwrap_or(operand);
-    let rest = match rest.strip_prefix("//") {
-        Some(rest) => {
-            let (scope, rest) = rest.split_once('/')?;
-            if !matches!(scope, "" | "localhost" | "localhost@localhost") {
-                return None;
-            }
-            rest
-        }
-        None => rest.strip_prefix('/').unwrap_or(rest),
-    };
-    if rest.is_empty() || rest.contains("/:") {
-        return None;
-    }
-    Some(format!("svc:/{rest}"))
-}
-
-/// The service of an instance FMRI, or the FMRI itself.
-#[must_use]
-pub fn service_of(fmri: &str) -> &str {
-    match fmri["svc:/".len()..].rfind(':') {
-        Some(at) => &fmri[..at + "svc:/".len()],
-        None => fmri,
-    }
-}
-
-/// Whether an FMRI names an instance.
-#[must_use]
-pub fn is_instance(fmri: &str) -> bool {
-    service_of(fmri).len() != fmri.len()
 }
 
 /// Finds what an operand names.

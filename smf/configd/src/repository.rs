@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use smf_model::bundle::value::{PropertyType, Value, valid_name, valid_service_name};
+use smf_model::fmri::service_of;
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
 use smf_scf::protocol::Refusal;
@@ -42,13 +43,6 @@ pub struct Repository {
     file: File,
     entities: BTreeMap<String, Entity>,
     writable: bool,
-}
-
-/// The service of an instance FMRI, or the FMRI itself.
-#[must_use]
-pub fn service_of(fmri: &str) -> &str {
-    let path = fmri.strip_prefix("svc:/").unwrap_or(fmri);
-    path.rfind(':').map_or(fmri, |at| &fmri[..at + (fmri.len() - path.len())])
 }
 
 impl Repository {

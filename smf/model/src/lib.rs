@@ -1,3 +1,6 @@
-//! FMRIs, values, property groups, service bundles, states: the nouns of SMF, no I/O
+//! The nouns of SMF: names (`fmri`), service bundles with their types and values (`bundle`).
+//!
+//! No I/O.
 
 pub mod bundle;
+pub mod fmri;

@@ -4,7 +4,7 @@
 //! optional `,` or `:` before the brace: how several values are joined.  Values are quoted for the
 //! shell; names are not, because a name has nothing to quote.
 
-use crate::graph::service_of;
+use smf_model::fmri::service_of;
 
 /// Why a string could not be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

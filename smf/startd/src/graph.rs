@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smf_model::fmri::service_of;
+
 use crate::state::{Severity, State};
 
 /// How a dependency looks at its entities.
@@ -82,12 +84,6 @@ pub struct Graph {
     nodes: BTreeMap<String, Node>,
     services: BTreeMap<String, BTreeSet<String>>,
     dependents: BTreeMap<Entity, BTreeSet<String>>,
-}
-
-/// The service part of an instance FMRI.
-#[must_use]
-pub fn service_of(fmri: &str) -> &str {
-    fmri.rfind(':').filter(|at| *at > "svc:".len()).map_or(fmri, |at| &fmri[..at])
 }
 
 impl Graph {
@@ -229,13 +225,6 @@ mod tests {
         };
         let entities = vec![entity];
         Dependency { name: "d".into(), grouping, restart_on: Severity::None, entities }
-    }
-
-    #[test]
-    fn services() {
-        for (fmri, want) in [("svc:/a/b:c", "svc:/a/b"), ("svc:/a/b", "svc:/a/b")] {
-            assert_eq!(want, service_of(fmri));
-        }
     }
 
     #[test]

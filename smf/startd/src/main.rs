@@ -3,8 +3,7 @@
 //! Exit status: 0 served (the daemon goes on), 1 another engine has this root or something is
 //! wrong, 2 usage.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -79,7 +78,10 @@ fn options() -> Result<Option<bool>, lexopt::Error> {
 }
 
 fn serve(ready: Ready) -> Result<()> {
-    let root = root().context("neither SMF_ROOT nor HOME is set")?;
+    let is_root = nix::unistd::geteuid().is_root();
+    let root = smf_scf::root::root(|name| std::env::var_os(name), is_root)
+        .context("neither SMF_ROOT nor HOME is set")?;
+    let root = std::path::absolute(root)?;
     let place = Place::take(&root)?;
     let repository = Repository::open(&place.repository(), &place.volatile("svc_nonpersist.db"))?;
     let host = Host::new(repository)?;
@@ -96,23 +98,6 @@ fn serve(ready: Ready) -> Result<()> {
     daemon::run(&mut engine, &signals, host.ear())?;
     place.leave();
     Ok(())
-}
-
-fn set(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// The root of all state, absolute.
-fn root() -> Option<PathBuf> {
-    if let Some(root) = set("SMF_ROOT") {
-        return std::path::absolute(root).ok();
-    }
-    if nix::unistd::geteuid().is_root() {
-        return Some("/".into());
-    }
-    let state = set("XDG_STATE_HOME").map(PathBuf::from);
-    let state = state.or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    state.map(|state| state.join("lamplighter"))
 }
 
 /// What every method gets beside the variables of SMF.

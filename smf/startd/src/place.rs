@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use smf_scf::root;
 
 /// Why the engine cannot have its place.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +118,7 @@ impl Place {
     /// The configuration repository.
     #[must_use]
     pub fn repository(&self) -> PathBuf {
-        self.root.join("etc/svc/repository.db")
+        self.root.join(root::LASTING)
     }
 
     /// A file that ends with the boot.
@@ -129,7 +130,7 @@ impl Place {
     /// The socket of the repository.
     #[must_use]
     pub fn door(&self) -> PathBuf {
-        self.volatile("repository_door")
+        self.root.join(root::DOOR)
     }
 
     /// Where the logs are.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use smf_configd::Host;
-use smf_configd::repository::service_of;
+use smf_model::fmri::service_of;
 use smf_scf::import::Operation;
 use smf_scf::import::merge;
 use smf_scf::protocol::Refusal;

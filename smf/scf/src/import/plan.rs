@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use smf_model::bundle::{Dependent, Entity, Instance, Service};
+use smf_model::fmri::{canonical, service_of};
 
 use super::merge::{self, Delivered, Group, Groups, Property, Sides, Step};
 use super::{Operation, Plan, PlanError, Source, group};
@@ -224,23 +225,12 @@ fn dependents<S: Source>(
     Ok(())
 }
 
-/// The canonical FMRI of a target.
-fn canonical(target: &str) -> String {
-    let rest = target.strip_prefix("svc:").unwrap_or(target).trim_start_matches('/');
-    format!("svc:/{}", rest.strip_prefix("localhost/").unwrap_or(rest))
-}
-
-fn service_of(fmri: &str) -> &str {
-    let path = &fmri["svc:/".len()..];
-    path.rfind(':').map_or(fmri, |at| &fmri[..at + "svc:/".len()])
-}
-
 fn place<S: Source>(
     source: &mut S,
     dependent: &Dependent,
     plan: &mut Plan,
 ) -> Result<(), PlanError<S::Error>> {
-    let target = canonical(&dependent.target);
+    let target = canonical(&dependent.target).unwrap_or_else(|| dependent.target.clone());
     let wanted = group(&dependent.group);
     let live = source.live(&target)?;
     let there = live.get(&dependent.name);
@@ -305,7 +295,9 @@ fn withdraw<S: Source>(
         if entity.dependents.iter().any(|dependent| dependent.name == *name) {
             continue;
         }
-        let Some(target) = target.values.first().map(|target| canonical(target)) else { continue };
+        let Some(target) = target.values.first().and_then(|target| canonical(target)) else {
+            continue;
+        };
         if source.live(&target)?.get(name).is_some_and(is_external) {
             remove(source, &target, name, plan)?;
         }
