@@ -182,8 +182,17 @@ fn catalogs(
 ) -> Result<BTreeMap<String, Catalog>, ReadError> {
     let mut names: Vec<&String> = chosen.iter().filter_map(|f| f.publisher.as_ref()).collect();
     names.dedup();
-    let read = |name: &String| Ok((name.clone(), destination.catalog(name)?));
-    names.into_iter().map(read).collect()
+    let mut catalogs = BTreeMap::new();
+    for name in names {
+        match destination.catalog(name) {
+            // The publisher comes with its first package.
+            Err(ReadError::NoPublisher(_)) => {}
+            read => {
+                catalogs.insert(name.clone(), read?);
+            }
+        }
+    }
+    Ok(catalogs)
 }
 
 struct Work<'a> {
