@@ -1,0 +1,140 @@
+//! boot.rs - a medium under QEMU, its serial console on standard output.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use image_boot::{Accelerator, Boot, Emulator, Ended, Verdict};
+use process::Cancel;
+
+use crate::host::Qemu;
+use crate::medium;
+use crate::place::Place;
+
+/// What a line of a guest with the right archive contains.
+const CONFIRMED: &str = "boot_archive.hash: ok";
+
+/// What is to be booted, and how.
+#[derive(Debug)]
+pub struct Asked {
+    /// The medium; the newest when none is named.
+    pub iso: Option<PathBuf>,
+    /// How QEMU runs the guest.
+    pub accelerator: Accelerator,
+    /// MiB.
+    pub memory_mb: u32,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+/// An emulator whose guest is heard by the user too, line by line and cleaned.
+struct Aloud<'a> {
+    emulator: &'a dyn Emulator,
+    out: RefCell<&'a mut dyn Write>,
+}
+
+impl Emulator for Aloud<'_> {
+    fn run(
+        &self,
+        arguments: &[String],
+        time: Duration,
+        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> io::Result<Ended> {
+        let mut line = Vec::new();
+        let mut both = |bytes: &[u8]| {
+            for byte in bytes {
+                line.push(*byte);
+                if *byte == b'\n' {
+                    self.say(&line);
+                    line.clear();
+                }
+            }
+            hear(bytes)
+        };
+        let ended = self.emulator.run(arguments, time, &mut both);
+        self.say(&line);
+        ended
+    }
+}
+
+impl Aloud<'_> {
+    fn say(&self, line: &[u8]) {
+        let mut out = self.out.borrow_mut();
+        // A reader who left is no reason to stop the guest.
+        let _reader_gone = write!(out, "{}", image_boot::clean(line)).and_then(|()| out.flush());
+    }
+}
+
+/// Boots; true when the guest confirmed its boot archive.
+pub fn boot(place: &Place, asked: &Asked) -> Result<bool> {
+    let iso = match &asked.iso {
+        Some(iso) => iso.clone(),
+        None => medium::newest(place).context("there is no medium yet: lamplighter build")?,
+    };
+    std::fs::metadata(&iso).with_context(|| iso.display().to_string())?;
+    let cancel = Cancel::new()?;
+    let qemu = Qemu { cancel: &cancel };
+    let mut out = io::stdout().lock();
+    eprintln!("booting {}", iso.display());
+    said(&boot_aloud(asked, &iso, &qemu, &mut out)?)
+}
+
+fn boot_aloud(
+    asked: &Asked,
+    iso: &std::path::Path,
+    emulator: &dyn Emulator,
+    out: &mut dyn Write,
+) -> Result<image_boot::Booted> {
+    let aloud = Aloud { emulator, out: RefCell::new(out) };
+    let Asked { accelerator, memory_mb, time, .. } = *asked;
+    let boot = Boot { iso, memory_mb, accelerator, time, pattern: CONFIRMED };
+    Ok(image_boot::boot(&boot, &aloud)?)
+}
+
+fn said(booted: &image_boot::Booted) -> Result<bool> {
+    match booted.verdict {
+        Verdict::Seen => Ok(true),
+        Verdict::Missed(ended) => {
+            eprintln!("lamplighter: the guest did not say \"{CONFIRMED}\" ({ended})");
+            Ok(false)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Guest;
+
+    impl Emulator for Guest {
+        fn run(
+            &self,
+            _: &[String],
+            _: Duration,
+            hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        ) -> io::Result<Ended> {
+            for part in ["\x1b[2Junix: ", "hello\r\nboot_archive.hash: ok\r\nla", "st"] {
+                let _ = hear(part.as_bytes());
+            }
+            Ok(Ended::Exited(33))
+        }
+    }
+
+    #[test]
+    fn the_guest_is_heard_in_whole_lines() {
+        let asked = Asked {
+            iso: None,
+            accelerator: Accelerator::Tcg,
+            memory_mb: 64,
+            time: Duration::from_secs(1),
+        };
+        let mut out = Vec::new();
+        let booted = boot_aloud(&asked, std::path::Path::new("/x.iso"), &Guest, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "unix: hello\nboot_archive.hash: ok\nlast\n");
+        assert!(said(&booted).unwrap());
+    }
+}

@@ -1,0 +1,88 @@
+//! host.rs - the real world behind the seams: programs are run by `process`.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use image_boot::{Emulator, QEMU};
+use process::{Cancel, Limits, ProcessError, Program};
+
+use crate::smf::{Host, Said};
+
+/// What a command of SMF, and svc.startd, may know of the caller.
+const PASSED: &[&str] = &[
+    "HOME",
+    "LIBSCF_DOORPATH",
+    "LAMPLIGHTER_NO_CGROUP",
+    "LOGNAME",
+    "SHELL",
+    "SMF_ROOT",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_STATE_HOME",
+];
+
+/// This host.
+pub struct Here;
+
+impl Host for Here {
+    fn run(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Said> {
+        // Logs and tables show the caller's time, not the clean environment's.
+        let mut program = Program::new(program).env("TZ", ":/etc/localtime").pass(PASSED);
+        for (name, value) in environment {
+            program = program.env(name, value);
+        }
+        let output = program.args(arguments).uncontained().output(&Limits::none())?;
+        let status = match output.ended {
+            process::Ended::Exited(status) => status,
+            process::Ended::Signalled(signal) => 128 + signal,
+            // Nobody sets a limit.
+            process::Ended::Stopped | process::Ended::TimedOut | process::Ended::Cancelled => 128,
+        };
+        let err = String::from_utf8_lossy(&output.err).into_owned();
+        Ok(Said { status, out: output.text(), err })
+    }
+}
+
+/// QEMU, contained.
+pub struct Qemu<'a> {
+    /// The wish to stop.
+    pub cancel: &'a Cancel,
+}
+
+impl Emulator for Qemu<'_> {
+    fn run(
+        &self,
+        arguments: &[String],
+        time: Duration,
+        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> io::Result<image_boot::Ended> {
+        let limits = Limits { time: Some(time), ..Limits::until(self.cancel) };
+        let ended = Program::new(QEMU).args(arguments).run(&limits, hear).map_err(io_error)?;
+        Ok(match ended {
+            process::Ended::Exited(status) => image_boot::Ended::Exited(status),
+            process::Ended::Signalled(signal) => image_boot::Ended::Signalled(signal),
+            process::Ended::Stopped => image_boot::Ended::Stopped,
+            process::Ended::TimedOut => image_boot::Ended::TimedOut,
+            process::Ended::Cancelled => image_boot::Ended::Cancelled,
+        })
+    }
+}
+
+fn io_error(error: ProcessError) -> io::Error {
+    match error {
+        ProcessError::Absent { .. } => io::Error::new(io::ErrorKind::NotFound, error),
+        ProcessError::Start { .. } | ProcessError::Wait { .. } | ProcessError::Contract { .. } => {
+            io::Error::other(error)
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! plan.rs - what `up` writes into a root: the text of one svccfg session.
+//!
+//! Pure: paths in, text out.  The prefix goes to the service level, where every instance finds
+//! it; gates and image are set only on a root that has none yet.
+
+use std::path::Path;
+
+use crate::place::Place;
+
+/// Services whose methods lie in the prefix.
+pub const SERVICES: [&str; 6] = [
+    "svc:/application/builder",
+    "svc:/application/builder/pipeline",
+    "svc:/application/builder/release",
+    "svc:/application/merger",
+    "svc:/application/imager",
+    "svc:/application/pkg/server",
+];
+
+/// The service that remembers what was imported and configured.
+pub const MEMORY: &str = "svc:/application/builder/pipeline";
+
+/// Instances that the bundles bring.
+const INSTANCES: [&str; 7] = [
+    "svc:/application/builder:illumos",
+    "svc:/application/builder:pkg5",
+    "svc:/application/builder:caiman",
+    "svc:/application/builder/pipeline:default",
+    "svc:/application/builder/release:default",
+    "svc:/application/merger:default",
+    "svc:/application/imager:default",
+];
+
+/// How a sample gate is built.
+struct Gate {
+    name: &'static str,
+    command: &'static str,
+    repository: &'static str,
+    environment: &'static [&'static str],
+    /// Below the prefix.
+    inputs: &'static [&'static str],
+    reads: &'static [&'static str],
+}
+
+/// What a gate of the tiny set reads of the first one.
+const HEADERS: &[&str] = &["illumos:usr/include/**", "illumos:usr/lib/crt1.o"];
+
+const TINY: [Gate; 3] = [
+    Gate {
+        name: "illumos",
+        command: "sh ./nightly env.sh",
+        repository: "packages/i386/nightly/repo.redist",
+        environment: &[],
+        // The kernel's sources are the sample's.
+        inputs: &["share/lamplighter/gates/illumos/usr/src/uts"],
+        reads: &[],
+    },
+    Gate {
+        name: "pkg5",
+        command: "sh ./nightly env.sh",
+        repository: "packages/i386/repo",
+        environment: &[],
+        inputs: &[],
+        reads: HEADERS,
+    },
+    Gate {
+        name: "caiman",
+        command: "sh ./nightly env.sh",
+        repository: "packages/i386/nightly-nd/repo.redist",
+        environment: &[],
+        inputs: &[],
+        reads: HEADERS,
+    },
+];
+
+const SAMPLE: [Gate; 3] = TINY;
+
+/// Where the proto area of every sample gate is.
+const PROTO: &str = "proto/root_i386";
+
+/// The gates to be configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gates<'a> {
+    /// The folder that holds illumos, pkg5 and caiman.
+    pub folder: &'a Path,
+    /// Whether it is the tiny set.
+    pub tiny: bool,
+}
+
+/// A string as svccfg reads it.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn set(script: &mut String, name: &str, kind: &str, values: &[String]) {
+    let words: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    let value = match words.as_slice() {
+        [one] => one.clone(),
+        all => format!("({})", all.join(" ")),
+    };
+    script.push_str(&format!("setprop {name} = {kind}: {value}\n"));
+}
+
+/// The session: `imported` is the digest of the bundles.
+pub fn script(place: &Place, imported: &str, gates: Option<&Gates<'_>>) -> String {
+    let mut script = String::new();
+    let text = |path: &Path| path.display().to_string();
+    for service in SERVICES {
+        script.push_str(&format!("select {service}\n"));
+        set(&mut script, "lamplighter/prefix", "astring", &[text(&place.prefix)]);
+    }
+    if let Some(gates) = gates {
+        for gate in if gates.tiny { &TINY } else { &SAMPLE } {
+            configure(&mut script, place, gates.folder, gate);
+        }
+        script.push_str("select svc:/application/imager:default\n");
+        set(&mut script, "image/manifest", "astring", &[text(&place.image(gates.tiny))]);
+        script.push_str(&format!("select {MEMORY}\n"));
+        set(&mut script, "lamplighter/gates", "astring", &[text(gates.folder)]);
+    }
+    // Last: a session that ends before is done again.
+    script.push_str(&format!("select {MEMORY}\n"));
+    set(&mut script, "lamplighter/imported", "astring", &[imported.to_owned()]);
+    for instance in INSTANCES {
+        script.push_str(&format!("select {instance}\nrefresh\n"));
+    }
+    script
+}
+
+fn configure(script: &mut String, place: &Place, folder: &Path, gate: &Gate) {
+    script.push_str(&format!("select svc:/application/builder:{}\n", gate.name));
+    let list = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let below = |path: &&str| place.prefix.join(path).display().to_string();
+    let path = folder.join(gate.name).display().to_string();
+    let inputs: Vec<String> = gate.inputs.iter().map(below).collect();
+    for (name, values) in [
+        ("gate", vec![path]),
+        ("command", list(&[gate.command])),
+        ("repository", list(&[gate.repository])),
+        ("proto", list(&[PROTO])),
+        ("environment", list(gate.environment)),
+        ("inputs", inputs),
+        ("reads", list(gate.reads)),
+    ] {
+        if !values.is_empty() {
+            set(script, &format!("build/{name}"), "astring", &values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { root: "/r".into(), prefix: "/opt/x\"y".into() }
+    }
+
+    #[test]
+    fn a_fresh_root_gets_gates_and_an_image() {
+        let gates = Gates { folder: Path::new("/g"), tiny: true };
+        let script = script(&place(), "abc", Some(&gates));
+        for line in [
+            "select svc:/application/pkg/server\nsetprop lamplighter/prefix = astring: \"/opt/x\\\"y\"\n",
+            "select svc:/application/builder:pkg5\nsetprop build/gate = astring: \"/g/pkg5\"\n\
+             setprop build/command = astring: \"sh ./nightly env.sh\"\n",
+            "setprop build/reads = astring: (\"illumos:usr/include/**\" \"illumos:usr/lib/crt1.o\")\n",
+            "image/manifest = astring: \"/opt/x\\\"y/share/lamplighter/images/tiny.xml\"\n",
+            "lamplighter/gates = astring: \"/g\"\n",
+        ] {
+            assert!(script.contains(line), "{line}\nis not in\n{script}");
+        }
+        assert!(!script.contains("build/environment"), "what is empty stays as the bundle has it");
+    }
+
+    #[test]
+    fn a_root_that_is_configured_keeps_its_gates() {
+        let script = script(&place(), "abc", None);
+        assert!(!script.contains("build/gate") && !script.contains("image/manifest"), "{script}");
+        let memory = script.find("lamplighter/imported = astring: \"abc\"").unwrap();
+        assert!(script.rfind("lamplighter/prefix").unwrap() < memory);
+        assert_eq!(script.matches("\nrefresh\n").count(), 7);
+    }
+}
