@@ -36,13 +36,12 @@ struct Gate {
     name: &'static str,
     command: &'static str,
     repository: &'static str,
-    environment: &'static [&'static str],
     /// Below the prefix.
     inputs: &'static [&'static str],
     reads: &'static [&'static str],
 }
 
-/// What a gate of the tiny set reads of the first one.
+/// What a tiny gate reads of the first one.
 const HEADERS: &[&str] = &["illumos:usr/include/**", "illumos:usr/lib/crt1.o"];
 
 const TINY: [Gate; 3] = [
@@ -50,7 +49,6 @@ const TINY: [Gate; 3] = [
         name: "illumos",
         command: "sh ./nightly env.sh",
         repository: "packages/i386/nightly/repo.redist",
-        environment: &[],
         // The kernel's sources are the sample's.
         inputs: &["share/lamplighter/gates/illumos/usr/src/uts"],
         reads: &[],
@@ -59,7 +57,6 @@ const TINY: [Gate; 3] = [
         name: "pkg5",
         command: "sh ./nightly env.sh",
         repository: "packages/i386/repo",
-        environment: &[],
         inputs: &[],
         reads: HEADERS,
     },
@@ -67,13 +64,42 @@ const TINY: [Gate; 3] = [
         name: "caiman",
         command: "sh ./nightly env.sh",
         repository: "packages/i386/nightly-nd/repo.redist",
-        environment: &[],
         inputs: &[],
         reads: HEADERS,
     },
 ];
 
-const SAMPLE: [Gate; 3] = TINY;
+/// What a sample gate reads of the first one: its tools, headers and the C library.
+const TOOLS: &[&str] = &[
+    "illumos:opt/onbld/**",
+    "illumos:usr/include/**",
+    "illumos:usr/lib/crt1.o",
+    "illumos:usr/lib/libmini.a",
+];
+
+const SAMPLE: [Gate; 3] = [
+    Gate {
+        name: "illumos",
+        command: "sh usr/src/tools/scripts/nightly.sh usr/src/tools/env/illumos.sh",
+        repository: "packages/i386/nightly/repo.redist",
+        inputs: &[],
+        reads: &[],
+    },
+    Gate {
+        name: "pkg5",
+        command: "sh \"$PROTO_ILLUMOS/opt/onbld/bin/nightly\" usr/src/tools/env/pkg5.sh",
+        repository: "packages/i386/repo",
+        inputs: &["lib/svc/method", "lib/svc/manifest", "share/man"],
+        reads: TOOLS,
+    },
+    Gate {
+        name: "caiman",
+        command: "sh \"$PROTO_ILLUMOS/opt/onbld/bin/nightly\" usr/src/tools/env/developer.sh",
+        repository: "packages/i386/nightly-nd/repo.redist",
+        inputs: &["bin", "lib", "share/man", "share/lamplighter/images"],
+        reads: TOOLS,
+    },
+];
 
 /// Where the proto area of every sample gate is.
 const PROTO: &str = "proto/root_i386";
@@ -138,7 +164,6 @@ fn configure(script: &mut String, place: &Place, folder: &Path, gate: &Gate) {
         ("command", list(&[gate.command])),
         ("repository", list(&[gate.repository])),
         ("proto", list(&[PROTO])),
-        ("environment", list(gate.environment)),
         ("inputs", inputs),
         ("reads", list(gate.reads)),
     ] {
@@ -171,6 +196,15 @@ mod tests {
             assert!(script.contains(line), "{line}\nis not in\n{script}");
         }
         assert!(!script.contains("build/environment"), "what is empty stays as the bundle has it");
+    }
+
+    #[test]
+    fn the_sample_s_commands_are_quoted() {
+        let gates = Gates { folder: Path::new("/g"), tiny: false };
+        let script = script(&place(), "abc", Some(&gates));
+        let line = r#"build/command = astring: "sh \"$PROTO_ILLUMOS/opt/onbld/bin/nightly\" usr"#;
+        assert!(script.contains(line), "{script}");
+        assert!(script.contains("slim_cd_x86.xml"), "{script}");
     }
 
     #[test]
