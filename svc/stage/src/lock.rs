@@ -1,0 +1,123 @@
+//! lock.rs - one worker per stage.
+//!
+//! `lock` in the stage's directory is held by flock(2) for as long as the worker lives and names
+//! it: `{"pid":..,"started":..,"contract":".."}`.  A newcomer was started because SMF no longer
+//! knows of the holder (svc.startd died and began again): it ends the holder's tree, then holds
+//! the lock itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use process::tree::Worker;
+
+/// How long a holder may take to end its tools by itself.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// The lock; the worker owns the stage's directory for as long as this lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, from its holder when there is one.
+    ///
+    /// # Errors
+    /// The file cannot be written or locked, or the holder cannot be ended.
+    pub fn take(path: &Path) -> io::Result<Lock> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path)?;
+        if !try_exclusive(&file)? {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            if let Some(holder) = parse(&text) {
+                holder.end(GRACE).map_err(io::Error::other)?;
+            }
+            // Free as soon as the holder's last descriptor is; or taken by another newcomer.
+            exclusive(&file)?;
+        }
+        let me = Worker::me();
+        file.set_len(0)?;
+        file.rewind()?;
+        let text = serde_json::json!({
+            "pid": me.pid, "started": me.started, "contract": me.contract
+        });
+        writeln!(file, "{text}")?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn parse(text: &str) -> Option<Worker> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(Worker {
+        pid: value.get("pid")?.as_i64()?.try_into().ok()?,
+        started: value.get("started")?.as_u64()?,
+        contract: value.get("contract")?.as_str()?.to_owned(),
+    })
+}
+
+#[allow(deprecated)] // nix's Flock wants to own the file, which is also read and written here.
+fn flock(file: &File, how: nix::fcntl::FlockArg) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    loop {
+        match nix::fcntl::flock(file.as_raw_fd(), how) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Waits for the lock.
+fn exclusive(file: &File) -> io::Result<()> {
+    Ok(flock(file, nix::fcntl::FlockArg::LockExclusive)?)
+}
+
+/// Whether nobody else holds the file: then it is held now.
+///
+/// # Errors
+/// It cannot be locked at all.
+pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
+    match flock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+        Ok(()) => Ok(true),
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Holds a file together with others who read.
+pub(crate) fn shared(file: &File) -> io::Result<()> {
+    Ok(flock(file, nix::fcntl::FlockArg::LockShared)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_names_its_holder() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        std::fs::write(&path, "noise that is longer than what follows it, by far, in any case\n\n")
+            .unwrap();
+        let lock = Lock::take(&path).unwrap();
+        assert_eq!(parse(&std::fs::read_to_string(&path).unwrap()), Some(Worker::me()));
+        assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
+        drop(lock);
+        assert!(try_exclusive(&File::open(&path).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn readers_share() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("stamp");
+        std::fs::write(&path, "").unwrap();
+        let (one, two) = (File::open(&path).unwrap(), File::open(&path).unwrap());
+        shared(&one).unwrap();
+        shared(&two).unwrap();
+        assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
+    }
+}
