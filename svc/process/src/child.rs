@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
 use smf_contract::{Contract, Contracts, Pid, Way};
 
 use crate::cancel::Cancel;
@@ -416,6 +417,8 @@ fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, Pr
     if let Some(directory) = &program.directory {
         command.current_dir(directory);
     }
+    // SAFETY: between fork and exec it makes system calls only.
+    unsafe { command.pre_exec(unmask_signals) };
     if let Some(contract) = contract {
         let (name, value) = contract.environment();
         command.env(name, value);
@@ -431,4 +434,10 @@ fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, Pr
         }
     }
     Ok(command)
+}
+
+/// A caller may block signals for itself; a program starts with none blocked, or it could not be
+/// asked to end.
+pub(crate) fn unmask_signals() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
 }

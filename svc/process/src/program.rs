@@ -227,6 +227,8 @@ impl Program {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
+        // SAFETY: between fork and exec it makes system calls only.
+        unsafe { command.pre_exec(crate::child::unmask_signals) };
         self.start_error(command.exec())
     }
 

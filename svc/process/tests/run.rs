@@ -110,6 +110,18 @@ fn limits_end_the_whole_tree() {
 }
 
 #[test]
+fn signals_blocked_by_the_caller_reach_the_program() {
+    both_ways(|| {
+        let signals: nix::sys::signal::SigSet = [nix::sys::signal::SIGTERM].into_iter().collect();
+        signals.thread_block().unwrap();
+        for program in [shell("kill -TERM $$; exit 1"), shell("kill $$; exit 1").uncontained()] {
+            assert_eq!(program.output(&Limits::of(DEADLINE)).unwrap().ended, Ended::Signalled(15));
+        }
+        signals.thread_unblock().unwrap();
+    });
+}
+
+#[test]
 fn a_daemon_lives_on_uncontained() {
     both_ways(|| {
         let said = shell("sleep 600 & echo $!").uncontained().output(&Limits::of(DEADLINE));
