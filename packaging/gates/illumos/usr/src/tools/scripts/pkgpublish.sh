@@ -40,7 +40,7 @@ done
 # shipped on purpose.
 protocmp() {
 	awk '$1 ~ /^(file|link|hardlink)$/ {
-		if ($2 !~ /=/) print $2
+		if ($2 !~ /=/ && $2 != "NOHASH") print $2
 		for (i = 2; i <= NF; i++)
 			if (sub(/^path=/, "", $i)) print $i
 	}' "$MOG"/*.mog "$SRC/pkg/exceptions" | sort -u >"$PKGDEST/shipped"
