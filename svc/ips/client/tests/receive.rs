@@ -1,5 +1,7 @@
 //! Receiving: what arrives, what is refused, and what the destination looks like afterwards.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
