@@ -199,8 +199,7 @@ impl Scan<'_> {
                 hash = Some(value.clone());
                 continue;
             }
-            let key = if key == "opensolaris.zone" { "variant.opensolaris.zone" } else { key };
-            action.attributes.entry(key.to_string()).or_default().push(value.clone());
+            action.attributes.entry(key.clone()).or_default().push(value.clone());
         }
         if hash.is_some() {
             action.hash = hash;
@@ -226,6 +225,11 @@ fn normalise(action: &mut Action) -> Result<(), String> {
         | Kind::License
         | Kind::Legacy
         | Kind::Signature => {}
+    }
+    // The old spelling of the zone's variant means the new one; it stays beside it.
+    let zone = action.values("opensolaris.zone").to_vec();
+    if !zone.is_empty() && action.values("variant.opensolaris.zone").is_empty() {
+        action.set("variant.opensolaris.zone", zone);
     }
     if let Some(paths) = action.attributes.get_mut("path") {
         if let [path] = paths.as_mut_slice() {
@@ -302,7 +306,7 @@ mod tests {
             ),
             (
                 "set name=a value=b opensolaris.zone=global",
-                "set name=a value=b variant.opensolaris.zone=global",
+                "set name=a opensolaris.zone=global value=b variant.opensolaris.zone=global",
             ),
             ("link path=a target==b", "link path=a target==b"),
         ] {

@@ -15,7 +15,7 @@ use crate::catalog::CatalogEdit;
 use crate::durable;
 use crate::error::{PathError, WriteError, at};
 use crate::lock::{Lock, Wait};
-use crate::repository::{Repository, make_publisher};
+use crate::repository::Repository;
 use crate::staging::{Staging, remove_leftovers};
 
 impl Repository {
@@ -38,7 +38,9 @@ impl Repository {
     ) -> Result<Vec<Fmri>, WriteError> {
         let folder = self.known_publisher(publisher)?;
         let catalog = folder.join("catalog");
-        make_publisher(&folder)?;
+        for name in ["tmp", "pkg"] {
+            durable::make_folder(&folder.join(name))?;
+        }
         let _lock = Lock::take(&folder, Wait::Refuse)?;
         remove_leftovers(&folder)?;
         durable::recover(&catalog)?;

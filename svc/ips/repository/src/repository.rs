@@ -136,7 +136,9 @@ impl Repository {
             return Err(WriteError::PublisherExists(name.into()));
         }
         let folder = self.publisher_folder(name)?;
-        make_publisher(&folder)?;
+        for name in ["tmp", "file", "pkg"] {
+            durable::make_folder(&folder.join(name))?;
+        }
         let _lock = Lock::take(&folder, Wait::Block)?;
         if !folder.join("catalog").is_dir() {
             let staging = folder.join("tmp/catalog.new");
@@ -190,12 +192,4 @@ impl Repository {
         let folder = self.publisher_folder(name)?;
         if folder.is_dir() { Ok(folder) } else { Err(ReadError::NoPublisher(name.into())) }
     }
-}
-
-/// Makes a publisher's folders; `tmp` has to be there for the lock.
-pub(crate) fn make_publisher(folder: &Path) -> Result<(), PathError> {
-    for name in ["tmp", "file", "pkg"] {
-        durable::make_folder(&folder.join(name))?;
-    }
-    Ok(())
 }

@@ -18,7 +18,6 @@ use tempfile::TempDir;
 use crate::durable;
 use crate::error::{PathError, at};
 use crate::read::payload_paths;
-use crate::repository::make_publisher;
 
 /// The unpublished part of a batch.
 pub(crate) struct Staging {
@@ -27,10 +26,10 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the folder, and the publisher's where it is new.
+    /// Makes the folder, and the publisher's `tmp` where it is new.
     pub(crate) fn new(publisher: &Path) -> Result<Staging, PathError> {
-        make_publisher(publisher)?;
         let tmp = publisher.join("tmp");
+        durable::make_folder(&tmp)?;
         let folder = tempfile::Builder::new()
             .prefix(&format!("batch.{}.", std::process::id()))
             .tempdir_in(&tmp)
