@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::logs::{self, Marks, TAIL};
 use crate::medium::{self, Medium};
 use crate::place::short;
+use crate::plan;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::smf::{Instance, Smf};
@@ -92,7 +93,22 @@ fn follow(
     }
 }
 
+/// The first release is served from now on; whoever disables a depot later has the last word.
+fn serve(smf: &Smf<'_>) -> Result<()> {
+    let asked = ["-q", "-p", "lamplighter/served", plan::MEMORY];
+    if smf.run("svcprop", &asked)?.status == 0 {
+        return Ok(());
+    }
+    let there = smf.run("svcs", &["-H", "-o", "fmri", "svc:/application/pkg/server:*"])?.out;
+    let is_ours = |fmri: &&str| plan::DEPOTS.contains(fmri);
+    let depots: Vec<String> = there.split_whitespace().filter(is_ours).map(str::to_owned).collect();
+    smf.order(&["enable"], &depots)?;
+    let served = ["-s", plan::MEMORY, "setprop", "lamplighter/served = boolean: true"];
+    smf.must("svccfg", &served).map(|_| ())
+}
+
 fn done(smf: &Smf<'_>, stages: &[String], marks: &Marks, report: &Report) -> Result<()> {
+    serve(smf)?;
     let status = if marks.any_finished() { "built" } else { "up to date" };
     let medium = medium::newest(smf.place).map(Medium::read).transpose()?;
     let guest = medium::guest(smf.place);
@@ -122,7 +138,7 @@ fn failed(smf: &Smf<'_>, fmri: &str, report: &Report) {
     let path = smf.place.log(fmri);
     let text = logs::read(&path);
     let reason = logs::last_own(&text).unwrap_or("its log says nothing");
-    let tail = logs::tail(&text, TAIL);
+    let tail = logs::last_run(&text, TAIL);
     if report.is_json() {
         report.object(&json!({
             "event": "result",

@@ -26,6 +26,9 @@ const PASSED: &[&str] = &[
     "XDG_STATE_HOME",
 ];
 
+/// The host's time zone.
+const LOCAL_TIME: &str = "/etc/localtime";
+
 /// This host.
 pub struct Here;
 
@@ -36,8 +39,12 @@ impl Host for Here {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Said> {
-        // Logs and tables show the caller's time, not the clean environment's.
-        let mut program = Program::new(program).env("TZ", ":/etc/localtime").pass(PASSED);
+        let mut program = Program::new(program);
+        // Logs and tables show the host's time, not the clean environment's.
+        if Path::new(LOCAL_TIME).exists() {
+            program = program.env("TZ", format!(":{LOCAL_TIME}"));
+        }
+        program = program.pass(PASSED);
         for (name, value) in environment {
             program = program.env(name, value);
         }

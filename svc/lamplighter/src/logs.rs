@@ -19,6 +19,13 @@ pub fn tail(text: &str, count: usize) -> Vec<&str> {
     lines[lines.len().saturating_sub(count)..].to_vec()
 }
 
+/// The last lines of what the newest start method said, the restarter's words included.
+pub fn last_run(text: &str, count: usize) -> Vec<&str> {
+    let at = text.rfind("Executing start method").unwrap_or(0);
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    tail(&text[start..], count)
+}
+
 /// The last line that a method wrote itself: the restarter's begin with a bracket.
 pub fn last_own(text: &str) -> Option<&str> {
     text.lines().rfind(|line| !line.starts_with("[ ") && !line.trim().is_empty())
@@ -143,6 +150,9 @@ true.c:3:2: error: unknown type name 'retrun'
         assert_eq!(last_own("[ a ]\n\n"), None);
         assert_eq!(tail(LOG, 2).len(), 2);
         assert_eq!(tail("", 2), Vec::<&str>::new());
+        let run = last_run(LOG, 10);
+        assert_eq!((run.len(), run[1]), (4, "builder:illumos: copy"));
+        assert_eq!(last_run("a\nb", 1), ["b"]);
     }
 
     #[test]

@@ -20,6 +20,14 @@ pub const SERVICES: [&str; 6] = [
 /// The service that remembers what was imported and configured.
 pub const MEMORY: &str = "svc:/application/builder/pipeline";
 
+/// The depots that the profile's script makes.
+pub const DEPOTS: [&str; 4] = [
+    "svc:/application/pkg/server:release",
+    "svc:/application/pkg/server:illumos-build",
+    "svc:/application/pkg/server:pkg5",
+    "svc:/application/pkg/server:caiman",
+];
+
 /// Instances that the bundles bring.
 const INSTANCES: [&str; 7] = [
     "svc:/application/builder:illumos",

@@ -57,7 +57,7 @@ fn explain(text: &str, read: &dyn Fn(&str) -> String) -> String {
         if let Some(line) = logs::last_own(&text) {
             let _ok = writeln!(out, "  Last: {line}");
         }
-        for line in logs::tail(&text, TAIL) {
+        for line in logs::last_run(&text, TAIL) {
             let _ok = writeln!(out, "   Log: {line}");
         }
     }
