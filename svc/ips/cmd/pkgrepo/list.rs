@@ -65,7 +65,8 @@ pub fn list(options: &Options) -> Result<(), Failure> {
         catalogs.values().flat_map(Catalog::packages).map(|one| one.fmri).collect();
     let (found, unmatched) = select(&all, &patterns);
     let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &catalogs)).collect();
-    print!("{}", table(&listed, options));
+    let width = publishers.iter().map(String::len).max().unwrap_or(0).max("PUBLISHER".len());
+    print!("{}", table(&listed, width, options));
     match unmatched.is_empty() {
         true => Ok(()),
         false => {
@@ -150,9 +151,10 @@ impl Listed {
     }
 }
 
-fn table(listed: &[Listed], options: &Options) -> String {
+/// `width` is that of the first column where columns are aligned.
+fn table(listed: &[Listed], width: usize, options: &Options) -> String {
     match options.form {
-        Form::Aligned => aligned(listed, options.bare),
+        Form::Aligned => aligned(listed, width, options.bare),
         Form::Tabs => tabs(listed, options.bare),
         Form::Json | Form::JsonIndented => {
             json(&listed.iter().map(Listed::object).collect::<Vec<_>>(), options.form)
@@ -160,8 +162,7 @@ fn table(listed: &[Listed], options: &Options) -> String {
     }
 }
 
-fn aligned(listed: &[Listed], bare: bool) -> String {
-    let width = listed.iter().map(|one| one.publisher().len()).max().unwrap_or(0).max(9);
+fn aligned(listed: &[Listed], width: usize, bare: bool) -> String {
     let line = |publisher: &str, name: &str, mark: &str, version: &str| {
         format!("{publisher:width$} {name:45} {mark:1} {version}\n")
     };

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub struct Failure {
     /// The exit status.
     pub status: u8,
+    /// Whether a word on usage is to follow.
+    usage: bool,
     /// The subcommand that the message is told for; part of its prefix.
     pub subcommand: Option<&'static str>,
     /// The message without the program's name.
@@ -17,11 +19,16 @@ pub struct Failure {
 impl Failure {
     /// The operation failed: status 1.
     pub fn new(message: impl fmt::Display) -> Failure {
-        Failure { status: 1, subcommand: None, message: message.to_string() }
+        Failure { status: 1, usage: false, subcommand: None, message: message.to_string() }
     }
 
     /// The arguments are wrong: status 2.
     pub fn usage(message: impl fmt::Display) -> Failure {
+        Failure { usage: true, ..Failure::argument(message) }
+    }
+
+    /// An argument's value is wrong: status 2, and nothing to be said of usage.
+    pub fn argument(message: impl fmt::Display) -> Failure {
         Failure { status: 2, ..Failure::new(message) }
     }
 
@@ -37,7 +44,7 @@ impl Failure {
 
     /// Whether the arguments were wrong.
     pub fn is_usage(&self) -> bool {
-        self.status == 2
+        self.usage
     }
 
     /// Tells it on standard error; an empty first line of the message comes before the prefix.

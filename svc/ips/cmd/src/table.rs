@@ -28,7 +28,7 @@ impl Form {
             "tsv" => Ok(Form::Tabs),
             "json" => Ok(Form::Json),
             "json-formatted" => Ok(Form::JsonIndented),
-            other => Err(Failure::usage(format!(
+            other => Err(Failure::argument(format!(
                 "Argument '{other}' for option '-F' is invalid. Supported formats: ('default', 'json', 'json-formatted', 'tsv')"
             ))),
         }
@@ -49,7 +49,7 @@ pub fn json(objects: &[Map<String, Value>], form: Form) -> String {
     }
 }
 
-/// Sorted keys, an indent of two, nothing escaped that need not be.
+/// Sorted keys, an indent of two, ASCII as in the other form.
 fn indented(value: &Value, depth: usize, to: &mut String) {
     let line = |depth: usize, to: &mut String| {
         to.push('\n');
@@ -73,7 +73,7 @@ fn indented(value: &Value, depth: usize, to: &mut String) {
             for (at, (key, member)) in members.into_iter().enumerate() {
                 to.push_str(if at > 0 { "," } else { "" });
                 line(depth + 1, to);
-                to.push_str(&format!("{}: ", Value::String(key.clone())));
+                to.push_str(&format!("{}: ", canonical(&Value::String(key.clone()))));
                 indented(member, depth + 1, to);
             }
             line(depth, to);
@@ -84,7 +84,7 @@ fn indented(value: &Value, depth: usize, to: &mut String) {
         | Value::Number(_)
         | Value::String(_)
         | Value::Array(_)
-        | Value::Object(_) => to.push_str(&value.to_string()),
+        | Value::Object(_) => to.push_str(&canonical(value)),
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
             json(std::slice::from_ref(&object), Form::Json),
             r#"[{"a":"\u00E9","b":[1],"c":[],"d":{}}]"#
         );
-        let expected = "[\n  {\n    \"a\": \"é\",\n    \"b\": [\n      1\n    ],\n    \"c\": [],\n    \"d\": {}\n  }\n]\n";
+        let expected = "[\n  {\n    \"a\": \"\\u00E9\",\n    \"b\": [\n      1\n    ],\n    \"c\": [],\n    \"d\": {}\n  }\n]\n";
         assert_eq!(json(&[object], Form::JsonIndented), expected);
         assert_eq!(json(&[], Form::Json), "[]");
     }

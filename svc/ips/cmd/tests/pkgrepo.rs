@@ -1,0 +1,103 @@
+//! pkgrepo.rs - pkgrepo says and does what pkg5's does.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::{Place, top};
+
+/// The cases of pkg5 that only read, all of them.
+#[test]
+fn as_pkg5_does() {
+    let place = Place::new();
+    let heads =
+        ["repo-list", "repo-info", "repo-get", "repo-contents", "repo-badsub", "repo-usage"];
+    let mut cases: Vec<String> = fs::read_dir(top().join("cli"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| heads.iter().any(|head| name.starts_with(head)))
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 45, "{}", cases.len());
+    for case in cases.iter().map(String::as_str).chain(["repo-create-exists"]) {
+        place.check(case);
+    }
+}
+
+#[test]
+fn publishers_are_added() {
+    let place = Place::new();
+    for case in ["repo-add-pub", "repo-add-pub-again", "repo-add-pub-partial", "repo-add-pub-bad"] {
+        place.check(case);
+    }
+    let said = place.sh("pkgrepo -s scratch info -H", None);
+    let names: Vec<&str> = said.out.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["fourth.example", "harbour.example", "orchard.example", "third.example"]);
+    place.check("repo-set");
+    let expected = top().join("cli/repo-set/pkg5.repository.after");
+    let [ours, theirs] =
+        [place.path("scratch/pkg5.repository"), expected].map(|path| fs::read(path).unwrap());
+    assert_eq!(ours, theirs);
+    place.check("repo-set-badbool");
+    place.check("repo-set-unknown");
+    let said = place.sh("pkgrepo get -s scratch a/b", None);
+    assert!(said.out.ends_with("a          b                            c\n"), "{said:?}");
+}
+
+#[test]
+fn the_version_may_not_be_set() {
+    let place = Place::new();
+    assert_eq!(place.sh("pkgrepo set -s scratch repository/version=9", None).status, 1);
+    assert_eq!(place.sh("pkgrepo info -s scratch", None).status, 0);
+    let path = place.path("scratch/pkg5.repository");
+    let text = fs::read_to_string(&path).unwrap().replacen("version = 4", "version = 9", 1);
+    fs::write(&path, text).unwrap();
+    let said = place.sh("pkgrepo info -s scratch", None);
+    let expected = "pkgrepo: file protocol error: code: E_TFTP_ILLEGAL (71) reason: The repository at '$ROOT/scratch' is version '9'; only versions up to 4 are supported.\nRepository URL: 'file://$ROOT/scratch'.\n";
+    assert_eq!((said.err.as_str(), said.status), (expected, 1));
+}
+
+#[test]
+fn catalogs_are_renewed() {
+    let place = Place::new();
+    let list = || place.sh("pkgrepo -s scratch list", None);
+    let before = list();
+    for case in ["repo-refresh", "repo-rebuild", "repo-rebuild-empty"] {
+        place.check(case);
+        assert_eq!(list(), before, "{case}");
+    }
+    fs::remove_dir_all(place.path("scratch/publisher/orchard.example/catalog")).unwrap();
+    assert_ne!(list(), before);
+    place.check("repo-refresh");
+    assert_eq!(list(), before);
+}
+
+#[test]
+fn the_place_stands_before_or_after() {
+    let place = Place::new();
+    let root = fs::canonicalize(place.path("repo")).unwrap();
+    let expected = place.sh("pkgrepo list -s repo", None);
+    for line in [
+        "pkgrepo -s repo list".to_string(),
+        format!("pkgrepo -s file://{} list", root.display()),
+        "cd repo && pkgrepo list -s .".to_string(),
+        "pkgrepo list -srepo".to_string(),
+    ] {
+        assert_eq!(place.sh(&line, None), expected, "{line}");
+    }
+    for (line, told) in [
+        ("pkgrepo list -s", "pkgrepo list: option -s requires an argument\n"),
+        ("pkgrepo list -s repo -Z", "pkgrepo list: illegal option -- Z\n"),
+        ("pkgrepo --zap", "pkgrepo: illegal global option -- zap\n"),
+        ("pkgrepo create", "pkgrepo create: No repository location specified.\n"),
+        (
+            "pkgrepo add-publisher x",
+            "pkgrepo add-publisher: A package repository location must be provided using -s.\n",
+        ),
+    ] {
+        let said = place.sh(line, None);
+        let told = format!("{told}Try `pkgrepo --help or -?' for more information.\n");
+        assert_eq!((said.err, said.status), (told, 2), "{line}");
+    }
+}

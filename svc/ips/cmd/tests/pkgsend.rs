@@ -1,0 +1,73 @@
+//! pkgsend.rs - pkgsend says and stores what pkg5's does.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::{Place, top};
+
+/// Every case of pkg5, each in a repository of its own but those that come in a row.
+#[test]
+fn as_pkg5_does() {
+    let place = Place::new();
+    let mut cases: Vec<String> = fs::read_dir(top().join("cli"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("send-"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 40);
+    for case in cases {
+        place.check(&case);
+    }
+}
+
+#[test]
+fn manifests_with_their_own_names_are_packages_apiece() {
+    let place = Place::new();
+    for name in ["a", "b"] {
+        let text = format!("set name=pkg.fmri value=two/{name}@1.0,5.11-1\n");
+        fs::write(place.path(&format!("{name}.mog")), text).unwrap();
+    }
+    let said =
+        place.sh("pkgsend -s scratch publish --fmri-in-manifest -d input/proto a.mog b.mog", None);
+    let published = "pkg://orchard.example/two/a@1.0,5.11-1:20261122T030436Z\nPUBLISHED\n\
+        pkg://orchard.example/two/b@1.0,5.11-1:20261122T030436Z\nPUBLISHED\n";
+    assert_eq!((said.out.as_str(), said.status), (published, 0), "{said:?}");
+    // Where one is refused, none is published.
+    fs::write(place.path("a.mog"), "set name=pkg.fmri value=two/c@1.0\n").unwrap();
+    let said = place.sh("pkgsend -s scratch publish --fmri-in-manifest a.mog b.mog", None);
+    assert_eq!((said.out.as_str(), said.status), ("", 1), "{said:?}");
+    assert_eq!(place.sh("pkgrepo -s scratch list two/c", None).status, 1);
+}
+
+#[test]
+fn the_destination_may_come_from_anywhere() {
+    let place = Place::new();
+    let root = fs::canonicalize(place.path("scratch")).unwrap();
+    for (at, line) in [
+        format!("pkgsend -s file://{} publish m", root.display()),
+        format!("pkgsend publish -s {} m", root.display()),
+        "PKG_REPO=scratch pkgsend publish m".to_string(),
+        "pkgsend -s scratch publish <m".to_string(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::write(place.path("m"), format!("set name=pkg.fmri value=place@{at}\n")).unwrap();
+        let said = place.sh(&line, None);
+        assert_eq!(said.status, 0, "{line}: {said:?}");
+    }
+    let said = place.sh("pkgsend publish m", None);
+    assert_eq!((said.status, said.out.starts_with("Usage:")), (2, true), "{said:?}");
+}
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    let place = Place::new();
+    fs::write(place.path("m"), "set name=pkg.fmri value=x@1\n").unwrap();
+    let said = place.sh("SOURCE_DATE_EPOCH=tomorrow pkgsend -s scratch publish m", None);
+    assert_eq!(said.status, 1);
+    assert_eq!(said.err, "pkgsend: SOURCE_DATE_EPOCH is not a number of seconds: 'tomorrow'\n");
+}
