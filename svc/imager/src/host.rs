@@ -1,0 +1,167 @@
+//! host.rs - the seams of the steps, on this host: packages of the candidate, tools, QEMU.
+//!
+//! Everything that runs is contained and ends when the work is no longer wanted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use image_boot::{Emulator, QEMU};
+use imager::medium::Tools;
+use imager::steps::{Packages, Populated};
+use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
+use ips_model::Pattern;
+use process::{Cancel, Ended, Limits, ProcessError, Program};
+use stage::Stage;
+
+/// Lines of a tool that are kept in case it fails.
+const KEPT: usize = 20;
+
+/// The merger's candidate.
+pub struct Candidate<'a> {
+    /// Its repository.
+    pub repository: &'a Path,
+    /// Who hears how far it is.
+    pub stage: &'a Stage,
+}
+
+impl Packages for Candidate<'_> {
+    fn populate(&self, patterns: &[String], root: &Path) -> Result<Populated> {
+        let source = Source::open(&Origin::directory(self.repository))?;
+        let patterns: Vec<Pattern> = patterns
+            .iter()
+            .map(|text| Pattern::parse(text).with_context(|| format!("package {text}")))
+            .collect::<Result<_>>()?;
+        let tell = |now: &Progress| {
+            self.stage.progress(now.phase.name(), now.done, now.total, &now.item);
+        };
+        let control = Control::new(&tell, self.stage.cancel().flag());
+        let filled = populate(&source, &patterns, root, &PopulateOptions::default(), &control)?;
+        let packages = filled.packages.iter().map(ToString::to_string).collect();
+        Ok(Populated { tree: filled.tree, packages })
+    }
+}
+
+/// Programs of the host.
+pub struct Contained<'a> {
+    /// The wish to stop.
+    pub cancel: &'a Cancel,
+}
+
+impl Contained<'_> {
+    /// The first line of what a tool says of its version.
+    pub fn version(&self, program: &str) -> Result<String> {
+        let limits = Limits::until(self.cancel);
+        let said = Program::new(program).arg("--version").uncontained().output(&limits);
+        let said = said.map_err(|error| absent(program, error))?;
+        let text = said.text();
+        let line = text.lines().find(|line| !line.trim().is_empty());
+        line.map(|line| line.trim().to_owned()).with_context(|| format!("{program} --version"))
+    }
+}
+
+/// A tool that is absent is named with what brings it.
+fn absent(program: &str, error: ProcessError) -> anyhow::Error {
+    let package = match program {
+        "grub-mkimage" => "grub-common",
+        QEMU => "qemu-system-x86",
+        other => other,
+    };
+    match error {
+        ProcessError::Absent { .. } => {
+            anyhow::anyhow!("{program} is absent: apt-get install {package}")
+        }
+        ProcessError::Start { .. } | ProcessError::Wait { .. } | ProcessError::Contract { .. } => {
+            error.into()
+        }
+    }
+}
+
+impl Tools for Contained<'_> {
+    fn run(
+        &self,
+        program: &str,
+        arguments: &[String],
+        environment: &[(&str, String)],
+    ) -> Result<()> {
+        let mut tool = Program::new(program).args(arguments);
+        for (name, value) in environment {
+            tool = tool.env(name, value);
+        }
+        let mut last = VecDeque::new();
+        let mut keep = |line: &str| {
+            if last.len() == KEPT {
+                last.pop_front();
+            }
+            last.push_back(line.to_owned());
+        };
+        let ended = tool.run_lines(&Limits::until(self.cancel), &mut keep);
+        let ended = ended.map_err(|error| absent(program, error))?;
+        if !ended.success() {
+            // The cause stands in the last line, for whoever reads only that.
+            let said = Vec::from(last);
+            let cause = said.last().map_or("", String::as_str);
+            bail!("{}\n{program}: {cause} ({ended})", said.join("\n"));
+        }
+        Ok(())
+    }
+}
+
+impl Emulator for Contained<'_> {
+    fn run(
+        &self,
+        arguments: &[String],
+        time: Duration,
+        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> io::Result<image_boot::Ended> {
+        let limits = Limits { time: Some(time), ..Limits::until(self.cancel) };
+        let ended = Program::new(QEMU).args(arguments).run(&limits, hear);
+        let ended = ended.map_err(|error| match error {
+            ProcessError::Absent { .. } => io::Error::new(io::ErrorKind::NotFound, error),
+            other => io::Error::other(other),
+        })?;
+        Ok(match ended {
+            Ended::Exited(status) => image_boot::Ended::Exited(status),
+            Ended::Signalled(signal) => image_boot::Ended::Signalled(signal),
+            Ended::Stopped => image_boot::Ended::Stopped,
+            Ended::TimedOut => image_boot::Ended::TimedOut,
+            Ended::Cancelled => image_boot::Ended::Cancelled,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(all: &[&str]) -> Vec<String> {
+        all.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_tool_that_fails_is_named_last() {
+        let cancel = Cancel::new().unwrap();
+        let host = Contained { cancel: &cancel };
+        let script = "echo out of $WHAT >&2; exit 3";
+        let environment = [("WHAT", "space".to_owned())];
+        let failed = Tools::run(&host, "sh", &words(&["-c", script]), &environment).unwrap_err();
+        let text = failed.to_string();
+        assert!(
+            text.starts_with("out of space\nsh: out of space (") && text.contains('3'),
+            "{text}"
+        );
+        Tools::run(&host, "sh", &words(&["-c", "true"]), &[]).unwrap();
+    }
+
+    #[test]
+    fn what_is_absent_is_named_with_its_package() {
+        let cancel = Cancel::new().unwrap();
+        let host = Contained { cancel: &cancel };
+        let text = host.version("no-such-tool-here").unwrap_err().to_string();
+        assert_eq!(text, "no-such-tool-here is absent: apt-get install no-such-tool-here");
+        assert!(!host.version("sh").is_ok_and(|version| version.is_empty()));
+    }
+}
