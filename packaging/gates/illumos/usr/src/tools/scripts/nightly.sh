@@ -31,7 +31,7 @@ done
 shift $((OPTIND - 1))
 [ $# -eq 1 ] || { echo "$USAGE" >&2; exit 1; }
 
-CODEMGR_WS=${CODEMGR_WS:-$(pwd)}
+CODEMGR_WS=$(cd "${CODEMGR_WS:-.}" && pwd -P)
 case $1 in
 */*) env=$1 ;;
 *) env=./$1 ;;
