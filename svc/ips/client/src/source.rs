@@ -312,9 +312,20 @@ impl Source {
                 let text = String::from_utf8(text).map_err(|error| broken(error.to_string()))?;
                 let listed = p5i::parse(&text).map_err(|error| broken(error.to_string()))?;
                 let names = listed.into_iter().map(|publisher| publisher.name);
-                Ok(names.filter(|name| is_publisher(name)).collect())
+                let mut names: Vec<String> = names.filter(|name| is_publisher(name)).collect();
+                let default = self.default_publisher(base);
+                names.sort_by_key(|name| Some(name) != default.as_ref());
+                Ok(names)
             }
         }
+    }
+
+    /// A depot's default publisher, where it tells.
+    fn default_publisher(&self, base: &str) -> Option<String> {
+        let status = self.get(&format!("{base}status/0/"), true).ok()?;
+        let status: serde_json::Value = serde_json::from_slice(&status).ok()?;
+        let prefix = &status["repository"]["configuration"]["publisher"]["prefix"];
+        prefix.as_str().map(str::to_string)
     }
 
     fn catalog(&self, publisher: &str, anew: bool) -> Result<PublisherCatalog, SourceError> {

@@ -62,7 +62,8 @@ pub fn join_outputs() -> io::Result<()> {
 
 /// The live, composed properties of a service instance, as `svcprop -c -t` prints them.
 pub fn svcprop(fmri: &str) -> io::Result<String> {
-    let output = Command::new("svcprop").args(["-c", "-t", fmri]).stdin(Stdio::null()).output()?;
+    let output = Command::new("svcprop").args(["-c", "-t", fmri]).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| io::Error::other(format!("svcprop: {error}")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
         return Err(io::Error::other(format!("svcprop: {said}")));
