@@ -125,7 +125,7 @@ for port, publisher in ((8001, 'illumos.example'), (8002, 'pkg5.example'), (8003
     assert publisher.encode() in urllib.request.urlopen(base + 'publisher/0/').read(), port
 print('three depots serve')
 END
-svcs -H -o state,fmri 'pkg/server:*'
+svcs -H -o state,fmri '*pkg/server:*'
 kill "$(cat "$SMF_ROOT/etc/svc/volatile/svc.startd.pid")"
 while kill -0 "$(cat "$SMF_ROOT/etc/svc/volatile/svc.startd.pid" 2>/dev/null)" 2>/dev/null; do :; done
 "#;

@@ -219,11 +219,11 @@ fn without_prefix(text: &str, bits: u8) -> Option<&str> {
 }
 
 fn is_v4(text: &str) -> bool {
-    without_prefix(text, 32).is_some_and(|a| a.parse::<std::net::Ipv4Addr>().is_ok())
+    without_prefix(text, 32).is_some_and(|a| a.parse::<core::net::Ipv4Addr>().is_ok())
 }
 
 fn is_v6(text: &str) -> bool {
-    without_prefix(text, 128).is_some_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok())
+    without_prefix(text, 128).is_some_and(|a| a.parse::<core::net::Ipv6Addr>().is_ok())
 }
 
 /// The longest name, in bytes.
