@@ -81,7 +81,7 @@ pub fn choose(
         }
     }
     let roots: Vec<Root> = roots.into_values().collect();
-    Ok(solve(&available, &roots)?)
+    Ok(solve(available, &roots)?)
 }
 
 /// The packages a pattern means, of one stem unless it has a wildcard.

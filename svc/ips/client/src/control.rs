@@ -12,13 +12,9 @@ const TOLD: u64 = 500;
 /// Which part of an operation is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading catalogs; counted in catalogs.
-    Catalogs,
     /// Reading and checking manifests; counted in manifests.
     Manifests,
-    /// Fetching and checking payloads; counted in files.
-    Payloads,
-    /// Adding packages to the destination; counted in packages.
+    /// Bringing packages to the destination; counted in packages.
     Packages,
     /// Laying files into an image root; counted in actions.
     Actions,
@@ -28,9 +24,7 @@ impl Phase {
     /// A word for people, as `lamplighter status` shows it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Catalogs => "catalogs",
             Self::Manifests => "manifests",
-            Self::Payloads => "payloads",
             Self::Packages => "packages",
             Self::Actions => "actions",
         }

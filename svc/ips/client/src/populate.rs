@@ -25,7 +25,7 @@ use crate::lay::{Laid, first_name, lay, license_path, published, time_of};
 use crate::owners::{OwnerError, Owners};
 use crate::plan::{ConflictError, Package, Plan, mode, plan};
 use crate::root::{Root, RootError};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, side_by_side};
 
 /// Why a root is not filled.
 #[derive(Debug, thiserror::Error)]
@@ -140,10 +140,10 @@ pub fn populate(
     let (variants, facets) = (options.variants.clone(), options.facets.clone());
     let conditions = Conditions { variants, facets };
     let chosen = choose(source, patterns, &conditions)?;
-    let packages = manifests(source, &chosen, control)?;
+    let packages = side_by_side(&[source], || manifests(source, &chosen, control))?;
     let plan = plan(&packages, &conditions)?;
     let root = Root::open(root)?;
-    let laid = lay(source, &plan, &root, control)?;
+    let laid = side_by_side(&[source], || lay(source, &plan, &root, control))?;
     let newest = plan_time(&packages);
     let arch = options.variants.get("variant.arch").map_or("i386", String::as_str);
     let edits = Edits::make(&root, &plan, newest, arch)?;

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use crate::control::{Control, Phase};
 use crate::select::{Offer, Offers};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, side_by_side};
 
 /// How much of one package is held in memory so that it is fetched in parallel.
 const AHEAD: u64 = 256 << 20;
@@ -157,7 +157,7 @@ pub fn receive(
         bytes: AtomicU64::new(0),
     };
     let (done, total) = (AtomicU64::new(0), chosen.len() as u64);
-    chosen.par_iter().try_for_each(|fmri| -> Result<(), ReceiveError> {
+    let bring = |fmri: &Fmri| -> Result<(), ReceiveError> {
         if control.is_cancelled() {
             return Err(ReceiveError::Cancelled);
         }
@@ -166,7 +166,8 @@ pub fn receive(
         }
         control.count(Phase::Packages, &done, total, &fmri.name);
         Ok(())
-    })?;
+    };
+    side_by_side(sources, || chosen.par_iter().try_for_each(bring))?;
     let mut held = work.held.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     held.sort();
     let bytes = work.bytes.into_inner();

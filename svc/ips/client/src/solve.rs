@@ -42,9 +42,8 @@ pub struct Root {
 }
 
 /// Finds the packages, sorted by name.
-pub fn solve(available: &Available, roots: &[Root]) -> Result<Vec<Fmri>, SolveError> {
-    let mut sorted = available.clone();
-    for candidates in sorted.values_mut() {
+pub fn solve(mut available: Available, roots: &[Root]) -> Result<Vec<Fmri>, SolveError> {
+    for candidates in available.values_mut() {
         candidates.sort_by(|a, b| b.fmri.version.cmp(&a.fmri.version));
     }
     let wished: BTreeMap<&str, &Root> =
@@ -52,7 +51,7 @@ pub fn solve(available: &Available, roots: &[Root]) -> Result<Vec<Fmri>, SolveEr
     // One frame a package: deep sets would not fit into a thread's usual stack.
     let search = || {
         let (chosen, holders) = (Vec::new(), HashMap::new());
-        let mut search = Search { available: &sorted, wished, chosen, holders, choices: 0 };
+        let mut search = Search { available: &available, wished, chosen, holders, choices: 0 };
         search.next().map(|()| search.result()).map_err(|dead| SolveError { reasons: dead.reasons })
     };
     std::thread::scope(|scope| {
@@ -362,7 +361,7 @@ mod tests {
                 allowed: available[name].iter().map(|c| c.fmri.to_string()).collect(),
             })
             .collect();
-        let found = solve(&available, &roots)?;
+        let found = solve(available, &roots)?;
         Ok(found.iter().map(Fmri::brief).collect::<Vec<_>>().join(" "))
     }
 

@@ -30,6 +30,20 @@ use crate::origin::{Origin, Place};
 /// How often a request is tried.
 const TRIES: u32 = 4;
 
+/// How many requests wait for depots at a time: on a network the answer takes its time, whatever
+/// number of processors there is here.
+const REQUESTS: usize = 16;
+
+/// Works through parallel iterators with as many threads as suit the sources.
+pub(crate) fn side_by_side<R: Send>(sources: &[&Source], work: impl FnOnce() -> R + Send) -> R {
+    let remote = sources.iter().any(|source| source.origin.path().is_none());
+    let pool = || rayon::ThreadPoolBuilder::new().num_threads(REQUESTS).build().ok();
+    match remote.then(pool).flatten() {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
 /// Why an origin did not give what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
