@@ -1,0 +1,93 @@
+//! complaint.rs - the line that says why a build failed.
+//!
+//! The first error of a compiler, because what follows it are mostly its consequences; when none
+//! complained, the last line the command wrote.
+
+/// Listens to a build.
+#[derive(Debug, Default)]
+pub struct Complaint {
+    first: Option<String>,
+    last: Option<String>,
+}
+
+impl Complaint {
+    /// One line of the command.
+    pub fn hear(&mut self, line: &str) {
+        let line = line.trim();
+        if line.is_empty() {
+            return;
+        }
+        if self.first.is_none() && is_compiler_error(line) {
+            self.first = Some(line.to_owned());
+        }
+        self.last = Some(line.to_owned());
+    }
+
+    /// Why it failed, when it did.
+    pub fn text(self) -> Option<String> {
+        self.first.or(self.last)
+    }
+}
+
+/// `file:line: error: …`, `file:line:column: fatal error: …`, `"file", line 7: …` (Studio), and
+/// what linkers say of a source: `file:line: undefined reference to …`.
+fn is_compiler_error(line: &str) -> bool {
+    if let Some((file, rest)) = line.strip_prefix('"').and_then(|rest| rest.split_once("\", line "))
+    {
+        let number = rest.split(':').next().unwrap_or_default();
+        return !file.is_empty() && is_number(number) && !rest.contains("warning:");
+    }
+    let said = ["error: ", "undefined reference to "];
+    let Some(at) = said.iter().filter_map(|word| line.find(word)).min() else { return false };
+    let place = line[..at].trim_end();
+    let place = place.strip_suffix("fatal").unwrap_or(place).trim_end();
+    let Some(place) = place.strip_suffix(':') else { return false };
+    let mut parts = place.rsplit(':');
+    let line_or_column = parts.next().is_some_and(is_number);
+    line_or_column && parts.next().is_some_and(|file| !file.is_empty())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compilers() {
+        for (line, want) in [
+            ("usr/src/cmd/true/true.c:5:2: error: unknown type name 'retrun'", true),
+            ("../a b.c:5: error: bad", true),
+            ("x.c:1:10: fatal error: no.h: No such file or directory", true),
+            ("x.c:3: undefined reference to `f'", true),
+            ("\"true.c\", line 5: syntax error before or at: 0", true),
+            ("\"true.c\", line 5: warning: statement not reached", false),
+            ("x.c:5:2: warning: -Werror: set", false),
+            ("make: *** [Makefile:12: all] Error 1", false),
+            ("error: nothing is where", false),
+            ("pkgsend: error: two files are missing", false),
+            ("collect2: error: ld returned 1 exit status", false),
+            ("", false),
+        ] {
+            assert_eq!(is_compiler_error(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_or_the_last() {
+        let heard = |lines: &[&str]| {
+            let mut complaint = Complaint::default();
+            lines.iter().for_each(|line| complaint.hear(line));
+            complaint.text()
+        };
+        let error = "a.c:1:1: error: one";
+        assert_eq!(
+            heard(&["cc", error, "a.c:2:1: error: two", "make: *** x"]).as_deref(),
+            Some(error)
+        );
+        assert_eq!(heard(&["cc", "  cannot go on ", ""]).as_deref(), Some("cannot go on"));
+        assert_eq!(heard(&[]), None);
+    }
+}
