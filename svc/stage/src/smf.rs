@@ -129,6 +129,29 @@ pub fn svcs(words: &[&str]) -> Result<String, SmfError> {
     ran("svcs", words).map(|said| said.text())
 }
 
+/// Whether an instance has come to rest, disabled.
+///
+/// # Errors
+/// There is no such instance, or svcprop does not run.
+pub fn is_out(fmri: &str) -> Result<bool, SmfError> {
+    let properties = Properties::parse(&ran("svcprop", &[fmri])?.text());
+    let word = |name: &str| properties.text(name).ok().flatten().unwrap_or("none").to_owned();
+    let (state, next) = (word("restarter/state"), word("restarter/next_state"));
+    // An instance that its restarter has not looked at yet runs nothing.
+    Ok(matches!(state.as_str(), "disabled" | "uninitialized" | "none") && next == "none")
+}
+
+/// Waits for the next change of an instance's state, at most this long.
+///
+/// # Errors
+/// svcprop does not run.
+pub fn wait_for_change(fmri: &str, time: Duration) -> Result<(), SmfError> {
+    let words = ["-w", "-p", "restarter/state", fmri];
+    let program = Program::new("svcprop").args(words).pass(&PASSED).uncontained();
+    program.output(&Limits::of(time))?;
+    Ok(())
+}
+
 fn ran(command: &str, words: &[&str]) -> Result<Output, SmfError> {
     // Uncontained: they start nothing, and one of them is asked every two seconds.
     let program = Program::new(command).args(words).pass(&PASSED).uncontained();
