@@ -15,6 +15,9 @@ pub const PIPELINE: &str = "svc:/application/builder/pipeline:default";
 /// The last stage.
 pub const RELEASE: &str = "svc:/application/builder/release:default";
 
+/// What every command of SMF says when nobody answers and there is no file to read.
+pub const UNAVAILABLE: &str = "repository server unavailable";
+
 /// What a program said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
@@ -145,6 +148,9 @@ impl Smf<'_> {
         let said = self.run(command, arguments)?;
         if said.status != 0 {
             match said.err.trim_end() {
+                message if message.contains(UNAVAILABLE) => {
+                    bail!("{}: svc.startd does not run: lamplighter up", self.place.root.display())
+                }
                 "" => bail!("{command} {}: exit status {}", arguments.join(" "), said.status),
                 message => bail!("{message}"),
             }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::plan::{self, Gates};
-use crate::smf::Smf;
+use crate::smf::{Smf, UNAVAILABLE};
 
 /// What is asked of a fresh root.
 #[derive(Debug, Default)]
@@ -74,6 +74,9 @@ pub fn up(smf: &Smf<'_>, asked: &Asked) -> Result<Done> {
         Some(folder) => std::path::absolute(folder)?,
         None => smf.place.gates(asked.tiny),
     };
+    if asked.gates.is_some() && !folder.join("illumos").is_dir() {
+        bail!("{}: no gates there (illumos, pkg5, caiman)", folder.display());
+    }
     let mut done = Done { started: !answers(smf), ..Done::default() };
     if done.started {
         start(smf)?;
@@ -93,8 +96,6 @@ pub fn up(smf: &Smf<'_>, asked: &Asked) -> Result<Done> {
                 held.display()
             );
         }
-    } else if !folder.join("illumos").is_dir() {
-        bail!("{}: no gates there (illumos, pkg5, caiman)", folder.display());
     }
     if done.imported {
         import(smf, &bundles)?;
@@ -121,7 +122,7 @@ impl Memory {
     fn read(smf: &Smf<'_>) -> Result<Self> {
         let said = smf.run("svcprop", &["-f", "-p", "lamplighter", plan::MEMORY])?;
         // Nothing there is a fresh root; nobody there is not.
-        if said.status != 0 && said.err.contains("repository server") {
+        if said.status != 0 && said.err.contains(UNAVAILABLE) {
             bail!("{}", said.err.trim_end());
         }
         Ok(Self::parse(&said.out))
