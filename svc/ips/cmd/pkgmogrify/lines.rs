@@ -1,0 +1,218 @@
+//! lines.rs - reads the input: joined lines, macros expanded, includes in place, rules apart.
+//!
+//! A macro is replaced wherever its `$(NAME)` stands, again and again until nothing changes.  A
+//! line that macros make empty is gone; one that was empty stays, as comments do.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ips_cmd::Failure;
+use ips_model::Action;
+
+use crate::options::Options;
+use crate::rule::Rule;
+
+/// Where a line stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The file as given.
+    pub file: String,
+    /// Counted from 1; of a continued line its last.
+    pub line: usize,
+}
+
+impl Position {
+    /// An error in this line.
+    pub fn refuse(&self, what: impl std::fmt::Display) -> Failure {
+        Failure::new(format!("File {}, line {}: {what}", self.file, self.line))
+    }
+}
+
+/// A line of the output to come.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// A comment, a blank line or a kept `<include>`.
+    Text(String),
+    /// An action, with the undefined macros that stood before it.
+    Action { prefix: String, action: Action, position: Position },
+    /// The end of a file named in the arguments.
+    EndOfFile(Position),
+}
+
+/// All input.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// The lines, includes in place.
+    pub lines: Vec<Line>,
+    /// The rules, in the order they were met.
+    pub rules: Vec<Rule>,
+}
+
+/// Includes within includes end here; a file that includes itself has no end.
+const DEEPEST: usize = 64;
+/// Expansions of one line end here; a macro that holds itself has no end.
+const MOST_EXPANSIONS: usize = 1000;
+
+/// Reads every file.
+pub fn read(options: &Options) -> Result<Input, Failure> {
+    let mut input = Input::default();
+    if options.files.is_empty() {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        file("<stdin>", &text, 0, options, &mut input)?;
+        input.lines.push(Line::EndOfFile(Position { file: "<stdin>".into(), line: 0 }));
+    }
+    for path in &options.files {
+        let name = path.display().to_string();
+        let text = text_of(path)
+            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
+        file(&name, &text, 0, options, &mut input)?;
+        input.lines.push(Line::EndOfFile(Position { file: name, line: 0 }));
+    }
+    Ok(input)
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    fs::read_to_string(path)
+}
+
+fn file(
+    name: &str,
+    text: &str,
+    depth: usize,
+    options: &Options,
+    input: &mut Input,
+) -> Result<(), Failure> {
+    for (number, joined) in joined_lines(text) {
+        let position = Position { file: name.to_string(), line: number };
+        let expanded = expand(&joined, &options.macros).map_err(|what| position.refuse(what))?;
+        if expanded.is_empty() && !joined.is_empty() {
+            continue;
+        }
+        line(&expanded, position, depth, options, input)?;
+    }
+    Ok(())
+}
+
+/// Lines without the white space around them, a `\` at the end joined with the next.
+fn joined_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut begun = String::new();
+    let mut open = false;
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        open = match line.strip_suffix('\\') {
+            Some(head) => {
+                begun.push_str(head);
+                true
+            }
+            None => {
+                begun.push_str(line);
+                lines.push((at + 1, std::mem::take(&mut begun)));
+                false
+            }
+        };
+    }
+    if open {
+        lines.push((text.lines().count(), begun));
+    }
+    lines
+}
+
+fn expand(line: &str, macros: &[(String, String)]) -> Result<String, String> {
+    let mut expanded = line.to_string();
+    for _ in 0..MOST_EXPANSIONS {
+        let before = expanded.clone();
+        for (name, value) in macros {
+            expanded = expanded.replace(&format!("$({name})"), value);
+        }
+        if expanded == before {
+            return Ok(expanded.trim().to_string());
+        }
+    }
+    Err(format!("the macros of '{line}' have no end"))
+}
+
+fn line(
+    text: &str,
+    position: Position,
+    depth: usize,
+    options: &Options,
+    input: &mut Input,
+) -> Result<(), Failure> {
+    if text.is_empty() || text.starts_with('#') {
+        input.lines.push(Line::Text(text.to_string()));
+    } else if text.starts_with("<transform") {
+        input.rules.push(Rule::parse(text, position)?);
+    } else if let Some(rest) = text.strip_prefix("<include") {
+        if options.keep_includes {
+            input.lines.push(Line::Text(text.to_string()));
+            return Ok(());
+        }
+        let wanted = rest.strip_suffix('>').unwrap_or(rest).trim();
+        include(wanted, &position, depth, options, input)?;
+    } else if text.starts_with('<') {
+        return Err(position.refuse(format!("unknown directive {text}")));
+    } else {
+        let (prefix, rest) = undefined_head(text);
+        let action = Action::parse(rest).map_err(|error| {
+            Failure::new(format!("File {} line {}: {error}", position.file, position.line))
+        })?;
+        input.lines.push(Line::Action { prefix: prefix.to_string(), action, position });
+    }
+    Ok(())
+}
+
+fn include(
+    wanted: &str,
+    position: &Position,
+    depth: usize,
+    options: &Options,
+    input: &mut Input,
+) -> Result<(), Failure> {
+    if depth >= DEEPEST {
+        return Err(position.refuse(format!("includes of '{wanted}' have no end")));
+    }
+    let here = Path::new("").to_path_buf();
+    let places: Vec<PathBuf> = std::iter::once(&here).chain(&options.includes).cloned().collect();
+    let found = places.iter().map(|place| place.join(wanted)).find(|path| path.is_file());
+    let Some(path) = found.filter(|_| !wanted.is_empty()) else {
+        return Err(position.refuse(format!("File not found: '{wanted}'")));
+    };
+    let text = text_of(&path).map_err(|error| position.refuse(error))?;
+    file(&path.display().to_string(), &text, depth + 1, options, input)
+}
+
+/// The undefined macros a line begins with, and the rest.
+fn undefined_head(text: &str) -> (&str, &str) {
+    let mut at = 0;
+    while text[at..].starts_with("$(") {
+        match text[at..].find(')') {
+            Some(end) => at += end + 1,
+            None => break,
+        }
+    }
+    text.split_at(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined() {
+        let lines = joined_lines(" a \\\n  b\n\nc\\");
+        let expected = [(2, "a b"), (3, ""), (4, "c")];
+        assert_eq!(lines, expected.map(|(number, text)| (number, text.to_string())));
+    }
+
+    #[test]
+    fn macros_end() {
+        let one = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let macros = [one("A", "$(B)x"), one("B", "b")];
+        assert_eq!(expand("$(A) $(C)", &macros).unwrap(), "bx $(C)");
+        assert!(expand("$(A)", &[one("A", "$(A)a")]).is_err());
+        assert_eq!(undefined_head("$(A)$(B)file $(C)"), ("$(A)$(B)", "file $(C)"));
+    }
+}

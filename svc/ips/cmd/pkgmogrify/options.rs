@@ -1,0 +1,58 @@
+//! options.rs - the arguments of pkgmogrify.
+
+use std::path::PathBuf;
+
+use ips_cmd::Failure;
+use lexopt::prelude::*;
+
+/// What is asked for.
+#[derive(Debug)]
+pub enum Request {
+    /// `--help`.
+    Help,
+    /// The work.
+    Run(Options),
+}
+
+/// The arguments.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `-D`: macros, name and value.
+    pub macros: Vec<(String, String)>,
+    /// `-I`: where includes are looked for after the working directory.
+    pub includes: Vec<PathBuf>,
+    /// `-O`: where the manifest goes; none = standard output.
+    pub output: Option<PathBuf>,
+    /// `-P`: where `print` goes; none = standard output.
+    pub print: Option<PathBuf>,
+    /// `-i`: `<include>` lines are output as they are.
+    pub keep_includes: bool,
+    /// The input files; none = standard input.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the arguments.
+pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
+    let mut options = Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('D') => {
+                let text = parser.value()?.string()?;
+                let Some((name, value)) = text.split_once('=') else {
+                    return Err(Failure::usage(format!(
+                        "macro definition '{text}' is not of the form name=value"
+                    )));
+                };
+                options.macros.push((name.to_string(), value.to_string()));
+            }
+            Short('I') => options.includes.push(PathBuf::from(parser.value()?)),
+            Short('O') => options.output = Some(PathBuf::from(parser.value()?)),
+            Short('P') => options.print = Some(PathBuf::from(parser.value()?)),
+            Short('i') => options.keep_includes = true,
+            Short('?') | Long("help") => return Ok(Request::Help),
+            Value(path) => options.files.push(PathBuf::from(path)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Request::Run(options))
+}

@@ -1,0 +1,145 @@
+//! pkgmogrify.rs - what pkg5's made of the same rules, and what ends badly.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Said, top};
+
+fn run(line: &str, place: &Path) -> Said {
+    let programs = Path::new(env!("CARGO_BIN_EXE_pkgmogrify")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(place)
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+        status: output.status.code().unwrap(),
+    }
+}
+
+#[test]
+fn as_pkg5_does() {
+    let mut cases: Vec<_> =
+        fs::read_dir(top().join("mogrify")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert_eq!(cases.len(), 15);
+    for case in cases {
+        let read = |name: &str| fs::read_to_string(case.join(name)).unwrap();
+        let said = run(read("cmd").trim(), &case);
+        let expected = Said {
+            out: read("expected"),
+            err: read("stderr"),
+            status: read("exit").trim().parse().unwrap(),
+        };
+        assert_eq!(said, expected, "{}", case.display());
+    }
+}
+
+/// Input files, the command line, what goes to standard output (or error) and the status.
+type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, i32);
+
+const CASES: [Case; 14] = [
+    (&[], "echo set a=b | pkgmogrify", "set name=a value=b\n", 0),
+    (
+        &[
+            ("m", "set a=b\n"),
+            ("dir/t", "<transform set -> set value c>\n"),
+            ("r", "<include t>\n"),
+        ],
+        "pkgmogrify -I dir m r",
+        "set name=a value=c\n",
+        0,
+    ),
+    (&[("m", "<include t>\nset a=b\n")], "pkgmogrify -i m", "<include t>\nset name=a value=b\n", 0),
+    (
+        &[("m", "set a=b\n<transform -> print %(value)>\n")],
+        "pkgmogrify -O out -P said m && cat out said",
+        "set name=a value=b\nb\n",
+        0,
+    ),
+    (
+        &[("m", "set a=b\n<transform set -> abort>\n")],
+        "pkgmogrify -O out m; ls out 2>/dev/null",
+        "",
+        2,
+    ),
+    (&[("m", "set a=b\n<transform set -> exit>\n")], "pkgmogrify m", "", 0),
+    // A rule sees what rules before it made, and what was emitted.
+    (
+        &[(
+            "m",
+            "<transform set name=a -> edit name a b>\n<transform set name=b -> emit set c=d>\nset a=1\n",
+        )],
+        "pkgmogrify m",
+        "set name=b value=1\nset name=c value=d\n",
+        0,
+    ),
+    (
+        &[("m", "<transform set -> emit set e=1>\nset a=1\nset b=1\n")],
+        "pkgmogrify m",
+        "set name=a value=1\nset name=e value=1\nset name=b value=1\n",
+        0,
+    ),
+    (
+        &[("m", "<transform set -> emit set name=%(name)x value=1>\nset a=1\n")],
+        "pkgmogrify m",
+        "pkgmogrify: File m, line 2: what is emitted has no end\n",
+        1,
+    ),
+    (
+        &[("m", "<include m>\n")],
+        "pkgmogrify m",
+        "pkgmogrify: File m, line 1: includes of 'm' have no end\n",
+        1,
+    ),
+    (
+        &[("m", "<transform file path=(x)(y)? -> set action.hash %<1>-%<2>>\nfile path=x\n")],
+        "pkgmogrify m",
+        "file x- path=x\n",
+        0,
+    ),
+    (
+        &[("m", "$(A)file path=x \\\n  mode=1\n")],
+        "pkgmogrify m",
+        "$(A)file NOHASH mode=1 path=x\n",
+        0,
+    ),
+    (
+        &[("m", "fiel path=x\n")],
+        "pkgmogrify m",
+        "pkgmogrify: File m line 1: unknown action type 'fiel' in action 'fiel path=x'\n",
+        1,
+    ),
+    (
+        &[],
+        "pkgmogrify nofile",
+        "pkgmogrify: Couldn't open 'nofile': No such file or directory (os error 2)\n",
+        1,
+    ),
+];
+
+#[test]
+fn rules_and_options() {
+    for (files, line, expected, status) in CASES {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("dir")).unwrap();
+        for (name, text) in files {
+            fs::write(place.path().join(name), text).unwrap();
+        }
+        let said = run(line, place.path());
+        assert_eq!(
+            (format!("{}{}", said.out, said.err).as_str(), said.status),
+            (expected, status),
+            "{line}"
+        );
+    }
+}
