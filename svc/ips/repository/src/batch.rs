@@ -113,12 +113,14 @@ impl Batch<'_> {
             check::action(action)?;
         }
         check::manifest(&manifest)?;
+        let found = find_all(&manifest, sources)?;
         let staging = self.staging(&fmri)?;
         manifest
             .actions
             .par_iter_mut()
-            .filter(|action| matches!(action.kind, Kind::File | Kind::License))
-            .try_for_each(|action| self.store(&fmri, action, sources, &staging))?;
+            .zip(found)
+            .filter_map(|(action, path)| path.map(|path| (action, path)))
+            .try_for_each(|(action, path)| self.store(&fmri, action, &path, sources, &staging))?;
         let text = manifest.to_string();
         locked(&self.packages)
             .insert(fmri.to_string(), Pending { fmri: fmri.clone(), manifest, text });
@@ -229,11 +231,11 @@ impl Batch<'_> {
         &self,
         fmri: &Fmri,
         action: &mut Action,
+        path: &Path,
         sources: &Sources,
         staging: &Staging,
     ) -> Result<(), WriteError> {
-        let path = find(action, sources)?;
-        let bytes = fs::read(&path).map_err(at(&path))?;
+        let bytes = fs::read(path).map_err(at(path))?;
         let content = Content::of(&bytes);
         let publisher = fmri.publisher.as_deref().unwrap_or_default();
         // A payload that is here keeps its bytes, and so its compressed size and hashes.
@@ -248,7 +250,7 @@ impl Batch<'_> {
         describe(action, &content, &stream);
         if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
             if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {
-                let about = fs::metadata(&path).map_err(at(&path))?;
+                let about = fs::metadata(path).map_err(at(path))?;
                 let time = std::os::unix::fs::MetadataExt::mtime(&about);
                 action.set("timestamp", vec![Timestamp::from_seconds(time).package()]);
             }
@@ -257,18 +259,35 @@ impl Batch<'_> {
     }
 }
 
-/// The file an action's payload is read from.
-fn find(action: &Action, sources: &Sources) -> Result<PathBuf, WriteError> {
+/// For each action the file its payload is read from; all that are not there are told together.
+fn find_all(manifest: &Manifest, sources: &Sources) -> Result<Vec<Option<PathBuf>>, WriteError> {
+    let mut paths = Vec::new();
+    let mut found = Vec::new();
+    for action in &manifest.actions {
+        if !matches!(action.kind, Kind::File | Kind::License) {
+            found.push(None);
+            continue;
+        }
+        match find(action, sources) {
+            Ok(path) => found.push(Some(path)),
+            Err(path) => paths.push(path),
+        }
+    }
+    if paths.is_empty() {
+        return Ok(found);
+    }
+    Err(WriteError::PayloadMissing { paths, folders: sources.folders.clone() })
+}
+
+/// The file an action's payload is read from, or what was looked for in vain.
+fn find(action: &Action, sources: &Sources) -> Result<PathBuf, String> {
     let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
     let path = named.or_else(|| action.get("path")).unwrap_or_default();
     let below = path.trim_start_matches('/');
     let places = sources.folders.iter().map(|folder| folder.join(below));
     let itself = Path::new(path);
     let itself = (itself.is_absolute() || sources.folders.is_empty()).then(|| itself.to_path_buf());
-    places.chain(itself).find(|place| place.is_file()).ok_or_else(|| WriteError::PayloadMissing {
-        path: format!("/{below}"),
-        folders: sources.folders.clone(),
-    })
+    places.chain(itself).find(|place| place.is_file()).ok_or_else(|| format!("/{below}"))
 }
 
 /// The publisher of an FMRI that has all its parts.

@@ -123,11 +123,11 @@ pub enum WriteError {
         /// What stands where a hash belongs.
         hash: String,
     },
-    /// A payload that is in none of the folders given.
-    #[error("Action payload '{path}' was not found in any of the provided locations:\n{}", .folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join("\n"))]
+    /// Payloads that are in none of the folders given.
+    #[error("{} not found in any of the provided locations:\n{}", missing(.paths), .folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join("\n"))]
     PayloadMissing {
-        /// What was looked for.
-        path: String,
+        /// What was looked for: all that was not found.
+        paths: Vec<String>,
         /// Where.
         folders: Vec<PathBuf>,
     },
@@ -159,6 +159,13 @@ pub enum WriteError {
     /// The file system refused.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+fn missing(paths: &[String]) -> String {
+    match paths {
+        [path] => format!("Action payload '{path}' was"),
+        paths => format!("Action payloads '{}' were", paths.join("', '")),
+    }
 }
 
 impl From<FmriError> for WriteError {

@@ -36,6 +36,10 @@ fn a_refused_package_leaves_nothing() {
     let named = "set name=pkg.fmri value=pkg://p.example/x@1\n";
     for (line, expected) in [
         ("file path=no/such mode=0644 owner=root group=bin", "was not found"),
+        (
+            "file path=no/such mode=0644 owner=a group=b\nfile also/none path=x mode=0644 owner=a group=b",
+            "Action payloads '/no/such', '/also/none' were not found",
+        ),
         ("dir path=a mode=9 owner=root group=bin", "not a valid mode"),
         ("set name=pkg.obsolete value=true\ndir path=a mode=0755 owner=a group=b", "obsolete"),
         ("set name=pkg.fmri value=pkg://p.example/x", "no version"),
