@@ -1,79 +1,118 @@
-//! merger - the repositories of the builders become one candidate.
+//! merger - the repositories of the builders become one candidate: the start method of
+//! svc:/application/merger.
 //!
-//! Reads `current/repo` of every builder among its dependencies, in their order.  Publishers are
-//! kept, or all packages and dependencies are rewritten to `merge/publisher`.  One name with two
-//! contents is refused.  The time of the candidate is that of the newest sources, so equal inputs
-//! give equal bytes.
+//! Builders are those this instance requires.  Packages are copied as pkgrecv copies them,
+//! payloads linked; `merge/publisher` makes all of them packages of one publisher.
+//!
+//! Invariant: equal outputs of the builders give equal bytes: the catalog's time is that of the
+//! newest package.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use ips_client::{Control, Origin, Progress, ReceiveOptions, Source, receive};
-use ips_model::Timestamp;
+use ips_client::{Control, Origin, ReceiveOptions, Source, receive};
+use ips_model::fmri::is_publisher;
+use ips_model::{Fmri, Timestamp};
 use ips_repository::Repository;
-use stage::{Failure, Input, Made, Stage};
+use stage::{Failure, Input, Made, Recipe, Stage};
 
 fn main() -> ExitCode {
-    stage::run("merger", merge)
+    stage::run("merger", work)
 }
 
-fn merge(stage: &Stage) -> Result<(), Failure> {
-    let publisher = stage.properties().text("merge/publisher")?.map(str::to_owned);
+/// A library's error as this stage's failure.
+fn fatal(error: impl std::error::Error + 'static) -> Failure {
+    Failure::of(&error)
+}
+
+fn work(stage: &Stage) -> Result<(), Failure> {
+    let publisher = stage.properties().text("merge/publisher")?;
+    if let Some(publisher) = publisher.filter(|name| !is_publisher(name)) {
+        let text = format!("merge/publisher: \"{publisher}\" is no publisher");
+        return Err(Failure::configuration(text));
+    }
     let keep = stage.properties().count("merge/keep", 3)?;
     let builders = stage.required("application/builder");
     if builders.is_empty() {
-        return Err(Failure::configuration("no builder among the dependencies"));
+        return Err(Failure::configuration("this instance depends on no builder"));
     }
-    let inputs: Vec<Input> = builders
-        .iter()
-        .map(|builder| stage.input(&format!("builder/{builder}")))
-        .collect::<Result<_, _>>()?;
     let mut recipe = stage.recipe();
-    recipe.add("merge/publisher", publisher.as_deref().unwrap_or_default());
-    for (builder, input) in builders.iter().zip(&inputs) {
-        recipe.add(format!("builder:{builder}"), input.part("repo"));
+    recipe.add("merge/publisher", publisher.unwrap_or_default());
+    let mut inputs = Vec::new();
+    for (place, builder) in builders.iter().enumerate() {
+        let input = stage.input(&format!("builder/{builder}"))?;
+        // The order counts: the first builder's publisher is the default.
+        recipe.add(format!("{place} builder:{builder}"), input.part("repo"));
+        inputs.push(input);
     }
     if stage.is_up_to_date(&recipe)? {
         return Ok(());
     }
-    let source_date = inputs.iter().filter_map(|input| input.stamp().source_date).max();
-    let (packages, default) = candidate(stage, &inputs, publisher, source_date)?;
-    stage.log(&format!("{packages} packages of {} builders", builders.len()));
-    let mut made = Made { source_date, ..Made::default() };
-    made.outputs.insert("packages".into(), packages.to_string());
-    made.outputs.extend(default.map(|name| ("publisher".into(), name)));
-    let read: Vec<&Input> = inputs.iter().collect();
-    stage.finish(&recipe, made, &read, keep)?;
-    Ok(())
+    merge(stage, &recipe, &inputs, publisher, keep)
 }
 
-/// Fills work/repo; how many packages, and the default publisher.
-fn candidate(
+fn merge(
     stage: &Stage,
+    recipe: &Recipe,
     inputs: &[Input],
-    publisher: Option<String>,
-    source_date: Option<i64>,
-) -> Result<(usize, Option<String>), Failure> {
+    publisher: Option<&str>,
+    keep: u64,
+) -> Result<(), Failure> {
     let mut sources = Vec::new();
     for input in inputs {
         let origin = Origin::directory(&input.path().join("repo"));
-        sources.push(Source::open(&origin).map_err(|error| Failure::of(&error))?);
+        sources.push(Source::open(&origin).map_err(fatal)?);
     }
+    let newest = sources.iter().flat_map(Source::packages).filter_map(|fmri| time(&fmri)).max();
+    let options = ReceiveOptions {
+        publisher: publisher.map(str::to_owned),
+        ..ReceiveOptions::at(newest.unwrap_or(Timestamp::from_seconds(0)))
+    };
     let path = stage.work().join("repo");
-    let repository = Repository::create(&path).map_err(|error| Failure::of(&error))?;
-    let tell = |now: &Progress| stage.progress(now.phase.name(), now.done, now.total, &now.item);
-    let control = Control::new(&tell, stage.cancel().flag());
-    let now = Timestamp::from_seconds(source_date.unwrap_or(0));
-    let options = ReceiveOptions { publisher: publisher.clone(), ..ReceiveOptions::at(now) };
-    let all: Vec<&Source> = sources.iter().collect();
-    let received = receive(&all, &repository, &[], &options, &control);
-    let received = received.map_err(|error| Failure::of(&error))?;
-    if received.packages.is_empty() {
-        return Err(Failure::fatal("the builders' repositories hold no package"));
+    let candidate = Repository::create(&path).map_err(fatal)?;
+    let told = |at: &ips_client::Progress| {
+        stage.progress(at.phase.name(), at.done, at.total, &at.item);
+    };
+    let control = Control::new(&told, stage.cancel().flag());
+    let sources: Vec<&Source> = sources.iter().collect();
+    let received = receive(&sources, &candidate, &[], &options, &control).map_err(fatal)?;
+    let default = match publisher {
+        Some(publisher) => Some(publisher.to_owned()),
+        None => first_publisher(&inputs[0])?,
+    };
+    if let Some(default) = default {
+        candidate.set_default_publisher(&default).map_err(fatal)?;
     }
-    let first = received.packages.iter().find_map(|package| package.publisher.clone());
-    let default = publisher.or(first);
-    if let Some(name) = &default {
-        repository.set_default_publisher(name).map_err(|error| Failure::of(&error))?;
+    let outputs = BTreeMap::from([
+        ("repo".to_owned(), digest(&candidate)?),
+        ("packages".to_owned(), received.packages.len().to_string()),
+    ]);
+    let source_date = inputs.iter().filter_map(|input| input.stamp().source_date).max();
+    let read: Vec<&Input> = inputs.iter().collect();
+    stage.finish(recipe, Made { outputs, source_date }, &read, keep)?;
+    Ok(())
+}
+
+fn first_publisher(input: &Input) -> Result<Option<String>, Failure> {
+    let repository = Repository::open(&input.path().join("repo")).map_err(fatal)?;
+    repository.default_publisher().map_err(fatal)
+}
+
+fn time(fmri: &Fmri) -> Option<Timestamp> {
+    Timestamp::parse(fmri.version.as_ref()?.timestamp.as_deref()?).ok()
+}
+
+/// The digest of names and manifests, and so of payloads.
+fn digest(repository: &Repository) -> Result<String, Failure> {
+    let mut lines = Vec::new();
+    for publisher in repository.publishers().map_err(fatal)? {
+        let catalog = repository.catalog(&publisher).map_err(fatal)?;
+        let line = |package: ips_repository::Package| {
+            let signature = catalog.signature(&package.fmri).unwrap_or_default();
+            format!("{} {signature}\n", package.fmri)
+        };
+        lines.extend(catalog.packages().into_iter().map(line));
     }
-    Ok((received.packages.len(), default))
+    lines.sort();
+    Ok(stage::recipe::sha256(lines.concat().as_bytes()))
 }
