@@ -1,169 +1,153 @@
-//! builder-release - the candidate becomes the release.
+//! builder-release - the candidate becomes the release: the start method of
+//! svc:/application/builder/release.
 //!
 //! ```text
-//! var/lamplighter/release/DISTRIBUTION/repo     every package ever released
-//!                                      media    what was made of the newest candidate
+//! $SMF_ROOT/var/lamplighter/release/INSTANCE/
+//!     repo/         the release repository: history, only ever appended to
+//!     media/        what the imager made of the same candidate, each replaced by rename
+//!     out/, current the stamps: which inputs were released last
 //! ```
 //!
-//! Law: the release repository is history, not output.  It only grows; one FMRI has one manifest
-//! for ever, and a candidate that says otherwise is refused.  The packages are those the medium
-//! was made of.  Packages first, media second, the stamp last: killed anywhere, the next start
-//! finds what is there and goes on.
+//! Released is the candidate that the imager's medium was made of, not what the merger may have
+//! made since.  Invariant: one FMRI, one manifest, for ever: a candidate that breaks it is
+//! refused as a whole, and the release stays as it was.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+mod media;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use ips_client::{Control, Origin, Progress, ReceiveOptions, Received, Source, receive};
+use ips_client::{Control, Origin, ReceiveOptions, Source, receive};
 use ips_model::Timestamp;
 use ips_repository::Repository;
-use stage::{Failure, Input, Made, Stage};
-
-/// Files of the imager's output that are media, by their endings.
-const MEDIA: [&str; 2] = ["iso", "usb"];
+use stage::{Failure, Input, Made, Recipe, Stage, StatCache};
 
 fn main() -> ExitCode {
-    stage::run("builder/release", release)
+    stage::run("release", work)
 }
 
-fn release(stage: &Stage) -> Result<(), Failure> {
-    let distribution = stage.smf().instance.clone();
-    let imager = stage.input(&format!("imager/{distribution}"))?;
-    let candidate = candidate(stage, &distribution, &imager)?;
-    let depot = stage.properties().text("release/depot")?.map(str::to_owned);
-    let place = stage.beside(&format!("release/{distribution}"));
+/// A library's error as this stage's failure.
+fn fatal(error: impl std::error::Error + 'static) -> Failure {
+    Failure::of(&error)
+}
+
+fn work(stage: &Stage) -> Result<(), Failure> {
+    let depot = stage.properties().text("release/depot")?;
+    let named = stage.required("application/imager").into_iter().next();
+    let instance = named.unwrap_or_else(|| stage.smf().instance.clone());
+    let imager = stage.input(&format!("imager/{instance}"))?;
+    let candidate = candidate(stage, &imager)?;
     let mut recipe = stage.recipe();
-    recipe.add("candidate", candidate.digest());
-    recipe.add("media", imager.digest());
-    // The stamp says that it was released; whether the release still exists, only the disk.
-    if place.join("repo/pkg5.repository").exists() && stage.is_up_to_date(&recipe)? {
-        return Ok(());
+    recipe.add("imager", imager.digest());
+    recipe.add("candidate", candidate.part("repo"));
+    let mut cache = stage.stat_cache()?;
+    // The stamp says it was done; the release itself says whether it still is.
+    let there = is_released(stage, &candidate)?
+        && media::are_there(&imager, &stage.directory().join("media"), &mut cache)?;
+    if !(there && stage.is_up_to_date(&recipe)?) {
+        release(stage, &recipe, &imager, &candidate, &mut cache)?;
     }
-    let received = append(stage, &candidate, &place.join("repo"))?;
-    let media = publish_media(imager.path(), &place.join("media"))?;
-    let (new, held) = (received.packages.len(), received.held.len());
-    stage.log(&format!(
-        "{new} packages new, {held} were released before; media: {}",
-        media.join(" ")
-    ));
-    let lines: Vec<String> = received.packages.iter().map(ToString::to_string).collect();
-    let list = stage.work().join("packages");
-    fs::write(&list, lines.join("\n") + "\n").map_err(at(&list))?;
-    let mut made = Made { source_date: candidate.stamp().source_date, ..Made::default() };
-    made.outputs.insert("packages".into(), new.to_string());
-    made.outputs.insert("media".into(), media.join(" "));
-    stage.finish(&recipe, made, &[&candidate, &imager], 3)?;
+    cache.save()?;
     if let Some(depot) = depot {
-        stage.refresh_depot(&depot);
+        stage.refresh_depot(depot);
     }
     Ok(())
 }
 
-/// The merger's output that the medium was made of, held.
-fn candidate(stage: &Stage, distribution: &str, imager: &Input) -> Result<Input, Failure> {
-    let merger = stage.beside(&format!("merger/{distribution}"));
-    let Some(digest) = imager.stamp().read.get("merger") else {
-        return Err(Failure::fatal(format!(
-            "{}: its stamp does not say which candidate it was made of",
-            imager.path().display()
-        )));
-    };
-    Input::hold(&merger.join("out").join(digest)).map_err(|error| {
-        Failure::fatal(format!("the candidate that the medium was made of is gone: {error}"))
-    })
+/// The merger's output that the medium was made of; or its current one, when that is the same.
+fn candidate(stage: &Stage, imager: &Input) -> Result<Input, Failure> {
+    let read = imager.stamp().read.iter().find(|(name, _)| name.starts_with("merger"));
+    let (name, digest) =
+        read.ok_or_else(|| Failure::fatal("the imager's stamp names no candidate"))?;
+    let instance = name.split_once(':').map_or("default", |(_, instance)| instance);
+    let merger = stage.beside(&format!("merger/{instance}"));
+    if let Ok(input) = Input::hold(&merger.join("out").join(digest)) {
+        return Ok(input);
+    }
+    let current = Input::resolve(&merger)?;
+    if imager.stamp().inputs.values().any(|input| input == current.part("repo")) {
+        return Ok(current);
+    }
+    Err(Failure::fatal(format!("{name}: out/{digest}, which the medium was made of, is gone")))
 }
 
-fn append(stage: &Stage, candidate: &Input, path: &Path) -> Result<Received, Failure> {
-    let fail = |error: &(dyn std::error::Error + 'static)| Failure::of(error);
-    let repository = if path.join("pkg5.repository").exists() {
-        Repository::open(path).map_err(|error| fail(&error))?
-    } else {
-        Repository::create(path).map_err(|error| fail(&error))?
-    };
-    let origin = Origin::directory(&candidate.path().join("repo"));
-    let source = Source::open(&origin).map_err(|error| fail(&error))?;
-    let tell = |now: &Progress| stage.progress(now.phase.name(), now.done, now.total, &now.item);
-    let control = Control::new(&tell, stage.cancel().flag());
-    let now = Timestamp::from_seconds(candidate.stamp().source_date.unwrap_or(0));
-    let options = ReceiveOptions::at(now);
-    let received = receive(&[&source], &repository, &[], &options, &control);
-    let received = received.map_err(|error| fail(&error))?;
-    let default = candidate.stamp().outputs.get("publisher");
-    if let (Ok(None), Some(name)) = (repository.default_publisher(), default) {
-        repository.set_default_publisher(name).map_err(|error| fail(&error))?;
+/// Whether every package of the candidate is in the release, with the same manifest.
+fn is_released(stage: &Stage, candidate: &Input) -> Result<bool, Failure> {
+    let path = stage.directory().join("repo");
+    if !path.join("pkg5.repository").exists() {
+        return Ok(false);
     }
-    Ok(received)
-}
-
-/// Puts the media beside the repository; their names.
-fn publish_media(output: &Path, media: &Path) -> Result<Vec<String>, Failure> {
-    fs::create_dir_all(media).map_err(at(media))?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(output).map_err(at(output))? {
-        let path = entry.map_err(at(output))?.path();
-        let medium = path.extension().is_some_and(|ending| MEDIA.iter().any(|m| ending == *m));
-        let Some(name) = path.file_name().filter(|_| medium) else { continue };
-        put(&path, &media.join(name)).map_err(at(&path))?;
-        names.push(name.to_string_lossy().into_owned());
-    }
-    names.sort();
-    if names.is_empty() {
-        return Err(Failure::fatal(format!("{}: no medium there", output.display())));
-    }
-    Ok(names)
-}
-
-/// A link beside, renamed into place: outputs are immutable, so both names may have one file.
-fn put(from: &Path, to: &Path) -> io::Result<()> {
-    let mut beside = PathBuf::from(to);
-    beside.as_mut_os_string().push(".new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    if fs::hard_link(from, &beside).is_err() {
-        fs::copy(from, &beside)?;
-        fs::File::open(&beside)?.sync_all()?;
-    }
-    // Two names of one file are not renamed onto each other.
-    if fs::metadata(to).is_ok_and(|there| same_file(&there, &beside)) {
-        return fs::remove_file(&beside);
-    }
-    fs::rename(&beside, to)
-}
-
-fn same_file(there: &fs::Metadata, beside: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let same = |new: fs::Metadata| (new.dev(), new.ino()) == (there.dev(), there.ino());
-    fs::metadata(beside).is_ok_and(same)
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
-    |source| Failure::of(&stage::output::OutputError::File { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn media_are_put_beside_and_put_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let (output, media) = (directory.path().join("out"), directory.path().join("media"));
-        fs::create_dir(&output).unwrap();
-        assert!(publish_media(&output, &media).is_err(), "there is none");
-        fs::write(output.join("a.iso"), "one").unwrap();
-        fs::write(output.join("boot-test.log"), "no medium").unwrap();
-        for _ in 0..2 {
-            assert_eq!(publish_media(&output, &media).unwrap(), ["a.iso"]);
-            assert_eq!(fs::read_dir(&media).unwrap().count(), 1);
+    let released = Repository::open(&path).map_err(fatal)?;
+    let candidate = Repository::open(&candidate.path().join("repo")).map_err(fatal)?;
+    let known = released.publishers().map_err(fatal)?;
+    for publisher in candidate.publishers().map_err(fatal)? {
+        if !known.contains(&publisher) {
+            return Ok(false);
         }
-        let newer = directory.path().join("newer");
-        fs::create_dir(&newer).unwrap();
-        fs::write(newer.join("a.iso"), "two").unwrap();
-        publish_media(&newer, &media).unwrap();
-        assert_eq!(fs::read_to_string(media.join("a.iso")).unwrap(), "two");
-        assert_eq!(fs::read_to_string(output.join("a.iso")).unwrap(), "one");
+        let (old, new) = (released.catalog(&publisher), candidate.catalog(&publisher));
+        let (old, new) = (old.map_err(fatal)?, new.map_err(fatal)?);
+        if new.packages().iter().any(|one| old.signature(&one.fmri) != new.signature(&one.fmri)) {
+            return Ok(false);
+        }
     }
+    Ok(true)
+}
+
+fn release(
+    stage: &Stage,
+    recipe: &Recipe,
+    imager: &Input,
+    candidate: &Input,
+    cache: &mut StatCache,
+) -> Result<(), Failure> {
+    let added = append(stage, candidate)?;
+    let names = media::publish(imager, &stage.directory().join("media"), cache)?;
+    let outputs = BTreeMap::from([
+        ("packages added".to_owned(), added.to_string()),
+        ("media".to_owned(), names.join(" ")),
+    ]);
+    let made = Made { outputs, source_date: candidate.stamp().source_date };
+    // What is released is no longer a matter of being wanted; its stamp is.
+    stage.finish(recipe, made, &[imager, candidate], 3)?;
+    Ok(())
+}
+
+/// Appends what is new, all of it or nothing; how many packages that were.
+fn append(stage: &Stage, candidate: &Input) -> Result<usize, Failure> {
+    let path = stage.directory().join("repo");
+    let from = candidate.path().join("repo");
+    let release = opened(stage, &path)?;
+    let source = Source::open(&Origin::directory(&from)).map_err(fatal)?;
+    let told = |at: &ips_client::Progress| {
+        stage.progress(at.phase.name(), at.done, at.total, &at.item);
+    };
+    let control = Control::new(&told, stage.cancel().flag());
+    let options = ReceiveOptions::at(now());
+    let received = receive(&[&source], &release, &[], &options, &control).map_err(fatal)?;
+    if release.default_publisher().map_err(fatal)?.is_none() {
+        let candidate = Repository::open(&from).map_err(fatal)?;
+        if let Some(default) = candidate.default_publisher().map_err(fatal)? {
+            release.set_default_publisher(&default).map_err(fatal)?;
+        }
+    }
+    stage.log(&format!("{} packages are new in {}", received.packages.len(), path.display()));
+    Ok(received.packages.len())
+}
+
+/// The release repository, made when it is not there: seen whole or not at all.
+fn opened(stage: &Stage, path: &Path) -> Result<Repository, Failure> {
+    if !path.join("pkg5.repository").exists() {
+        let beside = stage.scratch().join("repo");
+        Repository::create(&beside).map_err(fatal)?;
+        let failed = |error| Failure::fatal(format!("{}: {error}", path.display()));
+        std::fs::rename(&beside, path).map_err(failed)?;
+    }
+    Repository::open(path).map_err(fatal)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

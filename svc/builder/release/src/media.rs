@@ -1,0 +1,72 @@
+//! media.rs - the imager's media beside the release repository.
+//!
+//! A medium is written beside and renamed: whoever downloads the former one reads it to its end.
+//! One that is there already, byte for byte, is left alone.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use stage::tree::TreeError;
+use stage::{Failure, Files, Input, StatCache};
+
+use crate::fatal;
+
+/// What media are called.
+const EXTENSIONS: [&str; 3] = ["iso", "usb", "img"];
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
+    |source| fatal(TreeError { path: path.to_owned(), source })
+}
+
+/// The media of an output, in the order of their names.
+fn media(imager: &Input) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(imager.path()).map_err(at(imager.path()))? {
+        let path = entry.map_err(at(imager.path()))?.path();
+        if path.extension().is_some_and(|end| EXTENSIONS.iter().any(|one| *one == end)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn same(one: &Path, other: &Path, cache: &mut StatCache) -> Result<bool, Failure> {
+    if !other.is_file() {
+        return Ok(false);
+    }
+    let one = cache.scan(one, Files::All)?;
+    let other = cache.scan(other, Files::All)?;
+    let content = |tree: &stage::Tree| tree.entries.first().map(|entry| entry.kind.clone());
+    Ok(content(&one) == content(&other))
+}
+
+/// Whether all of them are there.
+pub fn are_there(imager: &Input, to: &Path, cache: &mut StatCache) -> Result<bool, Failure> {
+    for medium in media(imager)? {
+        if !same(&medium, &to.join(medium.file_name().unwrap_or_default()), cache)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Publishes them; their names.
+pub fn publish(imager: &Input, to: &Path, cache: &mut StatCache) -> Result<Vec<String>, Failure> {
+    fs::create_dir_all(to).map_err(at(to))?;
+    let mut names = Vec::new();
+    for medium in media(imager)? {
+        let name = medium.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let target = to.join(&name);
+        if !same(&medium, &target, cache)? {
+            let beside = to.join(format!(".{name}.new"));
+            fs::copy(&medium, &beside).map_err(at(&beside))?;
+            let durable = fs::File::open(&beside).and_then(|file| file.sync_all());
+            durable.and_then(|()| fs::rename(&beside, &target)).map_err(at(&target))?;
+        }
+        names.push(name);
+    }
+    fs::File::open(to).and_then(|folder| folder.sync_all()).map_err(at(to))?;
+    Ok(names)
+}
