@@ -41,11 +41,13 @@ fn contents(manifest: &Manifest) -> BTreeSet<String> {
     let without_publishers = |action: &Action| {
         let mut action = action.clone();
         if action.kind == Kind::Depend {
-            let names = action.values("fmri").iter().map(|text| {
-                Fmri::parse(text).map_or_else(|_| text.clone(), |fmri| fmri.without_publisher())
-            });
-            let names = names.collect();
-            action.set("fmri", names);
+            for attribute in ["fmri", "predicate"] {
+                let names = action.values(attribute).iter().map(|text| {
+                    Fmri::parse(text).map_or_else(|_| text.clone(), |fmri| fmri.without_publisher())
+                });
+                let names = names.collect();
+                action.set(attribute, names);
+            }
         }
         action.to_string()
     };
