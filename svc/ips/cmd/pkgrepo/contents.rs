@@ -1,15 +1,15 @@
 //! contents.rs - `pkgrepo contents`: the manifests as stored.
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, patterns};
 use ips_model::{Fmri, Manifest};
 
-use crate::list::{patterns, select};
+use crate::list::select;
 use crate::options::Options;
 
 /// Prints the actions of the packages, those of the types asked for.
 pub fn contents(options: &Options) -> Result<(), Failure> {
     let place = options.place()?;
-    let patterns = patterns(&options.operands)?;
+    let patterns = patterns::parse(&options.operands)?;
     let repository = place.open()?;
     let all: Vec<Fmri> = repository.packages()?;
     let (found, unmatched) = select(&all, &patterns);

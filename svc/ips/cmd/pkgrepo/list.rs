@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ips_cmd::Failure;
 use ips_cmd::table::{Form, json};
+use ips_cmd::{Failure, patterns};
 use ips_model::catalog::{DEPENDENCY, SUMMARY};
-use ips_model::pattern::PatternError;
 use ips_model::{Action, Fmri, Kind, Pattern};
 use ips_repository::{Catalog, Repository};
 use serde_json::{Map, Value, json as value};
@@ -16,16 +15,6 @@ use crate::options::Options;
 struct Listed {
     fmri: Fmri,
     sets: Vec<Action>,
-}
-
-/// Reads the operands as patterns.
-pub fn patterns(operands: &[String]) -> Result<Vec<Pattern>, Failure> {
-    let told = |error: PatternError| {
-        let name = error.reason.starts_with("Invalid Package Name");
-        let reason = if name { error.to_string() } else { error.reason };
-        Failure::new(format!("'{reason}' is an illegal FMRI"))
-    };
-    operands.iter().map(|text| Pattern::parse(text).map_err(told)).collect()
 }
 
 /// The packages meant by `patterns` (none = all), by publisher and name, newest first; and the
@@ -53,7 +42,7 @@ pub fn select<'a>(all: &'a [Fmri], patterns: &'a [Pattern]) -> (Vec<&'a Fmri>, V
 /// Prints the packages; status 1 where no pattern matched, 3 where some did.
 pub fn list(options: &Options) -> Result<(), Failure> {
     let place = options.place()?;
-    let patterns = patterns(&options.operands)?;
+    let wanted = patterns::parse(&options.operands)?;
     let repository = place.open()?;
     let publishers: Vec<String> =
         repository.publishers()?.into_iter().filter(|name| options.wants(name)).collect();
@@ -63,18 +52,15 @@ pub fn list(options: &Options) -> Result<(), Failure> {
     let catalogs = catalogs(&repository, &publishers)?;
     let all: Vec<Fmri> =
         catalogs.values().flat_map(Catalog::packages).map(|one| one.fmri).collect();
-    let (found, unmatched) = select(&all, &patterns);
+    let (found, unmatched) = select(&all, &wanted);
     let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &catalogs)).collect();
     let width = publishers.iter().map(String::len).max().unwrap_or(0).max("PUBLISHER".len());
     print!("{}", table(&listed, width, options));
     match unmatched.is_empty() {
         true => Ok(()),
         false => {
-            let message = format!(
-                "\nThe following pattern(s) did not match any packages:\n\t{}",
-                unmatched.join("\n\t")
-            );
-            let some = unmatched.len() < patterns.len();
+            let message = format!("\n{}", patterns::unmatched(&unmatched));
+            let some = unmatched.len() < wanted.len();
             let failure = if some { Failure::partial(message) } else { Failure::new(message) };
             Err(failure.of(options.name))
         }

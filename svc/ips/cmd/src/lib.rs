@@ -1,10 +1,12 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
-//! repository is), `clock` (the time of a publication), `table` (lists as text and JSON).
+//! repository is), `clock` (the time of a publication), `patterns` (packages as users name
+//! them), `table` (lists as text and JSON).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 
 pub mod clock;
 pub mod failure;
+pub mod patterns;
 pub mod place;
 pub mod table;
 
