@@ -1,12 +1,13 @@
 //! complaint.rs - the line that says why a build failed.
 //!
 //! The first error of a compiler, because what follows it are mostly its consequences; when none
-//! complained, the last line the command wrote.
+//! complained, the first complaint of a packaging command; else the last line the command wrote.
 
 /// Listens to a build.
 #[derive(Debug, Default)]
 pub struct Complaint {
-    first: Option<String>,
+    compiler: Option<String>,
+    packaging: Option<String>,
     last: Option<String>,
 }
 
@@ -17,15 +18,18 @@ impl Complaint {
         if line.is_empty() {
             return;
         }
-        if self.first.is_none() && is_compiler_error(line) {
-            self.first = Some(line.to_owned());
+        if self.compiler.is_none() && is_compiler_error(line) {
+            self.compiler = Some(line.to_owned());
+        }
+        if self.packaging.is_none() && is_packaging_error(line) {
+            self.packaging = Some(line.to_owned());
         }
         self.last = Some(line.to_owned());
     }
 
     /// Why it failed, when it did.
     pub fn text(self) -> Option<String> {
-        self.first.or(self.last)
+        self.compiler.or(self.packaging).or(self.last)
     }
 }
 
@@ -45,6 +49,13 @@ fn is_compiler_error(line: &str) -> bool {
     let mut parts = place.rsplit(':');
     let line_or_column = parts.next().is_some_and(is_number);
     line_or_column && parts.next().is_some_and(|file| !file.is_empty())
+}
+
+/// `pkgsend: …`, as pkg(7)'s commands begin their messages.
+fn is_packaging_error(line: &str) -> bool {
+    let Some((program, text)) = line.split_once(": ") else { return false };
+    let known = ["pkgsend", "pkgrepo", "pkgrecv", "pkgmogrify", "pkgmerge", "pkgdepend", "pkglint"];
+    known.contains(&program) && !text.to_lowercase().starts_with("warning")
 }
 
 fn is_number(text: &str) -> bool {
@@ -88,6 +99,9 @@ mod tests {
             Some(error)
         );
         assert_eq!(heard(&["cc", "  cannot go on ", ""]).as_deref(), Some("cannot go on"));
+        let absent = "pkgsend: Action payload 'a' was not found in any of the provided locations:";
+        assert_eq!(heard(&["pkgsend: WARNING: x", absent, "/proto"]).as_deref(), Some(absent));
+        assert_eq!(heard(&[absent, error]).as_deref(), Some(error));
         assert_eq!(heard(&[]), None);
     }
 }

@@ -7,10 +7,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use process::Cancel;
 use process::tree::Worker;
 
 /// How long a holder may take to end its tools by itself.
@@ -26,8 +30,9 @@ impl Lock {
     /// Takes the lock, from its holder when there is one.
     ///
     /// # Errors
-    /// The file cannot be written or locked, or the holder cannot be ended.
-    pub fn take(path: &Path) -> io::Result<Lock> {
+    /// The file cannot be written or locked, the holder cannot be ended, or `cancel` was set
+    /// while others held the lock.
+    pub fn take(path: &Path, cancel: &Cancel) -> io::Result<Lock> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path)?;
@@ -38,7 +43,7 @@ impl Lock {
                 holder.end(GRACE).map_err(io::Error::other)?;
             }
             // Free as soon as the holder's last descriptor is; or taken by another newcomer.
-            exclusive(&file)?;
+            await_exclusive(&file, cancel)?;
         }
         let me = Worker::me();
         file.set_len(0)?;
@@ -71,9 +76,29 @@ fn flock(file: &File, how: nix::fcntl::FlockArg) -> Result<(), Errno> {
     }
 }
 
-/// Waits for the lock.
-fn exclusive(file: &File) -> io::Result<()> {
-    Ok(flock(file, nix::fcntl::FlockArg::LockExclusive)?)
+/// Waits for the lock, or for the wish to stop.
+fn await_exclusive(file: &File, cancel: &Cancel) -> io::Result<()> {
+    let (done, doing) = UnixStream::pair()?;
+    // The lock belongs to what is open, not to a descriptor of it.
+    let other = file.try_clone()?;
+    let waiter = std::thread::spawn(move || {
+        let locked = flock(&other, nix::fcntl::FlockArg::LockExclusive);
+        drop(doing);
+        locked
+    });
+    let mut fds = [
+        PollFd::new(done.as_fd(), PollFlags::POLLIN),
+        PollFd::new(cancel.descriptor(), PollFlags::POLLIN),
+    ];
+    while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
+        if errno != Errno::EINTR {
+            return Err(errno.into());
+        }
+    }
+    if cancel.is_set() {
+        return Err(io::Error::other("held by another worker"));
+    }
+    Ok(waiter.join().expect("the waiter does not panic")?)
 }
 
 /// Whether nobody else holds the file: then it is held now.
@@ -103,11 +128,29 @@ mod tests {
         let path = place.path().join("lock");
         std::fs::write(&path, "noise that is longer than what follows it, by far, in any case\n\n")
             .unwrap();
-        let lock = Lock::take(&path).unwrap();
+        let lock = Lock::take(&path, &Cancel::new().unwrap()).unwrap();
         assert_eq!(parse(&std::fs::read_to_string(&path).unwrap()), Some(Worker::me()));
         assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
         drop(lock);
         assert!(try_exclusive(&File::open(&path).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn waiting_ends_with_the_wish_to_stop() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        std::fs::write(&path, "a holder that cannot be read\n").unwrap();
+        let held = File::open(&path).unwrap();
+        assert!(try_exclusive(&held).unwrap());
+        let cancel = Cancel::new().unwrap();
+        cancel.set();
+        let error = Lock::take(&path, &cancel).unwrap_err().to_string();
+        assert_eq!(error, "held by another worker");
+        // And without the wish it is taken as soon as it is free.
+        let cancel = Cancel::new().unwrap();
+        let newcomer = std::thread::spawn(move || Lock::take(&path, &cancel).unwrap());
+        drop(held);
+        newcomer.join().unwrap();
     }
 
     #[test]

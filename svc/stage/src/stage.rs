@@ -53,7 +53,7 @@ impl Stage {
         let directory = smf.root.join("var/lamplighter").join(kind).join(&smf.instance);
         fs::create_dir_all(&directory).map_err(at(&directory))?;
         let lock = directory.join("lock");
-        let lock = Lock::take(&lock).map_err(at(&lock))?;
+        let lock = Lock::take(&lock, wish.cancel()).map_err(at(&lock))?;
         let properties = smf.properties()?;
         let progress = Progress::of(&directory);
         let stage = Stage { smf, directory, properties, wish, progress, _lock: lock };
@@ -95,7 +95,8 @@ impl Stage {
         self.directory.join("work")
     }
 
-    /// For what is not part of the output: DIR/scratch, empty at first.
+    /// For what is not part of the output: DIR/scratch, empty at first, gone after `finish`; what a
+    /// failure left stays to be looked at, until the next run.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
         self.directory.join("scratch")
@@ -217,8 +218,12 @@ impl Stage {
         let outputs = Outputs::of(&self.directory);
         let path = outputs.finish(&self.work(), &stamp)?;
         self.log(&format!("finished out/{}", stamp.digest));
+        // What is done is done, even where something old cannot be removed.
         if let Err(error) = outputs.collect(keep) {
             self.log(&format!("old outputs stay: {error}"));
+        }
+        if let Err(error) = remove_tree(&self.scratch()) {
+            self.log(&format!("{}: {error}", self.scratch().display()));
         }
         Ok(path)
     }
