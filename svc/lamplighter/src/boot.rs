@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use image_boot::{Accelerator, Boot, Emulator, Ended, Verdict};
 use process::Cancel;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::host::Qemu;
 use crate::medium;
@@ -76,10 +78,20 @@ pub fn boot(place: &Place, asked: &Asked) -> Result<bool> {
     };
     std::fs::metadata(&iso).with_context(|| iso.display().to_string())?;
     let cancel = Cancel::new()?;
+    end_by_signals(&cancel)?;
     let qemu = Qemu { cancel: &cancel };
     let mut out = io::stdout().lock();
     eprintln!("booting {}", iso.display());
     said(&boot_aloud(asked, &iso, &qemu, &mut out)?)
+}
+
+/// Who interrupts this command ends the guest with it.
+fn end_by_signals(cancel: &Cancel) -> Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
+    let cancel = cancel.clone();
+    // Ends with the process; a guest that ends by itself leaves it waiting.
+    std::thread::spawn(move || signals.forever().for_each(|_| cancel.set()));
+    Ok(())
 }
 
 fn boot_aloud(
