@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use ips_client::{Origin, Source};
+use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
 use ips_cmd::{Failure, patterns};
-use ips_model::catalog::{DEPENDENCY, SUMMARY};
+use ips_model::catalog::{DEPENDENCY, Part, SUMMARY};
 use ips_model::{Action, Fmri, Kind, Pattern};
-use ips_repository::{Catalog, Repository};
 use serde_json::{Map, Value, json as value};
 
 use crate::options::Options;
@@ -39,21 +40,54 @@ pub fn select<'a>(all: &'a [Fmri], patterns: &'a [Pattern]) -> (Vec<&'a Fmri>, V
     (found, unmatched)
 }
 
+/// What a repository, on disk or behind a depot, says of its packages.
+struct Offered {
+    publishers: Vec<String>,
+    /// By publisher, the parts that describe packages.
+    parts: BTreeMap<String, Vec<Part>>,
+    all: Vec<Fmri>,
+}
+
+fn offered(options: &Options) -> Result<Offered, Failure> {
+    let place = options.place()?;
+    let mut offered = Offered { publishers: Vec::new(), parts: BTreeMap::new(), all: Vec::new() };
+    match &place {
+        Place::Directory(_) => {
+            let repository = place.open()?;
+            for name in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
+                let catalog = repository.catalog(&name)?;
+                offered.all.extend(catalog.packages().into_iter().map(|package| package.fmri));
+                let parts = [DEPENDENCY, SUMMARY].iter().filter_map(|part| catalog.part(part));
+                offered.parts.insert(name.clone(), parts.cloned().collect());
+                offered.publishers.push(name);
+            }
+        }
+        // A depot is asked for what names and states stand in, not for the summaries.
+        Place::Url(url) => {
+            let origin = Origin::parse(url).map_err(Failure::new)?;
+            let source = Source::open(&origin).map_err(Failure::new)?;
+            for catalog in source.catalogs() {
+                let name = catalog.publisher.clone();
+                if options.wants(&name) {
+                    offered.all.extend(catalog.base.entries().map(|(fmri, _)| fmri));
+                    offered.parts.insert(name.clone(), vec![catalog.dependency.clone()]);
+                    offered.publishers.push(name);
+                }
+            }
+        }
+    }
+    Ok(offered)
+}
+
 /// Prints the packages; status 1 where no pattern matched, 3 where some did.
 pub fn list(options: &Options) -> Result<(), Failure> {
-    let place = options.place()?;
     let wanted = patterns::parse(&options.operands)?;
-    let repository = place.open()?;
-    let publishers: Vec<String> =
-        repository.publishers()?.into_iter().filter(|name| options.wants(name)).collect();
+    let Offered { publishers, parts, all } = offered(options)?;
     if publishers.is_empty() && !options.publishers.is_empty() {
         return Err(Failure::new("no matching publishers found").of(options.name));
     }
-    let catalogs = catalogs(&repository, &publishers)?;
-    let all: Vec<Fmri> =
-        catalogs.values().flat_map(Catalog::packages).map(|one| one.fmri).collect();
     let (found, unmatched) = select(&all, &wanted);
-    let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &catalogs)).collect();
+    let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &parts)).collect();
     let width = publishers.iter().map(String::len).max().unwrap_or(0).max("PUBLISHER".len());
     print!("{}", table(&listed, width, options));
     match unmatched.is_empty() {
@@ -67,18 +101,9 @@ pub fn list(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn catalogs(
-    repository: &Repository,
-    publishers: &[String],
-) -> Result<BTreeMap<String, Catalog>, Failure> {
-    let read = |name: &String| Ok((name.clone(), repository.catalog(name)?));
-    publishers.iter().map(read).collect()
-}
-
-fn described(fmri: &Fmri, catalogs: &BTreeMap<String, Catalog>) -> Listed {
-    let catalog = fmri.publisher.as_ref().and_then(|publisher| catalogs.get(publisher));
-    let parts = [DEPENDENCY, SUMMARY];
-    let entries = parts.iter().filter_map(|part| catalog?.part(part)?.get(fmri));
+fn described(fmri: &Fmri, parts: &BTreeMap<String, Vec<Part>>) -> Listed {
+    let parts = fmri.publisher.as_ref().and_then(|publisher| parts.get(publisher));
+    let entries = parts.into_iter().flatten().filter_map(|part| part.get(fmri));
     let actions = entries.flat_map(|entry| &entry.actions);
     let sets = actions
         .filter_map(|text| Action::parse(text).ok())

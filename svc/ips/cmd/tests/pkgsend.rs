@@ -71,3 +71,50 @@ fn a_time_that_is_none_is_refused() {
     assert_eq!(said.status, 1);
     assert_eq!(said.err, "pkgsend: SOURCE_DATE_EPOCH is not a number of seconds: 'tomorrow'\n");
 }
+
+/// Killed when all is staged and only the lock is missing: the repository is as it was, and the
+/// next publication cleans up.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kill_leaves_the_repository_as_it_was() {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let place = Place::new();
+    let publisher = place.path("scratch/publisher/orchard.example");
+    fs::create_dir_all(publisher.join("tmp")).unwrap();
+    let lock = fs::File::create(publisher.join("tmp/lock")).unwrap();
+    let whole = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&lock, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    let text = "set name=pkg.fmri value=big@1\nfile new path=new mode=0644 owner=root group=bin\n";
+    fs::write(place.path("m"), text).unwrap();
+    fs::write(place.path("new"), "content that no package has").unwrap();
+    let mut killed = std::process::Command::new(env!("CARGO_BIN_EXE_pkgsend"))
+        .args(["-s", "scratch", "publish", "-d", ".", "m"])
+        .current_dir(place.path(""))
+        .spawn()
+        .unwrap();
+    let staged = || {
+        let entries = fs::read_dir(publisher.join("tmp")).unwrap();
+        let batches = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        batches.filter_map(|batch| fs::read_dir(batch.join("file")).ok()).flatten().count()
+    };
+    while staged() == 0 {
+        assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    drop(lock);
+    assert_eq!(place.sh("pkgrepo -s scratch list big", None).status, 1);
+    assert_eq!(place.sh("pkgrepo -s scratch refresh", None).status, 0);
+    assert_eq!(place.sh("pkgrepo -s scratch list big", None).status, 1);
+    let said = place.sh("pkgsend -s scratch publish -d . m", None);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(staged(), 0);
+    assert_eq!(place.sh("pkgrepo -s scratch list big", None).status, 0);
+}

@@ -251,8 +251,7 @@ impl CatalogEdit {
         to: &Path,
     ) -> Result<PartAttributes, PathError> {
         if let Some(place) = place.filter(|_| !self.touched.contains(name)) {
-            let old = from.join(name);
-            fs::hard_link(&old, to.join(name)).map_err(at(&old))?;
+            durable::link(&from.join(name), &to.join(name))?;
             return Ok(place);
         }
         let signed = sign();

@@ -25,6 +25,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     sync_folder(folder)
 }
 
+/// Puts the file `old` also at `new`: a hard link; where there can be none, a copy of the same
+/// age.  `old` must never be changed in place.
+pub(crate) fn link(old: &Path, new: &Path) -> Result<(), PathError> {
+    if fs::hard_link(old, new).is_ok() {
+        return Ok(());
+    }
+    let modified = fs::metadata(old).and_then(|about| about.modified()).map_err(at(old))?;
+    write_new(new, &fs::read(old).map_err(at(old))?)?;
+    let file = File::options().write(true).open(new).map_err(at(new))?;
+    file.set_modified(modified).map_err(at(new))
+}
+
 /// Makes a folder and its parents, mode 0755 for those it makes.
 pub(crate) fn make_folder(path: &Path) -> Result<(), PathError> {
     if path.is_dir() {
