@@ -1,9 +1,10 @@
 //! lock.rs - one worker per stage.
 //!
 //! `lock` in the stage's directory is held by flock(2) for as long as the worker lives and names
-//! it: `{"pid":..,"started":..,"contract":".."}`.  A newcomer was started because SMF no longer
-//! knows of the holder (svc.startd died and began again): it ends the holder's tree, then holds
-//! the lock itself.
+//! it: `{"pid":..,"started":..,"contract":".."}`; a worker that ends in order empties it.  A
+//! newcomer was started because SMF no longer counts on the one named: svc.startd died and began
+//! again, or the worker was killed.  It ends what is left of that worker, the tools a killed one
+//! could not end among it, then holds the lock itself.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -23,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// The lock; the worker owns the stage's directory for as long as this lives.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -36,12 +37,13 @@ impl Lock {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path)?;
-        if !try_exclusive(&file)? {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            if let Some(holder) = parse(&text) {
-                holder.end(GRACE).map_err(io::Error::other)?;
-            }
+        let is_free = try_exclusive(&file)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        if let Some(former) = parse(&text) {
+            former.end(GRACE).map_err(io::Error::other)?;
+        }
+        if !is_free {
             // Free as soon as the holder's last descriptor is; or taken by another newcomer.
             await_exclusive(&file, cancel)?;
         }
@@ -52,7 +54,14 @@ impl Lock {
             "pid": me.pid, "started": me.started, "contract": me.contract
         });
         writeln!(file, "{text}")?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A name that stays costs the next worker a search, no more.
+        let _emptied = self.file.set_len(0);
     }
 }
 
@@ -132,6 +141,7 @@ mod tests {
         assert_eq!(parse(&std::fs::read_to_string(&path).unwrap()), Some(Worker::me()));
         assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
         drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
         assert!(try_exclusive(&File::open(&path).unwrap()).unwrap());
     }
 

@@ -200,3 +200,23 @@ fn a_newcomer_ends_the_holder() {
     assert_eq!(holder.wait().unwrap().signal(), Some(libc::SIGTERM));
     assert!(!alive(&tool));
 }
+
+#[test]
+fn tools_of_a_killed_worker_are_ended_by_the_next() {
+    let place = Place::new("hang");
+    // What svc.startd gives every method; the number is this test's own.
+    let contract = format!(":{}:", 1_000_000_000_000 + u64::from(std::process::id()));
+    let mut command = place.command();
+    command.env("LAMPLIGHTER_CONTRACT", contract).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut killed = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(killed.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let tool = line.trim().rsplit(' ').next().unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(alive(tool), "nobody was there to end it");
+    place.set("work", "one", true);
+    let (status, log) = place.run();
+    assert_eq!(status, 0, "{log}");
+    assert!(!alive(tool));
+}
