@@ -64,13 +64,7 @@ fn repository_rows(repository: &Repository) -> Result<Vec<Row>, Failure> {
 fn publisher_rows(repository: &Repository, options: &Options) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for publisher in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
-        let text = repository.description(&publisher)?;
-        let described = match text {
-            Some(text) => p5i::parse(&text)
-                .map_err(|error| Failure::new(format!("{publisher}: pub.p5i: {error}")))?,
-            None => Vec::new(),
-        };
-        let described = described.into_iter().next().unwrap_or_default();
+        let described = described(repository, &publisher)?;
         for (section, name, property) in properties(&publisher, &described) {
             let publisher = Some(publisher.clone());
             rows.push(Row { publisher, section: section.into(), name: name.into(), property });
@@ -80,6 +74,16 @@ fn publisher_rows(repository: &Repository, options: &Options) -> Result<Vec<Row>
         return Err(Failure::new("no matching publishers found").of(options.name));
     }
     Ok(rows)
+}
+
+/// What is known of a publisher.
+pub fn described(repository: &Repository, publisher: &str) -> Result<p5i::Publisher, Failure> {
+    let Some(text) = repository.description(publisher)? else {
+        return Ok(p5i::Publisher::default());
+    };
+    let described = p5i::parse(&text)
+        .map_err(|error| Failure::new(format!("{publisher}: pub.p5i: {error}")))?;
+    Ok(described.into_iter().next().unwrap_or_default())
 }
 
 fn properties(
@@ -115,14 +119,14 @@ fn properties(
     ]
 }
 
-/// A word as a shell would have to be given it.
+/// A word as pkg5 shows it: as for a shell, but double quotes stay as they are.
 fn shell_word(text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_string();
     }
     let mut word = String::new();
     for next in text.chars() {
-        if " \t\n\"'\\$`()[]{}*?<>|&;!#~".contains(next) {
+        if " \t\n'\\$`()[]{}*?<>|&;!#~".contains(next) {
             word.push('\\');
         }
         word.push(next);

@@ -1,6 +1,11 @@
-//! set.rs - `pkgrepo set`: properties of the repository.
+//! set.rs - `pkgrepo set`: properties of the repository, or with `-p` of a publisher.
 
 use ips_cmd::Failure;
+use ips_model::configuration::list_members;
+use ips_model::p5i;
+use ips_repository::Repository;
+
+use crate::get::described;
 
 use crate::options::Options;
 
@@ -12,9 +17,6 @@ const LISTS: [&str; 1] = ["signature-required-names"];
 /// Sets the properties, all of them checked before the first is set.
 pub fn set(options: &Options) -> Result<(), Failure> {
     let place = options.place()?;
-    if !options.publishers.is_empty() {
-        return Err(Failure::usage("properties of publishers cannot be set").of(options.name));
-    }
     if options.operands.is_empty() {
         return Err(Failure::usage(
             "a property name and value must be provided in the form <section/property>=<value> or <section/property>=([\"<value>\" ...])",
@@ -36,8 +38,68 @@ pub fn set(options: &Options) -> Result<(), Failure> {
         };
         changes.push((section, property, stored(section, property, value)?));
     }
+    if let Some(publisher) = options.publishers.first() {
+        return set_of_publisher(&repository, publisher, &changes);
+    }
     for (section, property, value) in changes {
         repository.set_property(section, property, &value)?;
+    }
+    Ok(())
+}
+
+fn set_of_publisher(
+    repository: &Repository,
+    publisher: &str,
+    changes: &[(&str, &str, String)],
+) -> Result<(), Failure> {
+    if !repository.publishers()?.iter().any(|name| name == publisher) {
+        return Err(Failure::new("no matching publishers found").of("set"));
+    }
+    let mut about = described(repository, publisher)?;
+    about.name = publisher.to_string();
+    for (section, property, value) in changes {
+        change(&mut about, section, property, value)?;
+    }
+    Ok(repository.describe(&about)?)
+}
+
+fn change(
+    about: &mut p5i::Publisher,
+    section: &str,
+    property: &str,
+    value: &str,
+) -> Result<(), Failure> {
+    let refused = || {
+        Failure::new(format!(
+            "Invalid value '{value}' for property '{property}' in section '{section}'."
+        ))
+    };
+    let text = || value.to_string();
+    let list = || list_members(value).ok_or_else(refused);
+    if (section, property) == ("publisher", "alias") {
+        about.alias = Some(text()).filter(|alias| !alias.is_empty());
+        return Ok(());
+    }
+    if about.repositories.is_empty() {
+        about.repositories.push(p5i::Repository::default());
+    }
+    let repository = &mut about.repositories[0];
+    match (section, property) {
+        ("repository", "name") => repository.name = text(),
+        ("repository", "description") => repository.description = text(),
+        ("repository", "registration-uri") => repository.registration_uri = text(),
+        ("repository", "origins") => repository.origins = list()?,
+        ("repository", "mirrors") => repository.mirrors = list()?,
+        ("repository", "legal-uris") => repository.legal_uris = list()?,
+        ("repository", "related-uris") => repository.related_uris = list()?,
+        ("repository", "refresh-seconds") if value.is_empty() => repository.refresh_seconds = None,
+        ("repository", "refresh-seconds") => {
+            repository.refresh_seconds = Some(value.parse().map_err(|_| refused())?);
+        }
+        (_, _) => {
+            let unknown = format!("unknown property '{property}' in section '{section}'");
+            return Err(Failure::new(unknown).of("set"));
+        }
     }
     Ok(())
 }

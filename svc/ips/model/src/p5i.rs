@@ -58,7 +58,8 @@ fn publisher(publisher: &Publisher) -> Value {
 fn repository(repository: &Repository) -> Value {
     json!({
         "collection_type": "core",
-        "description": repository.description,
+        // pkg5 has no description where it has no text.
+        "description": Some(&repository.description).filter(|text| !text.is_empty()),
         "legal_uris": repository.legal_uris,
         "mirrors": repository.mirrors,
         "name": repository.name,

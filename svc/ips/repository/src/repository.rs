@@ -178,6 +178,13 @@ impl Repository {
         }
     }
 
+    /// Replaces a publisher's description.
+    pub fn describe(&self, described: &p5i::Publisher) -> Result<(), WriteError> {
+        let path = self.known_publisher(&described.name)?.join("pub.p5i");
+        durable::replace(&path, p5i::print(std::slice::from_ref(described)).as_bytes())?;
+        Ok(())
+    }
+
     /// Where a publisher is or would be; refused where the prefix is no prefix.
     pub(crate) fn publisher_folder(&self, name: &str) -> Result<PathBuf, ReadError> {
         if is_publisher(name) {
