@@ -46,14 +46,12 @@ pub fn solve(mut available: Available, roots: &[Root]) -> Result<Vec<Fmri>, Solv
     for candidates in available.values_mut() {
         candidates.sort_by(|a, b| b.fmri.version.cmp(&a.fmri.version));
     }
-    let wished: BTreeMap<&str, &Root> =
-        roots.iter().map(|root| (root.stem.as_str(), root)).collect();
-    // One frame a package: deep sets would not fit into a thread's usual stack.
     let search = || {
-        let (chosen, holders) = (Vec::new(), HashMap::new());
-        let mut search = Search { available: &available, wished, chosen, holders, choices: 0 };
-        search.next().map(|()| search.result()).map_err(|dead| SolveError { reasons: dead.reasons })
+        let mut search = Search::new(&available, roots);
+        let found = search.next(Cursor::default());
+        found.map(|()| search.result()).map_err(|dead| SolveError { reasons: dead.reasons })
     };
+    // One frame a package: deep sets would not fit into a thread's usual stack.
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(512 << 20);
         let failed = |reason: String| SolveError { reasons: vec![reason] };
@@ -70,28 +68,126 @@ struct DeadEnd {
     reasons: Vec<String>,
 }
 
-/// Something that has to be chosen.
-struct Need<'a> {
-    /// Whose wish it is; nobody's for a root.
-    owners: Vec<&'a str>,
-    alternatives: Vec<Fmri>,
-    words: String,
+/// What may have to be chosen.
+#[derive(Clone, Copy)]
+enum Duty<'a> {
+    /// A package asked for.
+    Asked(&'a Root),
+    /// A chosen package's dependency.
+    Of(&'a Candidate, &'a Dependency),
 }
 
+impl Duty<'_> {
+    fn words(self) -> String {
+        match self {
+            Self::Asked(root) => format!("\"{}\" was asked for", root.pattern),
+            Self::Of(owner, dependency) => requirement(owner, dependency),
+        }
+    }
+}
+
+/// Something that has to be chosen.
+struct Need<'a> {
+    duty: Duty<'a>,
+    /// Whose wish it is; nobody's for a package asked for.
+    owners: Vec<&'a str>,
+    alternatives: Vec<Fmri>,
+}
+
+/// How many duties of each list are fulfilled by what is chosen.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    tying: usize,
+    plain: usize,
+}
+
+/// Invariant: the lists and maps say what follows from `chosen`, in its order; whatever comes off
+/// its end comes off theirs.  A duty that is fulfilled stays so while what is chosen only grows,
+/// so a cursor never goes back on the way down; conditional ones are looked at anew each time.
 struct Search<'a> {
     available: &'a Available,
     wished: BTreeMap<&'a str, &'a Root>,
-    /// In the order of choice.
     chosen: Vec<&'a Candidate>,
     /// The same, by stem.
     holders: HashMap<&'a str, &'a Candidate>,
+    /// Duties that lead to packages which tie versions, so come first.
+    tying: Vec<Duty<'a>>,
+    /// Other duties.
+    plain: Vec<Duty<'a>>,
+    /// Duties that depend on a predicate.
+    conditional: Vec<Duty<'a>>,
+    /// Stem → what chosen packages say of it.
+    aimed: HashMap<&'a str, Vec<(&'a Candidate, &'a Dependency, &'a Fmri)>>,
     choices: u32,
 }
 
 impl<'a> Search<'a> {
-    fn next(&mut self) -> Result<(), DeadEnd> {
-        match self.need()? {
-            Some(need) => self.choose(&need),
+    fn new(available: &'a Available, roots: &'a [Root]) -> Self {
+        let mut search = Self {
+            available,
+            wished: roots.iter().map(|root| (root.stem.as_str(), root)).collect(),
+            chosen: Vec::new(),
+            holders: HashMap::new(),
+            tying: Vec::new(),
+            plain: Vec::new(),
+            conditional: Vec::new(),
+            aimed: HashMap::new(),
+            choices: 0,
+        };
+        for root in roots {
+            let ties = search.ties(&root.stem);
+            let list = if ties { &mut search.tying } else { &mut search.plain };
+            list.push(Duty::Asked(root));
+        }
+        search
+    }
+
+    fn ties(&self, stem: &str) -> bool {
+        let candidates = self.available.get(stem);
+        candidates.and_then(|all| all.first()).is_some_and(Candidate::incorporates)
+    }
+
+    fn take(&mut self, candidate: &'a Candidate) {
+        self.chosen.push(candidate);
+        self.holders.insert(&candidate.fmri.name, candidate);
+        for dependency in &candidate.dependencies {
+            for target in &dependency.targets {
+                let aimed = self.aimed.entry(&target.name).or_default();
+                aimed.push((candidate, dependency, target));
+            }
+            let ties = dependency.targets.iter().any(|target| self.ties(&target.name));
+            let list = match dependency.asks {
+                Asks::Optional | Asks::Incorporate | Asks::Exclude => continue,
+                Asks::Conditional => &mut self.conditional,
+                _ if ties => &mut self.tying,
+                _ => &mut self.plain,
+            };
+            list.push(Duty::Of(candidate, dependency));
+        }
+    }
+
+    /// Undoes the last `take`.
+    fn put_back(&mut self) {
+        let Some(candidate) = self.chosen.pop() else { return };
+        self.holders.remove(candidate.fmri.name.as_str());
+        for target in candidate.dependencies.iter().flat_map(|one| &one.targets) {
+            if let Some(aimed) = self.aimed.get_mut(target.name.as_str()) {
+                aimed.pop();
+            }
+        }
+        for list in [&mut self.tying, &mut self.plain, &mut self.conditional] {
+            while let Some(Duty::Of(owner, _)) = list.last() {
+                if !std::ptr::eq(*owner, candidate) {
+                    break;
+                }
+                list.pop();
+            }
+        }
+    }
+
+    fn next(&mut self, mut from: Cursor) -> Result<(), DeadEnd> {
+        match self.need(&mut from)? {
+            Some(need) => self.choose(&need, from),
             None => Ok(()),
         }
     }
@@ -101,52 +197,54 @@ impl<'a> Search<'a> {
     }
 
     /// The next thing to choose, those that tie versions first.
-    fn need(&self) -> Result<Option<Need<'a>>, DeadEnd> {
-        let mut first = None;
-        let roots = self.wished.values().filter(|root| self.holder(&root.stem).is_none());
-        let roots = roots.map(|root| Need {
-            owners: Vec::new(),
-            alternatives: vec![Fmri { publisher: None, name: root.stem.clone(), version: None }],
-            words: format!("\"{}\" was asked for", root.pattern),
-        });
-        let mut open: Vec<Need<'a>> = roots.collect();
-        for owner in &self.chosen {
-            for dependency in &owner.dependencies {
-                open.extend(self.open_need(owner, dependency)?);
-            }
-        }
-        for need in open {
-            let ties = |target: &Fmri| {
-                let candidates = self.available.get(&target.name);
-                candidates.and_then(|all| all.first()).is_some_and(Candidate::incorporates)
-            };
-            if need.alternatives.iter().any(ties) {
+    fn need(&self, from: &mut Cursor) -> Result<Option<Need<'a>>, DeadEnd> {
+        while let Some(duty) = self.tying.get(from.tying) {
+            if let Some(need) = self.open_need(*duty)? {
                 return Ok(Some(need));
             }
-            first = first.or(Some(need));
+            from.tying += 1;
         }
-        Ok(first)
+        for duty in &self.conditional {
+            if let Some(need) = self.open_need(*duty)? {
+                return Ok(Some(need));
+            }
+        }
+        while let Some(duty) = self.plain.get(from.plain) {
+            if let Some(need) = self.open_need(*duty)? {
+                return Ok(Some(need));
+            }
+            from.plain += 1;
+        }
+        Ok(None)
+    }
+
+    fn open_need(&self, duty: Duty<'a>) -> Result<Option<Need<'a>>, DeadEnd> {
+        match duty {
+            Duty::Asked(root) if self.holder(&root.stem).is_some() => Ok(None),
+            Duty::Asked(root) => {
+                let target = Fmri { publisher: None, name: root.stem.clone(), version: None };
+                Ok(Some(Need { duty, owners: Vec::new(), alternatives: vec![target] }))
+            }
+            Duty::Of(owner, dependency) => self.open_dependency(duty, owner, dependency),
+        }
     }
 
     /// What a chosen package's dependency still needs.
-    fn open_need(
+    fn open_dependency(
         &self,
+        duty: Duty<'a>,
         owner: &'a Candidate,
         dependency: &'a Dependency,
     ) -> Result<Option<Need<'a>>, DeadEnd> {
         let mut owners = vec![owner.fmri.name.as_str()];
-        match dependency.asks {
-            Asks::Optional | Asks::Incorporate | Asks::Exclude => return Ok(None),
-            Asks::Conditional => {
-                let Some(predicate) = &dependency.predicate else { return Ok(None) };
-                match self.holder(&predicate.name) {
-                    Some(there) if there.fmri.version >= predicate.version => {
-                        owners.push(there.fmri.name.as_str());
-                    }
-                    _ => return Ok(None),
+        if dependency.asks == Asks::Conditional {
+            let Some(predicate) = &dependency.predicate else { return Ok(None) };
+            match self.holder(&predicate.name) {
+                Some(there) if there.fmri.version >= predicate.version => {
+                    owners.push(there.fmri.name.as_str());
                 }
+                _ => return Ok(None),
             }
-            Asks::Require | Asks::RequireAny | Asks::Group | Asks::GroupAny => {}
         }
         let tolerant = matches!(dependency.asks, Asks::Group | Asks::GroupAny);
         let met = |target: &Fmri| {
@@ -156,7 +254,6 @@ impl<'a> Search<'a> {
         if dependency.targets.iter().any(met) {
             return Ok(None);
         }
-        let words = requirement(owner, dependency);
         let absent = |target: &&Fmri| self.holder(&target.name).is_none();
         let mut alternatives: Vec<Fmri> =
             dependency.targets.iter().filter(absent).cloned().collect();
@@ -171,9 +268,10 @@ impl<'a> Search<'a> {
             // Every target is there, in a version that is too old.
             let stems = owners.iter().map(|name| name.to_string());
             let targets = dependency.targets.iter().map(|target| target.name.clone());
-            return Err(DeadEnd { stems: stems.chain(targets).collect(), reasons: vec![words] });
+            let reasons = vec![duty.words()];
+            return Err(DeadEnd { stems: stems.chain(targets).collect(), reasons });
         }
-        Ok(Some(Need { owners, alternatives, words }))
+        Ok(Some(Need { duty, owners, alternatives }))
     }
 
     fn has_live(&self, stem: &str) -> bool {
@@ -181,35 +279,30 @@ impl<'a> Search<'a> {
         candidates.and_then(|all| all.first()).is_some_and(|newest| !newest.obsolete)
     }
 
-    fn choose(&mut self, need: &Need<'a>) -> Result<(), DeadEnd> {
+    fn choose(&mut self, need: &Need<'a>, from: Cursor) -> Result<(), DeadEnd> {
         let mut stems: BTreeSet<String> = need.owners.iter().map(|name| name.to_string()).collect();
         let mut reasons = Vec::new();
         let mut deeper: Option<Vec<String>> = None;
         for target in &need.alternatives {
             let available: &'a Available = self.available;
             let Some(candidates) = available.get(&target.name) else {
-                reasons.push(format!("{}, which no origin has", need.words));
+                reasons.push(format!("{}, which no origin has", need.duty.words()));
                 continue;
             };
             for candidate in candidates {
-                match self.refusal(candidate, target, need) {
-                    None => {}
-                    Some((blame, reason)) => {
-                        stems.extend(blame);
-                        reasons.push(format!("{}; {reason}", need.words));
-                        continue;
-                    }
+                if let Some((blame, reason)) = self.refusal(candidate, target, need) {
+                    stems.extend(blame);
+                    reasons.push(format!("{}; {reason}", need.duty.words()));
+                    continue;
                 }
                 self.choices += 1;
                 if self.choices > CHOICES {
                     let reasons = vec![format!("no answer after {CHOICES} choices")];
                     return Err(DeadEnd { stems: BTreeSet::new(), reasons });
                 }
-                self.chosen.push(candidate);
-                self.holders.insert(&candidate.fmri.name, candidate);
-                let Err(dead) = self.next() else { return Ok(()) };
-                self.chosen.pop();
-                self.holders.remove(candidate.fmri.name.as_str());
+                self.take(candidate);
+                let Err(dead) = self.next(from) else { return Ok(()) };
+                self.put_back();
                 if !dead.stems.contains(&target.name) {
                     return Err(dead);
                 }
@@ -228,35 +321,44 @@ impl<'a> Search<'a> {
         target: &Fmri,
         need: &Need<'_>,
     ) -> Option<(Vec<String>, String)> {
-        let name = candidate.fmri.brief();
+        let name = || candidate.fmri.brief();
         let nobody = |reason: String| Some((Vec::new(), reason));
         if candidate.obsolete {
-            return nobody(format!("{name} is obsolete"));
+            return nobody(format!("{} is obsolete", name()));
         }
         if candidate.fmri.version < target.version {
-            return nobody(format!("{name} is older"));
+            return nobody(format!("{} is older", name()));
         }
         match self.wished.get(candidate.fmri.name.as_str()) {
             Some(root) if !root.allowed.contains(&candidate.fmri.to_string()) => {
-                return nobody(format!("{name} is not what \"{}\" means", root.pattern));
+                return nobody(format!("{} is not what \"{}\" means", name(), root.pattern));
             }
             None if candidate.explicit && !need.owners.is_empty() => {
-                return nobody(format!("{name} is installed only when asked for"));
+                return nobody(format!("{} is installed only when asked for", name()));
             }
             _ => {}
         }
-        for owner in &self.chosen {
-            if let Some(dependency) = clash(owner, candidate) {
-                let reason = format!("{name} is ruled out: {}", requirement(owner, dependency));
+        let aimed = self.aimed.get(candidate.fmri.name.as_str());
+        for (owner, dependency, target) in aimed.into_iter().flatten() {
+            if !dependency.suits(target, candidate) {
+                let words = requirement(owner, dependency);
+                let reason = format!("{} is ruled out: {words}", name());
                 return Some((vec![owner.fmri.name.clone()], reason));
             }
-            if let Some(dependency) = clash(candidate, owner) {
-                let there = owner.fmri.brief();
-                let words = requirement(candidate, dependency);
-                return Some((
-                    vec![owner.fmri.name.clone()],
-                    format!("{words}, but {there} is chosen"),
-                ));
+        }
+        self.objection(candidate)
+    }
+
+    /// Why a candidate's own wishes do not go with what is chosen.
+    fn objection(&self, candidate: &Candidate) -> Option<(Vec<String>, String)> {
+        for dependency in &candidate.dependencies {
+            for target in &dependency.targets {
+                let Some(there) = self.holder(&target.name) else { continue };
+                if !dependency.suits(target, there) {
+                    let words = requirement(candidate, dependency);
+                    let reason = format!("{words}, but {} is chosen", there.fmri.brief());
+                    return Some((vec![there.fmri.name.clone()], reason));
+                }
             }
         }
         None
@@ -274,11 +376,7 @@ impl<'a> Search<'a> {
                 .map(|target| target.name.as_str())
                 .collect();
             let before = kept.len();
-            let stays = |candidate: &&Candidate| {
-                !candidate.renamed || required.contains(candidate.fmri.name.as_str())
-            };
-            let next: Vec<&Candidate> = kept.iter().copied().filter(stays).collect();
-            kept = next;
+            kept.retain(|one| !one.renamed || required.contains(one.fmri.name.as_str()));
             if kept.len() == before {
                 break;
             }
@@ -287,14 +385,6 @@ impl<'a> Search<'a> {
         names.sort_by(|a, b| a.name.cmp(&b.name));
         names
     }
-}
-
-/// The dependency of `owner` that a version of another package does not suit.
-fn clash<'c>(owner: &'c Candidate, other: &Candidate) -> Option<&'c Dependency> {
-    owner.dependencies.iter().find(|dependency| {
-        let mut aimed = dependency.targets.iter().filter(|target| target.name == other.fmri.name);
-        aimed.any(|target| !dependency.suits(target, other))
-    })
 }
 
 /// A dependency in words.
