@@ -71,6 +71,7 @@ fn a_malformed_bundle_is_named_by_line_and_column() {
     fs::copy(&good, &bad).unwrap();
     edit(&bad, "application/merger", "application/other");
     edit(&bad, "<instance", "<instanze");
+    edit(&bad, "</instance>", "</instanze>");
     let line = fs::read_to_string(&bad).unwrap();
     let line = line.lines().position(|text| text.contains("<instanze")).unwrap() + 1;
     let said = world.run("svccfg", &["import", bad.to_str().unwrap()]);

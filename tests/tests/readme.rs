@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Command;
-use tests::{World, prefix, top};
+use tests::{World, copy_tree, prefix, top};
 
 /// The shell block of the README that follows `<!-- test: NAME -->`.
 fn block(name: &str) -> String {
@@ -45,7 +45,8 @@ fn your_own_gate_and_a_published_repository() {
     assert!(listed(release).contains("hello"), "{}", listed(release));
 
     // What that gate made is a published repository to another builder.
-    let published = world.current("builder/caiman").join("repo");
+    let published = world.root.parent().unwrap().join("elsewhere");
+    copy_tree(&world.current("builder/mine").join("repo"), &published);
     let out = typed(&world, "published", &format!("file://{}", published.display()));
     assert!(out.contains("hello"), "{out}");
 }
