@@ -1,6 +1,7 @@
 //! pipeline.rs - the main road: tiny gates to a booted medium, repeated, changed, broken, mended.
 
 use std::fs;
+use std::process::Command;
 use tests::{World, await_true, edit};
 
 const LOGS: [&str; 5] = [
@@ -34,9 +35,47 @@ fn from_clean_to_a_booted_medium_again_and_after_a_change() {
     assert!(guest.contains(release.lines().next().unwrap().trim()), "{guest}");
     assert!(guest.contains("boot_archive.hash: ok"), "{guest}");
 
+    the_medium_holds_what_the_gates_made(&world);
     again_without_a_change(&world);
     after_a_change_in_pkg5(&world);
     stop_and_leave_nothing(&world);
+}
+
+/// Runs a program of the host and gives its output; it must succeed.
+fn host(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let said = Command::new(program).args(arguments).output().unwrap();
+    assert!(said.status.success(), "{program} {arguments:?}: {said:?}");
+    said.stdout
+}
+
+/// Readers that are not ours, xorriso and GRUB, find in the medium's boot archive every file that
+/// a gate made for it.
+fn the_medium_holds_what_the_gates_made(world: &World) {
+    let medium = world.stage("release/default/media").join("tiny.iso");
+    let scratch = tempfile::tempdir().unwrap();
+    let (packed, archive) = (scratch.path().join("packed"), scratch.path().join("archive"));
+    let inside = "/platform/i86pc/amd64/boot_archive";
+    let arguments = ["-osirrox", "on", "-indev", medium.to_str().unwrap(), "-extract", inside];
+    host("xorriso", &[&arguments[..], &[packed.to_str().unwrap()]].concat());
+    let unpack = r#"gzip -dc < "$0""#;
+    fs::write(&archive, host("sh", &["-c", unpack, packed.to_str().unwrap()])).unwrap();
+    let table = fs::read_to_string(world.current("imager/default").join("root.table")).unwrap();
+    // Actions of users and groups edit these.
+    let edited = ["etc/group", "etc/passwd", "etc/shadow", "etc/ftpd/ftpusers"];
+    let mut compared = 0;
+    for line in table.lines().filter(|line| line.starts_with("f ")) {
+        let path = line.rsplit(' ').next().unwrap();
+        let gates =
+            ["illumos", "pkg5", "caiman"].map(|gate| world.current(&format!("builder/{gate}")));
+        let made =
+            gates.iter().map(|gate| gate.join("proto").join(path)).find(|made| made.is_file());
+        let Some(made) = made.filter(|_| !edited.contains(&path)) else { continue };
+        let arguments = [archive.to_str().unwrap(), "cmp", &format!("(loop0)/{path}")];
+        let said = host("grub-fstest", &[&arguments[..], &[made.to_str().unwrap()]].concat());
+        assert!(!String::from_utf8_lossy(&said).contains("differ"), "{path}");
+        compared += 1;
+    }
+    assert!(compared >= 7, "{compared} files compared of\n{table}");
 }
 
 fn again_without_a_change(world: &World) {
