@@ -136,11 +136,7 @@ impl Batch<'_> {
         payload: impl Fn(&str) -> io::Result<Stored>,
     ) -> Result<Appended, WriteError> {
         let publisher = complete(fmri)?;
-        let manifest = Manifest::parse(text)?;
-        let named = manifest.fmri()?;
-        if named.name != fmri.name || named.version != fmri.version {
-            return Err(WriteError::Misnamed(fmri.to_string(), named.to_string()));
-        }
+        let manifest = parsed(fmri, text)?;
         if let Some(held) = self.held_signature(fmri)? {
             let same = held == ips_model::digest::sha1_hex(text.as_bytes());
             let conflict = || WriteError::Conflict(fmri.to_string());
@@ -288,6 +284,19 @@ fn find(action: &Action, sources: &Sources) -> Result<PathBuf, String> {
     let itself = Path::new(path);
     let itself = (itself.is_absolute() || sources.folders.is_empty()).then(|| itself.to_path_buf());
     places.chain(itself).find(|place| place.is_file()).ok_or_else(|| format!("/{below}"))
+}
+
+/// A manifest that is to be, or is, stored under this name; it has to give itself the same one.
+pub(crate) fn parsed(fmri: &Fmri, text: &str) -> Result<Manifest, WriteError> {
+    let refused = |source| WriteError::Manifest { fmri: fmri.to_string(), source };
+    let manifest = Manifest::parse(text).map_err(refused)?;
+    let named = manifest.fmri();
+    let same = |named: &Fmri| named.name == fmri.name && named.version == fmri.version;
+    if named.as_ref().is_ok_and(same) {
+        return Ok(manifest);
+    }
+    let named = named.map_or_else(|_| "no package".into(), |named| named.to_string());
+    Err(WriteError::Misnamed(fmri.to_string(), named))
 }
 
 /// The publisher of an FMRI that has all its parts.

@@ -79,9 +79,14 @@ pub enum ReadError {
 /// A change that was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The manifest does not parse.
-    #[error("manifest: {0}")]
-    Manifest(#[from] ManifestErrors),
+    /// A manifest does not parse.
+    #[error("manifest of {fmri}: {source}")]
+    Manifest {
+        /// The package.
+        fmri: String,
+        /// What is wrong, line by line.
+        source: ManifestErrors,
+    },
     /// It names no package, or no legal one.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -11,6 +11,7 @@ use ips_model::quote::unquote;
 use ips_model::{Fmri, Manifest, Timestamp};
 use rayon::prelude::*;
 
+use crate::batch::parsed;
 use crate::catalog::CatalogEdit;
 use crate::durable;
 use crate::error::{PathError, WriteError, at};
@@ -50,7 +51,7 @@ impl Repository {
             stored.into_iter().filter(|fmri| edit.signature(fmri).is_none()).collect();
         let read = |fmri: &Fmri| -> Result<(String, Manifest), WriteError> {
             let text = self.manifest_text(fmri)?;
-            let manifest = Manifest::parse(&text)?;
+            let manifest = parsed(fmri, &text)?;
             Ok((text, manifest))
         };
         let manifests: Vec<(String, Manifest)> =

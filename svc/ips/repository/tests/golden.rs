@@ -194,3 +194,23 @@ fn catalogs_are_made_again_from_the_manifests() {
         assert!(!repository.attributes(publisher).unwrap().unwrap().updates.is_empty());
     }
 }
+
+#[test]
+fn a_manifest_that_is_none_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let repository = copied(place.path());
+    let fmri = repository.packages().unwrap().remove(0);
+    let path = repository.manifest_path(&fmri).unwrap();
+    for text in ["fiel path=x\n", "", "set name=pkg.fmri value=pkg://harbour.example/other@1\n"] {
+        fs::write(&path, text).unwrap();
+        let stored = || {
+            let mut stored = files(repository.root());
+            stored.retain(|name, _| !name.ends_with("tmp/lock"));
+            stored
+        };
+        let before = stored();
+        let error = repository.rebuild("harbour.example", now()).unwrap_err().to_string();
+        assert!(error.contains(&fmri.to_string()), "{error}");
+        assert!(stored() == before, "{text:?}: something was changed");
+    }
+}
