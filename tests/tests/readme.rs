@@ -12,9 +12,9 @@ fn block(name: &str) -> String {
     rest.split_once("```").unwrap().0.to_string()
 }
 
-/// Types a block in a folder of its own; every line must succeed.
+/// Types a block in the folder of the one before; every line must succeed.
 fn typed(world: &World, name: &str, repository: &str) -> String {
-    let folder = world.root.parent().unwrap().join(name);
+    let folder = world.root.parent().unwrap().join("typed");
     fs::create_dir_all(&folder).unwrap();
     let script = format!("set -e\n{}", block(name));
     let mut shell = world.command("sh");
@@ -39,6 +39,7 @@ fn listed(repository: &str) -> String {
 #[test]
 fn your_own_gate_and_a_published_repository() {
     let world = World::up();
+    typed(&world, "gate", "");
     typed(&world, "own-gate", "");
     let release = world.stage("release/default").join("repo");
     let release = release.to_str().unwrap();
