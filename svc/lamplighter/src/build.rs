@@ -3,7 +3,7 @@
 //! `verdict` decides, `report` shows; here are the orders and the wait.  A run never stops the
 //! pipeline: whoever interrupts it stops watching, not building.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::logs::{self, Marks, TAIL};
@@ -71,7 +71,18 @@ fn follow(
 ) -> Result<End> {
     let mut silent = 0;
     loop {
-        let now = smf.states(stages)?;
+        if !up::answers(smf) {
+            // Killed, it may be started again; what it left running goes on meanwhile.
+            silent = if watch.wait(LOOK_AGAIN)? { 0 } else { silent + 1 };
+            if silent == SILENCE {
+                bail!("svc.startd has ended; lamplighter build goes on");
+            }
+            continue;
+        }
+        let now = match smf.states(stages) {
+            Err(_) if !up::answers(smf) => continue,
+            states => states?,
+        };
         report.states(&now);
         for one in &now {
             // A file that a killed stage left behind says nothing.

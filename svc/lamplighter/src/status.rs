@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::place::short;
 use crate::progress::Progress;
 use crate::smf::Smf;
+use crate::up;
 use crate::watch::{LOOK_AGAIN, Watch};
 
 /// Clears a terminal.
@@ -37,6 +38,9 @@ pub fn print(smf: &Smf<'_>, watching: bool) -> Result<()> {
             before = now;
         }
         drop(out);
+        if !up::answers(smf) {
+            bail!("{}: svc.startd does not run", smf.place.root.display());
+        }
         watch.wait(LOOK_AGAIN)?;
     }
 }
