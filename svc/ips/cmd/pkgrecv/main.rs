@@ -1,9 +1,10 @@
 //! pkgrecv(1) - copies packages from one repository into another.
 //!
-//! options.rs reads the arguments, receive.rs does it.
+//! options.rs reads the arguments, receive.rs does it, trial.rs tells what it would do.
 
 mod options;
 mod receive;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use crate::options::{Request, parse};
 
 const USAGE: &str = "\
 Usage:
-        pkgrecv [-rv] [-s src_uri] [-d (path|dest_uri)] [-m match]
+        pkgrecv [-nrv] [-s src_uri] [-d (path|dest_uri)] [-m match]
             (fmri|pattern) ...
         pkgrecv [-s src_repo_uri] --newest
 
@@ -31,6 +32,9 @@ Options:
                                 includes all matching versions
                             latest
                                 includes only the latest version of each package
+
+        -n              Perform a trial run with no changes made; not together
+                        with -r.
 
         -r              Recursively evaluates all dependencies for the provided
                         list of packages and adds them to the list.

@@ -29,6 +29,8 @@ pub struct Options {
     pub versions: Versions,
     /// `-r`.
     pub recursive: bool,
+    /// `-n`.
+    pub dry_run: bool,
     /// `-v`.
     pub verbose: bool,
     /// The patterns; there is one at least.
@@ -40,7 +42,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let place = |name: &str| std::env::var(name).ok().filter(|place| !place.is_empty());
     let (mut source, mut destination) = (place("PKG_SRC"), place("PKG_DEST"));
     let mut versions = Versions::All;
-    let (mut recursive, mut verbose, mut newest) = (false, false, false);
+    let (mut recursive, mut dry_run, mut verbose, mut newest) = (false, false, false, false);
     let mut patterns = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -48,6 +50,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Short('d') => destination = Some(parser.value()?.string()?),
             Short('m') => versions = versions_of(&parser.value()?.string()?)?,
             Short('r') => recursive = true,
+            Short('n') => dry_run = true,
             Short('v') => verbose = true,
             Long("newest") => newest = true,
             Short('h' | '?') | Long("help") => return Ok(Request::Help),
@@ -68,7 +71,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     if patterns.is_empty() {
         return Err(Failure::usage("must specify at least one pkgfmri"));
     }
-    let options = Options { source, destination, versions, recursive, verbose, patterns };
+    let options = Options { source, destination, versions, recursive, dry_run, verbose, patterns };
     Ok(Request::Receive(options))
 }
 

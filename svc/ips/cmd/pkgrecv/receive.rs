@@ -14,6 +14,7 @@ use ips_model::{Fmri, Pattern};
 use ips_repository::{OpenError, Repository};
 
 use crate::options::Options;
+use crate::trial::trial;
 
 fn open(text: &str) -> Result<Source, Failure> {
     let place = Place::parse(text)?;
@@ -61,7 +62,9 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
     let (meant, unmatched): (Vec<Pattern>, Vec<Pattern>) =
         wanted.into_iter().partition(|pattern| !pattern.select(&all).is_empty());
     let some = !meant.is_empty();
-    if some {
+    if some && options.dry_run {
+        trial(&source, &repository, &meant, options)?;
+    } else if some {
         copy(&source, &repository, &meant, options)?;
     }
     if unmatched.is_empty() {

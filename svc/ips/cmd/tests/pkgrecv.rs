@@ -102,3 +102,19 @@ fn other_contents_under_the_same_name_are_refused() {
     assert!(said.err.contains("library/tiny@0.3,5.11-1:20240102T030405Z"), "{said:?}");
     assert_eq!(place.sh("pkgrepo -s scratch2 list -H", None).out.lines().count(), 1);
 }
+
+#[test]
+fn a_trial_changes_nothing() {
+    let place = Place::new();
+    let totals = |line: &str| {
+        let said = place.sh(line, None);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{line}: {said:?}");
+        let words = |line: &str| line.split_whitespace().last().unwrap_or_default().to_string();
+        said.out.lines().skip(1).take(2).map(words).collect::<Vec<String>>()
+    };
+    assert_eq!(totals("pkgrecv -s repo -d scratch2 -n '*'")[0], "25");
+    assert_eq!(totals("pkgrecv -s repo -d scratch2 -n -v -m latest pear"), ["2", "20"]);
+    assert_eq!(totals("pkgrecv -s repo -d scratch -n pear"), ["0", "0"]);
+    assert_eq!(place.sh("pkgrepo -s scratch2 list -H", None).out, "");
+    assert_eq!(place.sh("pkgrecv -s repo -d scratch2 -n -r pear", None).status, 2);
+}

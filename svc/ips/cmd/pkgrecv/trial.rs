@@ -1,0 +1,98 @@
+//! trial.rs - `pkgrecv -n`: what would come, and how much of it.
+
+use std::collections::BTreeMap;
+
+use ips_client::{Source, Versions};
+use ips_cmd::Failure;
+use ips_model::{Fmri, Pattern};
+use ips_repository::Repository;
+
+use crate::options::Options;
+
+/// Tells what copying would bring; changes nothing.
+pub fn trial(
+    source: &Source,
+    repository: &Repository,
+    meant: &[Pattern],
+    options: &Options,
+) -> Result<(), Failure> {
+    if options.recursive {
+        return Err(Failure::usage("-n and -r may not be combined"));
+    }
+    let batch = repository.batch()?;
+    let all = source.packages();
+    let mut packages = Vec::new();
+    // Payload → its stored size.
+    let mut payloads: BTreeMap<String, u64> = BTreeMap::new();
+    for fmri in chosen(&all, meant, options.versions) {
+        if batch.holds(fmri)? {
+            continue;
+        }
+        let (_, manifest) = source.manifest(fmri).map_err(Failure::new)?;
+        let publisher = fmri.publisher.as_deref().unwrap_or_default();
+        for action in &manifest.actions {
+            for hash in action.payload_hashes() {
+                let size = action.get("pkg.csize").and_then(|size| size.parse().ok());
+                if batch.lacks(publisher, hash) {
+                    payloads.insert(hash.to_string(), size.unwrap_or(0));
+                }
+            }
+        }
+        packages.push(fmri);
+    }
+    println!("Retrieving packages (dry-run) ...");
+    println!("        Packages to add: {:6}", packages.len());
+    println!("      Files to retrieve: {:6}", payloads.len());
+    println!("Estimated transfer size: {}", shown(payloads.values().sum()));
+    if options.verbose {
+        println!("\nPackages to transfer:");
+        for fmri in packages {
+            println!("{fmri}");
+        }
+    }
+    Ok(())
+}
+
+/// The packages that the patterns mean, by publisher, name and version.
+fn chosen<'a>(all: &'a [Fmri], meant: &[Pattern], versions: Versions) -> Vec<&'a Fmri> {
+    let mut newest: BTreeMap<_, &Fmri> = BTreeMap::new();
+    for fmri in meant.iter().flat_map(|pattern| pattern.select(all)) {
+        let version = fmri.version.as_ref();
+        let version = match versions {
+            Versions::All => version.map(ToString::to_string),
+            Versions::Each => version.map(|version| version.at(None).to_string()),
+            Versions::Newest => None,
+        };
+        let kept = newest.entry((&fmri.publisher, &fmri.name, version)).or_insert(fmri);
+        *kept = fmri.max(kept);
+    }
+    let mut chosen: Vec<&Fmri> = newest.into_values().collect();
+    chosen.sort();
+    chosen
+}
+
+/// A size in the unit that suits it.
+fn shown(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "kB", "MB"] {
+        if size < 1024.0 {
+            return format!("{size:.2} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.2} GB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in
+            [(0, "0.00 B"), (1382, "1.35 kB"), (1 << 20, "1.00 MB"), (1 << 41, "2048.00 GB")]
+        {
+            assert_eq!(shown(bytes), text);
+        }
+    }
+}
