@@ -86,7 +86,7 @@ fn transcript(name: &str) {
     let lasting = root.path().join("etc/svc/repository.db");
     let repository = Repository::open(&lasting, &volatile.join("svc_nonpersist.db")).unwrap();
     let host = Host::new(repository).unwrap();
-    host.serve(&volatile.join("repository_door")).unwrap();
+    host.serve(&volatile.join("repository_door"), root.path()).unwrap();
     let lines = parse(&fs::read_to_string(path).unwrap());
     assert!(!lines.is_empty());
     for line in lines {

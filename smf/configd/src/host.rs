@@ -15,6 +15,7 @@ use smf_scf::import::Operation;
 use smf_scf::protocol::Refusal;
 
 use crate::repository::{Change, Repository};
+use crate::rights::Caller;
 use crate::server;
 
 /// Why the repository cannot be served.
@@ -66,12 +67,13 @@ impl Host {
         Ok(Self { shared, ear: Arc::new(ear) })
     }
 
-    /// Serves clients behind a socket from now on, in threads of its own.
+    /// Serves clients behind a socket from now on, in threads of its own.  What users hold is
+    /// read below `root`.
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub fn serve(&self, socket: &Path) -> Result<(), ServeError> {
-        server::serve(self.clone(), socket)
+    pub fn serve(&self, socket: &Path, root: &Path) -> Result<(), ServeError> {
+        server::serve(self.clone(), socket, root)
             .map_err(|source| ServeError::Socket { path: socket.to_path_buf(), source })
     }
 
@@ -101,7 +103,7 @@ impl Host {
     /// An operation is refused; nothing is done.
     pub fn carry_out(&self, operations: &[Operation]) -> Result<(), Refusal> {
         let mut state = self.lock();
-        let changes = state.repository.carry_out(operations)?;
+        let changes = state.repository.carry_out(operations, &Caller::Owner)?;
         self.moved(&mut state, &changes);
         Ok(())
     }

@@ -2,14 +2,17 @@
 //!
 //! Reading order: `repository` (entities, groups, snapshots; one commit changes many or none),
 //! `file` (the two SQLite files behind it), `host` (a repository that a restarter and its clients
-//! share), `server` (the socket that clients come by).
+//! share), `server` (the socket that clients come by), `rights` (what a client holds),
+//! `authorization` (what a change needs).
 //!
 //! svc.startd hosts it in its own process; svcs and svcprop open it for reading when no svc.startd
 //! runs.
 
+mod authorization;
 mod file;
 pub mod host;
 pub mod repository;
+pub mod rights;
 mod server;
 
 pub use host::{Host, ServeError};

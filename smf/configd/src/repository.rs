@@ -15,8 +15,10 @@ use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
 use smf_scf::protocol::Refusal;
 
+use crate::authorization;
 pub use crate::file::OpenError;
 use crate::file::{Contents, File, Row};
+use crate::rights::Caller;
 
 /// What a commit changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,25 +112,29 @@ impl Repository {
     /// Removes a service with its instances, or an instance.
     ///
     /// # Errors
-    /// There is no such entity, or the file cannot be written.
-    pub fn delete(&mut self, entity: &str) -> Result<Vec<Change>, Refusal> {
+    /// There is no such entity, the caller may not, or the file cannot be written.
+    pub fn delete(&mut self, entity: &str, caller: &Caller) -> Result<Vec<Change>, Refusal> {
         self.entity(entity)?;
         let below = format!("{entity}:");
         let of = |fmri: &&String| *fmri == entity || fmri.starts_with(&below);
         let draft = self.entities.keys().filter(of).map(|fmri| (fmri.clone(), None)).collect();
-        self.commit(draft)
+        self.commit(draft, caller)
     }
 
     /// Carries out all operations, or none.
     ///
     /// # Errors
     /// One of them is refused, or the file cannot be written.
-    pub fn carry_out(&mut self, operations: &[Operation]) -> Result<Vec<Change>, Refusal> {
+    pub fn carry_out(
+        &mut self,
+        operations: &[Operation],
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
         let mut draft = Draft::new();
         for operation in operations {
             self.draft(operation, &mut draft)?;
         }
-        self.commit(draft)
+        self.commit(draft, caller)
     }
 
     fn entity(&self, fmri: &str) -> Result<&Entity, Refusal> {
@@ -199,8 +205,27 @@ impl Repository {
         Ok(())
     }
 
+    /// Whether the caller may make these changes.
+    fn permits(&self, draft: &Draft, caller: &Caller) -> bool {
+        let none = Groups::new();
+        draft.iter().all(|(fmri, after)| {
+            let (Some(before), Some(after)) = (self.entities.get(fmri), after) else {
+                return authorization::may_modify(caller);
+            };
+            let service = self.entities.get(service_of(fmri)).map_or(&none, |s| &s.groups);
+            let change =
+                authorization::Change { before: &before.groups, after: &after.groups, service };
+            let snapshots =
+                before.snapshots == after.snapshots || authorization::may_modify(caller);
+            snapshots && authorization::may_change(caller, &change)
+        })
+    }
+
     /// Writes what a draft changes, then takes it over.
-    fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Refusal> {
+    fn commit(&mut self, draft: Draft, caller: &Caller) -> Result<Vec<Change>, Refusal> {
+        if !self.permits(&draft, caller) {
+            return Err(Refusal::Denied);
+        }
         let (rows, changes) = differences(&self.entities, &draft);
         if rows.is_empty() {
             return Ok(Vec::new());

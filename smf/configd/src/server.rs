@@ -1,9 +1,10 @@
 //! server.rs - clients of the repository, each with a thread of its own.
 //!
-//! Whoever may open the socket may read; to change something a client must be root or the user the
-//! server runs as, by the credentials of its socket.  A client that sends what is no message is
+//! Whoever may open the socket may read; who a client is, the credentials of its socket say, and
+//! what it may change, its authorizations (root and the server's own user may everything).  A client that sends what is no message is
 //! let go; it can hold up nobody but itself.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -16,12 +17,13 @@ use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS, receive, send};
 use smf_scf::socket;
 
 use crate::host::Host;
+use crate::rights::{self, Caller};
 
 /// More clients than this at once are turned away.
 const CLIENTS_MAX: usize = 512;
 
 /// Serves from now on.
-pub(crate) fn serve(host: Host, path: &Path) -> io::Result<()> {
+pub(crate) fn serve(host: Host, path: &Path, root: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -30,15 +32,16 @@ pub(crate) fn serve(host: Host, path: &Path) -> io::Result<()> {
     let listener = socket::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
     let clients = Arc::new(AtomicUsize::new(0));
+    let root: Arc<Path> = root.into();
     std::thread::Builder::new().name("configd".into()).spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { continue };
             let place = Place::take(&clients);
-            let host = host.clone();
+            let (host, root) = (host.clone(), root.clone());
             let client = move || {
                 if place.within {
                     // The connection is gone; so is whoever would have heard why.
-                    let _lost = attend(&host, &stream);
+                    let _lost = attend(&host, &stream, &root);
                 }
             };
             // Without a thread the client finds its connection closed, and says so.
@@ -67,16 +70,16 @@ impl Drop for Place {
     }
 }
 
-fn attend(host: &Host, stream: &UnixStream) -> io::Result<()> {
-    let may_write = may_write(stream);
+fn attend(host: &Host, stream: &UnixStream, root: &Path) -> io::Result<()> {
+    let caller = caller(stream, root);
     while let Some(request) = receive(stream)? {
-        let response = answer(host, request, may_write);
+        let response = answer(host, request, &caller);
         send(stream, &response.unwrap_or_else(Response::Refused))?;
     }
     Ok(())
 }
 
-fn answer(host: &Host, request: Request, may_write: bool) -> Result<Response, Refusal> {
+fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Refusal> {
     match request {
         Request::Entities => Ok(Response::Entities(host.read(|repository| repository.entities()))),
         Request::Groups(entity) => {
@@ -88,13 +91,12 @@ fn answer(host: &Host, request: Request, may_write: bool) -> Result<Response, Re
         Request::Snapshots(instance) => {
             host.read(|repository| repository.snapshots(&instance)).map(Response::Snapshots)
         }
-        Request::Delete(_) | Request::CarryOut(_) if !may_write => Err(Refusal::Denied),
         Request::Delete(entity) => {
-            host.by_client(|repository| repository.delete(&entity)).map(|()| Response::Done)
+            host.by_client(|repository| repository.delete(&entity, caller)).map(|()| Response::Done)
         }
-        Request::CarryOut(operations) => {
-            host.by_client(|repository| repository.carry_out(&operations)).map(|()| Response::Done)
-        }
+        Request::CarryOut(operations) => host
+            .by_client(|repository| repository.carry_out(&operations, caller))
+            .map(|()| Response::Done),
         Request::Mark => Ok(Response::Mark(host.mark())),
         Request::Wait { since, longest_ms } => {
             let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
@@ -103,27 +105,38 @@ fn answer(host: &Host, request: Request, may_write: bool) -> Result<Response, Re
     }
 }
 
-/// Whether the other side is root or the user this runs as.
-#[cfg(target_os = "linux")]
-fn may_write(stream: &UnixStream) -> bool {
-    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+/// Who the other side is.
+fn caller(stream: &UnixStream, root: &Path) -> Caller {
     let own = nix::unistd::geteuid().as_raw();
-    getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+    let Some(uid) = peer(stream) else { return Caller::Holder(BTreeSet::new()) };
+    if uid == 0 || uid == own {
+        return Caller::Owner;
+    }
+    match nix::unistd::User::from_uid(uid.into()) {
+        Ok(Some(user)) => rights::of_user(&user.name, root),
+        Ok(None) | Err(_) => Caller::Holder(BTreeSet::new()),
+    }
 }
 
-/// Whether the other side is root or the user this runs as.
+/// The user on the other side.
+#[cfg(target_os = "linux")]
+fn peer(stream: &UnixStream) -> Option<u32> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    getsockopt(stream, PeerCredentials).ok().map(|peer| peer.uid())
+}
+
+/// The user on the other side.
 #[cfg(not(target_os = "linux"))]
-fn may_write(stream: &UnixStream) -> bool {
+fn peer(stream: &UnixStream) -> Option<u32> {
     use std::os::fd::AsRawFd;
-    let own = nix::unistd::geteuid().as_raw();
     let mut credential: *mut libc::ucred_t = std::ptr::null_mut();
     // SAFETY: getpeerucred(3C) on an open socket; it allocates what ucred_free releases.
     unsafe {
         if libc::getpeerucred(stream.as_raw_fd(), &raw mut credential) != 0 {
-            return false;
+            return None;
         }
         let uid = libc::ucred_geteuid(credential);
         libc::ucred_free(credential);
-        uid == 0 || uid == own
+        Some(uid)
     }
 }

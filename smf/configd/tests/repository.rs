@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use smf_configd::rights::Caller;
 use smf_configd::{Change, Host, OpenError, Repository};
 use smf_scf::handle::Handle;
 use smf_scf::import::Operation;
@@ -43,15 +44,18 @@ fn set(entity: &str, group: &str, name: &str, value: Property) -> Operation {
 fn filled(root: &Path) -> Repository {
     let mut repository = open(root);
     repository
-        .carry_out(&[
-            Operation::Add(SERVICE.into()),
-            Operation::Add(INSTANCE.into()),
-            add_group(SERVICE, "p", false),
-            add_group(INSTANCE, "v", true),
-            set(SERVICE, "p", "port", value("count", &["1", "2"])),
-            set(INSTANCE, "v", "state", value("astring", &["on"])),
-            Operation::Take(INSTANCE.into(), "running".into()),
-        ])
+        .carry_out(
+            &[
+                Operation::Add(SERVICE.into()),
+                Operation::Add(INSTANCE.into()),
+                add_group(SERVICE, "p", false),
+                add_group(INSTANCE, "v", true),
+                set(SERVICE, "p", "port", value("count", &["1", "2"])),
+                set(INSTANCE, "v", "state", value("astring", &["on"])),
+                Operation::Take(INSTANCE.into(), "running".into()),
+            ],
+            &Caller::Owner,
+        )
         .unwrap();
     repository
 }
@@ -94,7 +98,8 @@ fn a_refused_operation_undoes_those_before_it() {
         (Operation::Unset(SERVICE.into(), "p".into(), "q".into()), "not found"),
         (Operation::Take("svc:/a/b:d".into(), "x".into()), "not found"),
     ] {
-        let refusal = repository.carry_out(&[good.clone(), bad.clone()]).unwrap_err();
+        let refusal =
+            repository.carry_out(&[good.clone(), bad.clone()], &Caller::Owner).unwrap_err();
         assert!(refusal.to_string().contains(what), "{bad:?}: {refusal}");
         assert_eq!(repository.groups(SERVICE).unwrap()["p"].properties["port"].values, ["1", "2"]);
     }
@@ -106,16 +111,38 @@ fn changes_are_told_by_entity_and_group() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = filled(root.path());
     let again = set(SERVICE, "p", "port", value("count", &["1", "2"]));
-    assert_eq!(repository.carry_out(&[again]).unwrap(), [], "nothing differs");
+    assert_eq!(repository.carry_out(&[again], &Caller::Owner).unwrap(), [], "nothing differs");
     let told = |entity: &str, group: Option<&str>| Change {
         entity: entity.into(),
         group: group.map(str::to_owned),
     };
     let other = set(SERVICE, "p", "port", value("count", &["3"]));
-    assert_eq!(repository.carry_out(&[other]).unwrap(), [told(SERVICE, Some("p"))]);
-    let gone = repository.delete(SERVICE).unwrap();
+    assert_eq!(repository.carry_out(&[other], &Caller::Owner).unwrap(), [told(SERVICE, Some("p"))]);
+    let gone = repository.delete(SERVICE, &Caller::Owner).unwrap();
     assert_eq!(gone, [told(SERVICE, None), told(INSTANCE, None)]);
     assert!(repository.entities().is_empty() && open(root.path()).entities().is_empty());
+}
+
+#[test]
+fn a_role_may_what_its_authorizations_allow() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let role = Caller::Holder(["site.act".to_owned()].into());
+    let order = [
+        add_group(INSTANCE, "general_ovr", true),
+        set(INSTANCE, "general_ovr", "enabled", value("boolean", &["true"])),
+    ];
+    assert_eq!(repository.carry_out(&order, &role), Err(Refusal::Denied));
+    let rule = [
+        Operation::AddGroup(SERVICE.into(), "general".into(), group(false)),
+        set(SERVICE, "general", "action_authorization", value("astring", &["site.act"])),
+    ];
+    assert_eq!(repository.carry_out(&rule, &role), Err(Refusal::Denied), "not by itself");
+    repository.carry_out(&rule, &Caller::Owner).unwrap();
+    repository.carry_out(&order, &role).unwrap();
+    assert_eq!(repository.delete(SERVICE, &role), Err(Refusal::Denied));
+    let take = [Operation::Take(INSTANCE.into(), "mine".into())];
+    assert_eq!(repository.carry_out(&take, &role), Err(Refusal::Denied));
 }
 
 #[test]
@@ -136,7 +163,7 @@ fn one_opened_for_reading_changes_nothing() {
     let (lasting, volatile) = files(root.path());
     let mut repository = Repository::open_read_only(&lasting, &volatile).unwrap();
     assert_eq!(repository.entities()[SERVICE], [INSTANCE]);
-    let refused = repository.delete(SERVICE).unwrap_err();
+    let refused = repository.delete(SERVICE, &Caller::Owner).unwrap_err();
     assert_eq!(refused, Refusal::ReadOnly);
     assert_eq!(repository.entities()[SERVICE], [INSTANCE]);
 }
@@ -146,7 +173,7 @@ fn clients_change_and_the_restarter_hears() {
     let root = tempfile::tempdir().unwrap();
     let host = Host::new(filled(root.path())).unwrap();
     let door = root.path().join("door");
-    host.serve(&door).unwrap();
+    host.serve(&door, root.path()).unwrap();
     let mut client = Handle::connect(&door).unwrap();
     let Response::Mark(mark) = client.call(&Request::Mark).unwrap() else { panic!() };
     // One waits while another changes.

@@ -86,7 +86,7 @@ fn serve(ready: Ready) -> Result<()> {
     let repository = Repository::open(&place.repository(), &place.volatile("svc_nonpersist.db"))?;
     let host = Host::new(repository)?;
     let signals = Signals::take()?;
-    host.serve(&place.door())?;
+    host.serve(&place.door(), place.root())?;
     let machine = Machine::new(&place.owner(), &place.logs(), environment(&place)?)
         .with_context(|| place.logs().display().to_string())?;
     let mut engine = Engine::new(host.clone(), machine);
