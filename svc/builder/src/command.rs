@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use process::{Ended, Limits, Program};
+use process::{Account, Ended, Limits, Program};
 use stage::{Failure, Stage};
 
 use crate::complaint::Complaint;
@@ -35,12 +35,17 @@ pub struct Build<'a> {
     pub protos: BTreeMap<String, PathBuf>,
     /// How many lines it wrote last time; 0 when nobody knows.
     pub lines: u64,
+    /// Whom it runs as; none: as the stage.
+    pub account: Option<Account>,
 }
 
 /// Runs it; how many lines it wrote.
 pub fn run(stage: &Stage, build: &Build<'_>) -> Result<u64, Failure> {
     let mut program =
         Program::new("/bin/sh").args(["-c", build.command]).directory(build.workspace);
+    if let Some(account) = &build.account {
+        program = program.account(account.clone());
+    }
     for (name, value) in environment(stage, build)? {
         program = program.env(name, value);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use process::Account;
 use stage::output::remove_tree;
 use stage::{Failure, Files, Input, Made, Recipe, Stage, StatCache, Tree};
 
@@ -21,6 +22,7 @@ struct Settings {
     repository: PathBuf,
     proto: PathBuf,
     in_place: bool,
+    account: Option<Account>,
 }
 
 impl Settings {
@@ -32,8 +34,21 @@ impl Settings {
             repository: inside("build/repository", properties.required("build/repository")?)?,
             proto: inside("build/proto", proto)?,
             in_place: properties.flag("build/in_place", false)?,
+            account: account(stage)?,
         })
     }
+}
+
+/// Whom the command runs as.  Without root a method keeps its caller's user, and so does this.
+fn account(stage: &Stage) -> Result<Option<Account>, Failure> {
+    let Some(name) = stage.properties().text("build/user")? else { return Ok(None) };
+    let account = Account::of(name)
+        .map_err(|error| Failure::configuration(format!("build/user: {error}")))?;
+    if account.is_possible() {
+        return Ok(Some(account));
+    }
+    stage.log(&format!("not running as root: build/user {name} ignored"));
+    Ok(None)
 }
 
 /// A path that stays below the workspace.
@@ -70,6 +85,7 @@ pub fn build(stage: &Stage, gate: &str) -> Result<(), Failure> {
     } else {
         copied(stage, &gate, &tree, &mut cache)?
     };
+    give(stage, &settings, &place)?;
     let lines = command::run(
         stage,
         &Build {
@@ -78,6 +94,7 @@ pub fn build(stage: &Stage, gate: &str) -> Result<(), Failure> {
             source_date,
             protos: earlier.environment(),
             lines: last_lines(stage),
+            account: settings.account.clone(),
         },
     )?;
     if settings.in_place {
@@ -88,6 +105,19 @@ pub fn build(stage: &Stage, gate: &str) -> Result<(), Failure> {
     cache.save()?;
     let made = Made { outputs, source_date: Some(source_date) };
     stage.finish(&recipe, made, &earlier.inputs(), crate::keep(stage)?)?;
+    Ok(())
+}
+
+/// Gives the account that builds what it may write.
+fn give(stage: &Stage, settings: &Settings, place: &Path) -> Result<(), Failure> {
+    let Some(account) = &settings.account else { return Ok(()) };
+    let scratch = stage.scratch();
+    let mut trees = vec![scratch.as_path()];
+    // A workspace that is built in place is the maintainer's: not ours to give.
+    trees.extend((!settings.in_place).then_some(place));
+    for tree in trees {
+        account.give(tree).map_err(workspace::at(tree))?;
+    }
     Ok(())
 }
 
@@ -105,6 +135,7 @@ fn recipe(
     recipe.add("build/command", &settings.command);
     recipe.add("build/repository", settings.repository.display().to_string());
     recipe.add("build/proto", settings.proto.display().to_string());
+    recipe.add("build/user", stage.properties().text("build/user")?.unwrap_or_default());
     recipe.add("build/environment", stage.properties().list("build/environment").join("\n"));
     for path in stage.properties().list("build/inputs") {
         if !Path::new(path).is_absolute() {

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stage::tree::{Entry, Kind};
 use stage::{Failure, Tree};
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
+/// Names the path an error is about.
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
     |source| crate::fatal(stage::tree::TreeError { path: path.to_owned(), source })
 }
 

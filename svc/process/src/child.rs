@@ -433,6 +433,11 @@ fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, Pr
             });
         }
     }
+    if let Some(account) = program.account.clone() {
+        // Last: a contract is entered with the caller's rights.
+        // SAFETY: between fork and exec only system calls are made.
+        unsafe { command.pre_exec(move || account.assume()) };
+    }
     Ok(command)
 }
 

@@ -1,6 +1,6 @@
 //! Run a program contained, heard, with a clean environment.
 //!
-//! Reading order: [`cancel`] (the wish to stop, a flag that wakes), [`program`] (what to run),
+//! Reading order: [`account`] (whom a program runs as), [`cancel`] (the wish to stop, a flag that wakes), [`program`] (what to run),
 //! [`child`] (a started program: hearing it, ending it), [`lines`] (bytes to lines), [`tree`]
 //! (ending what an earlier program left alive).
 //!
@@ -9,12 +9,14 @@
 //! it and all it started are gone, however it ended.  Standard input is /dev/null.  The
 //! environment holds what the caller named, `PATH`, `LC_ALL=C` and `TZ=UTC`.
 
+pub mod account;
 pub mod cancel;
 pub mod child;
 pub mod lines;
 pub mod program;
 pub mod tree;
 
+pub use account::{Account, AccountError};
 pub use cancel::Cancel;
 pub use child::{Child, Ended, Limits, Stream};
 pub use lines::Lines;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use smf_contract::ContractError;
 
+use crate::account::Account;
 use crate::child::{Child, Ended, Limits, Stream};
 use crate::lines::Lines;
 
@@ -93,6 +94,7 @@ pub struct Program {
     pub(crate) environment: BTreeMap<OsString, OsString>,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) contained: bool,
+    pub(crate) account: Option<Account>,
 }
 
 impl Program {
@@ -107,6 +109,7 @@ impl Program {
             environment: environment.map(|(name, value)| (name.into(), value)).into(),
             directory: None,
             contained: true,
+            account: None,
         }
     }
 
@@ -146,6 +149,13 @@ impl Program {
     #[must_use]
     pub fn directory(mut self, directory: impl AsRef<Path>) -> Program {
         self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Whom it runs as; without, as the caller.
+    #[must_use]
+    pub fn account(mut self, account: Account) -> Program {
+        self.account = Some(account);
         self
     }
 

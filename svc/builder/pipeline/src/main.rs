@@ -1,13 +1,14 @@
 //! builder-pipeline - the switch of the pipeline: the methods of svc:/application/builder/pipeline.
 //!
 //! `start` enables the instances of `pipeline/stages` until the next boot and returns; `stop`
-//! disables them and returns when all are out.  Law: it holds no state; after a reboot SMF runs
-//! `start` again.
+//! disables them and returns when all are out; `refresh` does either for what has come to the list
+//! or left it.  Law: it holds no state; after a reboot SMF runs `start` again.  What was on the
+//! list when it started is in SMF's own snapshot `start`.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use stage::smf::{is_out, svcadm, wait_for_change};
+use stage::smf::{is_out, switched, svcadm, wait_for_change};
 use stage::{Failure, Smf};
 
 /// How long stages may take to stop; the method itself has sixty seconds.
@@ -21,13 +22,43 @@ fn main() -> ExitCode {
     stage::run_method("builder/pipeline", |smf| match method.as_deref() {
         Some("start") => start(smf),
         Some("stop") => stop(smf),
-        Some(_) | None => Err(Failure::configuration("usage: builder-pipeline {start|stop}")),
+        Some("refresh") => refresh(smf),
+        Some(_) | None => {
+            Err(Failure::configuration("usage: builder-pipeline {start|stop|refresh}"))
+        }
     })
 }
 
+const STAGES: &str = "pipeline/stages";
+
 fn stages(smf: &Smf) -> Result<Vec<String>, Failure> {
     let properties = smf.properties()?;
-    Ok(properties.list("pipeline/stages").into_iter().map(str::to_owned).collect())
+    Ok(properties.list(STAGES).into_iter().map(str::to_owned).collect())
+}
+
+/// What was on the list when it started; nothing when it never did.
+fn stages_then(smf: &Smf) -> Vec<String> {
+    let then = smf.properties_then("start").unwrap_or_default();
+    then.list(STAGES).into_iter().map(str::to_owned).collect()
+}
+
+/// What has left the list and is on because of this switch: whoever enabled a stage by hand has the
+/// last word.
+fn left(then: Vec<String>, now: &[String]) -> Vec<String> {
+    let gone = then.into_iter().filter(|fmri| !now.contains(fmri));
+    gone.filter(|fmri| switched(fmri) == Some(true)).collect()
+}
+
+/// The list may have changed: what left it goes out, what came to it, also what came back, is
+/// enabled.  A stage that was disabled by hand stays so.
+fn refresh(smf: &Smf) -> Result<(), Failure> {
+    let (then, now) = (stages_then(smf), stages(smf)?);
+    if now.is_empty() {
+        return Err(Failure::configuration("pipeline/stages is not set"));
+    }
+    let comes = |fmri: &&String| !then.contains(fmri) || switched(fmri) == Some(false);
+    let came: Vec<String> = now.iter().filter(comes).cloned().collect();
+    each(&left(then, &now), "disable").and(each(&came, "enable"))
 }
 
 fn start(smf: &Smf) -> Result<(), Failure> {
@@ -46,7 +77,8 @@ fn each(stages: &[String], order: &str) -> Result<(), Failure> {
 }
 
 fn stop(smf: &Smf) -> Result<(), Failure> {
-    let stages = stages(smf)?;
+    let mut stages = stages(smf)?;
+    stages.extend(left(stages_then(smf), &stages));
     // A stage that is not there any more is out, whatever svcadm thinks of it.
     let refused = each(&stages, "disable");
     let end = Instant::now() + PATIENCE;
