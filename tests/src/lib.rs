@@ -5,6 +5,9 @@
 //!
 //! Law: free loopback ports, temporary directories, no process left behind.
 
+pub mod hold;
+pub mod living;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -221,24 +224,14 @@ impl World {
         self.log(log).lines().filter(|line| line.contains("finished out/")).count()
     }
 
-    /// Processes that belong to this world: its root stands in their environment.
+    /// The directory that holds all of this world.
+    fn folder(&self) -> &Path {
+        self.root.parent().unwrap()
+    }
+
+    /// Processes that belong to this world, by number and arguments.
     pub fn alive(&self) -> Vec<String> {
-        let mark = format!("SMF_ROOT={}", self.root.display());
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-            if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
-                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let pid = entry.file_name().to_string_lossy().into_owned();
-                if !line.is_empty() {
-                    found.push(format!(
-                        "{pid} {}",
-                        String::from_utf8_lossy(&line).replace('\0', " ")
-                    ));
-                }
-            }
-        }
-        found
+        self.living().iter().map(|one| format!("{} {}", one.pid, one.line)).collect()
     }
 }
 

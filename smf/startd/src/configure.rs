@@ -233,10 +233,21 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             (State::Uninitialized | State::Offline, false) => self.give(fmri, Order::Disable),
             (State::Online | State::Degraded, false) => self.give(fmri, Order::AdminDisable),
             (State::Offline, true) => self.start_if_ready(fmri),
+            // Its method failed while the disable waited, and the engine died before it came to it.
+            (State::Maintenance, false) if self.failed_and_gone(fmri) => {
+                self.give(fmri, Order::AdminDisable);
+            }
             (State::Online | State::Degraded, true)
             | (State::Disabled, false)
             | (State::None | State::Maintenance, _) => {}
         }
+    }
+
+    /// In maintenance because of a method, with nothing left of the service.
+    fn failed_and_gone(&self, fmri: &str) -> bool {
+        let of_method = |aux: &str| matches!(aux, "method_failed" | "fault_threshold_reached");
+        let instance = self.instances.get(fmri);
+        instance.is_some_and(|one| of_method(&one.aux) && one.contract.is_none())
     }
 
     fn set_enabled(&mut self, fmri: &str, enabled: bool) {

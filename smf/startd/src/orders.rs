@@ -5,7 +5,9 @@
 
 use crate::config;
 use crate::engine::{Activity, Engine, Stop};
+use crate::graph::Descent;
 use crate::methods::Attempt;
+use crate::propagate;
 use crate::state::{Method, Model, Order, Severity, State};
 use crate::store::{Store, View, Write};
 use crate::sys::Sys;
@@ -100,19 +102,32 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn admin_disable(&mut self, fmri: &str) {
-        // The administrator may have changed his mind while the order waited.
-        if self.graph.node(fmri).is_none_or(|node| node.enabled) {
+        let in_maintenance =
+            self.instances.get(fmri).is_some_and(|one| one.state == State::Maintenance);
+        // The administrator may have changed his mind while the order waited.  Not so where the
+        // method took his word for it and failed: from there the way up is through the disable.
+        if !in_maintenance && self.graph.node(fmri).is_none_or(|node| node.enabled) {
+            self.stay(fmri);
             return;
         }
         self.forget_stamps(fmri);
-        let in_maintenance =
-            self.instances.get(fmri).is_some_and(|one| one.state == State::Maintenance);
         if in_maintenance {
             self.sys.log(fmri, "Leaving maintenance because disable requested.");
             self.leave_maintenance(fmri, "disable_request");
         } else {
             self.disable(fmri);
         }
+    }
+
+    /// It does not go down after all; those who made way for it may come back.
+    fn stay(&mut self, fmri: &str) {
+        let Some(node) = self.graph.node_mut(fmri) else { return };
+        node.descent = Descent::None;
+        node.descending = false;
+        let sys = &self.sys;
+        let mut orders = propagate::Orders::new();
+        propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
+        self.give_all(orders);
     }
 
     fn leave_maintenance(&mut self, fmri: &str, aux: &'static str) {

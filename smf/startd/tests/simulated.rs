@@ -427,3 +427,56 @@ fn a_stage_that_is_no_longer_wanted() {
         world.log(A)
     );
 }
+
+#[test]
+fn a_stage_that_is_wanted_again_while_it_stops() {
+    // The disable waits for its method, which has heard of it and fails; the enable comes between.
+    let mut world = World::new(&[Service::transient(A)]);
+    world.enable(A, false);
+    world.enable(A, true);
+    world.exit(A, 95, false);
+    assert_eq!(State::Offline, world.state(A));
+    assert_eq!("online", world.property(A, "restarter/next_state"), "it starts again");
+    world.exit(A, 0, false);
+    assert_eq!(State::Online, world.state(A));
+    // One that heard of nothing goes on as if nothing had been said.
+    let mut world = World::new(&[Service::transient(A)]);
+    world.enable(A, false);
+    world.enable(A, true);
+    world.exit(A, 0, false);
+    assert_eq!((State::Online, 1), (world.state(A), world.spawned()));
+}
+
+#[test]
+fn dependents_of_what_stays_after_all_come_back() {
+    let mut world = online(&[
+        Service::transient(A),
+        Service::transient(B).needs("require_all", "restart", "svc:/a:x"),
+    ]);
+    let store = world.engine.store();
+    store.put(A, "refresh/type", "astring", &["method"]);
+    store.put(A, "refresh/exec", "astring", &["/refresh"]);
+    world.order(A, "refresh");
+    assert_eq!("/refresh", world.method(A).unwrap().1.command);
+    world.enable(A, false);
+    assert_eq!(State::Offline, world.state(B), "it makes way");
+    world.enable(A, true);
+    world.exit(A, 0, false);
+    assert_eq!(State::Online, world.state(A));
+    world.exit(B, 0, false);
+    assert_eq!(State::Online, world.state(B));
+}
+
+#[test]
+fn an_engine_that_dies_before_the_disable_it_waited_with() {
+    let mut world = World::new(&[Service::transient(A)]);
+    world.exit(A, 95, false);
+    let store = world.engine.store();
+    store.put(A, "general/enabled", "boolean", &["false"]);
+    let world = world.restarted();
+    assert_eq!(State::Disabled, world.state(A));
+    // Who was marked is not cleared by that.
+    let mut world = World::new(&[Service::transient(A).disabled()]);
+    world.order(A, "maint_on");
+    assert_eq!(State::Maintenance, world.restarted().state(A));
+}

@@ -131,15 +131,24 @@ pub fn run(kind: &str, work: impl FnOnce(&Stage) -> Result<(), Failure>) -> Exit
         // What was finished in spite of a wish to end is finished.
         (None | Some(Reason::Unwanted), Ok(())) => ExitCode::SUCCESS,
         (None, Err(failure)) => report(&name, &failure),
-        (Some(Reason::Unwanted), Err(_)) => {
-            report(&name, &Failure::fatal("stopped: no longer wanted"))
-        }
+        (Some(Reason::Unwanted), Err(_)) => stopped(&name),
         (Some(Reason::Signal(by)), _) => {
             say(&name, &format!("stopped by {by}"));
             die_of(by);
             ExitCode::from(95)
         }
     }
+}
+
+/// The end of work that is no longer wanted.  Wanted again by now, it ends by a signal: SMF begins
+/// again at once, where maintenance would wait for a clear that nobody thinks of.
+fn stopped(name: &str) -> ExitCode {
+    let wanted = Smf::of_environment().ok().and_then(|smf| smf.is_wanted());
+    if wanted == Some(true) {
+        say(name, "stopped, and wanted again");
+        die_of(Signal::SIGTERM);
+    }
+    report(name, &Failure::fatal("stopped: no longer wanted"))
 }
 
 /// The frame of a program that is a method but no stage: name, work, status.

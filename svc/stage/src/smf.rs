@@ -98,6 +98,15 @@ impl Smf {
         Ok(Properties::parse(&said.text()))
     }
 
+    /// All properties as they were in a snapshot (`start`).
+    ///
+    /// # Errors
+    /// There is no such snapshot, or svcprop does not run.
+    pub fn properties_then(&self, snapshot: &str) -> Result<Properties, SmfError> {
+        let said = ran("svcprop", &["-s", snapshot, &self.fmri])?;
+        Ok(Properties::parse(&said.text()))
+    }
+
     /// Whether the instance is to run: its temporary enabled state, or else the persistent one.
     /// None when nobody can say at the moment.
     #[must_use]
@@ -139,6 +148,14 @@ pub fn is_out(fmri: &str) -> Result<bool, SmfError> {
     let (state, next) = (word("restarter/state"), word("restarter/next_state"));
     // An instance that its restarter has not looked at yet runs nothing.
     Ok(matches!(state.as_str(), "disabled" | "uninitialized" | "none") && next == "none")
+}
+
+/// Whether an instance is enabled until the next boot, whatever it is for good; none where nobody
+/// said so.
+#[must_use]
+pub fn switched(fmri: &str) -> Option<bool> {
+    let said = ran("svcprop", &["-c", "-p", "general_ovr/enabled", fmri]).ok()?;
+    said.text().trim().parse().ok()
 }
 
 /// Waits for the next change of an instance's state, at most this long.

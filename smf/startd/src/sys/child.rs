@@ -7,6 +7,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::sys::signal::{SigSet, SigmaskHow};
 use smf_contract::Entrance;
 
 /// Exit status of a method whose shell could not be executed.
@@ -56,6 +57,8 @@ pub fn start(birth: &Birth<'_>) -> io::Result<i32> {
         birth.environment.iter().map(|entry| entry.as_ptr()).collect();
     environment.push(std::ptr::null());
     let arguments = [c"/bin/sh".as_ptr(), c"-c".as_ptr(), birth.script.as_ptr(), std::ptr::null()];
+    // A signal for the newborn waits until it is itself: a handler of this process would swallow it.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let inside = birth.cgroup.map(fork_into);
     let (pid, inside) = match inside {
         Some(Ok(pid)) => (pid, true),
@@ -64,9 +67,12 @@ pub fn start(birth: &Birth<'_>) -> io::Result<i32> {
         Some(Err(_)) | None => (unsafe { libc::fork() }, false),
     };
     match pid {
-        -1 => Err(io::Error::last_os_error()),
         0 => become_method(birth, inside, &arguments, &environment),
-        pid => Ok(pid),
+        pid => {
+            let failed = io::Error::last_os_error();
+            before.thread_set_mask()?;
+            if pid < 0 { Err(failed) } else { Ok(pid) }
+        }
     }
 }
 
@@ -119,11 +125,14 @@ fn become_method(
     // live until the exec.
     unsafe {
         libc::setsid();
+        // Handlers end with the exec, but a signal that came since the fork is to count; and
+        // SIGPIPE, which Rust ignores for itself, would stay ignored.
+        for signal in 1..32 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        // Rust ignores it for itself; handlers end with the exec anyway.
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::umask(0o022);
         let log = birth.log.as_raw_fd();
         if libc::dup2(birth.null.as_raw_fd(), 0) < 0

@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use stage::smf::{is_out, switched, svcadm, wait_for_change};
+use stage::smf::{is_out, svcadm, switched, wait_for_change};
 use stage::{Failure, Smf};
 
 /// How long stages may take to stop; the method itself has sixty seconds.
@@ -42,11 +42,11 @@ fn stages_then(smf: &Smf) -> Vec<String> {
     then.list(STAGES).into_iter().map(str::to_owned).collect()
 }
 
-/// What has left the list and is on because of this switch: whoever enabled a stage by hand has the
-/// last word.
+/// What has left the list and is on, or on its way out, because of this switch: whoever enabled a
+/// stage by hand has the last word.
 fn left(then: Vec<String>, now: &[String]) -> Vec<String> {
     let gone = then.into_iter().filter(|fmri| !now.contains(fmri));
-    gone.filter(|fmri| switched(fmri) == Some(true)).collect()
+    gone.filter(|fmri| switched(fmri).is_some()).collect()
 }
 
 /// The list may have changed: what left it goes out, what came to it, also what came back, is
