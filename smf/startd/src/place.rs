@@ -6,15 +6,16 @@
 //!                            svc_nonpersist.db    what is
 //!                            boot                 the boot `svc_nonpersist.db` belongs to
 //!                            svc.startd.pid       this process
-//!                            svc.startd.lock      held while it lives
+//!                            svc.startd.lock      held while it lives, by the process it names
 //! $SMF_ROOT/var/svc/log/                          logs
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use smf_scf::root;
 
@@ -65,13 +66,10 @@ impl Place {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed(&path))?;
-        let lock =
-            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(
-                |(_, errno)| match errno {
-                    nix::errno::Errno::EWOULDBLOCK => PlaceError::Taken(root.to_path_buf()),
-                    other => PlaceError::Io { path, source: other.into() },
-                },
-            )?;
+        let lock = lock(file, &path).map_err(|errno| match errno {
+            Errno::EWOULDBLOCK => PlaceError::Taken(root.to_path_buf()),
+            other => PlaceError::Io { path, source: other.into() },
+        })?;
         let place = Place { root: root.to_path_buf(), _lock: lock };
         place.discard_other_boots(&boot()).map_err(failed(&volatile))?;
         Ok(place)
@@ -153,6 +151,30 @@ impl Place {
             });
         format!("startd{hash:016x}")
     }
+}
+
+/// Takes the lock and writes into it who has it.  A holder that was killed has it until its last
+/// thread is gone: that is waited for.
+fn lock(file: File, path: &Path) -> Result<Flock<File>, Errno> {
+    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Err((file, Errno::EWOULDBLOCK)) if !holder_lives(path) => {
+            Flock::lock(file, FlockArg::LockExclusive)
+        }
+        result => result,
+    };
+    let lock = lock.map_err(|(_, errno)| errno)?;
+    let text = format!("{}\n", std::process::id());
+    let written = lock.set_len(0).and_then(|()| lock.write_all_at(text.as_bytes(), 0));
+    written.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(lock)
+}
+
+/// Whether the process that has the lock is more than a zombie.
+fn holder_lives(lock: &Path) -> bool {
+    // One that has not written its number yet is about to.
+    let number = fs::read_to_string(lock).ok().and_then(|text| text.trim().parse().ok());
+    let process = number.map(smf_contract::processes::process);
+    process.is_none_or(|process| process.is_some_and(|process| !process.zombie))
 }
 
 /// What tells this boot from every other: the kernel's id, and when pid 1 began, because a
