@@ -1,8 +1,8 @@
 //! What every stage shares.
 //!
 //! Reading order: [`smf`] (the method's view of SMF) and [`properties`]; [`recipe`] (what names an
-//! output), [`tree`] and [`glob`] (digests of files); [`output`] (stamps, the link `current`,
-//! collecting) and [`lock`]; [`progress`], [`watch`] (being wanted); [`stage`] (all of it
+//! output), [`tree`] and [`glob`] (digests of files); [`output`] (stamps, the link `current`),
+//! [`collect`] (which outputs go) and [`lock`]; [`progress`], [`durations`], [`watch`] (being wanted); [`stage`] (all of it
 //! together) and [`run`] (the frame of a program: log line and exit status).
 //!
 //! The life of a stage:
@@ -22,6 +22,8 @@
 //! Invariant: a stage program that exits 0 leaves `current` naming a complete output for the
 //! inputs it saw.
 
+pub mod collect;
+pub mod durations;
 pub mod glob;
 pub mod lock;
 pub mod output;
@@ -34,6 +36,7 @@ pub mod stage;
 pub mod tree;
 pub mod watch;
 
+pub use collect::{Collected, Collecting, Retention};
 pub use glob::Globs;
 pub use output::{Input, Outputs, Stamp};
 pub use properties::{Properties, PropertyError};

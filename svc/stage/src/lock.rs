@@ -58,6 +58,27 @@ impl Lock {
     }
 }
 
+/// A stage at rest: while this lives a newcomer waits.
+#[derive(Debug)]
+pub struct Rest {
+    _held: File,
+}
+
+impl Rest {
+    /// Holds the rest of the stage whose lock this is; `None` while it works.  Nobody is ended.
+    ///
+    /// # Errors
+    /// The file cannot be opened or locked.
+    pub fn hold(path: &Path) -> io::Result<Option<Rest>> {
+        let file = File::open(path)?;
+        match flock(&file, nix::fcntl::FlockArg::LockSharedNonblock) {
+            Ok(()) => Ok(Some(Rest { _held: file })),
+            Err(Errno::EWOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // A name that stays costs the next worker a search, no more.
@@ -140,8 +161,12 @@ mod tests {
         let lock = Lock::take(&path, &Cancel::new().unwrap()).unwrap();
         assert_eq!(parse(&std::fs::read_to_string(&path).unwrap()), Some(Worker::me()));
         assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
+        assert!(Rest::hold(&path).unwrap().is_none());
         drop(lock);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        let rest = Rest::hold(&path).unwrap().unwrap();
+        assert!(!try_exclusive(&File::open(&path).unwrap()).unwrap());
+        drop(rest);
         assert!(try_exclusive(&File::open(&path).unwrap()).unwrap());
     }
 

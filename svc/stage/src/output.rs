@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A reader holds a shared lock on the stamp of what it resolved; only what is unlocked is
-//! collected.  Law: nothing below out/DIGEST is written after the rename.
+//! collected (see collect.rs).  Law: nothing below out/DIGEST is written after the rename.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -70,7 +71,7 @@ pub enum OutputError {
     },
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> OutputError + '_ {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OutputError + '_ {
     |source| OutputError::File { path: path.to_owned(), source }
 }
 
@@ -174,7 +175,7 @@ impl Outputs {
     /// Where an output of this name lies, whether it is there or not.
     #[must_use]
     pub fn path(&self, digest: &str) -> PathBuf {
-        self.directory.join("out").join(digest)
+        self.all().join(digest)
     }
 
     /// Whether a complete output of this name is there; then `current` names it.
@@ -193,7 +194,7 @@ impl Outputs {
     /// Something cannot be written.
     pub fn finish(&self, work: &Path, stamp: &Stamp) -> Result<PathBuf, OutputError> {
         let path = self.path(&stamp.digest);
-        let out = self.directory.join("out");
+        let out = self.all();
         fs::create_dir_all(&out).map_err(at(&out))?;
         // Left by somebody who was killed, or damaged: there is no complete one (see reuse).
         remove_tree(&path).map_err(at(&path))?;
@@ -220,41 +221,16 @@ impl Outputs {
         sync_directory(&self.directory).map_err(at(&self.directory))
     }
 
-    /// Removes outputs that nobody holds, but for the newest `keep` and the current one.
-    ///
-    /// # Errors
-    /// The directory cannot be read, or an output not be removed.
-    pub fn collect(&self, keep: u64) -> Result<(), OutputError> {
-        let out = self.directory.join("out");
-        let current = fs::read_link(self.directory.join("current")).unwrap_or_default();
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&out).map_err(at(&out))? {
-            let path = entry.map_err(at(&out))?.path();
-            let born =
-                fs::metadata(path.join(STAMP)).map(|stamp| (stamp.mtime(), stamp.mtime_nsec()));
-            found.push((born.unwrap_or_default(), path));
-        }
-        found.sort();
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX).max(1);
-        let old = found.len().saturating_sub(keep);
-        for (_, path) in &found[..old] {
-            if path.file_name() != current.file_name() {
-                collect_one(path).map_err(at(path))?;
-            }
-        }
-        Ok(())
+    /// DIR/out.
+    pub(crate) fn all(&self) -> PathBuf {
+        self.directory.join("out")
     }
-}
 
-/// The stamp goes first, under its lock: a half-removed output is never a complete one.
-fn collect_one(path: &Path) -> io::Result<()> {
-    if let Ok(stamp) = File::open(path.join(STAMP)) {
-        if !lock::try_exclusive(&stamp)? {
-            return Ok(());
-        }
-        fs::remove_file(path.join(STAMP))?;
+    /// The name of the output that is current.
+    pub(crate) fn current_name(&self) -> Option<OsString> {
+        let target = fs::read_link(self.directory.join("current")).ok()?;
+        target.file_name().map(OsStr::to_owned)
     }
-    remove_tree(path)
 }
 
 fn stamp_text(stamp: &Stamp) -> Vec<u8> {
@@ -382,25 +358,5 @@ mod tests {
         // Made again over the ruin.
         made(place.path(), "one");
         assert_eq!(Input::resolve(place.path()).unwrap().digest(), "one");
-    }
-
-    #[test]
-    fn the_old_go_the_held_stay() {
-        let place = tempfile::tempdir().unwrap();
-        let outputs = Outputs::of(place.path());
-        let mut held = Vec::new();
-        for digest in ["a", "b", "c", "d"] {
-            let path = made(place.path(), digest);
-            if digest == "a" {
-                held.push(Input::hold(&path).unwrap());
-            }
-        }
-        outputs.collect(2).unwrap();
-        let there = |digest: &str| outputs.path(digest).exists();
-        assert_eq!(["a", "b", "c", "d"].map(there), [true, false, true, true]);
-        held.clear();
-        outputs.reuse("a").unwrap();
-        outputs.collect(1).unwrap();
-        assert_eq!(["a", "c", "d"].map(there), [true, false, true], "the current one stays");
     }
 }

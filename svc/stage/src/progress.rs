@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// At most this often the file is written; a new phase is always written.
 const PACE: Duration = Duration::from_millis(200);
@@ -15,6 +15,8 @@ const PACE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Progress {
     path: PathBuf,
+    /// When the work began, in seconds since the epoch.
+    since: u64,
     last: Mutex<Option<(String, Instant)>>,
 }
 
@@ -22,7 +24,8 @@ impl Progress {
     /// In the directory of a stage.
     #[must_use]
     pub fn of(directory: &Path) -> Progress {
-        Progress { path: directory.join("progress"), last: Mutex::new(None) }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Progress { path: directory.join("progress"), since, last: Mutex::new(None) }
     }
 
     /// Tells: which part of the work, how many of how many (0 of 0 where nobody knows), on what.
@@ -32,8 +35,9 @@ impl Progress {
             return;
         }
         *last = Some((phase.to_owned(), Instant::now()));
-        let text =
-            serde_json::json!({ "phase": phase, "done": done, "total": total, "item": item });
+        let text = serde_json::json!({
+            "phase": phase, "done": done, "total": total, "item": item, "since": self.since
+        });
         let beside = self.path.with_extension("new");
         // Work does not fail because nobody could be told of it.
         let _news =
@@ -57,7 +61,9 @@ mod tests {
         let progress = Progress::of(place.path());
         let read = || fs::read_to_string(place.path().join("progress")).unwrap();
         progress.tell("copy", 1, 3, "usr/src");
-        assert_eq!(read(), "{\"phase\":\"copy\",\"done\":1,\"total\":3,\"item\":\"usr/src\"}\n");
+        let since = progress.since;
+        let text = r#"{"phase":"copy","done":1,"total":3,"item":"usr/src","since":"#;
+        assert_eq!(read(), format!("{text}{since}}}\n"));
         progress.tell("copy", 2, 3, "usr/lib");
         assert!(read().contains("\"done\":1"), "too soon to be written again");
         progress.tell("build", 0, 0, "");

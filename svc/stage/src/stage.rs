@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use process::Cancel;
 
+use crate::collect::{Collecting, Retention};
+use crate::durations;
 use crate::lock::Lock;
 use crate::output::{Input, Outputs, Stamp, remove_tree};
 use crate::progress::Progress;
@@ -28,6 +31,7 @@ pub struct Stage {
     properties: Properties,
     wish: Wish,
     progress: Progress,
+    began: Instant,
     _lock: Lock,
 }
 
@@ -56,7 +60,15 @@ impl Stage {
         let lock = Lock::take(&lock, wish.cancel()).map_err(at(&lock))?;
         let properties = smf.properties()?;
         let progress = Progress::of(&directory);
-        let stage = Stage { smf, directory, properties, wish, progress, _lock: lock };
+        let stage = Stage {
+            smf,
+            directory,
+            properties,
+            wish,
+            progress,
+            began: Instant::now(),
+            _lock: lock,
+        };
         for name in ["work", "scratch"] {
             let path = stage.directory.join(name);
             remove_tree(&path).map_err(at(&path))?;
@@ -217,9 +229,10 @@ impl Stage {
         };
         let outputs = Outputs::of(&self.directory);
         let path = outputs.finish(&self.work(), &stamp)?;
+        durations::add(&self.directory, self.began.elapsed());
         self.log(&format!("finished out/{}", stamp.digest));
         // What is done is done, even where something old cannot be removed.
-        if let Err(error) = outputs.collect(keep) {
+        if let Err(error) = outputs.collect(&Retention::newest(keep), Collecting::Really) {
             self.log(&format!("old outputs stay: {error}"));
         }
         if let Err(error) = remove_tree(&self.scratch()) {
