@@ -92,6 +92,7 @@ pub struct World {
     pub gates: PathBuf,
     environment: Vec<(String, String)>,
     unprivileged: bool,
+    within: Vec<String>,
 }
 
 impl World {
@@ -108,6 +109,7 @@ impl World {
             gates,
             environment: Vec::new(),
             unprivileged: false,
+            within: Vec::new(),
         }
     }
 
@@ -134,6 +136,11 @@ impl World {
         self
     }
 
+    /// From now on commands are run by this command (`nsenter ...`); by nothing when it is empty.
+    pub fn within(&mut self, words: &[&str]) {
+        self.within = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
     /// `new`, with the engine up and the tiny gates configured on free ports.
     pub fn up() -> Self {
         let world = World::new();
@@ -154,6 +161,10 @@ impl World {
         let mut command = if self.unprivileged {
             let mut command = Command::new("setpriv");
             command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+            command
+        } else if let Some((first, rest)) = self.within.split_first() {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
             command
         } else {
             Command::new(program)

@@ -4,8 +4,9 @@
 //! arguments or its working directory: so tools are found whose environment is clean of SMF, and
 //! nothing of anybody else's is.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::World;
 
@@ -85,7 +86,7 @@ impl Living {
     pub fn is_stage(&self) -> bool {
         self.contracts.len() == 1
             && matches!(self.program.as_str(), "builder" | "merger" | "imager" | "builder-release")
-            && self.line.contains("/lib/lamplighter/")
+            && self.line.contains("/lamplighter/")
     }
 
     /// Whether it was started by a stage.
@@ -107,19 +108,23 @@ impl Living {
     }
 }
 
+fn living(folder: &Path) -> Vec<Living> {
+    let place = format!("{}/", folder.display()).into_bytes();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let is_number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if is_number {
+            found.extend(Living::of(&entry.path(), &place));
+        }
+    }
+    found
+}
+
 impl World {
     /// The processes of this world, zombies left out.
     #[must_use]
     pub fn living(&self) -> Vec<Living> {
-        let place = format!("{}/", self.folder().display()).into_bytes();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let is_number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-            if is_number {
-                found.extend(Living::of(&entry.path(), &place));
-            }
-        }
-        found
+        living(self.folder())
     }
 
     /// What lives of the build: everything but the engine and the depots.
@@ -153,6 +158,77 @@ impl World {
                 }
             }
         }
+        found
+    }
+
+    /// Outputs that the logs say were finished more than once: work that was lost and done again.
+    #[must_use]
+    pub fn done_twice(&self) -> Vec<String> {
+        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        for entry in fs::read_dir(self.root.join("var/svc/log")).unwrap().flatten() {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            for line in text.lines().filter(|line| line.contains(": finished out/")) {
+                *times.entry(line.to_owned()).or_default() += 1;
+            }
+        }
+        times.into_iter().filter(|(_, times)| *times > 1).map(|(line, _)| line).collect()
+    }
+
+    /// The place of a world, for one who watches it from another thread.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        Watched { folder: self.folder().to_owned() }
+    }
+}
+
+/// A world as a watcher sees it.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    folder: PathBuf,
+}
+
+impl Watched {
+    /// Stages of which two methods have files open that one worker alone may touch.
+    #[must_use]
+    pub fn two_workers(&self) -> Vec<String> {
+        let mut workers: BTreeMap<String, Vec<(String, Living)>> = BTreeMap::new();
+        for one in living(&self.folder) {
+            let Some(method) = one.contracts.first().cloned() else { continue };
+            for stage in self.touches(&one) {
+                workers.entry(stage).or_default().push((method.clone(), one.clone()));
+            }
+        }
+        let mut found = Vec::new();
+        for (stage, workers) in workers {
+            let strangers = workers.iter().filter(|(method, _)| *method != workers[0].0);
+            let strangers: Vec<&Living> = strangers.map(|(_, one)| one).collect();
+            // Both are still there now that both were seen.
+            if workers[0].1.is_alive() && strangers.iter().any(|one| one.is_alive()) {
+                found.push(format!("{stage}: {workers:?}"));
+            }
+        }
+        found
+    }
+
+    /// The stages whose places of work a process has open or works in.
+    fn touches(&self, one: &Living) -> Vec<String> {
+        let process = PathBuf::from(format!("/proc/{}", one.pid));
+        let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        let mut links: Vec<PathBuf> = open.map(|entry| entry.path()).collect();
+        links.push(process.join("cwd"));
+        let stages = self.folder.join("root/var/lamplighter");
+        let mut found: Vec<String> = links
+            .iter()
+            .filter_map(|link| fs::read_link(link).ok())
+            .filter_map(|path| {
+                let path = path.strip_prefix(&stages).ok()?.to_str()?.to_owned();
+                let parts: Vec<&str> = path.split('/').collect();
+                let own = matches!(parts.get(2), Some(&("work" | "ws" | "scratch")));
+                own.then(|| parts[..2].join("/"))
+            })
+            .collect();
+        found.sort();
+        found.dedup();
         found
     }
 }

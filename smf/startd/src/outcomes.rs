@@ -129,6 +129,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 instance.contract = Some(contract);
             }
         } else {
+            if libc::WIFSIGNALED(status) {
+                // What a method that was killed leaves behind is nobody's work.
+                let killed = self.sys.signal(contract, libc::SIGKILL);
+                self.noted(fmri, killed);
+            }
             self.contracts.remove(&contract);
             self.sys.abandon(contract);
         }
