@@ -30,7 +30,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -163,10 +162,15 @@ fn serve(mut signals: Signals, service: &Service) {
 
 /// Every connection is a descriptor; the usual soft limit of 1024 is for programs with select.
 fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        if soft < hard {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a structure that lives through them.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0
+            && limit.rlim_cur < limit.rlim_max
+        {
+            limit.rlim_cur = limit.rlim_max;
             // Fewer descriptors serve fewer clients at once, nothing worse.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+            let _fewer = libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
 }
