@@ -6,7 +6,8 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::logs::{self, Marks, TAIL};
+use crate::estimate::Estimates;
+use crate::logs::{self, BUILT, Marks, TAIL, UP_TO_DATE};
 use crate::medium::{self, Medium};
 use crate::place::short;
 use crate::plan;
@@ -32,6 +33,15 @@ enum End {
 /// Builds; true when everything is online.
 pub fn build(smf: &Smf<'_>, json: bool) -> Result<bool> {
     let mut report = Report::new(json);
+    let done = run(smf, &mut report);
+    if let Err(error) = &done {
+        let reason = format!("{error:#}");
+        report.object(&json!({"event": "result", "status": "error", "reason": reason}));
+    }
+    done
+}
+
+fn run(smf: &Smf<'_>, report: &mut Report) -> Result<bool> {
     if !up::answers(smf) {
         up::up(smf, &Asked::default())?;
     }
@@ -41,7 +51,7 @@ pub fn build(smf: &Smf<'_>, json: bool) -> Result<bool> {
     watch.add(&smf.place.volatile(""))?;
     let now = smf.states(&stages)?;
     let (orders, beginning) = verdict::begin(&now, &smf.edges(&stages)?);
-    report.begin(&now);
+    report.begin(&now, Estimates::of(smf.place, &stages));
     for fmri in &orders.clear {
         report.line(&format!("{} was in maintenance: cleared", short(fmri)));
     }
@@ -50,15 +60,17 @@ pub fn build(smf: &Smf<'_>, json: bool) -> Result<bool> {
     smf.order(&["restart"], &orders.restart)?;
     // After the restarts: what is cleared waits for what is made anew before it.
     smf.order(&["clear"], &orders.clear)?;
-    let end = follow(smf, &stages, &beginning, &watch, &mut report)?;
+    let end = follow(smf, &stages, &beginning, &watch, &marks, report);
     report.end();
+    let end = end?;
     match end {
-        End::Done => done(smf, &stages, &marks, &report).map(|()| true),
+        End::Done => done(smf, &stages, &marks, report).map(|()| true),
         End::Failed(fmris) => {
-            fmris.iter().for_each(|fmri| failed(smf, fmri, &report));
+            fmris.iter().for_each(|fmri| failed(smf, fmri, report));
+            report.object(&json!({"event": "result", "status": "failed", "fmris": fmris}));
             Ok(false)
         }
-        End::Stuck(all) => stuck(smf, &all, &report).map(|()| false),
+        End::Stuck(all) => stuck(smf, &all, report).map(|()| false),
     }
 }
 
@@ -67,6 +79,7 @@ fn follow(
     stages: &[String],
     beginning: &Beginning,
     watch: &Watch,
+    marks: &Marks,
     report: &mut Report,
 ) -> Result<End> {
     let mut silent = 0;
@@ -83,7 +96,7 @@ fn follow(
             Err(_) if !up::answers(smf) => continue,
             states => states?,
         };
-        report.states(&now);
+        report.states(&now, &|fmri| marks.outcome(&smf.place.log(fmri)));
         for one in &now {
             // A file that a killed stage left behind says nothing.
             let progress = one.next.as_ref().and_then(|_| Progress::of(smf.place, &one.fmri));
@@ -120,7 +133,7 @@ fn serve(smf: &Smf<'_>) -> Result<()> {
 
 fn done(smf: &Smf<'_>, stages: &[String], marks: &Marks, report: &Report) -> Result<()> {
     serve(smf)?;
-    let status = if marks.any_finished() { "built" } else { "up to date" };
+    let status = if marks.any_finished() { BUILT } else { UP_TO_DATE };
     let medium = medium::newest(smf.place).map(Medium::read).transpose()?;
     let guest = medium::guest(smf.place);
     if report.is_json() {
@@ -152,8 +165,7 @@ fn failed(smf: &Smf<'_>, fmri: &str, report: &Report) {
     let tail = logs::last_run(&text, TAIL);
     if report.is_json() {
         report.object(&json!({
-            "event": "result",
-            "status": "failed",
+            "event": "failure",
             "fmri": fmri,
             "reason": reason,
             "log": path,

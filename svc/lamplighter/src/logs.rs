@@ -50,11 +50,43 @@ impl Marks {
 
     /// Whether a stage said since that it made an output.
     pub fn any_finished(&self) -> bool {
-        self.0.iter().any(|(path, length)| {
-            let added = since(path, *length).unwrap_or_default().0;
-            added.lines().any(|line| !line.starts_with('[') && line.contains(": finished out/"))
-        })
+        let built = |outcome: &Outcome| outcome.status == BUILT;
+        self.0.iter().any(|(path, length)| outcomes(path, *length).iter().any(built))
     }
+
+    /// What a stage with this log last said since of its output.
+    pub fn outcome(&self, log: &Path) -> Option<Outcome> {
+        let (path, length) = self.0.iter().find(|(path, _)| path == log)?;
+        outcomes(path, *length).pop()
+    }
+}
+
+/// An output was made.
+pub const BUILT: &str = "built";
+/// It was there.
+pub const UP_TO_DATE: &str = "up to date";
+
+/// What became of a stage's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// [`BUILT`] or [`UP_TO_DATE`].
+    pub status: &'static str,
+    /// The output.
+    pub digest: String,
+}
+
+/// What a stage said of its outputs from a place on; the restarter's lines begin with a bracket.
+fn outcomes(path: &Path, from: u64) -> Vec<Outcome> {
+    let added = since(path, from).unwrap_or_default().0;
+    let own = added.lines().filter(|line| !line.starts_with('['));
+    let outcome = |line: &str| {
+        if let Some((_, digest)) = line.split_once(": finished out/") {
+            return Some(Outcome { status: BUILT, digest: digest.to_owned() });
+        }
+        let (_, digest) = line.split_once(": up to date (out/")?;
+        Some(Outcome { status: UP_TO_DATE, digest: digest.trim_end_matches(')').to_owned() })
+    };
+    own.filter_map(outcome).collect()
 }
 
 /// What a log holds from a place on, and where it ends.
@@ -106,6 +138,20 @@ pub fn print(smf: &Smf<'_>, operand: Option<&str>, follow: bool) -> Result<()> {
     if follow { follow_all(&mut logs, &mut out) } else { Ok(()) }
 }
 
+/// What a log got since it ended there; the rest of what was rotated away comes first.
+fn added(path: &Path, end: &mut u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    if std::fs::metadata(path)?.len() < *end {
+        let mut old = path.as_os_str().to_owned();
+        old.push(".0");
+        text = since(Path::new(&old), *end).unwrap_or_default().0;
+        *end = 0;
+    }
+    let (more, now) = since(path, *end)?;
+    *end = now;
+    Ok(text + &more)
+}
+
 /// Prints what is added, for ever.
 fn follow_all(logs: &mut [(String, PathBuf, u64)], out: &mut dyn Write) -> Result<()> {
     let watch = Watch::new()?;
@@ -116,8 +162,7 @@ fn follow_all(logs: &mut [(String, PathBuf, u64)], out: &mut dyn Write) -> Resul
     let mut shown = String::new();
     loop {
         for (name, path, end) in logs.iter_mut() {
-            let Ok((text, now)) = since(path, *end) else { continue };
-            *end = now;
+            let Ok(text) = added(path, end) else { continue };
             if text.is_empty() {
                 continue;
             }
@@ -167,7 +212,24 @@ true.c:3:2: error: unknown type name 'retrun'
         let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
         writeln!(file, "merger: up to date (out/aa)").unwrap();
         assert!(!marks.any_finished());
+        let outcome = |status, digest: &str| Some(Outcome { status, digest: digest.to_owned() });
+        assert_eq!(marks.outcome(&log), outcome(UP_TO_DATE, "aa"));
         writeln!(file, "merger: finished out/bb").unwrap();
         assert!(marks.any_finished());
+        assert_eq!(marks.outcome(&log), outcome(BUILT, "bb"));
+        assert_eq!(marks.outcome(Path::new("/x")), None);
+    }
+
+    #[test]
+    fn a_rotated_log_is_followed_on() {
+        let place = tempfile::tempdir().unwrap();
+        let log = place.path().join("x.log");
+        std::fs::write(&log, "one\n").unwrap();
+        let mut end = 0;
+        assert_eq!(added(&log, &mut end).unwrap(), "one\n");
+        std::fs::write(place.path().join("x.log.0"), "one\nlast\n").unwrap();
+        std::fs::write(&log, "2\n").unwrap();
+        assert_eq!(added(&log, &mut end).unwrap(), "last\n2\n");
+        assert_eq!(added(&log, &mut end).unwrap(), "");
     }
 }

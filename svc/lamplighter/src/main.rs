@@ -7,8 +7,9 @@
 //! | `host.rs` | the real world behind the seams |
 //! | `plan.rs`, `up.rs` | a root is brought up and configured |
 //! | `verdict.rs`, `build.rs` | the pipeline is followed to its end |
-//! | `progress.rs`, `report.rs` | what is shown meanwhile |
+//! | `progress.rs`, `estimate.rs`, `report.rs` | what is shown meanwhile |
 //! | `logs.rs`, `why.rs`, `status.rs` | what happened, why, and how things are |
+//! | `clean.rs` | old outputs go |
 //! | `medium.rs`, `boot.rs` | the newest medium, and booting it |
 //! | `down.rs` | everything stops |
 //! | `watch.rs` | sleeping until something happens |
@@ -17,7 +18,9 @@
 
 mod boot;
 mod build;
+mod clean;
 mod down;
+mod estimate;
 mod host;
 mod logs;
 mod medium;
@@ -73,17 +76,34 @@ enum Command {
     ///
     /// Exit status: 0 everything is online, 1 a stage failed (it is named), 2 usage.
     Build {
-        /// Print one JSON object per line.
+        /// Print one JSON object per line: states, progress, the result.
         #[arg(long)]
         json: bool,
     },
+    /// Remove old outputs, and say what that frees.
+    ///
+    /// What is current, what is in use and what the release was made of stays in any case.
+    Clean {
+        /// So many of the newest outputs of each stage stay.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        keep: u64,
+        /// Only outputs that are older go.
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u64>,
+        /// Say what would go, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Stop all services of this root, and svc.startd.
     Down,
-    /// Show the pipeline's states and how far its stages are.
+    /// Show the pipeline's states, how far its stages are, and how long they will take.
     Status {
         /// Go on showing what changes.
         #[arg(short)]
         watch: bool,
+        /// Print one JSON object per line, as build does.
+        #[arg(long)]
+        json: bool,
     },
     /// Explain what does not run, with the ends of the logs.
     Why {
@@ -143,11 +163,14 @@ fn run(command: Command) -> anyhow::Result<bool> {
             println!("{said}: {}", place.root.display());
         }
         Command::Build { json } => return build::build(&smf, json),
+        Command::Clean { keep, older_than, dry_run } => {
+            clean::clean(&place, &clean::Asked { keep, older_than, dry_run })?;
+        }
         Command::Down => {
             let said = if down::down(&smf)? { "down" } else { "nothing runs" };
             println!("{said}: {}", place.root.display());
         }
-        Command::Status { watch } => status::print(&smf, watch)?,
+        Command::Status { watch, json } => status::print(&smf, status::Asked { watch, json })?,
         Command::Why { fmri } => why::print(&smf, fmri.as_deref())?,
         Command::Logs { follow, fmri } => logs::print(&smf, fmri.as_deref(), follow)?,
         Command::Boot { iso, accel, memory, time } => {
@@ -173,7 +196,10 @@ mod tests {
             ("build --json", true),
             ("build now", false),
             ("logs -f builder:illumos", true),
-            ("status -w", true),
+            ("status -w --json", true),
+            ("clean --keep 2 --older-than 30 --dry-run", true),
+            ("clean --keep -1", false),
+            ("clean everything", false),
             ("boot x.iso --accel auto", true),
             ("boot --accel hax", false),
             ("", false),

@@ -89,15 +89,23 @@ impl Place {
         self.root.join("var/svc/log").join(format!("{name}.log"))
     }
 
+    /// Where the stages have their directories, by kind and instance.
+    pub fn stages(&self) -> PathBuf {
+        self.root.join("var/lamplighter")
+    }
+
     /// Where a stage works and keeps its outputs.
     pub fn stage(&self, fmri: &str) -> PathBuf {
         let name = fmri.trim_start_matches("svc:/application/").replace(':', "/");
-        self.root.join("var/lamplighter").join(name)
+        // The release is a place of its own, not one of the builders'.
+        self.stages().join(
+            name.strip_prefix("builder/").filter(|n| n.starts_with("release/")).unwrap_or(&name),
+        )
     }
 
     /// Where releases are kept.
     pub fn release(&self, distribution: &str) -> PathBuf {
-        self.root.join("var/lamplighter/release").join(distribution)
+        self.stages().join("release").join(distribution)
     }
 }
 
@@ -131,7 +139,7 @@ mod tests {
             (
                 "svc:/application/builder/release:default",
                 "builder/release",
-                "builder/release/default",
+                "release/default",
                 "application-builder-release:default",
             ),
         ] {

@@ -1,7 +1,9 @@
 //! progress.rs - how far a working stage is: its progress file.
 //!
-//! `{"phase":"compile","done":3,"total":40,"item":"unix.c"}`; the file is gone when the stage has
-//! ended.
+//! `{"phase":"compile","done":3,"total":40,"item":"unix.c","since":1795514400}`; the file is gone
+//! when the stage has ended.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
@@ -21,6 +23,9 @@ pub struct Progress {
     /// What it works on.
     #[serde(default)]
     pub item: String,
+    /// When the stage began, in seconds since the epoch; 0: nobody knows.
+    #[serde(default)]
+    pub since: u64,
 }
 
 impl Progress {
@@ -32,6 +37,14 @@ impl Progress {
     /// Of a stage; `None` when it does not work.
     pub fn of(place: &Place, fmri: &str) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(place.stage(fmri).join("progress")).ok()?)
+    }
+
+    /// How long the stage works already.
+    pub fn elapsed(&self) -> Option<Duration> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        // A clock that was set back says nothing.
+        let elapsed = now.checked_sub(Duration::from_secs(self.since))?;
+        (self.since > 0).then_some(elapsed)
     }
 
     /// `compile 3/40`
@@ -55,7 +68,7 @@ mod tests {
     use super::*;
 
     fn at(done: u64, total: u64) -> Progress {
-        Progress { phase: "compile".into(), done, total, item: String::new() }
+        Progress { phase: "compile".into(), done, total, ..Progress::default() }
     }
 
     #[test]
@@ -65,6 +78,11 @@ mod tests {
         assert_eq!((read.shown().as_str(), read.item.as_str()), ("compile 3/40", "unix.c"));
         assert_eq!(Progress::parse(r#"{"phase":"merge"}"#).unwrap().shown(), "merge");
         assert_eq!(Progress::parse("{"), None);
+        assert_eq!(read.elapsed(), None);
+        assert!(
+            Progress { since: 1, ..read.clone() }.elapsed() > Some(Duration::from_secs(1 << 30))
+        );
+        assert_eq!(Progress { since: u64::MAX, ..read }.elapsed(), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! collect.rs - which outputs go, and that nobody loses one he reads.
 //!
-//! Never goes what `current` names, what somebody holds (see [`crate::Input`]), what the caller
-//! excepts.  Of the rest the newest stay, by the time of the stamp; what has no stamp was never
-//! complete and is older than all.
+//! Never goes what `current` names and what somebody holds (see [`crate::Input`]; a caller who wants
+//! an output kept holds it).  Of the rest the newest stay, by the time of the stamp; what has no
+//! stamp was never complete and is older than all.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,14 +15,12 @@ use crate::lock;
 use crate::output::{OutputError, Outputs, STAMP, at, remove_tree};
 
 /// What stays.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Retention {
     /// So many of the newest, one at least.
     pub keep: u64,
     /// What was finished since then, too.
     pub since: Option<SystemTime>,
-    /// These, by digest.
-    pub except: BTreeSet<String>,
 }
 
 impl Retention {
@@ -82,9 +80,8 @@ impl Outputs {
         found.truncate(found.len().saturating_sub(keep));
         found.retain(|(born, path)| {
             let name = path.file_name();
-            let excepted = name.is_some_and(|name| retention.except.iter().any(|e| name == &**e));
             let is_young = retention.since.is_some_and(|since| *born >= since);
-            name != current.as_deref() && !excepted && !is_young
+            name != current.as_deref() && !is_young
         });
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn by_age_and_by_name() {
+    fn by_age() {
         let place = tempfile::tempdir().unwrap();
         let outputs = Outputs::of(place.path());
         for (digest, days) in [("a", 40), ("b", 30), ("c", 20), ("d", 10), ("e", 0)] {
@@ -178,8 +175,8 @@ mod tests {
         }
         fs::create_dir(place.path().join("out/ruin")).unwrap();
         let since = Some(SystemTime::now() - Duration::from_secs(15 * 86400));
-        let except = BTreeSet::from(["b".to_owned()]);
-        let retention = Retention { keep: 1, since, except };
+        let _held = Input::hold(&place.path().join("out/b")).unwrap();
+        let retention = Retention { keep: 1, since };
         let told = outputs.collect(&retention, Collecting::Trial).unwrap();
         let names: Vec<_> = told.iter().map(|one| one.path.file_name().unwrap()).collect();
         assert_eq!(names, ["ruin", "a", "c"], "the oldest first");
