@@ -174,6 +174,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         };
         self.contracts.insert(contract, fmri.to_owned());
         self.about_to_run(attempt, contract, watching.model);
+        if attempt.method == Method::Start {
+            self.sys.rotate(fmri);
+        }
         let what = format!("Executing {} method (\"{command}\").", attempt.method.name());
         self.sys.log(fmri, &what);
         let command = command.to_owned();

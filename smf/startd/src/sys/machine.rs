@@ -292,6 +292,12 @@ impl Sys for Machine {
         Path::new(path).exists()
     }
 
+    fn rotate(&mut self, fmri: &str) {
+        if let Err(error) = log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
+            self.note(Level::Error, &format!("{fmri}: log: {error}"));
+        }
+    }
+
     fn log(&mut self, fmri: &str, message: &str) {
         let line = log::line(&log::stamp(), message);
         if let Err(error) = self.append(fmri, &line) {
@@ -301,6 +307,14 @@ impl Sys for Machine {
 
     fn note(&mut self, level: Level, message: &str) {
         let line = log::note(&log::stamp(), level, message);
+        let path = self.logs.join("svc.startd.log");
+        // Nobody else writes here, so it may begin anew at any line; where it cannot, it grows on.
+        if self.notes.metadata().is_ok_and(|about| about.len() > log::LARGEST) {
+            let anew = log::rotate(&path, log::LARGEST).and_then(|_| log::open(&path));
+            if let Ok(anew) = anew {
+                self.notes = anew;
+            }
+        }
         // There is no place left to tell that the log cannot be written.
         let _untold = self.notes.write_all(line.as_bytes());
     }

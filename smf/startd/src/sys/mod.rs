@@ -106,6 +106,9 @@ pub trait Sys {
     fn abandon(&mut self, contract: u64);
     /// Whether a file exists.
     fn exists(&self, path: &str) -> bool;
+    /// Begins a new log for an instance whose log has become large, and keeps the old one; where
+    /// logs are no files there is nothing to do.
+    fn rotate(&mut self, _fmri: &str) {}
     /// Writes a line to an instance's log.
     fn log(&mut self, fmri: &str, message: &str);
     /// Writes a line to svc.startd.log.
