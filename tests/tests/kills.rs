@@ -1,4 +1,5 @@
-//! kills.rs - SIGKILL at random moments: of svc.startd, a stage, a stage's tool, a depot.
+//! kills.rs - SIGKILL at random moments: of svc.startd, a stage, a stage's tool, a depot; with
+//! orders to the pipeline between.
 //!
 //! Each seed is a run of its own from nothing.  It must end where an unbroken run ends, byte for
 //! byte, with no orphan, and never with two workers of one stage at a time.  A failing seed is the
@@ -56,9 +57,27 @@ enum Target {
     Stage,
     Tool,
     Depot,
+    /// Not a kill: an order, which the kills before and after it may meet.
+    Order,
 }
 
-const TARGETS: [Target; 4] = [Target::Engine, Target::Stage, Target::Tool, Target::Depot];
+const TARGETS: [Target; 7] = [
+    Target::Engine,
+    Target::Engine,
+    Target::Stage,
+    Target::Stage,
+    Target::Tool,
+    Target::Depot,
+    Target::Order,
+];
+
+/// Orders after which the pipeline is still to come to its end.
+const ORDERS: [&str; 4] = [
+    "svcadm restart builder/pipeline",
+    "svcadm disable builder/pipeline; svcadm enable builder/pipeline",
+    "svcadm disable -t builder:pkg5; svcadm enable -t builder:pkg5",
+    "svcadm restart builder:illumos; svcadm refresh builder:illumos",
+];
 
 /// What was struck, over all seeds.
 static STRUCK: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
@@ -98,10 +117,12 @@ fn online(world: &World, instance: &str) -> bool {
 impl Run {
     fn new(seed: u64) -> Run {
         let mut dice = Dice(seed);
-        let mut world = World::new();
-        if dice.below(2) == 0 {
-            world = world.with("LAMPLIGHTER_NO_CGROUP", "1");
-        }
+        let without = || World::new().with("LAMPLIGHTER_NO_CGROUP", "1");
+        let world = match dice.below(3) {
+            0 => World::new(),
+            1 => without(),
+            _ => World::unprivileged().unwrap_or_else(without),
+        };
         watch_the_gates(&world);
         Run { world, dice, struck: BTreeSet::new(), excused: BTreeSet::new() }
     }
@@ -121,14 +142,24 @@ impl Run {
         match target {
             Target::Engine => self.strike_engine(),
             Target::Depot => self.strike_depot(),
+            Target::Order => {
+                let order = ORDERS[self.dice.pick(&ORDERS)];
+                self.world.type_line(order).ok();
+                count(&format!("ordered {order}"));
+            }
             Target::Stage => {
-                self.strike_process("stage", &|one, _| one.is_stage());
+                // One that may be short, and is not always the first.
+                let stage = PIPELINE[self.dice.pick(&PIPELINE)];
+                let is_one = |one: &Living, of: &str| {
+                    one.is_stage() && of.trim_end_matches(":default").ends_with(stage)
+                };
+                self.strike_process("stage", 200, &is_one);
             }
             Target::Tool => {
                 let is_tool = |one: &Living, of: &str| {
                     !one.is_stage() && one.fmri.is_none() && !of.contains("pkg/server")
                 };
-                if let Some(fmri) = self.strike_process("tool", &is_tool) {
+                if let Some(fmri) = self.strike_process("tool", 800, &is_tool) {
                     self.excused.insert(fmri);
                 }
             }
@@ -138,14 +169,14 @@ impl Run {
     fn strike_engine(&mut self) {
         let engine = self.world.living().into_iter().find(Living::is_engine).expect("an engine");
         engine.kill();
-        count("svc.startd");
+        count("killed svc.startd");
         await_true(&|| !engine.is_alive(), &|| "it does not die".to_owned());
         self.dice.moment(300);
         self.world.run("lamplighter", &["up"]).ok();
     }
 
     fn strike_depot(&mut self) {
-        if !self.struck.insert(DEPOT.to_owned()) {
+        if self.struck.contains(DEPOT) {
             return;
         }
         let served = || self.world.current("builder/illumos").join("stamp").is_file();
@@ -157,7 +188,8 @@ impl Run {
         self.dice.moment(200);
         let depot = self.world.living().into_iter().find(Living::is_depot).expect("a depot");
         depot.kill();
-        count("depot");
+        count("killed depot");
+        self.struck.insert(DEPOT.to_owned());
         await_true(&|| !depot.is_alive(), &|| "it does not die".to_owned());
     }
 
@@ -166,6 +198,7 @@ impl Run {
     fn strike_process(
         &mut self,
         kind: &str,
+        longest_ms: u64,
         is_one: &dyn Fn(&Living, &str) -> bool,
     ) -> Option<String> {
         let found = |run: &Run| {
@@ -182,11 +215,9 @@ impl Run {
             all.filter(|(one, fmri)| is_one(one, fmri) && !run.struck.contains(fmri))
                 .collect::<Vec<(Living, String)>>()
         };
-        // Not always the first there is.
-        for longest_ms in [1, 800] {
-            self.wait_for(&|| !found(self).is_empty());
-            self.dice.moment(longest_ms);
-        }
+        self.wait_for(&|| !found(self).is_empty());
+        // Not always in its first moment.
+        self.dice.moment(longest_ms);
         self.wait_for(&|| !found(self).is_empty());
         let found = found(self);
         if found.is_empty() {
@@ -194,7 +225,7 @@ impl Run {
         }
         let (process, fmri) = found[self.dice.pick(&found)].clone();
         process.kill();
-        count(&format!("{kind} {}", if kind == "tool" { &process.program } else { &fmri }));
+        count(&format!("killed {kind} {}", if kind == "tool" { &process.program } else { &fmri }));
         self.struck.insert(fmri.clone());
         Some(fmri)
     }
@@ -202,7 +233,12 @@ impl Run {
     /// Waits until something holds or everything is done.
     fn wait_for(&self, holds: &dyn Fn() -> bool) {
         let start = Instant::now();
-        while !holds() && !self.is_stuck() && !online(&self.world, "builder/release") {
+        for look in 0_u64.. {
+            // What is waited for may be short; the end stays.
+            let ended = || self.is_stuck() || online(&self.world, "builder/release");
+            if holds() || (look % 20 == 0 && ended()) {
+                return;
+            }
             assert!(start.elapsed() < DEADLINE, "{}", self.world.story());
         }
     }
@@ -218,7 +254,7 @@ impl Run {
             self.clear_the_excused();
             PIPELINE.iter().all(|instance| online(world, instance))
                 && online(world, "builder/pipeline")
-                && (!self.struck.contains(DEPOT) || world.state(DEPOT) != "offline*")
+                && (!self.struck.contains(DEPOT) || self.is_served())
         };
         await_true(&done, &|| world.story());
         assert_eq!(world.building(), [], "orphans\n{}", world.story());
@@ -226,6 +262,13 @@ impl Run {
         assert_eq!(world.run("svcs", &["-x"]).out, "");
         assert_eq!(world.done_twice(), [""; 0], "{}", world.story());
         assert!(!world.gates.join(".two").exists(), "two builds of one gate\n{}", world.story());
+    }
+
+    /// Whether the depot gives its catalog.
+    fn is_served(&self) -> bool {
+        let port = self.world.run("svcprop", &["-p", "pkg/port", DEPOT]).ok();
+        let origin = format!("http://127.0.0.1:{}/", port.trim());
+        self.world.run("pkgrepo", &["list", "-H", "-s", &origin]).status == 0
     }
 
     /// Clears what is in maintenance because of a tool; whatever else is there is a failure.
@@ -245,13 +288,13 @@ fn results(world: &World) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     for stage in ["builder/illumos", "builder/pkg5", "builder/caiman", "merger/default"] {
         let output = world.current(stage);
-        repository(stage, &output.join("repo"), &mut found);
+        repository(world, stage, &output.join("repo"), &mut found);
         if stage.starts_with("builder/") {
             digests(&format!("{stage}/proto"), &output.join("proto"), &mut found);
         }
     }
     let release = world.stage("release/default");
-    repository("release", &release.join("repo"), &mut found);
+    repository(world, "release", &release.join("repo"), &mut found);
     digests("media", &release.join("media"), &mut found);
     let image = world.current("imager/default");
     for entry in fs::read_dir(&image).unwrap().flatten() {
@@ -266,7 +309,10 @@ fn results(world: &World) -> BTreeMap<String, u64> {
     found
 }
 
-fn repository(name: &str, path: &Path, found: &mut BTreeMap<String, u64>) {
+fn repository(world: &World, name: &str, path: &Path, found: &mut BTreeMap<String, u64>) {
+    // What the catalog says.
+    let list = world.run("pkgrepo", &["list", "-H", "-s", path.to_str().unwrap()]).ok();
+    found.insert(format!("{name}/list"), digest(list.as_bytes()));
     for publisher in fs::read_dir(path.join("publisher")).unwrap().flatten() {
         for part in ["file", "pkg"] {
             let place = format!("{name}/{}/{part}", publisher.file_name().to_string_lossy());
@@ -284,13 +330,18 @@ fn digests(name: &str, path: &Path, found: &mut BTreeMap<String, u64>) {
         }
         return;
     }
-    let mut hasher = DefaultHasher::new();
-    if kind.is_symlink() {
-        hasher.write(fs::read_link(path).unwrap().as_os_str().as_encoded_bytes());
+    let digest = if kind.is_symlink() {
+        digest(fs::read_link(path).unwrap().as_os_str().as_encoded_bytes())
     } else {
-        hasher.write(&fs::read(path).unwrap());
-    }
-    found.insert(name.to_owned(), hasher.finish());
+        digest(&fs::read(path).unwrap())
+    };
+    found.insert(name.to_owned(), digest);
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Looks all the time whether two workers of one stage have its files open.
@@ -359,7 +410,7 @@ fn killed_at_random_moments_it_ends_where_it_would_have_ended() {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(worker))));
     for (what, times) in STRUCK.lock().unwrap().iter() {
-        println!("killed {times:4} times: {what}");
+        println!("{times:5} times {what}");
     }
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "LAMPLIGHTER_SEED of what failed: {failed:?}");
@@ -400,4 +451,56 @@ fn the_third_kill(world: &World) {
 fn the_third_kill_of_a_stage_is_maintenance() {
     the_third_kill(&World::new());
     the_third_kill(&World::new().with("LAMPLIGHTER_NO_CGROUP", "1"));
+}
+
+/// The one thing that cannot be made again: `builder/release` is killed while it appends.
+#[test]
+fn a_release_that_is_killed_while_it_grows_keeps_its_history() {
+    let world = World::up();
+    let mut dice = Dice(number("LAMPLIGHTER_SEED", 1));
+    world.run("svcadm", &["enable", "builder/pipeline"]).ok();
+    world.await_state("builder/release", "online");
+    let release = world.stage("release/default/repo");
+    let held = || {
+        let mut held = BTreeMap::new();
+        repository(&world, "release", &release, &mut held);
+        held.remove("release/list");
+        held
+    };
+    let mut before = held();
+    for round in 1..=4 {
+        let page = world.gates.join("pkg5/usr/src/man/pkg.5");
+        let text = fs::read_to_string(&page).unwrap();
+        fs::write(&page, format!("{text}.\\\" round {round}\n")).unwrap();
+        world.run("svcadm", &["restart", "builder:pkg5"]).ok();
+        let grown = || world.worked("application-builder-release:default") > round;
+        let mut killed = false;
+        while !killed && !grown() {
+            let at_work = world.living().into_iter().find(|one| one.program == "builder-release");
+            if let Some(stage) = at_work {
+                dice.moment(120);
+                killed = stage.is_alive();
+                stage.kill();
+            }
+        }
+        println!("round {round}: {}", if killed { "killed" } else { "missed" });
+        await_true(&|| grown() && online(&world, "builder/release"), &|| world.story());
+        let after = held();
+        for (name, digest) in &before {
+            assert_eq!(after.get(name), Some(digest), "{name} has changed, round {round}");
+        }
+        assert!(after.len() > before.len(), "nothing new, round {round}");
+        before = after;
+    }
+    // Every payload of every version is there and is what its manifest says.
+    let copy = world.root.join("copy");
+    world.run("pkgrepo", &["create", copy.to_str().unwrap()]).ok();
+    let (from, to) = (release.to_str().unwrap(), copy.to_str().unwrap());
+    world.run("pkgrecv", &["-s", from, "-d", to, "*"]).ok();
+    let mut copied = BTreeMap::new();
+    repository(&world, "release", &copy, &mut copied);
+    copied.remove("release/list");
+    let manifests =
+        |all: &BTreeMap<String, u64>| all.keys().filter(|n| n.contains("/pkg/")).count();
+    assert_eq!(manifests(&copied), manifests(&before));
 }

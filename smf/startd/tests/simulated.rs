@@ -480,3 +480,14 @@ fn an_engine_that_dies_before_the_disable_it_waited_with() {
     world.order(A, "maint_on");
     assert_eq!(State::Maintenance, world.restarted().state(A));
 }
+
+#[test]
+fn what_a_killed_method_leaves_behind_is_ended() {
+    let mut world = World::new(&[Service::transient(A)]);
+    for _ in 0..3 {
+        let contract = world.method(A).unwrap().1.contract;
+        world.end(A, 9, false);
+        assert!(world.engine.sys().signals.contains(&(contract, 9)));
+    }
+    assert_eq!(State::Maintenance, world.state(A));
+}
