@@ -6,9 +6,11 @@
 
 NEEDS_BUILD='cc:gcc /usr/include/stdio.h:libc6-dev git:git'
 NEEDS_RUN='make:make gcc:gcc xorriso:xorriso grub-mkimage:grub-common
- /usr/lib/grub/i386-pc/modinfo.sh:grub-pc-bin qemu-system-x86_64:qemu-system-x86
- zic:libc-bin mformat:mtools'
-NEEDS_CHECK='shellcheck:shellcheck xmllint:libxml2-utils ksh:ksh dash:dash grub-fstest:grub-common
+ /usr/lib/grub/i386-pc/modinfo.sh:grub-pc-bin
+ /usr/lib/grub/x86_64-efi/modinfo.sh:grub-efi-amd64-bin
+ qemu-system-x86_64:qemu-system-x86 /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf
+ zic:libc-bin'
+NEEDS_CHECK='mtype:mtools shellcheck:shellcheck xmllint:libxml2-utils ksh:ksh dash:dash grub-fstest:grub-common
  unshare:util-linux ip:iproute2'
 NEEDS_ILLUMOS='/usr/lib/rustlib/src/rust/library/Cargo.lock:rust-web-src
  /usr/bin/cargo:cargo-web /usr/bin/rustc:rustc-web'

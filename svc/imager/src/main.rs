@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use image_boot::Accelerator;
+use image_formats::iso::Platform;
 use imager::manifest::Manifest;
+use imager::medium;
 use imager::steps::{self, Job, Made, Trial, World};
 use stage::{Failure, Input, Recipe, Stage};
 
@@ -76,6 +78,10 @@ fn make(stage: &Stage) -> Result<()> {
     recipe.add("image/boot_test", wanted.boot_test.to_string());
     for tool in ["xorriso", "grub-mkimage"] {
         recipe.add(tool, host.version(tool)?);
+    }
+    for platform in Platform::ALL {
+        let about = medium::about_modules(platform)?;
+        recipe.add(format!("grub/{}", platform.name()), stage::recipe::sha256(&about));
     }
     if !stage.is_up_to_date(&recipe)? {
         work(stage, &wanted, &input, &recipe, &host)?;

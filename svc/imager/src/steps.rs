@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use image_boot::{Accelerator, Boot, Emulator, Verdict};
+use image_boot::{Accelerator, Boot, Emulator, Verdict, Way};
 use image_formats::iso;
 use image_tree::Tree;
 use ips_model::{Fmri, Timestamp};
@@ -161,7 +161,8 @@ fn boot(
     let memory_mb = GUEST_MB + 3 * (archive.written.bytes >> 20);
     let Trial { accelerator, time } = *trial;
     let memory_mb = u32::try_from(memory_mb).context("the archive is too large to boot")?;
-    let asked = Boot { iso, memory_mb, accelerator, time, pattern: CONFIRMED };
+    let way = Way::default();
+    let asked = Boot { iso, way, memory_mb, accelerator, time, pattern: CONFIRMED };
     let booted = image_boot::boot(&asked, world.emulator)?;
     let log = job.work.join("boot-test.log");
     archive::write_file(&log, booted.text.as_bytes())?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_boot::{Accelerator, Boot, Emulator, Ended, Verdict};
+use image_boot::{Accelerator, Boot, Emulator, Ended, Verdict, Way};
 use process::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,6 +24,8 @@ const CONFIRMED: &str = "boot_archive.hash: ok";
 pub struct Asked {
     /// The medium; the newest when none is named.
     pub iso: Option<PathBuf>,
+    /// By BIOS or UEFI, from a CD or a disk.
+    pub way: Way,
     /// How QEMU runs the guest.
     pub accelerator: Accelerator,
     /// MiB.
@@ -101,8 +103,8 @@ fn boot_aloud(
     out: &mut dyn Write,
 ) -> Result<image_boot::Booted> {
     let aloud = Aloud { emulator, out: RefCell::new(out) };
-    let Asked { accelerator, memory_mb, time, .. } = *asked;
-    let boot = Boot { iso, memory_mb, accelerator, time, pattern: CONFIRMED };
+    let Asked { way, accelerator, memory_mb, time, .. } = *asked;
+    let boot = Boot { iso, way, memory_mb, accelerator, time, pattern: CONFIRMED };
     Ok(image_boot::boot(&boot, &aloud)?)
 }
 
@@ -140,6 +142,7 @@ mod tests {
     fn the_guest_is_heard_in_whole_lines() {
         let asked = Asked {
             iso: None,
+            way: Way::default(),
             accelerator: Accelerator::Tcg,
             memory_mb: 64,
             time: Duration::from_secs(1),

@@ -40,7 +40,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use image_boot::Accelerator;
+use image_boot::{Accelerator, Drive, Firmware, Way};
 
 use place::Place;
 use smf::Smf;
@@ -122,6 +122,12 @@ enum Command {
     Boot {
         /// The medium; without, the newest.
         iso: Option<PathBuf>,
+        /// Start it by UEFI (OVMF), not by BIOS.
+        #[arg(long)]
+        uefi: bool,
+        /// Put it in as a disk, as a USB stick is one, not as a CD.
+        #[arg(long)]
+        disk: bool,
         /// tcg, kvm, or auto: kvm where a test boot of five seconds works.
         #[arg(long, default_value = "tcg", value_name = "HOW")]
         accel: Accelerator,
@@ -173,9 +179,11 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Status { watch, json } => status::print(&smf, status::Asked { watch, json })?,
         Command::Why { fmri } => why::print(&smf, fmri.as_deref())?,
         Command::Logs { follow, fmri } => logs::print(&smf, fmri.as_deref(), follow)?,
-        Command::Boot { iso, accel, memory, time } => {
+        Command::Boot { iso, uefi, disk, accel, memory, time } => {
             let time = Duration::from_secs(time);
-            let asked = boot::Asked { iso, accelerator: accel, memory_mb: memory, time };
+            let firmware = if uefi { Firmware::Uefi } else { Firmware::Bios };
+            let way = Way { firmware, drive: if disk { Drive::Disk } else { Drive::Cd } };
+            let asked = boot::Asked { iso, way, accelerator: accel, memory_mb: memory, time };
             return boot::boot(&place, &asked);
         }
     }
@@ -201,6 +209,7 @@ mod tests {
             ("clean --keep -1", false),
             ("clean everything", false),
             ("boot x.iso --accel auto", true),
+            ("boot --uefi --disk", true),
             ("boot --accel hax", false),
             ("", false),
             ("nonsense", false),

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::console::Console;
-use crate::machine::{Accelerator, Machine};
+use crate::machine::{Accelerator, Drive, Machine, Uefi};
 
 /// The program.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -58,6 +58,49 @@ pub trait Emulator {
     ) -> io::Result<Ended>;
 }
 
+/// The firmware that starts a medium.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// QEMU's own BIOS.
+    #[default]
+    Bios,
+    /// OVMF, as the host has it installed.
+    Uefi,
+}
+
+/// How a medium is started; by itself BIOS and CD.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Way {
+    /// By what.
+    pub firmware: Firmware,
+    /// From what.
+    pub drive: Drive,
+}
+
+impl Way {
+    /// All four.
+    pub const ALL: [Self; 4] = [
+        Self { firmware: Firmware::Bios, drive: Drive::Cd },
+        Self { firmware: Firmware::Bios, drive: Drive::Disk },
+        Self { firmware: Firmware::Uefi, drive: Drive::Cd },
+        Self { firmware: Firmware::Uefi, drive: Drive::Disk },
+    ];
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let firmware = match self.firmware {
+            Firmware::Bios => "BIOS",
+            Firmware::Uefi => "UEFI",
+        };
+        let drive = match self.drive {
+            Drive::Cd => "CD",
+            Drive::Disk => "disk",
+        };
+        write!(out, "{firmware}, {drive}")
+    }
+}
+
 /// What to boot and what to wait for.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot<'a> {
@@ -65,6 +108,8 @@ pub struct Boot<'a> {
     pub iso: &'a Path,
     /// MiB of memory.
     pub memory_mb: u32,
+    /// How the medium is started.
+    pub way: Way,
     /// How to run the guest.
     pub accelerator: Accelerator,
     /// How long it may take.
@@ -101,6 +146,9 @@ pub enum BootError {
     /// QEMU is not installed.
     #[error("{QEMU} is absent: apt-get install qemu-system-x86")]
     Absent,
+    /// OVMF is not installed.
+    #[error("there is no UEFI firmware for {QEMU}: apt-get install ovmf")]
+    NoUefi,
     /// It cannot be started or heard.
     #[error("{QEMU}")]
     Emulator(#[source] io::Error),
@@ -111,47 +159,58 @@ pub enum BootError {
 /// A guest that has said the pattern is not stopped at once: it may have more to say and leaves
 /// by itself; when it stays, it is stopped at the end of the time, and the verdict stands.
 pub fn boot(boot: &Boot<'_>, emulator: &dyn Emulator) -> Result<Booted, BootError> {
+    let uefi = firmware(boot.way.firmware)?;
     let kvm = match boot.accelerator {
         Accelerator::Tcg => false,
         Accelerator::Kvm => true,
-        Accelerator::Auto => probe(boot, emulator)?,
+        Accelerator::Auto => probe(&machine(boot, uefi.as_ref(), true), emulator)?,
     };
-    run(boot, kvm, boot.time, emulator)
+    run(boot, &machine(boot, uefi.as_ref(), kvm), emulator)
 }
 
 /// The accelerator that [`boot`] would use here: whether a guest says anything at all in five
 /// seconds of KVM.  `/dev/kvm` that opens proves nothing: it may hang.
 pub fn accelerator(boot: &Boot<'_>, emulator: &dyn Emulator) -> Result<Accelerator, BootError> {
-    let kvm = probe(boot, emulator)?;
+    let uefi = firmware(boot.way.firmware)?;
+    let kvm = probe(&machine(boot, uefi.as_ref(), true), emulator)?;
     Ok(if kvm { Accelerator::Kvm } else { Accelerator::Tcg })
 }
 
-fn probe(boot: &Boot<'_>, emulator: &dyn Emulator) -> Result<bool, BootError> {
+fn firmware(firmware: Firmware) -> Result<Option<Uefi>, BootError> {
+    match firmware {
+        Firmware::Bios => Ok(None),
+        Firmware::Uefi => Uefi::find().map(Some).ok_or(BootError::NoUefi),
+    }
+}
+
+fn machine<'a>(boot: &Boot<'a>, uefi: Option<&'a Uefi>, kvm: bool) -> Machine<'a> {
+    let Boot { iso, memory_mb, way, .. } = *boot;
+    Machine { iso, drive: way.drive, uefi, memory_mb, kvm }
+}
+
+fn probe(machine: &Machine<'_>, emulator: &dyn Emulator) -> Result<bool, BootError> {
     let mut heard = false;
     let mut hear = |bytes: &[u8]| {
         heard |= bytes.contains(&b'\n');
         if heard { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let machine = Machine { iso: boot.iso, memory_mb: boot.memory_mb, kvm: true };
     emulator.run(&machine.arguments(), PROBE, &mut hear).map_err(failed)?;
     Ok(heard)
 }
 
 fn run(
     boot: &Boot<'_>,
-    kvm: bool,
-    time: Duration,
+    machine: &Machine<'_>,
     emulator: &dyn Emulator,
 ) -> Result<Booted, BootError> {
-    let machine = Machine { iso: boot.iso, memory_mb: boot.memory_mb, kvm };
     let mut console = Console::new(boot.pattern);
     let mut hear = |bytes: &[u8]| {
         console.take(bytes);
         ControlFlow::Continue(())
     };
-    let ended = emulator.run(&machine.arguments(), time, &mut hear).map_err(failed)?;
+    let ended = emulator.run(&machine.arguments(), boot.time, &mut hear).map_err(failed)?;
     let verdict = if console.seen() { Verdict::Seen } else { Verdict::Missed(ended) };
-    Ok(Booted { verdict, ended, text: console.text(), kvm })
+    Ok(Booted { verdict, ended, text: console.text(), kvm: machine.kvm })
 }
 
 fn failed(error: io::Error) -> BootError {
@@ -192,7 +251,8 @@ mod tests {
     fn asked(accelerator: Accelerator) -> Boot<'static> {
         let time = Duration::from_secs(1);
         let iso = Path::new("/x.iso");
-        Boot { iso, memory_mb: 64, accelerator, time, pattern: "hash: ok" }
+        let way = Way::default();
+        Boot { iso, way, memory_mb: 64, accelerator, time, pattern: "hash: ok" }
     }
 
     #[test]

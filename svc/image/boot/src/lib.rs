@@ -14,6 +14,8 @@ mod boot;
 mod console;
 mod machine;
 
-pub use boot::{Boot, BootError, Booted, Emulator, Ended, QEMU, Verdict, accelerator, boot};
+pub use boot::{
+    Boot, BootError, Booted, Emulator, Ended, Firmware, QEMU, Verdict, Way, accelerator, boot,
+};
 pub use console::clean;
-pub use machine::{Accelerator, AcceleratorError, DEBUG_EXIT_OK, Machine};
+pub use machine::{Accelerator, AcceleratorError, DEBUG_EXIT_OK, Drive, Machine, Uefi};

@@ -3,7 +3,7 @@
 //! A PC with the serial line on standard output, no network, no display, and the device
 //! isa-debug-exit at port 0xf4: a guest that writes N there ends QEMU with status 2N + 1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// QEMU's status when the sample kernel is content: 2 * 16 + 1.
@@ -38,31 +38,77 @@ impl FromStr for Accelerator {
     }
 }
 
+/// What the machine has instead of a BIOS, as two files: OVMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uefi {
+    /// The firmware itself.
+    pub code: PathBuf,
+    /// The variables it starts with; they are read only, what the guest changes is forgotten.
+    pub variables: PathBuf,
+}
+
+/// Where distributions of Linux keep OVMF: the firmware, and its variables.
+const UEFI: [(&str, &str); 5] = [
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+    ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),
+];
+
+impl Uefi {
+    /// The one that is installed.
+    pub fn find() -> Option<Self> {
+        let both = |(code, variables): &&(&str, &str)| {
+            Path::new(code).exists() && Path::new(variables).exists()
+        };
+        let (code, variables) = UEFI.iter().find(both)?;
+        Some(Self { code: code.into(), variables: variables.into() })
+    }
+}
+
+/// As what the medium is put in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Drive {
+    /// A CD.
+    #[default]
+    Cd,
+    /// A disk, as a USB stick is one.
+    Disk,
+}
+
 /// The machine to boot.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
-    /// The medium, put in as a CD.
+    /// The medium.
     pub iso: &'a Path,
-    /// MiB of memory.
+    /// As what it is put in.
+    pub drive: Drive,
+    /// The firmware; `None`: QEMU's own BIOS.
+    pub uefi: Option<&'a Uefi>,
+    /// MiB of memory for the guest; UEFI has its own beside.
     pub memory_mb: u32,
     /// Whether KVM is used.
     pub kvm: bool,
 }
 
+/// MiB that OVMF takes for itself.
+const UEFI_MB: u32 = 128;
+
 impl Machine<'_> {
     /// The arguments; the program is qemu-system-x86_64.
     pub fn arguments(&self) -> Vec<String> {
-        // QEMU parses commas in values; a doubled one stands for itself.
-        let iso = self.iso.display().to_string().replace(',', ",,");
-        [
+        let iso = value(self.iso);
+        let (board, own_mb) = if self.uefi.is_some() { ("q35", UEFI_MB) } else { ("pc", 0) };
+        let mut arguments = [
             "-machine",
-            "pc",
+            board,
             "-accel",
             if self.kvm { "kvm" } else { "tcg" },
             "-cpu",
             "max",
             "-m",
-            &self.memory_mb.to_string(),
+            &(self.memory_mb + own_mb).to_string(),
             "-nodefaults",
             "-no-user-config",
             "-display",
@@ -74,14 +120,33 @@ impl Machine<'_> {
             "-no-reboot",
             "-device",
             "isa-debug-exit,iobase=0xf4,iosize=0x04",
-            "-drive",
-            &format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on"),
-            "-boot",
-            "d",
         ]
         .map(str::to_string)
-        .to_vec()
+        .to_vec();
+        let mut drive = |text: String| arguments.extend(["-drive".to_string(), text]);
+        if let Some(uefi) = self.uefi {
+            let code = value(&uefi.code);
+            drive(format!("file={code},if=pflash,unit=0,format=raw,readonly=on"));
+            // QEMU takes what the firmware writes into a file that has no name.
+            let variables = value(&uefi.variables);
+            drive(format!("file={variables},if=pflash,unit=1,format=raw,snapshot=on"));
+        }
+        drive(match self.drive {
+            Drive::Cd => format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on"),
+            Drive::Disk => format!("file={iso},format=raw,if=ide,media=disk,snapshot=on"),
+        });
+        let boot = match self.drive {
+            Drive::Cd => "d",
+            Drive::Disk => "c",
+        };
+        arguments.extend(["-boot".to_string(), boot.to_string()]);
+        arguments
     }
+}
+
+/// QEMU parses commas in values; a doubled one stands for itself.
+fn value(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 #[cfg(test)]
@@ -90,11 +155,30 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_is_no_option() {
-        let machine = Machine { iso: Path::new("/a,b.iso"), memory_mb: 256, kvm: false };
+        let drive = Drive::Cd;
+        let iso = Path::new("/a,b.iso");
+        let machine = Machine { iso, drive, uefi: None, memory_mb: 256, kvm: false };
         let arguments = machine.arguments();
         assert!(arguments.iter().any(|word| word.starts_with("file=/a,,b.iso,format=raw,")));
         assert!(arguments.windows(2).any(|pair| pair == ["-accel", "tcg"]));
         assert!(!arguments.iter().any(|word| word == "kvm"));
+    }
+
+    #[test]
+    fn firmware_and_medium_stay_as_they_are() {
+        let uefi = Uefi { code: "/code".into(), variables: "/variables".into() };
+        for drive in [Drive::Cd, Drive::Disk] {
+            let iso = Path::new("/x.iso");
+            let machine = Machine { iso, drive, uefi: Some(&uefi), memory_mb: 256, kvm: false };
+            let arguments = machine.arguments();
+            let drives: Vec<&String> =
+                arguments.iter().filter(|word| word.starts_with("file=")).collect();
+            assert_eq!(drives.len(), 3);
+            for text in drives {
+                assert!(text.ends_with("readonly=on") || text.ends_with("snapshot=on"), "{text}");
+            }
+            assert!(arguments.windows(2).any(|pair| pair == ["-m", "384"]));
+        }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use image_boot::{Accelerator, Boot, Booted, Emulator, Ended, QEMU, Verdict, boot};
-use image_formats::{archive, iso, ufs};
+use image_boot::{Accelerator, Boot, Booted, Emulator, Ended, QEMU, Verdict, Way, boot};
+use image_formats::iso::Platform;
+use image_formats::{archive, fat, iso, ufs};
 use image_tree::{Entry, Kind, Tree};
 
 /// QEMU as a plain child of the test.
@@ -120,6 +121,8 @@ fn ufs_archive() -> Vec<u8> {
     out.into_inner()
 }
 
+const VOLUME_SET: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
 /// A medium in `work` whose hash file holds `hash`.
 fn medium(work: &Path, kernel: &Path, archive: &[u8], hash: &str) -> PathBuf {
     let media = work.join("media");
@@ -140,29 +143,39 @@ fn medium(work: &Path, kernel: &Path, archive: &[u8], hash: &str) -> PathBuf {
     put(iso::BOOT_ARCHIVE, &archive::gzip(archive, 6));
     put(iso::BOOT_ARCHIVE_HASH, hash.as_bytes());
     put(iso::MENU, iso::menu("Sample", "-B console=ttya").as_bytes());
-    let grub = Path::new("/usr/lib/grub/i386-pc");
-    run("grub-mkimage", &iso::grub_arguments(grub, &media.join(iso::EL_TORITO)));
+    put(&iso::mark(VOLUME_SET), b"");
+    let script = work.join("script");
+    std::fs::write(&script, iso::find_medium(VOLUME_SET)).unwrap();
+    let grub = Path::new("/usr/lib/grub");
+    let modules = |platform: Platform| grub.join(platform.name());
+    let loader = media.join(iso::EL_TORITO);
+    let bios = Platform::Bios;
+    run("grub-mkimage", &iso::grub_arguments(bios, &modules(bios), None, &loader));
+    let (uefi, program) = (Platform::Uefi, work.join("bootx64.efi"));
+    run("grub-mkimage", &iso::grub_arguments(uefi, &modules(uefi), Some(&script), &program));
+    let program = std::fs::read(program).unwrap();
+    put(iso::EFI_IMAGE, &fat::efi_system_partition(&program, 7, 1_700_000_000).unwrap());
     let output = work.join("sample.iso");
-    let hybrid = grub.join("boot_hybrid.img");
+    let hybrid = modules(bios).join("boot_hybrid.img");
     run(
         "xorriso",
         &iso::xorriso_arguments(&iso::Medium {
             root: &media,
             output: &output,
             name: "Sample",
-            volume_set: "01234567-89ab-cdef-0123-456789abcdef",
-            hybrid: Some(&hybrid),
+            volume_set: VOLUME_SET,
+            hybrid: &hybrid,
             time: 1_700_000_000,
         }),
     );
     output
 }
 
-fn boot_it(iso: &Path) -> Booted {
+fn boot_it(iso: &Path, way: Way) -> Booted {
     let time = Duration::from_secs(120);
     let pattern = "boot_archive.hash: ok";
     let accelerator = Accelerator::Tcg;
-    boot(&Boot { iso, memory_mb: 256, accelerator, time, pattern }, &Plain).unwrap()
+    boot(&Boot { iso, way, memory_mb: 256, accelerator, time, pattern }, &Plain).unwrap()
 }
 
 #[test]
@@ -185,25 +198,26 @@ fn a_medium_boots_and_its_archive_is_whole() {
     let bytes: Vec<Vec<u8>> = media.iter().map(|path| std::fs::read(path).unwrap()).collect();
     assert!(bytes[0] == bytes[1], "the same input gives the same medium");
 
-    let booted = boot_it(&media[0]);
-    assert_eq!(
-        (booted.verdict, booted.ended),
-        (Verdict::Seen, Ended::Exited(33)),
-        "{}",
-        booted.text
-    );
-    for line in [
-        "command line: /platform/i86pc/kernel/amd64/unix -B console=ttya",
-        "etc/release:\nSample 1.0\n  second line\n",
-        "boot_archive files: 703",
-        "unix: done",
-    ] {
-        assert!(booted.text.contains(line), "{line}: {}", booted.text);
+    for way in Way::ALL {
+        let start = Instant::now();
+        let booted = boot_it(&media[0], way);
+        let said = format!("{way}: {}", booted.text);
+        assert_eq!((booted.verdict, booted.ended), (Verdict::Seen, Ended::Exited(33)), "{said}");
+        eprintln!("{way}: {:.1} s", start.elapsed().as_secs_f32());
+        for line in [
+            "command line: /platform/i86pc/kernel/amd64/unix -B console=ttya",
+            "etc/release:\nSample 1.0\n  second line\n",
+            "boot_archive files: 703",
+            "unix: done",
+        ] {
+            assert!(booted.text.contains(line), "{line}: {said}");
+        }
     }
 
     let work = scratch.path().join("wrong");
     std::fs::create_dir(&work).unwrap();
-    let booted = boot_it(&medium(&work, &kernel, &archive, &format!("{}\n", "0".repeat(40))));
+    let wrong = medium(&work, &kernel, &archive, &format!("{}\n", "0".repeat(40)));
+    let booted = boot_it(&wrong, Way::default());
     assert_eq!(booted.verdict, Verdict::Missed(Ended::Exited(97)), "{}", booted.text);
     assert!(booted.text.contains("boot_archive.hash: WRONG"), "{}", booted.text);
 }

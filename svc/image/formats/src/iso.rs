@@ -2,12 +2,23 @@
 //!
 //! ISO 9660 itself is xorriso's work.  What must be right is here: Rock Ridge (RRIP_1991A, the
 //! only one illumos reads), El Torito through the host's GRUB 2 for images that ship no loader,
-//! the same image in the boot sector of a disk, and dates from one given time only.
+//! the four ways to start, and dates and identifiers from what is given only.
+//!
+//! ```text
+//!           as a CD                          as a disk
+//! BIOS      El Torito entry 1: EL_TORITO     MBR code (boot_hybrid.img) reads EL_TORITO
+//! UEFI      El Torito entry 2: EFI_IMAGE     GPT partition that covers EFI_IMAGE
+//! ```
+//!
+//! Firmware of BIOS hands GRUB the device it came from.  Under UEFI the device is the partition,
+//! so GRUB's image there carries a script ([`find_medium`]) that looks for the medium's own mark.
 //!
 //! Law: names are plain; a volume id has at most 32 characters.
 
 use std::fmt::Write as _;
 use std::path::Path;
+
+use crate::date::Civil;
 
 /// The kernel, in the medium and in an image.
 pub const KERNEL: &str = "platform/i86pc/kernel/amd64/unix";
@@ -21,9 +32,11 @@ pub const EL_TORITO: &str = "boot/grub/eltorito.img";
 pub const MENU: &str = "boot/grub/grub.cfg";
 /// Where a volume carries its set's id, in the medium and in the archive.
 pub const VOLUME_SET_ID: &str = ".volsetid";
-/// GRUB's modules that the menu needs.
-pub const MODULES: [&str; 12] = [
-    "biosdisk",
+/// The EFI system partition ([`crate::fat`]), in the medium.
+pub const EFI_IMAGE: &str = "boot/grub/efi.img";
+
+/// GRUB's modules that the menu needs, whatever the firmware.
+const MODULES: [&str; 11] = [
     "iso9660",
     "multiboot",
     "normal",
@@ -36,6 +49,46 @@ pub const MODULES: [&str; 12] = [
     "boot",
     "halt",
 ];
+
+/// What starts GRUB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// BIOS, by El Torito or by the code in the master boot record.
+    Bios,
+    /// UEFI on x86-64.
+    Uefi,
+}
+
+impl Platform {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Bios, Self::Uefi];
+
+    /// GRUB's name of it; its folder of modules is called so.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "i386-pc",
+            Self::Uefi => "x86_64-efi",
+        }
+    }
+
+    /// What [`grub_arguments`] makes for it.
+    fn format(self) -> &'static str {
+        match self {
+            Self::Bios => "i386-pc-eltorito",
+            Self::Uefi => "x86_64-efi",
+        }
+    }
+
+    /// The modules that only it needs.
+    fn modules(self) -> &'static [&'static str] {
+        match self {
+            Self::Bios => &["biosdisk"],
+            Self::Uefi => {
+                &["fat", "part_gpt", "part_msdos", "search", "search_fs_file", "all_video"]
+            }
+        }
+    }
+}
 
 /// Why a name cannot be a volume id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -92,31 +145,50 @@ pub fn menu(title: &str, boot_arguments: &str) -> String {
     text
 }
 
-/// grub-mkimage's arguments for an El Torito image at `output`.
-pub fn grub_arguments(modules_dir: &Path, output: &Path) -> Vec<String> {
+/// The file by which GRUB knows the medium among others, in the medium.
+pub fn mark(volume_set: &str) -> String {
+    format!("boot/grub/{volume_set}")
+}
+
+/// GRUB's first script where the firmware does not tell where the medium is.
+pub fn find_medium(volume_set: &str) -> String {
+    format!(
+        "search --no-floppy --set=root --file /{}\nset prefix=($root)/boot/grub\n",
+        mark(volume_set)
+    )
+}
+
+/// grub-mkimage's arguments for the image at `output`; `script`: a file with GRUB's first script.
+pub fn grub_arguments(
+    platform: Platform,
+    modules_dir: &Path,
+    script: Option<&Path>,
+    output: &Path,
+) -> Vec<String> {
     let mut arguments = vec![
-        "--format=i386-pc-eltorito".to_string(),
+        format!("--format={}", platform.format()),
         format!("--directory={}", modules_dir.display()),
         "--prefix=/boot/grub".to_string(),
         format!("--output={}", output.display()),
     ];
-    arguments.extend(MODULES.map(str::to_string));
+    arguments.extend(script.map(|script| format!("--config={}", script.display())));
+    arguments.extend(MODULES.iter().chain(platform.modules()).map(|name| (*name).to_string()));
     arguments
 }
 
 /// What a medium is made of.
 #[derive(Debug, Clone)]
 pub struct Medium<'a> {
-    /// The directory that becomes the medium's root; holds [`EL_TORITO`].
+    /// The directory that becomes the medium's root; holds [`EL_TORITO`] and [`EFI_IMAGE`].
     pub root: &'a Path,
     /// The file to write.
     pub output: &'a Path,
     /// Volume id, checked by [`check_volume_id`].
     pub name: &'a str,
-    /// Volume set id.
+    /// Volume set id, shaped as a UUID; the partition table's too.
     pub volume_set: &'a str,
-    /// GRUB's `boot_hybrid.img`: with it the medium also boots as a disk.
-    pub hybrid: Option<&'a Path>,
+    /// GRUB's `boot_hybrid.img`: the code in the master boot record.
+    pub hybrid: &'a Path,
     /// Every date on the medium, seconds since the epoch, 1980 to 2099.
     pub time: i64,
 }
@@ -124,7 +196,7 @@ pub struct Medium<'a> {
 /// xorriso's arguments for a medium.
 pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
     // ECMA-119's sixteen digits; the last two are hundredths of a second.
-    let date = format!("{}00", date(medium.time));
+    let date = format!("{}00", Civil::of(medium.time).digits());
     let mut arguments: Vec<String> =
         ["-no_rc", "-as", "mkisofs", "-quiet"].map(str::to_string).to_vec();
     let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
@@ -144,47 +216,23 @@ pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
     pair("-c", ".catalog".to_string());
     pair("-b", EL_TORITO.to_string());
     pair("-boot-load-size", "4".to_string());
-    arguments.extend(["-no-emul-boot", "-boot-info-table"].map(str::to_string));
-    if let Some(hybrid) = medium.hybrid {
-        arguments.extend(["--grub2-boot-info".to_string(), "--grub2-mbr".to_string()]);
-        arguments.push(hybrid.display().to_string());
-    }
+    let options = ["-no-emul-boot", "-boot-info-table", "--grub2-boot-info"];
+    arguments.extend(options.map(str::to_string));
+    let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
+    pair("--grub2-mbr", medium.hybrid.display().to_string());
+    pair("--gpt_disk_guid", medium.volume_set.to_string());
+    pair("--efi-boot", EFI_IMAGE.to_string());
+    // Some firmware starts no disk whose master boot record has no active partition.
+    let options = ["-efi-boot-part", "--efi-boot-image", "--protective-msdos-label"];
+    arguments.extend(options.map(str::to_string));
+    arguments.push("--mbr-force-bootable".to_string());
     arguments.push(medium.root.display().to_string());
     arguments
-}
-
-/// YYYYMMDDhhmmss of a time, UTC.
-fn date(time: i64) -> String {
-    let (days, second) = (time.div_euclid(86_400), time.rem_euclid(86_400));
-    // Days since 1 March of year 0; a year then ends with the leap day.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day = shifted.rem_euclid(146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * day + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let day = day - (153 * from_march + 2) / 5 + 1;
-    let year = era * 400 + year + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates() {
-        for (time, text) in [
-            (0, "19700101000000"),
-            (951_782_400, "20000229000000"),
-            (1_700_000_000, "20231114221320"),
-            (4_102_444_799, "20991231235959"),
-        ] {
-            assert_eq!(date(time), text);
-        }
-    }
 
     #[test]
     fn names_of_volumes() {
@@ -212,12 +260,15 @@ mod tests {
             output: Path::new("/o.iso"),
             name: "x",
             volume_set: "v",
-            hybrid: None,
+            hybrid: Path::new("/h.img"),
             time: 1_700_000_000,
         };
         let arguments = xorriso_arguments(&medium).join(" ");
         assert!(arguments.contains("--modification-date=2023111422132000"), "{arguments}");
-        assert!(arguments.ends_with("-no-emul-boot -boot-info-table /r"), "{arguments}");
+        let bios = format!("-b {EL_TORITO} -boot-load-size 4 -no-emul-boot -boot-info-table");
+        let (first, second) = (arguments.find(&bios), arguments.find("--efi-boot "));
+        assert!(first.is_some() && first < second, "{arguments}");
+        assert!(arguments.ends_with(" /r"), "{arguments}");
         assert_eq!(
             volume_set_id("0123456789abcdef0123456789abcdef00"),
             "01234567-89ab-cdef-0123-456789abcdef"

@@ -13,11 +13,15 @@
 //! | `ufs/read.rs` | a reader of our own |
 //! | `ufs/check.rs` | does every counter and bitmap of an image agree with its files |
 //! | `archive.rs` | gzip and `boot_archive.hash` |
+//! | `date.rs` | seconds since the epoch as a date |
+//! | `fat.rs` | the EFI system partition |
 //! | `iso.rs` | xorriso's and grub-mkimage's arguments, and GRUB's menu |
 //!
 //! Law: the same table, contents and options give the same bytes; no clock, no random number.
 //! Not here: choosing paths, starting programs.
 
 pub mod archive;
+mod date;
+pub mod fat;
 pub mod iso;
 pub mod ufs;
