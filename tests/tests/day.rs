@@ -88,6 +88,7 @@ fn from_the_first_build_to_the_evening() {
     assert_eq!(world.run("svcs", &["-x"]).out, "", "all is online");
 
     how_things_are(&world);
+    the_depot_tells_what_the_repository_does(&world);
     after_a_change(&world);
     the_evening(&world);
     what_fails_ends_the_stream(&world);
@@ -104,6 +105,25 @@ fn how_things_are(world: &World) {
     }
     let table = world.run("lamplighter", &["status"]).ok();
     assert!(table.contains("online") && !table.contains("left"), "{table}");
+}
+
+fn the_depot_tells_what_the_repository_does(world: &World) {
+    let port = world.run("svcprop", &["-p", "pkg/port", "pkg/server:release"]).ok();
+    let depot = format!("http://127.0.0.1:{}", port.trim());
+    let repository = world.stage("release/default").join("repo");
+    let repository = repository.to_str().unwrap();
+    for form in ["default", "tsv", "json"] {
+        let info = |from: &str| world.run("pkgrepo", &["info", "-F", form, "-s", from]).ok();
+        let said = info(&depot);
+        assert_eq!(said, info(repository));
+        assert!(said.contains("online") && said.contains("Z"), "{said}");
+    }
+    let unknown = world.run("pkgrepo", &["info", "-p", "nobody.example", "-s", &depot]);
+    assert_eq!((unknown.status, unknown.out.as_str()), (1, ""), "{unknown:?}");
+    let trial = |from: &str| {
+        world.type_line(&format!("pkgrepo create \"$SMF_ROOT\"/new-$$ && pkgrecv -n -r -m latest -s {from} -d \"$SMF_ROOT\"/new-$$ '*'")).ok()
+    };
+    assert_eq!(trial(&depot), trial(repository));
 }
 
 /// A log that has grown too large and a gate that has changed.

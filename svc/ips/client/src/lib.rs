@@ -38,7 +38,7 @@ pub use origin::{Origin, OriginError};
 pub use owners::OwnerError;
 pub use plan::ConflictError;
 pub use populate::{PopulateError, PopulateOptions, Populated, populate};
-pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, receive};
+pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, chosen, receive};
 pub use root::RootError;
 pub use solve::SolveError;
 pub use source::{PublisherCatalog, Source, SourceError};

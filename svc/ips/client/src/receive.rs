@@ -133,6 +133,19 @@ pub struct Received {
     pub bytes: u64,
 }
 
+/// The packages that [`receive`] would bring or find there, by the names their sources have for
+/// them, in order.
+///
+/// # Errors
+/// A pattern means nothing, or sources disagree.
+pub fn chosen(
+    sources: &[&Source],
+    patterns: &[Pattern],
+    options: &ReceiveOptions,
+) -> Result<Vec<Fmri>, ReceiveError> {
+    Offers::of(sources, options.from_publisher.as_deref())?.select(patterns, options)
+}
+
 /// Receives the packages that the patterns mean; without pattern, all.
 pub fn receive(
     sources: &[&Source],

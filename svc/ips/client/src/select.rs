@@ -84,7 +84,8 @@ impl<'a> Offers<'a> {
         self.offers.get(&fmri.to_string()).copied()
     }
 
-    /// The packages that are wanted, in order.
+    /// The packages that are wanted, in order.  With their dependencies they are narrowed once more:
+    /// what the newest of everything is, is clear only then.
     pub fn select(
         &self,
         patterns: &[Pattern],
@@ -109,7 +110,9 @@ impl<'a> Offers<'a> {
         if options.recursive {
             self.close(&mut chosen);
         }
-        let mut chosen: Vec<Fmri> = chosen.into_values().collect();
+        let mut all: Vec<&Fmri> = chosen.values().collect();
+        all.sort();
+        let mut chosen: Vec<Fmri> = narrow(&all, options.versions).into_iter().cloned().collect();
         chosen.sort();
         Ok(chosen)
     }

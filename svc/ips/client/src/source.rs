@@ -22,7 +22,7 @@ use ips_model::digest::sha1_hex;
 use ips_model::fmri::{Fmri, is_publisher};
 use ips_model::json::{SignedError, verified};
 use ips_model::manifest::Manifest;
-use ips_model::p5i;
+use ips_model::{Timestamp, p5i};
 
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
@@ -128,6 +128,10 @@ pub enum SourceError {
 pub struct PublisherCatalog {
     /// The publisher's prefix.
     pub publisher: String,
+    /// How many packages it has, versions not counted.
+    pub packages: usize,
+    /// When it was last changed; `None`: there never was a package.
+    pub updated: Option<Timestamp>,
     /// Every package with its manifest's signature.
     pub base: Part,
     /// What the solver reads.
@@ -346,6 +350,8 @@ impl Source {
         let publisher = publisher.to_string();
         let empty = PublisherCatalog {
             publisher: publisher.clone(),
+            packages: 0,
+            updated: None,
             base: Part::default(),
             dependency: Part::default(),
         };
@@ -376,7 +382,8 @@ impl Source {
         let (mut base, dependency) = (part(BASE)?, part(DEPENDENCY)?);
         // A catalog speaks for its own publisher only.
         base.publishers.retain(|name, _| *name == publisher);
-        Ok(PublisherCatalog { base, dependency, ..empty })
+        let (packages, updated) = (attributes.packages, Some(attributes.last_modified));
+        Ok(PublisherCatalog { publisher, packages, updated, base, dependency })
     }
 
     /// A catalog's file; `None`: the publisher has none yet.

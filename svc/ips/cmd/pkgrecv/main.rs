@@ -33,8 +33,7 @@ Options:
                             latest
                                 includes only the latest version of each package
 
-        -n              Perform a trial run with no changes made; not together
-                        with -r.
+        -n              Perform a trial run with no changes made.
 
         -r              Recursively evaluates all dependencies for the provided
                         list of packages and adds them to the list.

@@ -75,17 +75,22 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
     Err(if some { Failure::partial(message) } else { Failure::new(message) })
 }
 
+/// Which packages are meant, and when.
+pub fn options(options: &Options) -> Result<ReceiveOptions, Failure> {
+    Ok(ReceiveOptions {
+        versions: options.versions,
+        recursive: options.recursive,
+        ..ReceiveOptions::at(clock::publication()?)
+    })
+}
+
 fn copy(
     source: &Source,
     repository: &Repository,
     meant: &[Pattern],
     options: &Options,
 ) -> Result<(), Failure> {
-    let receiving = ReceiveOptions {
-        versions: options.versions,
-        recursive: options.recursive,
-        ..ReceiveOptions::at(clock::publication()?)
-    };
+    let receiving = self::options(options)?;
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let told = |progress: &Progress| {
         bar.set_length(progress.total);

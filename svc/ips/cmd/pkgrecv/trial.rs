@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ips_client::{Source, Versions};
+use ips_client::Source;
 use ips_cmd::Failure;
-use ips_model::{Fmri, Pattern};
+use ips_model::Pattern;
 use ips_repository::Repository;
 
 use crate::options::Options;
+use crate::receive;
 
 /// Tells what copying would bring; changes nothing.
 pub fn trial(
@@ -16,19 +17,16 @@ pub fn trial(
     meant: &[Pattern],
     options: &Options,
 ) -> Result<(), Failure> {
-    if options.recursive {
-        return Err(Failure::usage("-n and -r may not be combined"));
-    }
     let batch = repository.batch()?;
-    let all = source.packages();
+    let chosen = ips_client::chosen(&[source], meant, &receive::options(options)?);
     let mut packages = Vec::new();
     // Payload → its stored size.
     let mut payloads: BTreeMap<String, u64> = BTreeMap::new();
-    for fmri in chosen(&all, meant, options.versions) {
-        if batch.holds(fmri)? {
+    for fmri in chosen.map_err(Failure::new)? {
+        if batch.holds(&fmri)? {
             continue;
         }
-        let (_, manifest) = source.manifest(fmri).map_err(Failure::new)?;
+        let (_, manifest) = source.manifest(&fmri).map_err(Failure::new)?;
         let publisher = fmri.publisher.as_deref().unwrap_or_default();
         for action in &manifest.actions {
             for hash in action.payload_hashes() {
@@ -51,24 +49,6 @@ pub fn trial(
         }
     }
     Ok(())
-}
-
-/// The packages that the patterns mean, by publisher, name and version.
-fn chosen<'a>(all: &'a [Fmri], meant: &[Pattern], versions: Versions) -> Vec<&'a Fmri> {
-    let mut newest: BTreeMap<_, &Fmri> = BTreeMap::new();
-    for fmri in meant.iter().flat_map(|pattern| pattern.select(all)) {
-        let version = fmri.version.as_ref();
-        let version = match versions {
-            Versions::All => version.map(ToString::to_string),
-            Versions::Each => version.map(|version| version.at(None).to_string()),
-            Versions::Newest => None,
-        };
-        let kept = newest.entry((&fmri.publisher, &fmri.name, version)).or_insert(fmri);
-        *kept = fmri.max(kept);
-    }
-    let mut chosen: Vec<&Fmri> = newest.into_values().collect();
-    chosen.sort();
-    chosen
 }
 
 /// A size in the unit that suits it.

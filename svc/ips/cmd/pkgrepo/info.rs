@@ -1,8 +1,11 @@
 //! info.rs - `pkgrepo info`: a line for each publisher.
 
+use ips_client::{Origin, PublisherCatalog, Source};
 use ips_cmd::Failure;
+use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
 use ips_model::Timestamp;
+use ips_repository::Info;
 use serde_json::{Map, Value};
 
 use crate::options::Options;
@@ -11,18 +14,43 @@ const HEADING: [&str; 4] = ["PUBLISHER", "PACKAGES", "STATUS", "UPDATED"];
 
 /// Prints the publishers.
 pub fn info(options: &Options) -> Result<(), Failure> {
-    let repository = options.place()?.open()?;
-    let mut rows: Vec<[String; 4]> = Vec::new();
-    for publisher in repository.publishers()?.iter().filter(|name| options.wants(name)) {
-        let info = repository.info(publisher)?;
-        let updated = info.updated.map(Timestamp::extended).unwrap_or_default();
-        rows.push([info.publisher, info.packages.to_string(), info.status.to_string(), updated]);
-    }
+    let rows = match options.place()? {
+        Place::Url(url) => of_depot(&url, options)?,
+        place @ Place::Directory(_) => of_directory(&place, options)?,
+    };
     if rows.is_empty() && !options.publishers.is_empty() {
         return Err(Failure::new("no matching publishers found").of(options.name));
     }
     print!("{}", table(&rows, options.form, options.bare));
     Ok(())
+}
+
+fn row(info: Info) -> [String; 4] {
+    let updated = info.updated.map(Timestamp::extended).unwrap_or_default();
+    [info.publisher, info.packages.to_string(), info.status.to_string(), updated]
+}
+
+fn of_directory(place: &Place, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
+    let repository = place.open()?;
+    let mut rows = Vec::new();
+    for publisher in repository.publishers()?.iter().filter(|name| options.wants(name)) {
+        rows.push(row(repository.info(publisher)?));
+    }
+    Ok(rows)
+}
+
+/// A depot's catalogs say what its status/0 says, and other depots have them too.
+fn of_depot(url: &str, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
+    let origin = Origin::parse(url).map_err(Failure::new)?;
+    let source = Source::open(&origin).map_err(Failure::new)?;
+    let wanted = source.catalogs().iter().filter(|catalog| options.wants(&catalog.publisher));
+    let info = |one: &PublisherCatalog| Info {
+        publisher: one.publisher.clone(),
+        packages: one.packages,
+        status: "online",
+        updated: one.updated,
+    };
+    Ok(wanted.map(|one| row(info(one))).collect())
 }
 
 fn table(rows: &[[String; 4]], form: Form, bare: bool) -> String {

@@ -49,6 +49,7 @@ fn what_is_copied() {
             format!("pkgrecv -s file://{} -d NEW -m all-versions fruit/pear", root.display()),
         ),
         ("all-timestamps", "PKG_SRC=repo PKG_DEST=NEW pkgrecv fruit/pear".to_string()),
+        ("recursive", "pkgrecv -s repo -d NEW -r -m latest meta/all-depends".to_string()),
         ("everything", "pkgrecv -s repo -d NEW '*'".to_string()),
         ("old", "pkgrecv 'old/*' -s repo -d NEW".to_string()),
     ] {
@@ -115,6 +116,6 @@ fn a_trial_changes_nothing() {
     assert_eq!(totals("pkgrecv -s repo -d scratch2 -n '*'")[0], "25");
     assert_eq!(totals("pkgrecv -s repo -d scratch2 -n -v -m latest pear"), ["2", "20"]);
     assert_eq!(totals("pkgrecv -s repo -d scratch -n pear"), ["0", "0"]);
+    assert_eq!(totals("pkgrecv -s repo -d scratch2 -n -r -m latest meta/all-depends")[0], "8");
     assert_eq!(place.sh("pkgrepo -s scratch2 list -H", None).out, "");
-    assert_eq!(place.sh("pkgrecv -s repo -d scratch2 -n -r pear", None).status, 2);
 }
