@@ -20,6 +20,7 @@ pub struct Hold {
     /// While this FIFO is there the build, told to end, says so and waits here.
     term: PathBuf,
     ending: PathBuf,
+    stranger: PathBuf,
     gone: Vec<File>,
 }
 
@@ -33,15 +34,20 @@ impl Hold {
             held: place("held"),
             term: place("term"),
             ending: place("ending"),
+            stranger: place("stranger"),
             gone: Vec::new(),
         };
-        let Hold { fifo, held, term, ending, .. } = &hold;
+        let Hold { fifo, held, term, ending, stranger, .. } = &hold;
         let (fifo, held) = (fifo.display(), held.display());
         let (term, ending) = (term.display(), ending.display());
+        let stranger = stranger.display();
         let lines = format!(
             "echo \"==== Build ====\"\n\
              if [ -p '{fifo}' ]; then\n\
              \t(setsid sleep 86400 </dev/null >/dev/null 2>&1 &)\n\
+             \tif [ -e '{stranger}' ]; then\n\
+             \t\t(env -i setsid sleep 86400 </dev/null >/dev/null 2>&1 &)\n\
+             \tfi\n\
              \tif [ -p '{term}' ]; then\n\
              \t\ttrap \": >'{ending}'; read -r go <>'{term}' || :; exit 1\" TERM\n\
              \tfi\n\
@@ -58,6 +64,11 @@ impl Hold {
     pub fn arm(&self) {
         let _absent = fs::remove_file(&self.held);
         make_fifo(&self.fifo);
+    }
+
+    /// Builds also leave a detached process behind that has forgotten its environment.
+    pub fn leave_a_stranger(&self) {
+        File::create(&self.stranger).unwrap();
     }
 
     /// The next build also waits when it is told to end.

@@ -131,6 +131,7 @@ struct Run {
 impl Run {
     fn begin(world: World) -> Run {
         let hold = Hold::on(&world, "pkg5");
+        hold.leave_a_stranger();
         world.start();
         world.run("svcadm", &["enable", "builder/pipeline"]).ok();
         let run = Run { world, hold, rounds: 1 };

@@ -22,6 +22,7 @@ use nix::sys::signal::SigSet;
 use smf_contract::{Contract, Contracts, Pid, Way};
 
 use crate::cancel::Cancel;
+use crate::orphans;
 use crate::program::{ProcessError, Program};
 
 /// The maker of contracts that tools run in.
@@ -127,7 +128,8 @@ impl Child {
         let (out, out_write) = stream().map_err(failed)?;
         let (err, err_write) = stream().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(out_write).stderr(err_write);
-        let child = command.spawn().map_err(|source| program.start_error(source))?;
+        let child = orphans::start(&mut command, contract.is_some());
+        let child = child.map_err(|source| program.start_error(source))?;
         // The command holds the writing ends; while it does no stream comes to its end.
         drop(command);
         let pid = child.id() as Pid;
@@ -347,6 +349,7 @@ impl Drop for Child {
             let _status = self.status();
         }
         reap(&self.seen);
+        orphans::ended(self.pid, self.contract.is_some());
         if let Some(contract) = self.contract.take() {
             contract.remove();
         }

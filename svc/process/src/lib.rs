@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`account`] (whom a program runs as), [`cancel`] (the wish to stop, a flag that wakes), [`program`] (what to run),
 //! [`child`] (a started program: hearing it, ending it), [`lines`] (bytes to lines), [`tree`]
-//! (ending what an earlier program left alive).
+//! (ending what an earlier program left alive), orphans (what got away).
 //!
 //! Law: every program outside the engine is started here.  A contained program is a contract of
 //! its own (smf-contract: a cgroup or a cookie; on illumos ctrun): when [`Program::run`] returns,
@@ -13,6 +13,7 @@ pub mod account;
 pub mod cancel;
 pub mod child;
 pub mod lines;
+mod orphans;
 pub mod program;
 pub mod tree;
 

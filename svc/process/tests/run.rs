@@ -77,6 +77,26 @@ fn what_is_left_behind_is_ended() {
 }
 
 #[test]
+fn what_got_away_is_ended_by_a_program_that_is_contained_itself() {
+    both_ways(|| {
+        // SAFETY: both_ways keeps every other test of this program from the environment.
+        unsafe { std::env::set_var("LAMPLIGHTER_CONTRACT", ":1:") };
+        let place = tempfile::tempdir().unwrap();
+        let fifo = place.path().join("fifo").display().to_string();
+        let script = format!(
+            "mkfifo {fifo}; (env -i setsid sh -c 'sleep 600 & echo $! >{fifo}; wait' &)
+             read -r pid <{fifo}; echo $pid"
+        );
+        let said = shell(&script).output(&Limits::of(DEADLINE));
+        // SAFETY: as above.
+        unsafe { std::env::remove_var("LAMPLIGHTER_CONTRACT") };
+        let said = said.unwrap();
+        assert_eq!(said.ended, Ended::Exited(0));
+        assert!(!alive(&said.text()), "{said:?}");
+    });
+}
+
+#[test]
 fn limits_end_the_whole_tree() {
     both_ways(|| {
         let script = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600";
