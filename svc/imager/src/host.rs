@@ -1,20 +1,16 @@
-//! host.rs - the seams of the steps, on this host: packages of the candidate, tools, QEMU.
+//! host.rs - the seams of the steps, on this host: packages of the candidate, tools.
 //!
 //! Everything that runs is contained and ends when the work is no longer wanted.
 
 use std::collections::VecDeque;
-use std::io;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use image_boot::{Emulator, QEMU};
 use imager::medium::Tools;
 use imager::steps::{Packages, Populated};
 use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
 use ips_model::Pattern;
-use process::{Cancel, Ended, Limits, ProcessError, Program};
+use process::{Cancel, Limits, ProcessError, Program};
 use stage::Stage;
 
 /// Lines of a tool that are kept in case it fails.
@@ -67,7 +63,6 @@ impl Contained<'_> {
 fn absent(program: &str, error: ProcessError) -> anyhow::Error {
     let package = match program {
         "grub-mkimage" => "grub-common",
-        QEMU => "qemu-system-x86",
         other => other,
     };
     match error {
@@ -107,29 +102,6 @@ impl Tools for Contained<'_> {
             bail!("{}\n{program}: {cause} ({ended})", said.join("\n"));
         }
         Ok(())
-    }
-}
-
-impl Emulator for Contained<'_> {
-    fn run(
-        &self,
-        arguments: &[String],
-        time: Duration,
-        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> io::Result<image_boot::Ended> {
-        let limits = Limits { time: Some(time), ..Limits::until(self.cancel) };
-        let ended = Program::new(QEMU).args(arguments).run(&limits, hear);
-        let ended = ended.map_err(|error| match error {
-            ProcessError::Absent { .. } => io::Error::new(io::ErrorKind::NotFound, error),
-            other => io::Error::other(other),
-        })?;
-        Ok(match ended {
-            Ended::Exited(status) => image_boot::Ended::Exited(status),
-            Ended::Signalled(signal) => image_boot::Ended::Signalled(signal),
-            Ended::Stopped => image_boot::Ended::Stopped,
-            Ended::TimedOut => image_boot::Ended::TimedOut,
-            Ended::Cancelled => image_boot::Ended::Cancelled,
-        })
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_boot::Accelerator;
+use image_boot::{Accelerator, Qemu};
 use image_formats::iso::Platform;
 use imager::manifest::Manifest;
 use imager::medium;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 /// The kind of a failure survives its way through the steps.
 fn failure(error: anyhow::Error) -> Failure {
-    error.downcast::<Failure>().unwrap_or_else(|error| Failure::fatal(format!("{error:#}")))
+    error.downcast::<Failure>().unwrap_or_else(|error| Failure::of(error.as_ref()))
 }
 
 /// What the properties say.
@@ -113,7 +113,7 @@ fn work(
     let world = World {
         packages: &Candidate { repository: &input.path().join("repo"), stage },
         tools: host,
-        emulator: host,
+        emulator: &Qemu { cancel: host.cancel },
         progress: &|phase, done, total, item| stage.progress(phase, done, total, item),
         log: &|line| stage.log(line),
     };

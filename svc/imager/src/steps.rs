@@ -176,7 +176,7 @@ fn boot(
             booted.text.lines().for_each(|line| (world.log)(line));
             let last = said("boot_archive").or(booted.text.lines().last());
             let last = last.unwrap_or("nothing");
-            bail!("boot test: no \"{CONFIRMED}\" from the guest ({ended}); it said: {last}")
+            bail!("boot test: no \"{CONFIRMED}\" from the guest (QEMU {ended}); it said: {last}")
         }
     }
 }

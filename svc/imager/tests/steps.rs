@@ -3,18 +3,17 @@
 // The helpers of a test may fail as the test does.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{self, Read};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use image_boot::{Accelerator, Emulator, Ended, QEMU};
+use image_boot::{Accelerator, QEMU, Qemu};
 use image_formats::iso;
 use image_tree::{Entry, Kind, Tree};
 use imager::manifest::Manifest;
 use imager::medium::Tools;
 use imager::steps::{Job, Packages, Populated, Trial, World, make};
+use process::Cancel;
 
 /// A root with a kernel and a release.
 struct Laid {
@@ -70,27 +69,6 @@ impl Tools for Plain {
     }
 }
 
-impl Emulator for Plain {
-    fn run(
-        &self,
-        arguments: &[String],
-        _: Duration,
-        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> io::Result<Ended> {
-        let mut child = Command::new(QEMU)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut buffer = [0; 4096];
-        let mut output = child.stdout.take().unwrap();
-        while let Ok(count @ 1..) = output.read(&mut buffer) {
-            let _ = hear(&buffer[..count]);
-        }
-        Ok(Ended::Exited(child.wait()?.code().unwrap_or(-1)))
-    }
-}
-
 /// The first of the programs that are needed and not here.
 fn absent() -> Option<&'static str> {
     ["make", "gcc", "xorriso", "grub-mkimage", QEMU].into_iter().find(|program| {
@@ -128,7 +106,7 @@ fn outputs(packages: &Laid, work: &Path) -> anyhow::Result<(Vec<PathBuf>, String
     let world = World {
         packages,
         tools: &Plain,
-        emulator: &Plain,
+        emulator: &Qemu { cancel: &Cancel::new().unwrap() },
         progress: &|_, _, _, _| {},
         log: &|line| lines.borrow_mut().extend([line, "\n"]),
     };

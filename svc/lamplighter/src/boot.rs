@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_boot::{Accelerator, Boot, Emulator, Ended, Verdict, Way};
+use image_boot::{Accelerator, Boot, Emulator, Ended, Qemu, Verdict, Way};
 use process::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::host::Qemu;
 use crate::medium;
 use crate::place::Place;
 
@@ -112,7 +111,7 @@ fn said(booted: &image_boot::Booted) -> Result<bool> {
     match booted.verdict {
         Verdict::Seen => Ok(true),
         Verdict::Missed(ended) => {
-            eprintln!("lamplighter: the guest did not say \"{CONFIRMED}\" ({ended})");
+            eprintln!("lamplighter: the guest did not say \"{CONFIRMED}\" (QEMU {ended})");
             Ok(false)
         }
     }

@@ -1,13 +1,9 @@
-//! host.rs - the real world behind the seams: programs are run by `process`.
+//! host.rs - the real world behind the seam of `smf`: programs are run by `process`.
 
-use std::io;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
-use image_boot::{Emulator, QEMU};
-use process::{Cancel, Limits, ProcessError, Program};
+use process::{Limits, Program};
 
 use crate::smf::{Host, Said};
 
@@ -57,39 +53,5 @@ impl Host for Here {
         };
         let err = String::from_utf8_lossy(&output.err).into_owned();
         Ok(Said { status, out: output.text(), err })
-    }
-}
-
-/// QEMU, contained.
-pub struct Qemu<'a> {
-    /// The wish to stop.
-    pub cancel: &'a Cancel,
-}
-
-impl Emulator for Qemu<'_> {
-    fn run(
-        &self,
-        arguments: &[String],
-        time: Duration,
-        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> io::Result<image_boot::Ended> {
-        let limits = Limits { time: Some(time), ..Limits::until(self.cancel) };
-        let ended = Program::new(QEMU).args(arguments).run(&limits, hear).map_err(io_error)?;
-        Ok(match ended {
-            process::Ended::Exited(status) => image_boot::Ended::Exited(status),
-            process::Ended::Signalled(signal) => image_boot::Ended::Signalled(signal),
-            process::Ended::Stopped => image_boot::Ended::Stopped,
-            process::Ended::TimedOut => image_boot::Ended::TimedOut,
-            process::Ended::Cancelled => image_boot::Ended::Cancelled,
-        })
-    }
-}
-
-fn io_error(error: ProcessError) -> io::Error {
-    match error {
-        ProcessError::Absent { .. } => io::Error::new(io::ErrorKind::NotFound, error),
-        ProcessError::Start { .. } | ProcessError::Wait { .. } | ProcessError::Contract { .. } => {
-            io::Error::other(error)
-        }
     }
 }

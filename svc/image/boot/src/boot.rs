@@ -10,6 +10,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
+use process::Ended;
+
 use crate::console::Console;
 use crate::machine::{Accelerator, Drive, Machine, Uefi};
 
@@ -18,33 +20,6 @@ pub const QEMU: &str = "qemu-system-x86_64";
 
 /// How long the test boot of `auto` may take.
 const PROBE: Duration = Duration::from_secs(5);
-
-/// How an emulator came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// By itself, with this status.
-    Exited(i32),
-    /// By a signal that nobody here sent.
-    Signalled(i32),
-    /// Stopped because the caller had heard enough.
-    Stopped,
-    /// Stopped because its time was up.
-    TimedOut,
-    /// Stopped because the work is no longer wanted.
-    Cancelled,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(status) => write!(out, "QEMU exited with status {status}"),
-            Self::Signalled(signal) => write!(out, "QEMU died of signal {signal}"),
-            Self::Stopped => write!(out, "QEMU was stopped"),
-            Self::TimedOut => write!(out, "its time was up"),
-            Self::Cancelled => write!(out, "no longer wanted"),
-        }
-    }
-}
 
 /// The seam to the world: runs an emulator, hands over its output as it comes.
 pub trait Emulator {

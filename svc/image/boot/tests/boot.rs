@@ -4,59 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{self, Cursor, Read};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use image_boot::{Accelerator, Boot, Booted, Emulator, Ended, QEMU, Verdict, Way, boot};
+use image_boot::{Accelerator, Boot, Booted, Ended, QEMU, Qemu, Verdict, Way, boot};
 use image_formats::iso::Platform;
 use image_formats::{archive, fat, iso, ufs};
 use image_tree::{Entry, Kind, Tree};
-
-/// QEMU as a plain child of the test.
-struct Plain;
-
-impl Emulator for Plain {
-    fn run(
-        &self,
-        arguments: &[String],
-        time: Duration,
-        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> io::Result<Ended> {
-        let mut child = Command::new(QEMU)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut output = child.stdout.take().unwrap();
-        let (sender, receiver) = mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = output.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let end = Instant::now() + time;
-        let stopped = loop {
-            match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) if hear(&bytes).is_break() => break Some(Ended::Stopped),
-                Ok(_) => {}
-                Err(mpsc::RecvTimeoutError::Timeout) => break Some(Ended::TimedOut),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break None,
-            }
-        };
-        if stopped.is_some() {
-            child.kill()?;
-        }
-        let status = child.wait()?;
-        reader.join().unwrap();
-        Ok(stopped.unwrap_or(Ended::Exited(status.code().unwrap_or(-1))))
-    }
-}
+use process::Cancel;
 
 /// The first of the programs a boot needs that is not here.
 fn absent() -> Option<&'static str> {
@@ -175,7 +131,11 @@ fn boot_it(iso: &Path, way: Way) -> Booted {
     let time = Duration::from_secs(120);
     let pattern = "boot_archive.hash: ok";
     let accelerator = Accelerator::Tcg;
-    boot(&Boot { iso, way, memory_mb: 256, accelerator, time, pattern }, &Plain).unwrap()
+    boot(
+        &Boot { iso, way, memory_mb: 256, accelerator, time, pattern },
+        &Qemu { cancel: &Cancel::new().unwrap() },
+    )
+    .unwrap()
 }
 
 #[test]
