@@ -405,6 +405,9 @@ fn killed_at_random_moments_it_ends_where_it_would_have_ended() {
             if done.is_err() {
                 failed.lock().unwrap().push(seed);
             }
+            if (seed + 1 - first) % 50 == 0 {
+                println!("{} seeds", seed + 1 - first);
+            }
         }
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
