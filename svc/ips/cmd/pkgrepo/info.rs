@@ -50,7 +50,10 @@ fn of_depot(url: &str, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
         status: "online",
         updated: one.updated,
     };
-    Ok(wanted.map(|one| row(info(one))).collect())
+    let mut rows: Vec<[String; 4]> = wanted.map(|one| row(info(one))).collect();
+    // In the order in which a directory lists them.
+    rows.sort();
+    Ok(rows)
 }
 
 fn table(rows: &[[String; 4]], form: Form, bare: bool) -> String {
