@@ -10,6 +10,7 @@ use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
 use crate::store::{Groups, Store, StoreError, View, Write};
 use crate::sys::{Level, Sys};
+use crate::unwritten::Refused;
 
 /// The restarter this is.
 const MYSELF: &str = "svc:/system/svc/restarter:default";
@@ -95,7 +96,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             let has = self.store.has_snapshot(fmri, "running");
             if self.noted(fmri, has) == Some(false) {
                 let taken = self.store.snapshot(fmri, "running");
-                self.noted(fmri, taken);
+                self.written(fmri, Refused::FirstSnapshot, taken);
             }
             let logfile = vec![self.sys.log_path(fmri)];
             self.record(fmri, vec![("logfile", "astring", logfile)]);
@@ -301,7 +302,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     /// Acts on what is in `restarter_actions`.
-    fn actions(&mut self, fmri: &str) {
+    pub(crate) fn actions(&mut self, fmri: &str) {
         if !self.instances.contains_key(fmri) {
             return;
         }
@@ -326,16 +327,24 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.act(fmri, name, aux);
             }
             let finished = self.store.finish_action(fmri, name, value);
-            if self.noted(fmri, finished).is_some() {
+            if self.written(fmri, Refused::Action, finished) {
                 if let Some(instance) = self.instances.get_mut(fmri) {
                     instance.acted.retain(|(acted, _)| acted != name);
                 }
             }
         }
         if let Some(who) = group.first("auxiliary_fmri").filter(|_| !tty) {
-            let write = ("auxiliary_fmri", "astring", vec![who.to_owned()]);
-            let written = self.store.set(fmri, "restarter", &[write]);
-            self.noted(fmri, written);
+            self.write(fmri, vec![("auxiliary_fmri", "astring", vec![who.to_owned()])]);
+        }
+    }
+
+    /// What is in the repository counts from now on; when no snapshot can be taken, later.
+    pub(crate) fn take_refresh(&mut self, fmri: &str) {
+        let taken = self.store.snapshot(fmri, "running");
+        if self.written(fmri, Refused::Refresh, taken) {
+            self.connect(fmri);
+            self.start_if_ready(fmri);
+            self.give(fmri, Order::Refresh);
         }
     }
 
@@ -345,13 +354,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             "maint_on_immediate" => self.give(fmri, Order::MaintainImmediate(aux)),
             "maint_off" => self.give(fmri, Order::Clear),
             "restart" => self.give(fmri, Order::Restart),
-            "refresh" => {
-                let taken = self.store.snapshot(fmri, "running");
-                self.noted(fmri, taken);
-                self.connect(fmri);
-                self.start_if_ready(fmri);
-                self.give(fmri, Order::Refresh);
-            }
+            "refresh" => self.take_refresh(fmri),
             _ => {
                 let what = format!("{fmri}: marking an instance degraded is not supported");
                 self.sys.note(Level::Error, &what);

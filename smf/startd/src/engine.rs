@@ -9,7 +9,7 @@
 //!   engine running.
 //!
 //! Reading order: engine (this), configure (instances come, change, go), orders (what an order
-//! does in a state), methods (running them), outcomes (what their end leads to).
+//! does in a state), methods (running them), outcomes (what their end leads to), unwritten.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
@@ -21,6 +21,7 @@ use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
 use crate::store::{Store, Write};
 use crate::sys::{Happened, Level, Sys};
+use crate::unwritten::Unwritten;
 
 /// More orders than this wait for no instance.
 const QUEUE_LIMIT: usize = 100;
@@ -110,6 +111,9 @@ pub struct Engine<S, Y> {
     /// (when, whose).  An entry whose activity has changed since means nothing.
     timers: BTreeSet<(Duration, String)>,
     work: VecDeque<String>,
+    /// What the repository did not take, and when it is asked again.
+    pub(crate) unwritten: BTreeMap<String, Unwritten>,
+    pub(crate) again: Option<Duration>,
     pub(crate) ending: bool,
 }
 
@@ -125,6 +129,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             contracts: BTreeMap::new(),
             timers: BTreeSet::new(),
             work: VecDeque::new(),
+            unwritten: BTreeMap::new(),
+            again: None,
             ending: false,
         }
     }
@@ -243,7 +249,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     /// How long until [`Engine::tick`] is to be called.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
-        self.timers.first().map(|(when, _)| when.saturating_sub(self.sys.now()))
+        let timer = self.timers.first().map(|(when, _)| *when);
+        let first = timer.into_iter().chain(self.again).min();
+        first.map(|when| when.saturating_sub(self.sys.now()))
     }
 
     /// Time has passed.
@@ -256,6 +264,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
             self.timed_out(&fmri, now);
         }
+        self.write_again();
         self.settle();
     }
 
@@ -421,8 +430,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             ("auxiliary_state", "astring", vec![instance.aux.clone()]),
         ];
         writes.extend(more);
-        let written = self.store.set(fmri, "restarter", &writes);
-        self.noted(fmri, written);
+        self.write(fmri, writes);
     }
 
     /// An instance enters a state.

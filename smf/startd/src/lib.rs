@@ -8,6 +8,7 @@
 //! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
 //! - [`engine`], `configure`, `orders`, `methods`, `outcomes`: the engine
+//! - `unwritten`: what the repository did not take
 //! - [`sys::machine`]: the real system
 //! - [`place`]: directories, lock, boot stamp; `repository`: the store on configd; [`daemon`]: the
 //!   main loop
@@ -31,3 +32,4 @@ mod repository;
 pub mod state;
 pub mod store;
 pub mod sys;
+mod unwritten;

@@ -150,8 +150,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 if method == Method::Start {
                     // What svcs -x explains: how the last start ended.
                     let ended = ("start_method_waitstatus", "integer", vec![status.to_string()]);
-                    let written = self.store.set(fmri, "restarter", &[ended]);
-                    self.noted(fmri, written);
+                    self.write(fmri, vec![ended]);
                 }
                 self.method_failed(&attempt, failure);
             }

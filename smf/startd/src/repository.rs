@@ -109,5 +109,10 @@ fn lay(composed: &mut Groups, groups: &merge::Groups, takes: impl Fn(&str) -> bo
 }
 
 fn failed<'a>(fmri: &'a str, what: &'static str) -> impl FnOnce(Refusal) -> StoreError + 'a {
-    move |refusal| StoreError { fmri: fmri.to_owned(), what, cause: refusal.to_string() }
+    move |refusal| StoreError {
+        fmri: fmri.to_owned(),
+        what,
+        cause: refusal.to_string(),
+        passing: matches!(refusal, Refusal::Failed(_) | Refusal::ReadOnly),
+    }
 }

@@ -65,6 +65,8 @@ pub struct StoreError {
     pub what: &'static str,
     /// Why not.
     pub cause: String,
+    /// Whether it may be done later: the repository cannot be written at the moment.
+    pub passing: bool,
 }
 
 /// The configuration repository, as the engine needs it.

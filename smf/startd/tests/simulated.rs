@@ -491,3 +491,34 @@ fn what_a_killed_method_leaves_behind_is_ended() {
     }
     assert_eq!(State::Maintenance, world.state(A));
 }
+
+#[test]
+fn what_a_full_repository_refused_is_written_when_there_is_room() {
+    let mut world = online(&[Service::new(A), Service::new(B).disabled()]);
+    world.engine.store().full = true;
+    world.enable(A, false);
+    world.empty(A);
+    world.enable(B, true);
+    world.exit(B, 0, true);
+    world.order(B, "refresh");
+    let taken = world.engine.store().snapshots.len();
+    // The engine knows better than the repository.
+    assert_eq!((State::Disabled, State::Online), (world.state(A), world.state(B)));
+    assert_eq!("online", world.property(A, "restarter/state"));
+    world.pass(Duration::from_secs(1));
+    assert_eq!("online", world.property(A, "restarter/state"));
+    assert!(world.engine.timeout().is_some_and(|soon| soon <= Duration::from_secs(1)));
+
+    world.engine.store().full = false;
+    world.pass(Duration::from_secs(1));
+    for (fmri, state) in [(A, "disabled"), (B, "online")] {
+        assert_eq!(state, world.property(fmri, "restarter/state"));
+        assert_eq!("none", world.property(fmri, "restarter/next_state"));
+    }
+    assert_eq!("", world.property(A, "restarter/contract"));
+    assert_ne!("", world.property(B, "restarter/contract"));
+    assert_eq!("", world.property(B, "restarter_actions/refresh"));
+    assert_eq!(taken + 1, world.engine.store().snapshots.len());
+    let next = world.engine.timeout();
+    assert!(next.is_none_or(|next| next > Duration::from_secs(1)), "{next:?}");
+}

@@ -17,12 +17,26 @@ pub struct Memory {
     pub running: BTreeMap<String, Groups>,
     pub snapshots: Vec<(String, String)>,
     pub changes: Vec<Change>,
+    /// Nothing can be written.
+    pub full: bool,
 }
 
 impl Memory {
     fn of(&self, fmri: &str) -> Result<&Groups, StoreError> {
         let cause = "not found".to_owned();
-        self.live.get(fmri).ok_or(StoreError { fmri: fmri.to_owned(), what: "looking", cause })
+        let passing = false;
+        self.live.get(fmri).ok_or(StoreError {
+            fmri: fmri.to_owned(),
+            what: "looking",
+            cause,
+            passing,
+        })
+    }
+
+    fn room(&self, fmri: &str) -> Result<(), StoreError> {
+        let (fmri, cause) = (fmri.to_owned(), "full".to_owned());
+        let refused = StoreError { fmri, what: "writing", cause, passing: true };
+        if self.full { Err(refused) } else { Ok(()) }
     }
 
     /// Sets one property, live, as svccfg and svcadm do.
@@ -70,6 +84,7 @@ impl Store for Memory {
 
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         self.of(fmri)?;
+        self.room(fmri)?;
         let groups = self.live.get_mut(fmri).unwrap();
         let group = groups
             .entry(group.to_owned())
@@ -83,6 +98,7 @@ impl Store for Memory {
 
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
         let groups = self.of(fmri)?.clone();
+        self.room(fmri)?;
         self.snapshots.push((fmri.to_owned(), name.to_owned()));
         if name == "running" {
             self.running.insert(fmri.to_owned(), groups);
@@ -96,6 +112,7 @@ impl Store for Memory {
 
     fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
         self.of(fmri)?;
+        self.room(fmri)?;
         let group = self.live.get_mut(fmri).unwrap().get_mut("restarter_actions").unwrap();
         let property = group.properties.get_mut(action).unwrap();
         if property.values.first().is_some_and(|now| now == value) {
