@@ -1,13 +1,15 @@
 //! complaint.rs - the line that says why a build failed.
 //!
 //! The first error of a compiler, because what follows it are mostly its consequences; when none
-//! complained, the first complaint of a packaging command; else the last line the command wrote.
+//! complained, the first complaint of a packaging command; else the first line that tells of a
+//! host that ran out of something (space, memory, files); else the last line the command wrote.
 
 /// Listens to a build.
 #[derive(Debug, Default)]
 pub struct Complaint {
     compiler: Option<String>,
     packaging: Option<String>,
+    starved: Option<String>,
     last: Option<String>,
 }
 
@@ -24,12 +26,15 @@ impl Complaint {
         if self.packaging.is_none() && is_packaging_error(line) {
             self.packaging = Some(line.to_owned());
         }
+        if self.starved.is_none() && is_starved(line) {
+            self.starved = Some(line.to_owned());
+        }
         self.last = Some(line.to_owned());
     }
 
     /// Why it failed, when it did.
     pub fn text(self) -> Option<String> {
-        self.compiler.or(self.packaging).or(self.last)
+        self.compiler.or(self.packaging).or(self.starved).or(self.last)
     }
 }
 
@@ -56,6 +61,25 @@ fn is_packaging_error(line: &str) -> bool {
     let Some((program, text)) = line.split_once(": ") else { return false };
     let known = ["pkgsend", "pkgrepo", "pkgrecv", "pkgmogrify", "pkgmerge", "pkgdepend", "pkglint"];
     known.contains(&program) && !text.to_lowercase().starts_with("warning")
+}
+
+/// What tools say when the host gives no more: the system's words, at the end of the line.
+fn is_starved(line: &str) -> bool {
+    let words = [
+        "No space left on device",
+        "Disk quota exceeded",
+        "Too many open files",
+        "Too many open files in system",
+        "Cannot allocate memory",
+        "Resource temporarily unavailable",
+        "File too large",
+        "Input/output error",
+        "Read-only file system",
+    ];
+    let line = line.trim_end_matches(['.', ' ']);
+    let said = words.iter().any(|word| line.ends_with(word));
+    let compiler = ["out of memory allocating", "memory exhausted", "Killed signal terminated"];
+    said || compiler.iter().any(|word| line.contains(word))
 }
 
 fn is_number(text: &str) -> bool {
@@ -102,6 +126,10 @@ mod tests {
         let absent = "pkgsend: Action payload 'a' was not found in any of the provided locations:";
         assert_eq!(heard(&["pkgsend: WARNING: x", absent, "/proto"]).as_deref(), Some(absent));
         assert_eq!(heard(&[absent, error]).as_deref(), Some(error));
+        let full = "mkdir: cannot create directory 'x': No space left on device";
+        assert_eq!(heard(&["cc", full, "make: *** [x] Error 1"]).as_deref(), Some(full));
+        let killed = "gcc: fatal error: Killed signal terminated program cc1";
+        assert_eq!(heard(&[killed, "make: *** [x] Error 1"]).as_deref(), Some(killed));
         assert_eq!(heard(&[]), None);
     }
 }

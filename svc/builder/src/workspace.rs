@@ -54,7 +54,11 @@ pub fn copy(
 }
 
 fn copy_file(entry: &Entry, from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::copy(from, to).map_err(at(from))?;
+    let mut source = File::open(from).map_err(at(from))?;
+    // What goes wrong from here on, a full disk first of all, is the copy's.
+    let mut copy = File::create(to).map_err(at(to))?;
+    io::copy(&mut source, &mut copy).map_err(at(to))?;
+    drop(copy);
     // Writable for a moment, for the time; the mode is right even where copy left bits out.
     fs::set_permissions(to, Permissions::from_mode(entry.mode | 0o600)).map_err(at(to))?;
     let file = File::options().write(true).open(to).map_err(at(to))?;

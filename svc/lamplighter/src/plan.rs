@@ -135,8 +135,8 @@ fn set(script: &mut String, name: &str, kind: &str, values: &[String]) {
     script.push_str(&format!("setprop {name} = {kind}: {value}\n"));
 }
 
-/// The session: `imported` is the digest of the bundles.
-pub fn script(place: &Place, imported: &str, gates: Option<&Gates<'_>>) -> String {
+/// The session that configures.
+pub fn script(place: &Place, gates: Option<&Gates<'_>>) -> String {
     let mut script = String::new();
     let text = |path: &Path| path.display().to_string();
     for service in SERVICES {
@@ -149,15 +149,21 @@ pub fn script(place: &Place, imported: &str, gates: Option<&Gates<'_>>) -> Strin
         }
         script.push_str("select svc:/application/imager:default\n");
         set(&mut script, "image/manifest", "astring", &[text(&place.image(gates.tiny))]);
-        script.push_str(&format!("select {MEMORY}\n"));
-        set(&mut script, "lamplighter/gates", "astring", &[text(gates.folder)]);
     }
-    // Last: a session that ends before is done again.
-    script.push_str(&format!("select {MEMORY}\n"));
-    set(&mut script, "lamplighter/imported", "astring", &[imported.to_owned()]);
     for instance in INSTANCES {
         script.push_str(&format!("select {instance}\nrefresh\n"));
     }
+    script
+}
+
+/// The session that remembers what was done, `imported` being the digest of the bundles: the last
+/// one, so that what a full disk or a kill cut short is done again.
+pub fn remember(imported: &str, gates: Option<&Path>) -> String {
+    let mut script = format!("select {MEMORY}\n");
+    if let Some(folder) = gates {
+        set(&mut script, "lamplighter/gates", "astring", &[folder.display().to_string()]);
+    }
+    set(&mut script, "lamplighter/imported", "astring", &[imported.to_owned()]);
     script
 }
 
@@ -192,7 +198,7 @@ mod tests {
     #[test]
     fn a_fresh_root_gets_gates_and_an_image() {
         let gates = Gates { folder: Path::new("/g"), tiny: true };
-        let script = script(&place(), "abc", Some(&gates));
+        let script = script(&place(), Some(&gates)) + &remember("abc", Some(gates.folder));
         for line in [
             "select svc:/application/pkg/server\nsetprop lamplighter/prefix = astring: \"/opt/x\\\"y\"\n",
             "select svc:/application/builder:pkg5\nsetprop build/gate = astring: \"/g/pkg5\"\n\
@@ -209,7 +215,7 @@ mod tests {
     #[test]
     fn the_sample_s_commands_are_quoted() {
         let gates = Gates { folder: Path::new("/g"), tiny: false };
-        let script = script(&place(), "abc", Some(&gates));
+        let script = script(&place(), Some(&gates));
         let line = r#"build/command = astring: "sh \"$PROTO_ILLUMOS/opt/onbld/bin/nightly\" usr"#;
         assert!(script.contains(line), "{script}");
         assert!(script.contains("slim_cd_x86.xml"), "{script}");
@@ -217,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_root_that_is_configured_keeps_its_gates() {
-        let script = script(&place(), "abc", None);
+        let script = script(&place(), None);
         assert!(!script.contains("build/gate") && !script.contains("image/manifest"), "{script}");
-        let memory = script.find("lamplighter/imported = astring: \"abc\"").unwrap();
-        assert!(script.rfind("lamplighter/prefix").unwrap() < memory);
+        assert!(!script.contains("lamplighter/imported"), "remembered last, by itself: {script}");
+        assert!(remember("abc", None).ends_with("lamplighter/imported = astring: \"abc\"\n"));
         assert_eq!(script.matches("\nrefresh\n").count(), 7);
     }
 }

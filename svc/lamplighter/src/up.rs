@@ -100,13 +100,16 @@ pub fn up(smf: &Smf<'_>, asked: &Asked) -> Result<Done> {
     if done.imported {
         import(smf, &bundles)?;
         let gates = Gates { folder: &folder, tiny: asked.tiny };
-        let script = plan::script(smf.place, &digest, done.configured.then_some(&gates));
+        let script = plan::script(smf.place, done.configured.then_some(&gates));
         session(smf, &script)?;
     }
     if done.configured {
         depots(smf, asked.ports)?;
     } else if done.imported {
         refresh_depots(smf)?;
+    }
+    if done.imported || done.configured {
+        session(smf, &plan::remember(&digest, done.configured.then_some(folder.as_path())))?;
     }
     Ok(done)
 }
@@ -283,7 +286,7 @@ mod tests {
         assert_eq!(done, Done { started: false, imported: true, configured: true });
         let asked: Vec<String> =
             host.asked.borrow().iter().map(|l| l.split(' ').next().unwrap().into()).collect();
-        assert_eq!(asked, ["svcprop", "svccfg", "svccfg", "sh"]);
+        assert_eq!(asked, ["svcprop", "svccfg", "svccfg", "sh", "svccfg"]);
     }
 
     #[test]
