@@ -78,7 +78,7 @@ fn is_starved(line: &str) -> bool {
     ];
     let line = line.trim_end_matches(['.', ' ']);
     let said = words.iter().any(|word| line.ends_with(word));
-    let compiler = ["out of memory allocating", "memory exhausted", "Killed signal terminated"];
+    let compiler = ["out of memory allocating", "memory exhausted", " signal terminated program "];
     said || compiler.iter().any(|word| line.contains(word))
 }
 
@@ -129,6 +129,9 @@ mod tests {
         let full = "mkdir: cannot create directory 'x': No space left on device";
         assert_eq!(heard(&["cc", full, "make: *** [x] Error 1"]).as_deref(), Some(full));
         let killed = "gcc: fatal error: Killed signal terminated program cc1";
+        let grown =
+            "gcc: internal compiler error: Segmentation fault signal terminated program cc1";
+        assert_eq!(heard(&[grown, "make: *** [x] Error 4"]).as_deref(), Some(grown));
         assert_eq!(heard(&[killed, "make: *** [x] Error 1"]).as_deref(), Some(killed));
         assert_eq!(heard(&[]), None);
     }
