@@ -12,6 +12,7 @@
 //! | `clean.rs` | old outputs go |
 //! | `medium.rs`, `boot.rs` | the newest medium, and booting it |
 //! | `down.rs` | everything stops |
+//! | `verify/` | the same sources twice: where do the bytes part |
 //! | `watch.rs` | sleeping until something happens |
 //!
 //! Exit status: 0 done, 1 not (a stage failed, something is missing), 2 usage.
@@ -32,6 +33,7 @@ mod smf;
 mod status;
 mod up;
 mod verdict;
+mod verify;
 mod watch;
 mod why;
 
@@ -93,6 +95,15 @@ enum Command {
         /// Say what would go, and remove nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Build twice, in two temporary roots configured as this one, and compare every byte.
+    ///
+    /// Exit status: 0 same, 1 different (each difference is followed to package, file and byte),
+    /// 2 usage.
+    Verify {
+        /// Print one JSON object per line: differences, the result.
+        #[arg(long)]
+        json: bool,
     },
     /// Stop all services of this root, and svc.startd.
     Down,
@@ -172,6 +183,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Clean { keep, older_than, dry_run } => {
             clean::clean(&place, &clean::Asked { keep, older_than, dry_run })?;
         }
+        Command::Verify { json } => return verify::verify(&smf, json),
         Command::Down => {
             let said = if down::down(&smf)? { "down" } else { "nothing runs" };
             println!("{said}: {}", place.root.display());

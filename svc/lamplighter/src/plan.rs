@@ -126,7 +126,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn set(script: &mut String, name: &str, kind: &str, values: &[String]) {
+/// Adds a line of svccfg.
+pub fn set(script: &mut String, name: &str, kind: &str, values: &[String]) {
     let words: Vec<String> = values.iter().map(|value| quoted(value)).collect();
     let value = match words.as_slice() {
         [one] => one.clone(),
