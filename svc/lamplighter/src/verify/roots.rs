@@ -83,7 +83,8 @@ fn setprop(line: &str) -> Option<String> {
     let (name, kind, text) = (words.next()?, words.next()?, words.next().unwrap_or_default());
     let wanted = GROUPS.iter().any(|group| name.starts_with(group)) && !OUTWARD.contains(&name);
     let values = values(text);
-    (wanted && !values.is_empty()).then(|| {
+    // None is a value too: it hides what a fresh root was given.
+    wanted.then(|| {
         let mut script = String::new();
         plan::set(&mut script, name, kind, &values);
         script
@@ -147,7 +148,7 @@ mod tests {
                 "build/command astring sh\\ \\\"\\$P/x\\\"",
                 "setprop build/command = astring: \"sh \\\"$P/x\\\"\"\n",
             ),
-            ("build/environment astring ", ""),
+            ("build/inputs astring ", "setprop build/inputs = astring: ()\n"),
             ("image/output astring /home/x", ""),
             ("general/enabled boolean true", ""),
         ] {
