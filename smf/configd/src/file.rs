@@ -179,8 +179,11 @@ impl File {
     }
 }
 
+fn text<T: serde::Serialize>(groups: &T) -> String {
+    serde_json::to_string(groups).expect("groups are maps of strings, which JSON can hold")
+}
+
 fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> {
-    let text = |groups: &Groups| serde_json::to_string(groups).unwrap_or_default();
     match row {
         Row::Entity(fmri) => {
             let mut insert = connection.prepare_cached("INSERT INTO entity VALUES (?)")?;
@@ -201,7 +204,7 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
                 false => "INSERT OR REPLACE INTO main.property_group VALUES (?, ?, ?, ?)",
                 true => "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?)",
             };
-            let properties = serde_json::to_string(&group.properties).unwrap_or_default();
+            let properties = text(&group.properties);
             let mut insert = connection.prepare_cached(statement)?;
             insert.execute(params![entity, name, group.kind, properties])?;
         }

@@ -97,13 +97,17 @@ impl Host {
         look(&self.lock().repository)
     }
 
-    /// The restarter's own commit.
+    /// The restarter's own commit: of what it decides on by what there is, with nobody in between.
     ///
     /// # Errors
     /// An operation is refused; nothing is done.
-    pub fn carry_out(&self, operations: &[Operation]) -> Result<(), Refusal> {
+    pub fn update(
+        &self,
+        decide: impl FnOnce(&Repository) -> Vec<Operation>,
+    ) -> Result<(), Refusal> {
         let mut state = self.lock();
-        let changes = state.repository.carry_out(operations, &Caller::Owner)?;
+        let operations = decide(&state.repository);
+        let changes = state.repository.carry_out(&operations, &Caller::Owner)?;
         self.moved(&mut state, &changes);
         Ok(())
     }

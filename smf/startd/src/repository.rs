@@ -45,26 +45,27 @@ impl Store for Host {
     }
 
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
-        let there = self.read(|repository| {
-            repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group))
-        });
-        let mut operations = Vec::new();
-        if !there {
-            let kind = "framework".to_owned();
-            let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
-            operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
-        }
-        for (name, kind, values) in writes {
-            let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
-            let (fmri, group) = (fmri.to_owned(), group.to_owned());
-            operations.push(Operation::Set(fmri, group, (*name).to_owned(), value));
-        }
-        self.carry_out(&operations).map_err(failed(fmri, "writing its state"))
+        self.update(|repository| {
+            let there = repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group));
+            let mut operations = Vec::new();
+            if !there {
+                let kind = "framework".to_owned();
+                let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
+                operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
+            }
+            for (name, kind, values) in writes {
+                let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
+                let (fmri, group) = (fmri.to_owned(), group.to_owned());
+                operations.push(Operation::Set(fmri, group, (*name).to_owned(), value));
+            }
+            operations
+        })
+        .map_err(failed(fmri, "writing its state"))
     }
 
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
-        let take = Operation::Take(fmri.to_owned(), name.to_owned());
-        self.carry_out(&[take]).map_err(failed(fmri, "taking a snapshot"))
+        self.update(|_| vec![Operation::Take(fmri.to_owned(), name.to_owned())])
+            .map_err(failed(fmri, "taking a snapshot"))
     }
 
     fn has_snapshot(&mut self, fmri: &str, name: &str) -> Result<bool, StoreError> {
@@ -74,17 +75,18 @@ impl Store for Host {
 
     fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
         let group = "restarter_actions";
-        let now = self.read(|repository| {
-            let property = repository.groups(fmri).ok()?.get(group)?.properties.get(action)?;
-            Some((property.kind.clone(), property.values.first()?.clone()))
-        });
-        // A newer order stays.  (One that comes between reading and writing has another value in
-        // the feed, and the engine keeps what it has acted on.)
-        let Some((kind, _)) = now.filter(|(_, now)| now == value) else { return Ok(()) };
-        let (fmri_, group) = (fmri.to_owned(), group.to_owned());
-        let empty = merge::Property { kind, values: Vec::new() };
-        self.carry_out(&[Operation::Set(fmri_, group, action.to_owned(), empty)])
-            .map_err(failed(fmri, "finishing an action"))
+        // A newer order stays, also one that comes at this moment.
+        self.update(|repository| {
+            let groups = repository.groups(fmri).ok();
+            let property = groups.and_then(|all| all.get(group)?.properties.get(action));
+            let done = property.filter(|now| now.values.first().is_some_and(|now| now == value));
+            let clear = done.map(|now| {
+                let empty = merge::Property { kind: now.kind.clone(), values: Vec::new() };
+                Operation::Set(fmri.to_owned(), group.to_owned(), action.to_owned(), empty)
+            });
+            clear.into_iter().collect()
+        })
+        .map_err(failed(fmri, "finishing an action"))
     }
 
     fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
