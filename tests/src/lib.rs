@@ -8,6 +8,7 @@
 pub mod hold;
 pub mod living;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -280,6 +281,21 @@ pub fn await_true(holds: &dyn Fn() -> bool, last: &dyn Fn() -> String) {
         assert!(start.elapsed() < DEADLINE, "{}", last());
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// All files below a place: their paths below `top`, and what they hold.
+pub fn contents(place: &Path, top: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path, top));
+        } else {
+            let name = path.strip_prefix(top).unwrap().display().to_string();
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    found
 }
 
 /// Copies files, directories, links and modes.

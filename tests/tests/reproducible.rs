@@ -6,33 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use tests::{World, edit};
+use tests::{World, contents, edit};
 
 /// What was made: path to content.
 fn made(world: &World) -> BTreeMap<String, Vec<u8>> {
-    fn walk(place: &Path, top: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
-        for entry in fs::read_dir(place).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, top, found);
-            } else {
-                let name = path.strip_prefix(top).unwrap().display().to_string();
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
     let top = world.root.join("var/lamplighter");
     let mut found = BTreeMap::new();
     for part in ["release/default/repo/publisher", "release/default/media"] {
-        walk(&top.join(part), &top, &mut found);
+        found.extend(contents(&top.join(part), &top));
     }
     // Catalogs of the release tell when packages came; those of outputs do not.
     found.retain(|name, _| !name.contains("/catalog/") && !name.contains("/tmp/"));
     for stage in ["builder/illumos", "builder/pkg5", "builder/caiman", "merger/default"] {
         let repository = world.stage(stage).join("current/repo");
-        walk(&repository, &top, &mut found);
+        found.extend(contents(&repository, &top));
     }
     for name in ["boot_archive", "boot_archive.hash", "root.table"] {
         let path = world.current("imager/default").join(name);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use tests::{World, await_true, edit};
+use tests::{World, await_true, contents, edit};
 
 /// Says that this process has a mount namespace of its own.
 const OWN: &str = "LAMPLIGHTER_TEST_MOUNTS";
@@ -86,20 +86,11 @@ fn completes(world: &World, instance: &str) {
 
 /// Manifests and payloads of the release, and its medium: path to content.
 fn released(world: &World) -> BTreeMap<String, Vec<u8>> {
-    fn walk(place: &Path, top: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
-        for entry in fs::read_dir(place).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, top, found);
-            } else {
-                let name = path.strip_prefix(top).unwrap().display().to_string();
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
     let top = world.stage("release/default");
     let mut found = BTreeMap::new();
-    ["repo/publisher", "media"].iter().for_each(|part| walk(&top.join(part), &top, &mut found));
+    ["repo/publisher", "media"]
+        .iter()
+        .for_each(|part| found.extend(contents(&top.join(part), &top)));
     // When it came, not what came; and locks.
     found.retain(|name, _| !name.contains("/catalog/") && !name.contains("/tmp/"));
     found
