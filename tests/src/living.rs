@@ -27,6 +27,8 @@ pub struct Living {
     pub contracts: Vec<String>,
     /// The instance it is a method of, where it says so.
     pub fmri: Option<String>,
+    /// Whether it is the likeness of its parent: forked, and not yet what it will be.
+    pub newborn: bool,
 }
 
 impl Living {
@@ -60,6 +62,7 @@ impl Living {
             line: String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned(),
             contracts: cookie.split(':').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
             fmri: variable("SMF_FMRI="),
+            newborn: false,
         })
     }
 
@@ -85,6 +88,7 @@ impl Living {
     #[must_use]
     pub fn is_stage(&self) -> bool {
         self.contracts.len() == 1
+            && !self.newborn
             && matches!(self.program.as_str(), "builder" | "merger" | "imager" | "builder-release")
             && self.line.contains("/lamplighter/")
     }
@@ -98,7 +102,7 @@ impl Living {
     /// Whether it is the engine.
     #[must_use]
     pub fn is_engine(&self) -> bool {
-        self.program == "svc.startd" && self.contracts.is_empty()
+        self.program == "svc.startd" && self.contracts.is_empty() && !self.newborn
     }
 
     /// Whether it is a depot.
@@ -116,6 +120,11 @@ fn living(folder: &Path) -> Vec<Living> {
         if is_number {
             found.extend(Living::of(&entry.path(), &place));
         }
+    }
+    let lines: BTreeMap<i32, String> =
+        found.iter().map(|one| (one.pid, one.line.clone())).collect();
+    for one in &mut found {
+        one.newborn = lines.get(&one.parent) == Some(&one.line);
     }
     found
 }
