@@ -232,6 +232,70 @@ fn a_stage_without_descriptors() {
     assert_same(&released(&world), &unbroken());
 }
 
+/// The start method of a stage, with words before it.
+fn before_method(name: &str, words: &str) -> String {
+    let method = format!("%{{lamplighter/prefix}}/lib/svc/method/{name} start");
+    format!("start/exec = astring: \"{words}{method}\"")
+}
+
+/// A stage that may have less memory than it needs ends by itself, names what it lacked, and
+/// is not tried for ever.
+#[test]
+fn stages_without_memory() {
+    let world = World::up();
+    for (instance, name, size) in [
+        ("merger:default", "merger", 16),
+        ("imager:default", "imager", 16),
+        // Enough for itself, not for its tools.
+        ("imager:default", "imager", 64),
+    ] {
+        let limit = format!("prlimit --as={} ", size << 20);
+        world.type_line(&format!("svccfg -s {instance} addpg start method"));
+        set(&world, instance, &[&before_method(name, &limit)]);
+        let said = world.run("lamplighter", &["build"]);
+        assert_eq!(said.status, 1, "{said:?}\n{}", world.story());
+        assert_eq!(world.state(instance), "maintenance", "{}", world.story());
+        let told = world.log(&format!("application-{instance}"));
+        let why = world.run("lamplighter", &["why"]).out;
+        for text in [&told, &why] {
+            assert!(text.to_lowercase().contains("memory"), "{text}");
+        }
+        assert!(!world.stage(&instance.replace(':', "/")).join("current").exists());
+        set(&world, instance, &[&before_method(name, "")]);
+    }
+    completes(&world, "imager:default");
+    assert_same(&released(&world), &unbroken());
+}
+
+/// The host's clock goes back an hour between two builds: what was made is kept, what is made
+/// then is newer than what was there.
+#[test]
+fn a_clock_that_goes_back() {
+    let world = World::up();
+    world.run("lamplighter", &["build"]).ok();
+    let before = newest(&world);
+    for (instance, name) in [
+        ("builder:pkg5", "builder"),
+        ("merger:default", "merger"),
+        ("imager:default", "imager"),
+        ("builder/release:default", "builder-release"),
+    ] {
+        world.type_line(&format!("svccfg -s {instance} addpg start method")).ok();
+        set(&world, instance, &[&before_method(name, "faketime -f -1h ")]);
+    }
+    assert!(world.run("lamplighter", &["build"]).ok().contains("up to date"));
+    let page = world.gates.join("pkg5/usr/src/man/pkg.5");
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(&page, format!("{text}.\\\" later\n")).unwrap();
+    let said = world.run("lamplighter", &["build"]);
+    assert_eq!(said.status, 0, "{said:?}\n{}", world.story());
+    let after = newest(&world);
+    let newer = before.iter().filter(|(stem, version)| after[*stem] > **version).count();
+    let older = before.iter().filter(|(stem, version)| after[*stem] < **version).count();
+    assert!(newer > 0 && older == 0, "{before:?}\n{after:?}");
+    assert_eq!(world.run("svcs", &["-x"]).out, "");
+}
+
 #[test]
 fn an_input_nobody_may_read() {
     let Some(world) = World::unprivileged() else { return };

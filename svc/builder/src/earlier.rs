@@ -24,14 +24,13 @@ impl Earlier {
     ) -> Result<Earlier, Failure> {
         let required = stage.required("application/builder");
         let reads = reads(&stage.properties().list("build/reads"), &required)?;
+        let globs_of =
+            |gate: &String| reads.get(gate).cloned().or(reads.is_empty().then(Globs::default));
+        let read = required.into_iter().filter_map(|gate| Some((globs_of(&gate)?, gate)));
+        let read: Vec<(Globs, String)> = read.collect();
+        let stages: Vec<String> = read.iter().map(|(_, gate)| format!("builder/{gate}")).collect();
         let mut inputs = BTreeMap::new();
-        for gate in required {
-            let Some(globs) =
-                reads.get(&gate).cloned().or_else(|| reads.is_empty().then(Globs::default))
-            else {
-                continue;
-            };
-            let input = stage.input(&format!("builder/{gate}"))?;
+        for ((globs, gate), input) in read.into_iter().zip(stage.inputs(&stages)?) {
             let proto = input.path().join("proto");
             if !proto.is_dir() {
                 if globs == Globs::default() {

@@ -38,12 +38,11 @@ fn work(stage: &Stage) -> Result<(), Failure> {
     }
     let mut recipe = stage.recipe();
     recipe.add("merge/publisher", publisher.unwrap_or_default());
-    let mut inputs = Vec::new();
-    for (place, builder) in builders.iter().enumerate() {
-        let input = stage.input(&format!("builder/{builder}"))?;
+    let names: Vec<String> = builders.iter().map(|name| format!("builder/{name}")).collect();
+    let inputs = stage.inputs(&names)?;
+    for (place, (builder, input)) in builders.iter().zip(&inputs).enumerate() {
         // The order counts: the first builder's publisher is the default.
         recipe.add(format!("{place} builder:{builder}"), input.part("repo"));
-        inputs.push(input);
     }
     if stage.is_up_to_date(&recipe)? {
         return Ok(());

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{self, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -114,7 +115,7 @@ pub struct Child {
     contract: Option<Contract>,
     streams: Vec<(Stream, File)>,
     ended: UnixStream,
-    waiter: Option<JoinHandle<process::Child>>,
+    waiter: Option<JoinHandle<Option<process::Child>>>,
     /// Members that were seen: orphans among them come to this process and are reaped.
     seen: Vec<Pid>,
 }
@@ -128,30 +129,35 @@ impl Child {
         let (out, out_write) = stream().map_err(failed)?;
         let (err, err_write) = stream().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(out_write).stderr(err_write);
+        let (ended, ending) = UnixStream::pair().map_err(failed)?;
+        // Before the program: there is nothing to end where there is no room for a thread.
+        let (give, born) = mpsc::channel::<process::Child>();
+        let waiter = std::thread::Builder::new().spawn(move || {
+            let child = born.recv().ok()?;
+            await_end(child.id() as Pid);
+            drop(ending);
+            Some(child)
+        });
+        let waiter = waiter.map_err(failed)?;
         let child = orphans::start(&mut command, contract.is_some());
         let child = child.map_err(|source| program.start_error(source))?;
         // The command holds the writing ends; while it does no stream comes to its end.
         drop(command);
         let pid = child.id() as Pid;
-        let (ended, ending) = UnixStream::pair().map_err(failed)?;
+        give.send(child).expect("the waiter waits for the child");
         let mut started = Child {
             name: name.clone(),
             pid,
             contract,
             streams: vec![(Stream::Out, out), (Stream::Err, err)],
             ended,
-            waiter: None,
+            waiter: Some(waiter),
             seen: Vec::new(),
         };
         if let Some(contract) = &mut started.contract {
             let known = contract.started(pid);
             known.map_err(|source| ProcessError::Contract { program: name, source })?;
         }
-        started.waiter = Some(std::thread::spawn(move || {
-            await_end(pid);
-            drop(ending);
-            child
-        }));
         Ok(started)
     }
 
@@ -331,7 +337,8 @@ impl Child {
 
     fn status(&mut self) -> Result<ExitStatus, ProcessError> {
         let waiter = self.waiter.take().expect("a child is waited for once");
-        let mut child = waiter.join().expect("the waiter does not panic");
+        let child = waiter.join().expect("the waiter does not panic");
+        let mut child = child.expect("a child was given to the waiter");
         child.wait().map_err(self.wait_error())
     }
 

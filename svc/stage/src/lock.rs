@@ -111,11 +111,11 @@ fn await_exclusive(file: &File, cancel: &Cancel) -> io::Result<()> {
     let (done, doing) = UnixStream::pair()?;
     // The lock belongs to what is open, not to a descriptor of it.
     let other = file.try_clone()?;
-    let waiter = std::thread::spawn(move || {
+    let waiter = std::thread::Builder::new().spawn(move || {
         let locked = flock(&other, nix::fcntl::FlockArg::LockExclusive);
         drop(doing);
         locked
-    });
+    })?;
     let mut fds = [
         PollFd::new(done.as_fd(), PollFlags::POLLIN),
         PollFd::new(cancel.descriptor(), PollFlags::POLLIN),

@@ -110,6 +110,25 @@ impl Input {
         }
     }
 
+    /// Resolves the current outputs of several stages: what was current of all of them at one
+    /// instant, never one from before and another from after a rebuild.
+    ///
+    /// # Errors
+    /// One has none, or one without a complete stamp.
+    pub fn resolve_all(stages: &[PathBuf]) -> Result<Vec<Input>, OutputError> {
+        loop {
+            let inputs = stages.iter().map(|stage| Input::resolve(stage));
+            let inputs = inputs.collect::<Result<Vec<Input>, OutputError>>()?;
+            // Held from the first look to the second, so none was taken away and named again.
+            let stands = |(stage, input): (&PathBuf, &Input)| {
+                fs::read_link(stage.join("current")).is_ok_and(|now| stage.join(now) == input.path)
+            };
+            if stages.iter().zip(&inputs).all(stands) {
+                return Ok(inputs);
+            }
+        }
+    }
+
     /// Holds one output.
     ///
     /// # Errors
@@ -341,6 +360,34 @@ mod tests {
         assert!(outputs.reuse("one").unwrap());
         assert_eq!(Input::resolve(place.path()).unwrap().digest(), "one");
         assert!(!place.path().join("work").exists());
+    }
+
+    /// Two stages go from output to output, the second always after the first: no set holds a
+    /// second that is ahead of its first by more than the step between.
+    #[test]
+    fn several_are_resolved_as_they_were_at_one_instant() {
+        let place = tempfile::tempdir().unwrap();
+        let stages = ["one", "two"].map(|name| place.path().join(name));
+        let rounds = 200;
+        for round in 0..=rounds {
+            stages.iter().for_each(|stage| drop(made(stage, &round.to_string())));
+        }
+        let flip = |stage: &PathBuf, round: i32| {
+            assert!(Outputs::of(stage).reuse(&round.to_string()).unwrap());
+        };
+        stages.iter().for_each(|stage| flip(stage, 0));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 1..=rounds {
+                    stages.iter().for_each(|stage| flip(stage, round));
+                }
+            });
+            while !writer.is_finished() {
+                let inputs = Input::resolve_all(&stages).unwrap();
+                let [one, two] = [0, 1].map(|n: usize| inputs[n].digest().parse::<i32>().unwrap());
+                assert!(one - two == 0 || one - two == 1, "{one} with {two}");
+            }
+        });
     }
 
     #[test]

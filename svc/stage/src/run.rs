@@ -117,15 +117,16 @@ pub fn run(kind: &str, work: impl FnOnce(&Stage) -> Result<(), Failure>) -> Exit
     let mut name = kind.to_owned();
     let wish = match Wish::new().and_then(|wish| wish.hear_signals().map(|()| wish)) {
         Ok(wish) => wish,
-        Err(error) => return report(&name, &Failure::of(&error)),
+        Err(error) => return report(&name, &no_thread(&error)),
     };
     let done = Smf::of_environment().map_err(Failure::from).and_then(|smf| {
         name = smf.name();
         let asked = smf.clone();
         // Asked from the beginning: taking the lock may take its time.
-        let _watch = Watch::start(&wish, move || asked.is_wanted());
+        let watch = Watch::start(&wish, move || asked.is_wanted());
+        let _watch = watch.map_err(|error| no_thread(&error))?;
         let stage = Stage::open(kind, smf, wish.clone())?;
-        work(&stage)
+        without_panic(|| work(&stage))
     });
     match (wish.reason(), done) {
         // What was finished in spite of a wish to end is finished.
@@ -138,6 +139,21 @@ pub fn run(kind: &str, work: impl FnOnce(&Stage) -> Result<(), Failure>) -> Exit
             ExitCode::from(95)
         }
     }
+}
+
+/// The work, and a fatal failure where it panics: the status that Rust gives a panic is 101, which
+/// SMF may read as success (SMF_EXIT_TEMP_DISABLE).
+fn without_panic(work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Err(Failure::fatal(format!("internal error: {text}")))
+    })
+}
+
+/// Too many processes, or too little memory, for one more thread.
+fn no_thread(error: &io::Error) -> Failure {
+    Failure::fatal(format!("no room for a thread, in memory or number: {error}"))
 }
 
 /// The end of work that is no longer wanted.  Wanted again by now, it ends by a signal: SMF begins
@@ -156,7 +172,7 @@ pub fn run_method(kind: &str, work: impl FnOnce(&Smf) -> Result<(), Failure>) ->
     let mut name = kind.to_owned();
     let done = Smf::of_environment().map_err(Failure::from).and_then(|smf| {
         name = smf.name();
-        work(&smf)
+        without_panic(|| work(&smf))
     });
     done.map_or_else(|failure| report(&name, &failure), |()| ExitCode::SUCCESS)
 }
@@ -197,5 +213,13 @@ mod tests {
         assert_eq!(Failure::from(SmfError::NotAMethod).status(), 99);
         assert_eq!(Failure::from(PropertyError::Absent("a/b".into())).status(), 96);
         assert_eq!(Failure::fatal("x").status(), 95);
+    }
+
+    #[test]
+    fn a_panic_is_a_fatal_failure() {
+        let failure = without_panic(|| panic!("{} and {}", 1, 2)).unwrap_err();
+        assert_eq!(failure.to_string(), "internal error: 1 and 2");
+        assert_eq!(failure.status(), 95);
+        assert!(without_panic(|| Ok(())).is_ok());
     }
 }

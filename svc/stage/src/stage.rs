@@ -183,6 +183,15 @@ impl Stage {
         Ok(Input::resolve(&self.beside(stage))?)
     }
 
+    /// The current outputs of several stages, as they were at one instant, held.
+    ///
+    /// # Errors
+    /// One has none, or one without a complete stamp.
+    pub fn inputs(&self, stages: &[String]) -> Result<Vec<Input>, Failure> {
+        let stages: Vec<PathBuf> = stages.iter().map(|stage| self.beside(stage)).collect();
+        Ok(Input::resolve_all(&stages)?)
+    }
+
     /// A recipe that holds this stage and its version.
     #[must_use]
     pub fn recipe(&self) -> Recipe {

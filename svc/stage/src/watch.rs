@@ -69,12 +69,12 @@ impl Wish {
         signals.extend([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
         signals.thread_block()?;
         let wish = self.clone();
-        std::thread::spawn(move || {
+        let hear = move || {
             while let Ok(signal) = signals.wait() {
                 wish.end(Reason::Signal(signal));
             }
-        });
-        Ok(())
+        };
+        std::thread::Builder::new().spawn(hear).map(drop)
     }
 }
 
@@ -87,18 +87,25 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to ask.  `is_wanted` may not know (none): then nothing changes.
-    pub fn start(wish: &Wish, is_wanted: impl Fn() -> Option<bool> + Send + 'static) -> Watch {
+    ///
+    /// # Errors
+    /// There is no room for a thread.
+    pub fn start(
+        wish: &Wish,
+        is_wanted: impl Fn() -> Option<bool> + Send + 'static,
+    ) -> io::Result<Watch> {
         let (stop, stopped) = mpsc::channel();
         let wish = wish.clone();
-        let thread = std::thread::spawn(move || {
+        let ask = move || {
             while stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
                 if is_wanted() == Some(false) {
                     wish.end(Reason::Unwanted);
                     return;
                 }
             }
-        });
-        Watch { stop: Some(stop), thread: Some(thread) }
+        };
+        let thread = std::thread::Builder::new().spawn(ask)?;
+        Ok(Watch { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -131,7 +138,8 @@ mod tests {
         let watch = Watch::start(&wish, move || {
             asked.send(()).unwrap();
             Some(false)
-        });
+        })
+        .unwrap();
         answers.recv_timeout(Duration::from_secs(60)).unwrap();
         drop(watch);
         assert_eq!(wish.reason(), Some(Reason::Unwanted));

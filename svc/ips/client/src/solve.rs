@@ -19,12 +19,27 @@ use crate::candidate::{Asks, Candidate, Dependency};
 /// The most choices tried before the search gives up.
 const CHOICES: u32 = 2_000_000;
 
-/// There is no closed set, with the reasons.
+/// The stack of the search in bytes: a frame a package, in a debug build too, and room for the rest.
+const STACK_PER_PACKAGE: usize = 32 << 10;
+const STACK_LEAST: usize = 4 << 20;
+
+/// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no set of packages satisfies what was asked for:\n  {}", .reasons.join("\n  "))]
-pub struct SolveError {
-    /// One sentence each.
-    pub reasons: Vec<String>,
+pub enum SolveError {
+    /// There is no closed set.
+    #[error("no set of packages satisfies what was asked for:\n  {}", .reasons.join("\n  "))]
+    NoSet {
+        /// One sentence each.
+        reasons: Vec<String>,
+    },
+    /// The search has no room to run in.
+    #[error("no thread with a stack of {stack} bytes for the solver: {why}")]
+    NoThread {
+        /// In bytes.
+        stack: usize,
+        /// What the system said.
+        why: String,
+    },
 }
 
 /// What may be chosen: stem → versions, in any order.
@@ -49,15 +64,15 @@ pub fn solve(mut available: Available, roots: &[Root]) -> Result<Vec<Fmri>, Solv
     let search = || {
         let mut search = Search::new(&available, roots);
         let found = search.next(Cursor::default());
-        found.map(|()| search.result()).map_err(|dead| SolveError { reasons: dead.reasons })
+        found.map(|()| search.result()).map_err(|dead| SolveError::NoSet { reasons: dead.reasons })
     };
-    // One frame a package: deep sets would not fit into a thread's usual stack.
+    // Deep sets would not fit into a thread's usual stack.
+    let stack = STACK_LEAST + available.len() * STACK_PER_PACKAGE;
     std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(512 << 20);
-        let failed = |reason: String| SolveError { reasons: vec![reason] };
+        let builder = std::thread::Builder::new().stack_size(stack);
         match builder.spawn_scoped(scope, search) {
-            Ok(thread) => thread.join().unwrap_or_else(|_| Err(failed("solver died".into()))),
-            Err(error) => Err(failed(format!("no thread for the solver: {error}"))),
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => Err(SolveError::NoThread { stack, why: error.to_string() }),
         }
     })
 }
@@ -486,7 +501,7 @@ mod tests {
                 "a@1 m@2 n@2 q@1",
             ),
         ] {
-            assert_eq!(solved(world, roots).as_deref(), Ok(expected), "{world}");
+            assert_eq!(solved(world, roots).unwrap(), expected, "{world}");
         }
     }
 
@@ -507,7 +522,8 @@ mod tests {
             ),
         ] {
             let error = solved(world, roots).unwrap_err();
-            assert!(error.reasons.iter().any(|reason| reason == expected), "{error}");
+            let reasons = error.to_string();
+            assert!(reasons.lines().any(|reason| reason.trim() == expected), "{error}");
         }
     }
 
