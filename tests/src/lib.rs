@@ -7,10 +7,12 @@
 
 pub mod hold;
 pub mod living;
+pub mod smf;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -31,17 +33,21 @@ fn built() -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().to_path_buf()
 }
 
+/// Makes a folder that test programs share, and holds its lock until the file is dropped.
+fn alone_in(place: &Path) -> fs::File {
+    fs::create_dir_all(place).unwrap();
+    let lock = fs::File::create(place.join("lock")).unwrap();
+    // SAFETY: flock on a descriptor this function owns; it is released with the file.
+    assert_eq!(0, unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&lock), libc::LOCK_EX) });
+    lock
+}
+
 /// The install prefix all tests share: laid out once by packaging/install, under a lock.
 pub fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
         let place = built().join("lamplighter-test");
-        fs::create_dir_all(&place).unwrap();
-        let lock = fs::File::create(place.join("lock")).unwrap();
-        // SAFETY: flock on a descriptor this function owns; it is released with the file.
-        assert_eq!(0, unsafe {
-            libc::flock(std::os::fd::AsRawFd::as_raw_fd(&lock), libc::LOCK_EX)
-        });
+        let _lock = alone_in(&place);
         let prefix = place.join("prefix");
         let install = Command::new("sh")
             .arg(top().join("packaging/install"))
@@ -66,6 +72,23 @@ pub struct Said {
 }
 
 impl Said {
+    /// Runs a command to its end.
+    pub fn run(mut command: Command) -> Self {
+        Said::of(command.output().unwrap())
+    }
+
+    /// Runs a command that reads `input` (its standard input is a pipe) to its end.
+    pub fn to(mut command: Command, input: &str) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A command that reads nothing may be gone already.
+            scope.spawn(move || stdin.write_all(input.as_bytes()).is_ok());
+            Said::of(child.wait_with_output().unwrap())
+        })
+    }
+
     fn of(output: Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let status = output.status;

@@ -112,7 +112,7 @@ impl Living {
     }
 }
 
-fn living(folder: &Path) -> Vec<Living> {
+pub(crate) fn living(folder: &Path) -> Vec<Living> {
     let place = format!("{}/", folder.display()).into_bytes();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
