@@ -5,6 +5,7 @@
 //!
 //! Law: free loopback ports, temporary directories, no process left behind.
 
+pub mod case;
 pub mod hold;
 pub mod living;
 pub mod smf;
