@@ -1,6 +1,6 @@
 //! svccfg(8): the configuration repository by hand.
 //!
-//! Reading order: `lex` (words), `session` (what is selected, and which word does what), then one
+//! Reading order: `session` (what is selected, and which word does what), then one
 //! file per family of commands: `entity`, `select`, `list`, `property`, `environment`, `snapshot`,
 //! `bundle`.
 //!
@@ -9,7 +9,6 @@
 mod bundle;
 mod entity;
 mod environment;
-mod lex;
 mod list;
 mod property;
 mod select;
@@ -21,6 +20,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::{Short, Value};
 use smf_cmd::repository::Repository;
+use smf_cmd::svccfg_lex::Lexer;
 
 use session::{Flow, Session};
 
@@ -128,11 +128,14 @@ fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// One shot or a file: the first error ends it.
 fn batch(session: &mut Session, text: &str, source: Option<&str>) -> ExitCode {
-    let (commands, rest) = lex::commands(text);
-    let mut line = 1;
+    let mut lexer = Lexer::default();
+    let mut commands = lexer.feed(text);
+    let tail = lexer.finish();
+    if let Ok(last) = &tail {
+        commands.extend(last.clone());
+    }
     for command in commands {
-        line = command.line;
-        // Interactive editors of several words come last; a tail that is not closed is wrong.
+        let line = command.line;
         match session.run(&command.tokens) {
             Ok(Flow::Continue) => {}
             Ok(Flow::End) => return ExitCode::SUCCESS,
@@ -145,7 +148,8 @@ fn batch(session: &mut Session, text: &str, source: Option<&str>) -> ExitCode {
             }
         }
     }
-    if rest == lex::Rest::Open {
+    if let Err(open) = tail {
+        let line = open.line;
         match source {
             Some(source) => eprintln!("svccfg ({source}, line {line}): Syntax error."),
             None => eprintln!("svccfg: Syntax error."),
@@ -163,24 +167,20 @@ fn interactive(options: &Options) -> anyhow::Result<ExitCode> {
             println!("{error}");
         }
     }
-    let mut pending = String::new();
+    let mut lexer = Lexer::default();
     loop {
-        if pending.is_empty() {
-            print!("{}> ", session.prompt());
-        } else {
+        if lexer.is_open() {
             print!("> ");
+        } else {
+            print!("{}> ", session.prompt());
         }
         std::io::stdout().flush()?;
-        if std::io::stdin().read_line(&mut pending)? == 0 {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line)? == 0 {
             println!();
             return Ok(ExitCode::SUCCESS);
         }
-        let (commands, rest) = lex::commands(&pending);
-        if rest == lex::Rest::Open {
-            continue;
-        }
-        pending.clear();
-        for command in commands {
+        for command in lexer.feed(&line) {
             match session.run(&command.tokens) {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::End) => return Ok(ExitCode::SUCCESS),

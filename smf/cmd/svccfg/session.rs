@@ -3,8 +3,8 @@
 use smf_cmd::repository::{Repository, RepositoryError};
 use smf_scf::import::merge::Groups;
 
-use crate::lex::Token;
 use crate::{bundle, entity, environment, list, property, select, snapshot};
+use smf_cmd::svccfg_lex::Token;
 
 /// Why a command did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
