@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smf_configd::Repository;
+use smf_configd::rights::Caller;
+use smf_configd::{Change, Repository};
 use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS};
+use smf_scf::protocol::{Composed, Query, Refusal, Request, Response, WAIT_MAX_MS};
 use smf_scf::root;
 
 use crate::operand::Entities;
@@ -55,6 +56,17 @@ fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
     match Repository::open_read_only(&lasting, &volatile) {
         Ok(repository) => Ok(Box::new(File { repository })),
         Err(smf_configd::OpenError::Absent(_)) => Err(RepositoryError::NoServer),
+        Err(error) => Err(RepositoryError::Other(error.to_string())),
+    }
+}
+
+/// One file of the caller's own, for reading and writing.
+///
+/// # Errors
+/// The file cannot be opened, or is no repository.
+pub fn open_private(file: &Path) -> Answer<Box<dyn Backend>> {
+    match Repository::open_private(file) {
+        Ok(repository) => Ok(Box::new(File { repository })),
         Err(error) => Err(RepositoryError::Other(error.to_string())),
     }
 }
@@ -121,6 +133,18 @@ impl Backend for Server {
         ask!(self, Request::Snapshots(instance.to_owned()), Snapshots)
     }
 
+    fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
+        ask!(self, Request::Composed(query.clone()), Composed)
+    }
+
+    fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.act(&Request::Revert(instance.to_owned(), name.to_owned()))
+    }
+
+    fn remove_snapshot(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.act(&Request::RemoveSnapshot(instance.to_owned(), name.to_owned()))
+    }
+
     fn delete(&mut self, entity: &str) -> Answer<()> {
         self.act(&Request::Delete(entity.to_owned()))
     }
@@ -149,10 +173,18 @@ impl Backend for Server {
     }
 }
 
-/// The file, as the last svc.startd left it.
+/// A file: the repository's as the last svc.startd left it, for reading, or one of the caller's own.
 struct File {
     repository: Repository,
 }
+
+impl File {
+    fn commit(&mut self, commit: Commit<'_>) -> Answer<()> {
+        Ok(commit(&mut self.repository).map(drop)?)
+    }
+}
+
+type Commit<'a> = &'a mut dyn FnMut(&mut Repository) -> Result<Vec<Change>, Refusal>;
 
 impl Backend for File {
     fn entities(&mut self) -> Answer<Entities> {
@@ -171,12 +203,24 @@ impl Backend for File {
         Ok(self.repository.snapshots(instance)?)
     }
 
-    fn delete(&mut self, _entity: &str) -> Answer<()> {
-        Err(RepositoryError::ReadOnly)
+    fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
+        Ok(self.repository.composed(query))
     }
 
-    fn carry_out(&mut self, _operations: &[Operation]) -> Answer<()> {
-        Err(RepositoryError::ReadOnly)
+    fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.commit(&mut |repository| repository.revert(instance, name, &Caller::Owner))
+    }
+
+    fn remove_snapshot(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.commit(&mut |repository| repository.remove_snapshot(instance, name, &Caller::Owner))
+    }
+
+    fn delete(&mut self, entity: &str) -> Answer<()> {
+        self.commit(&mut |repository| repository.delete(entity, &Caller::Owner))
+    }
+
+    fn carry_out(&mut self, operations: &[Operation]) -> Answer<()> {
+        self.commit(&mut |repository| repository.carry_out(operations, &Caller::Owner))
     }
 
     fn mark(&mut self) -> Answer<Mark> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use smf_scf::import::merge::{Groups, Property};
 use smf_scf::import::{Operation, Source};
+use smf_scf::protocol::{Composed, Query};
 
 use crate::operand::Entities;
 
@@ -64,6 +65,22 @@ pub trait Backend {
     /// # Errors
     /// There is no such instance.
     fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>>;
+    /// Many instances at once, composed: one question for all of them.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>>;
+    /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
+    /// `previous`; general/enabled stays.
+    ///
+    /// # Errors
+    /// There is no such snapshot, or the repository refuses.
+    fn revert(&mut self, instance: &str, name: &str) -> Answer<()>;
+    /// Removes a snapshot.
+    ///
+    /// # Errors
+    /// There is no such snapshot, or the repository refuses.
+    fn remove_snapshot(&mut self, instance: &str, name: &str) -> Answer<()>;
     /// Removes a service with its instances, or an instance.
     ///
     /// # Errors
@@ -114,6 +131,15 @@ impl Repository {
         crate::backend::open_live().map(Self::new)
     }
 
+    /// A repository of one's own in one file, which is made if need be (`SVCCFG_REPOSITORY`, svccfg
+    /// repository): nobody else serves it, and its volatile groups end with this.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is no repository.
+    pub fn open_private(file: &std::path::Path) -> Answer<Self> {
+        crate::backend::open_private(file).map(Self::new)
+    }
+
     /// Every service with its instances.
     ///
     /// # Errors
@@ -144,6 +170,31 @@ impl Repository {
     /// There is no such instance.
     pub fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>> {
         self.backend.snapshots(instance)
+    }
+
+    /// Many instances at once, composed: one question for all of them.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
+        self.backend.composed(query)
+    }
+
+    /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
+    /// `previous`; general/enabled stays.
+    ///
+    /// # Errors
+    /// There is no such snapshot, or the repository refuses.
+    pub fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.backend.revert(instance, name)
+    }
+
+    /// Removes a snapshot.
+    ///
+    /// # Errors
+    /// There is no such snapshot, or the repository refuses.
+    pub fn remove_snapshot(&mut self, instance: &str, name: &str) -> Answer<()> {
+        self.backend.remove_snapshot(instance, name)
     }
 
     /// Makes a service or an instance.

@@ -78,6 +78,7 @@ pub(crate) enum Row<'a> {
     /// Entity, name, whether it was a volatile one.
     NoGroup(&'a str, &'a str, bool),
     Snapshot(&'a str, &'a str, &'a (Groups, Groups)),
+    NoSnapshot(&'a str, &'a str),
 }
 
 /// A snapshot as it is read: entity, name, groups of the instance, groups of the service.
@@ -219,6 +220,10 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
             let statement = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)";
             let mut insert = connection.prepare_cached(statement)?;
             insert.execute(params![entity, name, text(own), text(service)])?;
+        }
+        Row::NoSnapshot(entity, name) => {
+            let statement = "DELETE FROM snapshot WHERE entity = ? AND name = ?";
+            connection.prepare_cached(statement)?.execute([entity, name])?;
         }
     }
     Ok(())

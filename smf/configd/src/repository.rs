@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use smf_model::bundle::value::{PropertyType, Value, valid_name, valid_service_name};
-use smf_model::fmri::service_of;
+use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
-use smf_scf::protocol::Refusal;
+use smf_scf::protocol::{Choice, Composed, Query, Refusal};
 
 use crate::authorization;
 pub use crate::file::OpenError;
@@ -66,6 +66,15 @@ impl Repository {
         let file = File::open_read_only(lasting, volatile)?;
         let entities = arrange(file.contents(lasting)?);
         Ok(Self { file, entities, writable: false })
+    }
+
+    /// Opens one file for reading and writing, making it if need be: a repository of one's own,
+    /// whose volatile half ends with it.
+    ///
+    /// # Errors
+    /// The file is damaged, of a newer version, or cannot be opened.
+    pub fn open_private(lasting: &Path) -> Result<Self, OpenError> {
+        Self::open(lasting, Path::new(":memory:"))
     }
 
     /// Every service with its instances.
@@ -134,6 +143,71 @@ impl Repository {
         for operation in operations {
             self.draft(operation, &mut draft)?;
         }
+        self.commit(draft, caller)
+    }
+
+    /// Many instances, composed; those that are not there are left out.
+    #[must_use]
+    pub fn composed(&self, query: &Query) -> Vec<Composed> {
+        let every = || self.entities.keys().filter(|fmri| is_instance(fmri)).cloned().collect();
+        let fmris: BTreeSet<String> =
+            query.instances.as_ref().map_or_else(every, |some| some.iter().cloned().collect());
+        let none = Groups::new();
+        let compose = |fmri: String| {
+            let own = self.entities.get(&fmri).filter(|_| is_instance(&fmri))?;
+            let service = self.entities.get(service_of(&fmri)).map_or(&none, |s| &s.groups);
+            let running = own.snapshots.get("running").map(|(own, service)| [own, service]);
+            Some(Composed {
+                live: chosen([&own.groups, service], &query.live),
+                running: chosen(running.unwrap_or([&own.groups, service]), &query.running),
+                instance: fmri,
+            })
+        };
+        fmris.into_iter().filter_map(compose).collect()
+    }
+
+    /// Takes the lasting groups of an instance and its service back from a snapshot.
+    ///
+    /// # Errors
+    /// There is no such snapshot, the caller may not, or the file cannot be written.
+    pub fn revert(
+        &mut self,
+        instance: &str,
+        name: &str,
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
+        let snapshot = self.entity(instance)?.snapshots.get(name);
+        let (own, service) = snapshot.ok_or_else(|| Refusal::NotFound(name.to_owned()))?.clone();
+        let mut draft = Draft::new();
+        self.draft(&Operation::Take(instance.to_owned(), "previous".to_owned()), &mut draft)?;
+        for (fmri, then) in [(instance, own), (service_of(instance), service)] {
+            let groups = &mut self.drafted(fmri, &mut draft)?.groups;
+            let enabled = groups.get("general").and_then(|g| g.properties.get("enabled")).cloned();
+            let kind = groups.get("general").map(|group| group.kind.clone());
+            groups.retain(|_, group| group.volatile);
+            groups.extend(then);
+            if let Some((enabled, kind)) = enabled.zip(kind) {
+                let general = groups.entry("general".to_owned()).or_default();
+                general.kind = kind;
+                general.properties.insert("enabled".to_owned(), enabled);
+            }
+        }
+        self.commit(draft, caller)
+    }
+
+    /// Removes a snapshot.
+    ///
+    /// # Errors
+    /// There is no such snapshot, the caller may not, or the file cannot be written.
+    pub fn remove_snapshot(
+        &mut self,
+        instance: &str,
+        name: &str,
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
+        let mut draft = Draft::new();
+        let snapshots = &mut self.drafted(instance, &mut draft)?.snapshots;
+        snapshots.remove(name).ok_or_else(|| Refusal::NotFound(name.to_owned()))?;
         self.commit(draft, caller)
     }
 
@@ -251,6 +325,27 @@ impl Repository {
     }
 }
 
+/// The chosen part of two levels, the upper hiding the lower property by property.
+fn chosen(levels: [&Groups; 2], choice: &Choice) -> Groups {
+    let mut composed = Groups::new();
+    for (name, group) in levels.into_iter().flatten() {
+        let takes = |property: &&String| choice.takes(name, &group.kind, property);
+        let any = choice.takes(name, &group.kind, "");
+        if !any && !group.properties.keys().any(|property| takes(&property)) {
+            continue;
+        }
+        let into = composed.entry(name.clone()).or_insert_with(|| Group {
+            kind: group.kind.clone(),
+            volatile: group.volatile,
+            properties: BTreeMap::new(),
+        });
+        for (property, value) in group.properties.iter().filter(|(property, _)| takes(property)) {
+            into.properties.entry(property.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    composed
+}
+
 /// The groups that a snapshot takes.
 fn lasting(groups: &Groups) -> Groups {
     let kept = groups.iter().filter(|(_, group)| !group.volatile);
@@ -289,6 +384,11 @@ fn differences<'a>(
             if was.and_then(|was| was.groups.get(name)) != Some(group) {
                 rows.push(Row::Group(fmri, name, group));
                 tell(Some(name));
+            }
+        }
+        for name in was.into_iter().flat_map(|was| was.snapshots.keys()) {
+            if !is.snapshots.contains_key(name) {
+                rows.push(Row::NoSnapshot(fmri, name));
             }
         }
         for (name, snapshot) in &is.snapshots {

@@ -91,6 +91,15 @@ fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Re
         Request::Snapshots(instance) => {
             host.read(|repository| repository.snapshots(&instance)).map(Response::Snapshots)
         }
+        Request::Composed(query) => {
+            Ok(Response::Composed(host.read(|repository| repository.composed(&query))))
+        }
+        Request::Revert(instance, name) => host
+            .by_client(|repository| repository.revert(&instance, &name, caller))
+            .map(|()| Response::Done),
+        Request::RemoveSnapshot(instance, name) => host
+            .by_client(|repository| repository.remove_snapshot(&instance, &name, caller))
+            .map(|()| Response::Done),
         Request::Delete(entity) => {
             host.by_client(|repository| repository.delete(&entity, caller)).map(|()| Response::Done)
         }

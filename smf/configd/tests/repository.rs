@@ -10,8 +10,8 @@ use smf_configd::rights::Caller;
 use smf_configd::{Change, Host, OpenError, Repository};
 use smf_scf::handle::Handle;
 use smf_scf::import::Operation;
-use smf_scf::import::merge::{Group, Property};
-use smf_scf::protocol::{Refusal, Request, Response};
+use smf_scf::import::merge::{Group, Groups, Property};
+use smf_scf::protocol::{Choice, Query, Refusal, Request, Response, Wanted};
 
 const SERVICE: &str = "svc:/a/b";
 const INSTANCE: &str = "svc:/a/b:c";
@@ -146,6 +146,81 @@ fn a_role_may_what_its_authorizations_allow() {
 }
 
 #[test]
+fn many_instances_are_read_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let operations = [
+        add_group(INSTANCE, "p", false),
+        set(INSTANCE, "p", "port", value("count", &["9"])),
+        set(SERVICE, "p", "host", value("astring", &["h"])),
+        Operation::Add("svc:/a/b:d".into()),
+    ];
+    repository.carry_out(&operations, &Caller::Owner).unwrap();
+    let text = |groups: &Groups| -> String {
+        let every = groups.iter().flat_map(|(name, group)| {
+            group.properties.iter().map(move |(p, v)| format!("{name}/{p}={}", v.values.join(",")))
+        });
+        every.collect::<Vec<_>>().join(" ")
+    };
+    let property = |group: &str, name: &str| Wanted::Property(group.into(), name.into());
+    for (live, running, want) in [
+        (
+            Choice::Everything,
+            Choice::Nothing,
+            ["p/host=h p/port=9 v/state=on|", "p/host=h p/port=1,2|"],
+        ),
+        (
+            Choice::These(vec![property("v", "state"), property("p", "port")]),
+            Choice::These(vec![Wanted::Kind("application".into())]),
+            // The snapshot was taken before; an instance without one shows what is live.
+            ["p/port=9 v/state=on|p/port=1,2", "p/port=1,2|p/host=h p/port=1,2"],
+        ),
+        (Choice::These(vec![Wanted::Group("none".into())]), Choice::Nothing, ["|", "|"]),
+    ] {
+        let query = Query { instances: None, live, running };
+        let found = repository.composed(&query);
+        let shown = found.iter().map(|one| format!("{}|{}", text(&one.live), text(&one.running)));
+        assert_eq!(shown.collect::<Vec<_>>(), want, "{query:?}");
+    }
+    let instances = Some(vec!["svc:/a/b:d".into(), SERVICE.into(), "svc:/no:no".into()]);
+    let found = repository.composed(&Query { instances, ..Query::default() });
+    assert_eq!(found.iter().map(|one| &one.instance).collect::<Vec<_>>(), ["svc:/a/b:d"]);
+}
+
+#[test]
+fn a_snapshot_is_gone_back_to_and_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let enabled = |repository: &Repository| {
+        repository.groups(INSTANCE).unwrap()["general"].properties["enabled"].values.clone()
+    };
+    let operations = [
+        set(SERVICE, "p", "port", value("count", &["3"])),
+        add_group(INSTANCE, "q", false),
+        add_group(INSTANCE, "general", false),
+        set(INSTANCE, "general", "enabled", value("boolean", &["true"])),
+    ];
+    repository.carry_out(&operations, &Caller::Owner).unwrap();
+    repository.revert(INSTANCE, "running", &Caller::Owner).unwrap();
+    assert_eq!(repository.groups(SERVICE).unwrap()["p"].properties["port"].values, ["1", "2"]);
+    let groups = repository.groups(INSTANCE).unwrap();
+    assert!(!groups.contains_key("q"), "made after the snapshot");
+    assert!(groups.contains_key("v"), "what is volatile stays");
+    assert_eq!(enabled(&repository), ["true"], "whether it is enabled stays");
+    repository.revert(INSTANCE, "previous", &Caller::Owner).unwrap();
+    assert!(repository.groups(INSTANCE).unwrap().contains_key("q"));
+    repository.remove_snapshot(INSTANCE, "previous", &Caller::Owner).unwrap();
+    assert_eq!(repository.snapshots(INSTANCE).unwrap(), ["running"]);
+    assert_eq!(open(root.path()).snapshots(INSTANCE).unwrap(), ["running"]);
+    for refused in [
+        repository.revert(INSTANCE, "none", &Caller::Owner),
+        repository.remove_snapshot(INSTANCE, "none", &Caller::Owner),
+    ] {
+        assert_eq!(refused, Err(Refusal::NotFound("none".into())));
+    }
+}
+
+#[test]
 fn damage_is_named() {
     let root = tempfile::tempdir().unwrap();
     let (lasting, volatile) = files(root.path());
@@ -193,4 +268,17 @@ fn clients_change_and_the_restarter_hears() {
     use std::io::Write;
     UnixStream::connect(&door).unwrap().write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     assert!(matches!(client.call(&Request::Entities).unwrap(), Response::Entities(_)));
+}
+
+#[test]
+fn a_private_repository_is_one_file() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("own.db");
+    let mut repository = Repository::open_private(&path).unwrap();
+    let operations = [Operation::Add(SERVICE.into()), add_group(SERVICE, "p", false)];
+    repository.carry_out(&operations, &Caller::Owner).unwrap();
+    repository.carry_out(&[add_group(SERVICE, "v", true)], &Caller::Owner).unwrap();
+    drop(repository);
+    let groups = Repository::open_private(&path).unwrap().groups(SERVICE).unwrap().clone();
+    assert_eq!(groups.keys().collect::<Vec<_>>(), ["p"]);
 }

@@ -37,6 +37,13 @@ pub enum Request {
     Delete(String),
     /// Carry out all operations, or none.
     CarryOut(Vec<Operation>),
+    /// Many instances at once, composed.
+    Composed(Query),
+    /// Take the lasting groups of an instance and its service back from a snapshot (instance,
+    /// name), after taking `previous`; general/enabled stays.
+    Revert(String, String),
+    /// Remove a snapshot: instance, name.
+    RemoveSnapshot(String, String),
     /// How far changes have come.
     Mark,
     /// Answer when changes have come further than this, or after this many milliseconds.
@@ -46,6 +53,68 @@ pub enum Request {
         /// At most `WAIT_MAX_MS`.
         longest_ms: u64,
     },
+}
+
+/// Which instances, and what of each: one question for what would be thousands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// Canonical FMRIs; none = every instance.
+    pub instances: Option<Vec<String>>,
+    /// What of the live groups.
+    pub live: Choice,
+    /// What of the running snapshot, or of the live groups where there is no such snapshot.
+    pub running: Choice,
+}
+
+/// A part of the groups of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Choice {
+    /// None of them.
+    #[default]
+    Nothing,
+    /// What fits one of these.
+    These(Vec<Wanted>),
+    /// All of them.
+    Everything,
+}
+
+/// What is wanted of the groups of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// The group of this name.
+    Group(String),
+    /// Of the group of this name, this property.
+    Property(String, String),
+    /// All groups of this type.
+    Kind(String),
+}
+
+/// An instance: its properties, and below them those of its service that they do not hide.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Composed {
+    /// Canonical FMRI.
+    pub instance: String,
+    /// Of the live groups.
+    pub live: Groups,
+    /// Of the running snapshot.
+    pub running: Groups,
+}
+
+impl Choice {
+    /// Whether this property of this group is chosen.
+    #[must_use]
+    pub fn takes(&self, group: &str, kind: &str, property: &str) -> bool {
+        let fits = |wanted: &Wanted| match wanted {
+            Wanted::Group(name) => name == group,
+            Wanted::Property(name, own) => name == group && own == property,
+            Wanted::Kind(own) => own == kind,
+        };
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::These(wanted) => wanted.iter().any(fits),
+        }
+    }
 }
 
 /// What is answered.
@@ -59,6 +128,8 @@ pub enum Response {
     Snapshot(Option<(Groups, Groups)>),
     /// Names.
     Snapshots(Vec<String>),
+    /// The instances that were asked for and are there, in the order of their names.
+    Composed(Vec<Composed>),
     /// It is done, durably.
     Done,
     /// How far changes have come.
