@@ -24,7 +24,11 @@ pub fn canonical(text: &str) -> Option<String> {
         }
         None => rest.strip_prefix('/').unwrap_or(rest),
     };
-    if rest.is_empty() || rest.contains("/:") {
+    // Another scheme would stand where the name of a service ends.
+    if rest.is_empty()
+        || rest.contains("/:")
+        || rest.split_once(':').is_some_and(|(_, instance)| instance.contains(['/', ':']))
+    {
         return None;
     }
     Some(format!("{SCHEME}{rest}"))
@@ -57,6 +61,8 @@ mod tests {
             ("svc:///a/b", Some("svc:/a/b")),
             ("svc://elsewhere/a/b", None),
             ("svc:/a/b/:properties/x", None),
+            ("file:///etc/passwd", None),
+            ("lrc:/etc/rc2_d/S47", None),
             ("", None),
         ] {
             assert_eq!(canonical(text).as_deref(), want, "{text}");

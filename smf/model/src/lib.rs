@@ -1,6 +1,8 @@
-//! The nouns of SMF: names (`fmri`), service bundles with their types and values (`bundle`).
+//! The nouns of SMF: names (`fmri`), property groups as a repository holds them (`group`), service
+//! bundles with their types and values (`bundle`).
 //!
 //! No I/O.
 
 pub mod bundle;
 pub mod fmri;
+pub mod group;

@@ -10,30 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-/// A property's type name and its values as they are printed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Property {
-    /// `astring`, `count`, ...
-    pub kind: String,
-    /// In order; there may be none.
-    pub values: Vec<String>,
-}
-
-/// A property group's type and properties.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Group {
-    /// `application`, `framework`, ...
-    pub kind: String,
-    /// The group vanishes at reboot, and is part of no snapshot.
-    pub volatile: bool,
-    /// By name.
-    pub properties: BTreeMap<String, Property>,
-}
-
-/// Groups by name: one level of an entity, live or in a snapshot.
-pub type Groups = BTreeMap<String, Group>;
+pub use smf_model::group::{Group, Groups, Property};
 
 /// A group of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
