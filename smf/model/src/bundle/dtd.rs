@@ -60,9 +60,11 @@ const fn rule(
 
 const ANY: &[&str] = &[];
 const BOOLEAN: &[&str] = &["true", "false"];
-const GROUPINGS: &[&str] = &["require_all", "require_any", "exclude_all", "optional_all"];
-const RESTART_ON: &[&str] = &["error", "restart", "refresh", "none"];
-const STABILITY: &[&str] = &["Standard", "Stable", "Evolving", "Unstable", "External", "Obsolete"];
+pub(super) const GROUPINGS: &[&str] =
+    &["require_all", "require_any", "exclude_all", "optional_all"];
+pub(super) const RESTART_ON: &[&str] = &["error", "restart", "refresh", "none"];
+pub(super) const STABILITY: &[&str] =
+    &["Standard", "Stable", "Evolving", "Unstable", "External", "Obsolete"];
 const PROPERTIES: Particle = (&["propval", "property"], Any);
 const NAME: Attribute = ("name", Required, ANY);
 const DELETE: Attribute = ("delete", Default("false"), BOOLEAN);

@@ -1,7 +1,8 @@
 //! bundle - service bundles, the XML in which services are delivered.
 //!
 //! Reading order: `xml` (text → elements with places), `dtd` (what may stand where), `read`
-//! (elements → the values below), `template` (the template elements).
+//! (elements → the values below), `template` (the template elements), `write` (the way back, from
+//! the groups of a repository).
 //!
 //! What must hold: a `Bundle` is complete and consistent by itself.  Every element has been mapped
 //! to property groups, every value has been parsed as its type, no name is defined twice, and every
@@ -12,10 +13,13 @@ use thiserror::Error;
 
 use value::{PropertyType, Value};
 
+use crate::group::{self, Groups};
+
 mod dtd;
 mod read;
-mod template;
+pub(crate) mod template;
 pub mod value;
+pub mod write;
 mod xml;
 
 pub use xml::Position;
@@ -80,7 +84,31 @@ pub struct Entity {
     pub dependents: Vec<Dependent>,
 }
 
+impl Instance {
+    /// The groups as a repository holds them, with general/enabled where the bundle says it.
+    #[must_use]
+    pub fn held(&self) -> Groups {
+        let mut groups = self.entity.held();
+        if let Some(enabled) = self.enabled {
+            let general = groups.entry("general".into()).or_insert_with(|| group::Group {
+                kind: "framework".into(),
+                ..group::Group::default()
+            });
+            let enabled = group::Property::one("boolean", enabled.to_string());
+            general.properties.insert("enabled".into(), enabled);
+        }
+        groups
+    }
+}
+
 impl Entity {
+    /// The groups as a repository holds them; what is to be deleted is left out.
+    #[must_use]
+    pub fn held(&self) -> Groups {
+        let kept = self.groups.iter().filter(|group| !group.delete);
+        kept.map(|group| (group.name.clone(), group.held())).collect()
+    }
+
     /// The property group with this name.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Group> {
@@ -104,6 +132,17 @@ pub struct Group {
 }
 
 impl Group {
+    /// The group as a repository holds it.
+    #[must_use]
+    pub fn held(&self) -> group::Group {
+        let properties = self.properties.iter().map(|p| (p.name.clone(), p.held()));
+        group::Group {
+            kind: self.kind.clone().unwrap_or_default(),
+            volatile: false,
+            properties: properties.collect(),
+        }
+    }
+
     /// The property with this name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Property> {
@@ -122,6 +161,23 @@ pub struct Property {
     pub overrides: bool,
     /// Its values.
     pub values: Values,
+}
+
+impl Property {
+    /// The property as a repository holds it.  One without a type, which only a profile has, is
+    /// taken for text: who applies a profile looks the type up first.
+    #[must_use]
+    pub fn held(&self) -> group::Property {
+        match &self.values {
+            Values::Typed(kind, values) => group::Property {
+                kind: kind.to_string(),
+                values: values.iter().map(ToString::to_string).collect(),
+            },
+            Values::Untyped(values) => {
+                group::Property { kind: "astring".into(), values: values.clone() }
+            }
+        }
+    }
 }
 
 /// The values of a property.

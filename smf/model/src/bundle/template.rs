@@ -61,7 +61,7 @@ fn astring(element: &Element, name: &str, value: &str) -> Result<Property, Bundl
 fn documentation(page: &Element) -> Result<Group, BundleError> {
     if page.name == "manpage" {
         let (title, section) = (attribute(page, "title"), attribute(page, "section"));
-        let name = format!("tm_man_{}", sanitised(&format!("{title}{section}")));
+        let name = manpage_group(title, section);
         let properties = vec![
             astring(page, "title", title)?,
             astring(page, "section", section)?,
@@ -74,7 +74,17 @@ fn documentation(page: &Element) -> Result<Group, BundleError> {
         astring(page, "name", name)?,
         one(page.at, "uri", PropertyType::Uri, attribute(page, "uri"))?,
     ];
-    Ok(group(page.at, &format!("tm_doc_{}", sanitised(name)), Some("template"), properties))
+    Ok(group(page.at, &doc_link_group(name), Some("template"), properties))
+}
+
+/// The name of the group that a manpage element becomes.
+pub(super) fn manpage_group(title: &str, section: &str) -> String {
+    format!("tm_man_{}", sanitised(&format!("{title}{section}")))
+}
+
+/// The name of the group that a doc_link element becomes.
+pub(super) fn doc_link_group(name: &str) -> String {
+    format!("tm_doc_{}", sanitised(name))
 }
 
 fn pg_pattern(element: &Element, groups: &mut Vec<Group>) -> Result<(), BundleError> {
@@ -194,7 +204,7 @@ fn values(
 }
 
 /// RFC 4648 base 32 with `-` as padding: a property name may hold it, but not `=`.
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut text = String::new();
     for chunk in bytes.chunks(5) {

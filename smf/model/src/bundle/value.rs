@@ -65,6 +65,26 @@ impl PropertyType {
     }
 }
 
+impl PropertyType {
+    /// Whether this is that type, or one made from it.
+    #[must_use]
+    pub fn is_a(self, other: Self) -> bool {
+        self == other || self.base().is_some_and(|base| base.is_a(other))
+    }
+
+    /// The type this one is made from.
+    fn base(self) -> Option<Self> {
+        match self {
+            Boolean | Count | Integer | Time | Astring | Opaque => None,
+            Ustring => Some(Astring),
+            Uri | Host => Some(Ustring),
+            Fmri => Some(Uri),
+            Hostname | NetAddress => Some(Host),
+            NetAddressV4 | NetAddressV6 => Some(NetAddress),
+        }
+    }
+}
+
 impl std::fmt::Display for PropertyType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = NAMES.iter().find(|(kind, _)| kind == self).map_or("", |(_, name)| name);
@@ -90,7 +110,8 @@ impl Value {
     /// # Errors
     /// The text is no value of the type, or too long.
     pub fn parse(kind: PropertyType, text: &str) -> Result<Self, ValueError> {
-        if text.len() > LENGTH_MAX {
+        // A NUL byte ends every string of the real repository.
+        if text.len() > LENGTH_MAX || text.contains('\0') {
             return Err(ValueError(kind));
         }
         let plain = |good: bool| good.then(|| text.to_owned());
