@@ -200,7 +200,11 @@ pub fn watching(groups: &Groups) -> Watching {
         Some(_) | None => (true, true, true),
     };
     let default_period = if model == Model::Wait { 1 } else { 600 };
-    let number = |property: &str| startd(property).and_then(|text| text.parse::<u64>().ok());
+    let number = |property: &str| {
+        let found = groups.get("startd")?.properties.get(property)?;
+        let integer = found.kind == "integer";
+        found.values.first().filter(|_| integer).and_then(|text| text.parse::<u64>().ok())
+    };
     let (count, period) =
         match (number("critical_failure_count"), number("critical_failure_period")) {
             // Less than two starts have no average interval.

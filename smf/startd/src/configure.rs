@@ -251,7 +251,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         instance.is_some_and(|one| of_method(&one.aux) && one.contract.is_none())
     }
 
-    fn set_enabled(&mut self, fmri: &str, enabled: bool) {
+    pub(crate) fn set_enabled(&mut self, fmri: &str, enabled: bool) {
         let Some(node) = self.graph.node_mut(fmri) else { return };
         node.enabled = enabled;
         if enabled {
@@ -301,43 +301,6 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
-    /// Acts on what is in `restarter_actions`.
-    pub(crate) fn actions(&mut self, fmri: &str) {
-        if !self.instances.contains_key(fmri) {
-            return;
-        }
-        let live = self.store.groups(fmri, View::Live);
-        let live = self.noted(fmri, live).flatten().unwrap_or_default();
-        let Some(group) = live.get("restarter_actions") else { return };
-        let tty = group.first("auxiliary_tty").is_some_and(|word| matches!(word, "true" | "1"));
-        let aux = if tty { "administrative_request" } else { "service_request" };
-        let mut pending: Vec<(bool, i64, &str, &str)> = Vec::new();
-        for name in
-            ["maint_on", "maint_on_immediate", "maint_off", "degraded", "refresh", "restart"]
-        {
-            let Some(value) = group.first(name) else { continue };
-            // Maintenance goes first, the others by time.
-            let later = !name.starts_with("maint_on");
-            pending.push((later, value.parse().unwrap_or(0), name, value));
-        }
-        pending.sort_unstable();
-        for (_, _, name, value) in pending {
-            let Some(instance) = self.instances.get_mut(fmri) else { return };
-            if instance.acted.insert((name.to_owned(), value.to_owned())) {
-                self.act(fmri, name, aux);
-            }
-            let finished = self.store.finish_action(fmri, name, value);
-            if self.written(fmri, Refused::Action, finished) {
-                if let Some(instance) = self.instances.get_mut(fmri) {
-                    instance.acted.retain(|(acted, _)| acted != name);
-                }
-            }
-        }
-        if let Some(who) = group.first("auxiliary_fmri").filter(|_| !tty) {
-            self.write(fmri, vec![("auxiliary_fmri", "astring", vec![who.to_owned()])]);
-        }
-    }
-
     /// What is in the repository counts from now on; when no snapshot can be taken, later.
     pub(crate) fn take_refresh(&mut self, fmri: &str) {
         let taken = self.store.snapshot(fmri, "running");
@@ -345,20 +308,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             self.connect(fmri);
             self.start_if_ready(fmri);
             self.give(fmri, Order::Refresh);
-        }
-    }
-
-    fn act(&mut self, fmri: &str, action: &str, aux: &'static str) {
-        match action {
-            "maint_on" => self.give(fmri, Order::Maintain(aux)),
-            "maint_on_immediate" => self.give(fmri, Order::MaintainImmediate(aux)),
-            "maint_off" => self.give(fmri, Order::Clear),
-            "restart" => self.give(fmri, Order::Restart),
-            "refresh" => self.take_refresh(fmri),
-            _ => {
-                let what = format!("{fmri}: marking an instance degraded is not supported");
-                self.sys.note(Level::Error, &what);
-            }
+            let orders = propagate::refreshed(&self.graph, fmri);
+            self.give_all(orders);
         }
     }
 }

@@ -99,6 +99,24 @@ impl Instance {
     }
 }
 
+/// Whether a process died as one does that dumps core.  Whether it wrote one is for the limits and
+/// the core pattern of the host to say: that it could not be kept makes the fault no smaller.
+fn is_core(status: i32) -> bool {
+    let of_its_own_doing = [
+        libc::SIGQUIT,
+        libc::SIGILL,
+        libc::SIGTRAP,
+        libc::SIGABRT,
+        libc::SIGFPE,
+        libc::SIGBUS,
+        libc::SIGSEGV,
+        libc::SIGSYS,
+        libc::SIGXCPU,
+        libc::SIGXFSZ,
+    ];
+    libc::WCOREDUMP(status) || of_its_own_doing.contains(&libc::WTERMSIG(status))
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine<S, Y> {
@@ -211,11 +229,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if stopping || instance.contract != Some(contract) || !libc::WIFSIGNALED(status) {
             return;
         }
-        let order = if libc::WCOREDUMP(status) {
-            Order::DumpedCore(contract)
-        } else {
-            Order::Signalled(contract)
-        };
+        let order =
+            if is_core(status) { Order::DumpedCore(contract) } else { Order::Signalled(contract) };
         self.give(fmri, order);
     }
 
@@ -365,9 +380,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             order,
             Order::Refresh
                 | Order::Restart
+                | Order::Dump
                 | Order::Maintain(_)
+                | Order::MaintainImmediate(_)
+                | Order::Degrade(_)
+                | Order::Restore
                 | Order::Clear
-                | Order::AdminDisable
         );
         if instance.queue.len() >= QUEUE_LIMIT && of_administrator {
             let text = "Instance event queue overflow.  Dropping administrative request.";

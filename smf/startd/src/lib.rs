@@ -7,7 +7,7 @@
 //! - [`state`]: the words; [`store`], [`sys`]: the two seams
 //! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
-//! - [`engine`], `configure`, `orders`, `methods`, `outcomes`: the engine
+//! - [`engine`], `configure`, `actions`, `orders`, `methods`, `outcomes`: the engine
 //! - `unwritten`: what the repository did not take
 //! - [`sys::machine`]: the real system
 //! - [`place`]: directories, lock, boot stamp; `repository`: the store on configd; [`daemon`]: the
@@ -15,6 +15,7 @@
 //!
 //! Not here: SQL (configd), the commands (smf/cmd).
 
+mod actions;
 pub mod config;
 mod configure;
 pub mod context;

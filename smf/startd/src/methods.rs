@@ -53,21 +53,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
         let watching = config::watching(&groups);
         let contract = self.instances.get(fmri).and_then(|instance| instance.contract);
-        if attempt.method == Method::Stop
-            && watching.model != Model::Transient
-            && contract.is_none()
-        {
+        let Some((command, timeout)) = self.prepare(attempt, &groups) else { return };
+        let nothing_to_stop = watching.model != Model::Transient && contract.is_none();
+        if attempt.method == Method::Stop && nothing_to_stop {
             self.method_succeeded(attempt, None);
             return;
         }
-        let Some((command, timeout)) = self.prepare(attempt, &groups) else { return };
         match command {
             Command::True => {
                 let what = format!("Executing {} method (null).", attempt.method.name());
                 self.sys.log(fmri, &what);
                 self.method_succeeded(attempt, timeout);
             }
-            Command::Kill(signal) => self.kill(attempt, signal, contract, &watching, timeout),
+            Command::Kill(signal) => self.kill(attempt, signal, contract, timeout),
             Command::Shell(command) => {
                 self.execute(attempt, &command, &groups, &watching, timeout);
             }
@@ -123,18 +121,17 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         attempt: &Attempt,
         signal: i32,
         contract: Option<u64>,
-        watching: &Watching,
         timeout: Option<Duration>,
     ) {
         let (fmri, name) = (attempt.fmri.as_str(), attempt.method.name());
-        if watching.model == Model::Transient {
-            let what = format!("Invalid use of \":kill\" as {name} method for transient service.");
-            self.sys.log(fmri, &what);
+        let Some(contract) = contract else {
+            let what = "Invalid use of \":kill\" as stop method for transient service.";
+            self.sys.log(fmri, what);
             self.method_failed(attempt, Failure::Configuration);
             return;
-        }
+        };
         self.sys.log(fmri, &format!("Executing {name} method (:kill)."));
-        let signalled = contract.map_or(Ok(()), |contract| self.sys.signal(contract, signal));
+        let signalled = self.sys.signal(contract, signal);
         match self.noted(fmri, signalled) {
             Some(()) => self.method_succeeded(attempt, timeout),
             None => self.method_failed(attempt, Failure::Configuration),
@@ -150,6 +147,17 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         timeout: Option<Duration>,
     ) {
         let fmri = attempt.fmri.as_str();
+        if attempt.method == Method::Start && watching.model == Model::Wait {
+            // Its exec would fail at once, for ever.
+            let program = command.split_whitespace().next().unwrap_or_default();
+            if program.starts_with('/') && self.sys.lacks(program) {
+                let what =
+                    format!("Missing start method ({program}), changing state to maintenance.");
+                self.sys.log(fmri, &what);
+                self.method_failed(attempt, Failure::Configuration);
+                return;
+            }
+        }
         if attempt.method == Method::Start && !self.may_start(fmri, watching) {
             self.method_failed(attempt, Failure::TooQuick);
             return;

@@ -37,6 +37,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             Order::Misconfigured(aux) => self.maintain(fmri, aux),
             Order::MaintainImmediate(aux) => self.maintain_immediate(fmri, aux),
             Order::Clear => self.clear(fmri),
+            Order::Degrade(aux) => self.degrade(fmri, aux),
+            Order::Restore => self.restore(fmri),
+            Order::Dump if running => self.dump(fmri),
             Order::ResumeStop(to) if running => self.resume_stop(fmri, to),
             Order::ResumeRefresh if running => self.attempt(Attempt::refresh(fmri)),
             Order::Emptied(contract) => self.contract_event(fmri, contract, Event::Empty),
@@ -47,6 +50,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             | Order::StopReset
             | Order::TakeDown
             | Order::Restart
+            | Order::Dump
             | Order::ResumeStop(_)
             | Order::ResumeRefresh
             | Order::ChildEnded(_) => {}
@@ -54,7 +58,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     /// Changes the recorded reason.
-    fn because(&mut self, fmri: &str, aux: &str) {
+    pub(crate) fn because(&mut self, fmri: &str, aux: &str) {
         if let Some(instance) = self.instances.get_mut(fmri) {
             aux.clone_into(&mut instance.aux);
         }
@@ -176,6 +180,31 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.stop(fmri, "Stopping because service restarting.", stop);
     }
 
+    /// What runs goes on; only what is told of it changes.
+    fn degrade(&mut self, fmri: &str, aux: &'static str) {
+        if self.state(fmri) == Some(State::Online) {
+            self.sys.log(fmri, &format!("Degraded due to {aux}."));
+            self.because(fmri, aux);
+            self.enter(fmri, State::Degraded, Severity::None, Vec::new());
+        }
+    }
+
+    fn restore(&mut self, fmri: &str) {
+        if self.state(fmri) == Some(State::Degraded) {
+            self.sys.log(fmri, "Leaving degraded state because clear requested.");
+            self.because(fmri, "clear_request");
+            self.enter(fmri, State::Online, Severity::None, Vec::new());
+        }
+    }
+
+    /// The restart follows from the cores, if there are any.
+    fn dump(&mut self, fmri: &str) {
+        if let Some(contract) = self.instances.get(fmri).and_then(|instance| instance.contract) {
+            let sent = self.sys.signal(contract, libc::SIGABRT);
+            self.noted(fmri, sent);
+        }
+    }
+
     fn refresh(&mut self, fmri: &str) {
         self.sys.log(fmri, "Rereading configuration.");
         if self.instances.get(fmri).is_some_and(|one| one.state.is_running()) {
@@ -195,7 +224,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         } else {
             self.sys.log(fmri, &message);
             self.because(fmri, aux);
-            self.enter(fmri, State::Maintenance, Severity::Restart, Vec::new());
+            let writes = self.abandon_contract(fmri);
+            self.enter(fmri, State::Maintenance, Severity::Restart, writes);
         }
     }
 

@@ -13,6 +13,19 @@ use crate::sys::{Level, Sys};
 /// Failures in a row that lead to maintenance.
 const FAULT_THRESHOLD: u32 = 3;
 
+/// How a method succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// As methods do.
+    Plain,
+    /// Exit 94: it leaves no processes behind, and that is right.
+    NoDaemon,
+    /// Exit 97: it runs, but not as it should.
+    Degraded,
+    /// Exit 101: that is all there was to do until the next boot.
+    Disable,
+}
+
 /// How a method failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -35,17 +48,27 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn of(status: i32, timed_out: bool, watching: &Watching) -> Option<Failure> {
-        if libc::WIFSIGNALED(status) {
-            let again = !timed_out || watching.retry_timeout;
-            return Some(if again { Failure::Retry } else { Failure::TimedOut });
+    fn of(
+        method: Method,
+        status: i32,
+        timed_out: bool,
+        watching: &Watching,
+    ) -> Result<Success, Failure> {
+        if timed_out && !watching.retry_timeout {
+            return Err(Failure::TimedOut);
         }
-        match libc::WEXITSTATUS(status) {
-            0 => None,
-            95 => Some(Failure::Fatal),
-            96 => Some(Failure::Misconfigured),
-            99 | 100 => Some(Failure::Refused),
-            _ => Some(Failure::Retry),
+        if libc::WIFSIGNALED(status) {
+            return Err(Failure::Retry);
+        }
+        match (libc::WEXITSTATUS(status), method) {
+            (0, _) => Ok(Success::Plain),
+            (94, _) => Ok(Success::NoDaemon),
+            (97, Method::Start | Method::Refresh) => Ok(Success::Degraded),
+            (101, Method::Start) => Ok(Success::Disable),
+            (95, _) => Err(Failure::Fatal),
+            (96, _) => Err(Failure::Misconfigured),
+            (99 | 100, _) => Err(Failure::Refused),
+            _ => Err(Failure::Retry),
         }
     }
 
@@ -122,9 +145,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             format!("Method \"{name}\" failed due to signal {}.", signal_name(status))
         };
         self.sys.log(fmri, &message);
-        let failure = Failure::of(status, timed_out, &watching);
+        let outcome = Failure::of(method, status, timed_out, &watching);
         let primary = method == Method::Start && watching.model != Model::Transient;
-        if primary && failure.is_none() {
+        if primary && outcome.is_ok_and(|success| success != Success::NoDaemon) {
             if let Some(instance) = self.instances.get_mut(fmri) {
                 instance.contract = Some(contract);
             }
@@ -138,15 +161,15 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             self.sys.abandon(contract);
         }
         let attempt = Attempt { fmri: fmri.to_owned(), method, stop };
-        match failure {
-            None => {
+        match outcome {
+            Ok(success) => {
                 let left = deadline.map(|deadline| deadline.saturating_sub(self.sys.now()));
-                self.method_succeeded(&attempt, left);
+                self.succeeded(&attempt, success, status, left);
             }
-            Some(_) if self.ending && method == Method::Start => {
+            Err(_) if self.ending && method == Method::Start => {
                 self.enter(fmri, State::Offline, Severity::None, cleared(true));
             }
-            Some(failure) => {
+            Err(failure) => {
                 if method == Method::Start {
                     // What svcs -x explains: how the last start ended.
                     let ended = ("start_method_waitstatus", "integer", vec![status.to_string()]);
@@ -157,23 +180,61 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
-    /// A method did what it should; `left` is what remains of its time.
+    /// What stands for a method did what it should; `left` is what remains of its time.
     pub(crate) fn method_succeeded(&mut self, attempt: &Attempt, left: Option<Duration>) {
+        self.succeeded(attempt, Success::Plain, 0, left);
+    }
+
+    fn succeeded(
+        &mut self,
+        attempt: &Attempt,
+        success: Success,
+        status: i32,
+        left: Option<Duration>,
+    ) {
         let fmri = attempt.fmri.as_str();
         let Some(instance) = self.instances.get_mut(fmri) else { return };
         instance.faults = 0;
+        let state = match success {
+            Success::Degraded => State::Degraded,
+            Success::Plain | Success::NoDaemon | Success::Disable => State::Online,
+        };
         match (attempt.method, attempt.stop) {
-            (Method::Start, _) => self.start_succeeded(fmri),
+            (Method::Start, _) => self.start_succeeded(fmri, state, status),
             (Method::Stop, Some(stop)) => self.stop_succeeded(fmri, stop, left),
+            (Method::Refresh, _) if success == Success::Degraded => {
+                self.because(fmri, "method_failed");
+                let writes = cleared(false);
+                self.enter(fmri, state, Severity::None, writes);
+            }
             (Method::Stop, None) | (Method::Refresh, _) => {
                 instance.next = State::None;
                 self.record(fmri, vec![("transient_contract", "count", Vec::new())]);
                 self.idle(fmri);
             }
         }
+        if success == Success::Disable {
+            self.disable_until_boot(fmri);
+        }
     }
 
-    fn start_succeeded(&mut self, fmri: &str) {
+    /// The start method asked for it: a temporary disable, as an administrator would give it.
+    fn disable_until_boot(&mut self, fmri: &str) {
+        let comment = "start method exited with $SMF_EXIT_TEMP_DISABLE".to_owned();
+        let writes: [Write; 2] = [
+            ("enabled", "boolean", vec!["false".to_owned()]),
+            ("comment", "astring", vec![comment]),
+        ];
+        let written = self.store.set(fmri, "general_ovr", &writes);
+        if self.noted(fmri, written).is_some() {
+            self.set_enabled(fmri, false);
+        }
+    }
+
+    fn start_succeeded(&mut self, fmri: &str, state: State, status: i32) {
+        if state == State::Degraded {
+            self.because(fmri, "method_failed");
+        }
         let (seconds, nanoseconds) = self.sys.wall();
         let Some(instance) = self.instances.get_mut(fmri) else { return };
         let values = |number: Option<String>| number.into_iter().collect::<Vec<String>>();
@@ -183,11 +244,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             ("transient_contract", "count", Vec::new()),
             ("start_pid", "count", values(instance.start_pid.map(|pid| pid.to_string()))),
             ("start_method_timestamp", "time", vec![format!("{seconds}.{nanoseconds:09}")]),
-            ("start_method_waitstatus", "integer", vec!["0".to_owned()]),
+            ("start_method_waitstatus", "integer", vec![status.to_string()]),
         ];
         let taken = self.store.snapshot(fmri, "start");
         self.noted(fmri, taken);
-        self.enter(fmri, State::Online, Severity::None, writes);
+        self.enter(fmri, state, Severity::None, writes);
         // It may have emptied while nobody was to be told.
         if let Some(contract) = contract {
             if self.sys.is_empty(contract) {
@@ -279,22 +340,30 @@ mod tests {
     #[test]
     fn statuses() {
         let watching = config::watching(&Groups::new());
+        let start = Method::Start;
         for (status, want) in [
-            (0, None),
-            (1 << 8, Some(Failure::Retry)),
-            (95 << 8, Some(Failure::Fatal)),
-            (96 << 8, Some(Failure::Misconfigured)),
-            (97 << 8, Some(Failure::Retry)),
-            (98 << 8, Some(Failure::Retry)),
-            (99 << 8, Some(Failure::Refused)),
-            (100 << 8, Some(Failure::Refused)),
-            (9, Some(Failure::Retry)),
+            (0, Ok(Success::Plain)),
+            (1 << 8, Err(Failure::Retry)),
+            (94 << 8, Ok(Success::NoDaemon)),
+            (95 << 8, Err(Failure::Fatal)),
+            (96 << 8, Err(Failure::Misconfigured)),
+            (97 << 8, Ok(Success::Degraded)),
+            (98 << 8, Err(Failure::Retry)),
+            (99 << 8, Err(Failure::Refused)),
+            (100 << 8, Err(Failure::Refused)),
+            (101 << 8, Ok(Success::Disable)),
+            (9, Err(Failure::Retry)),
         ] {
-            assert_eq!(want, Failure::of(status, false, &watching), "{status:#x}");
+            assert_eq!(want, Failure::of(start, status, false, &watching), "{status:#x}");
+        }
+        // There is nothing to be degraded, and nothing to be disabled, at the end.
+        for status in [97 << 8, 101 << 8] {
+            let found = Failure::of(Method::Stop, status, false, &watching);
+            assert_eq!(Err(Failure::Retry), found, "{status:#x}");
         }
         let once = Watching { retry_timeout: false, ..watching };
-        assert_eq!(Some(Failure::TimedOut), Failure::of(9, true, &once));
-        assert_eq!(Some(Failure::Retry), Failure::of(9, true, &watching));
+        assert_eq!(Err(Failure::TimedOut), Failure::of(start, 9, true, &once));
+        assert_eq!(Err(Failure::Retry), Failure::of(start, 9, true, &watching));
         assert_eq!("KILL", signal_name(9));
     }
 

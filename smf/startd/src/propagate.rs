@@ -102,7 +102,8 @@ fn dependents(
                         Order::Stop
                     })
                 } else {
-                    (!t.from.is_running() && running && listens).then_some(Order::StopReset)
+                    let moved = !t.from.is_running() && t.to != State::Uninitialized;
+                    (moved && running && listens).then_some(Order::StopReset)
                 }
             }
         });
@@ -128,6 +129,19 @@ pub fn reconsider(graph: &Graph, fmri: &str, exists: &dyn Fn(&str) -> bool, orde
             }
         }
     }
+}
+
+/// A running instance was refreshed: what follows for those who listen to that.
+#[must_use]
+pub fn refreshed(graph: &Graph, fmri: &str) -> Orders {
+    if !graph.node(fmri).is_some_and(|node| node.state.is_running()) {
+        return Orders::new();
+    }
+    let listens = |group: &crate::graph::Dependency| {
+        group.grouping != Grouping::ExcludeAll && group.restart_on >= Severity::Refresh
+    };
+    let stopped = running_dependents(graph, fmri, listens).into_iter();
+    stopped.map(|dependent| (dependent, Order::StopReset)).collect()
 }
 
 /// The administrator disabled an instance: whoever listens to its stops goes offline first, the
@@ -308,6 +322,34 @@ mod tests {
             let t = Transition { fmri: A, from, to, severity: Severity::None };
             assert_eq!(want, order_to(&entered(&mut graph, t, &|_| false), B), "{state} {level}");
         }
+    }
+
+    #[test]
+    fn a_refresh_passes_to_those_who_listen_to_it() {
+        for (state, grouping, level, want) in [
+            (State::Online, Grouping::RequireAll, "restart", None),
+            (State::Online, Grouping::RequireAll, "refresh", Some(Order::StopReset)),
+            (State::Degraded, Grouping::OptionalAll, "refresh", Some(Order::StopReset)),
+            (State::Online, Grouping::ExcludeAll, "refresh", None),
+            (State::Offline, Grouping::OptionalAll, "refresh", None),
+        ] {
+            let mut graph = Graph::default();
+            graph.add(A, state, true);
+            graph.add(B, State::Online, true);
+            depend(&mut graph, B, A, grouping, level);
+            assert_eq!(want, order_to(&refreshed(&graph, A), B), "{state} {grouping:?} {level}");
+        }
+    }
+
+    #[test]
+    fn a_clear_by_itself_stops_nobody() {
+        let mut graph = Graph::default();
+        graph.add(A, State::Uninitialized, true);
+        graph.add(B, State::Online, true);
+        depend(&mut graph, B, A, Grouping::OptionalAll, "refresh");
+        let (from, to) = (State::Maintenance, State::Uninitialized);
+        let t = Transition { fmri: A, from, to, severity: Severity::None };
+        assert_eq!(None, order_to(&entered(&mut graph, t, &|_| false), B));
     }
 
     #[test]

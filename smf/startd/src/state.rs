@@ -147,6 +147,12 @@ pub enum Order {
     MaintainImmediate(&'static str),
     /// The administrator has repaired it.
     Clear,
+    /// It runs, but not as it should, for this reason.
+    Degrade(&'static str),
+    /// What degraded it is over.
+    Restore,
+    /// Its processes are to dump core.
+    Dump,
     /// Its own configuration does not let it run.
     Misconfigured(&'static str),
     /// The engine died while it was being stopped for this state.

@@ -63,7 +63,7 @@ fn exit_statuses() {
         (96, 1, "method_failed"),
         (99, 1, "method_failed"),
         (100, 1, "method_failed"),
-        (97, 3, "fault_threshold_reached"),
+        (98, 3, "fault_threshold_reached"),
         (1, 3, "fault_threshold_reached"),
     ] {
         let mut world = World::new(&[Service::transient(A)]);

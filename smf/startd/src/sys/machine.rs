@@ -292,6 +292,10 @@ impl Sys for Machine {
         Path::new(path).exists()
     }
 
+    fn lacks(&self, program: &str) -> bool {
+        !Path::new(program).exists()
+    }
+
     fn rotate(&mut self, fmri: &str) {
         if let Err(error) = log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
             self.note(Level::Error, &format!("{fmri}: log: {error}"));

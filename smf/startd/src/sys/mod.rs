@@ -106,6 +106,10 @@ pub trait Sys {
     fn abandon(&mut self, contract: u64);
     /// Whether a file exists.
     fn exists(&self, path: &str) -> bool;
+    /// Whether a program that is to be executed is not there.
+    fn lacks(&self, _program: &str) -> bool {
+        false
+    }
     /// Begins a new log for an instance whose log has become large, and keeps the old one; where
     /// logs are no files there is nothing to do.
     fn rotate(&mut self, _fmri: &str) {}

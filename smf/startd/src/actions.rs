@@ -1,0 +1,129 @@
+//! actions - what the administrator orders by a property of `restarter_actions`.
+//!
+//! The name of the property is the action, its value the time it was ordered.  An action that was
+//! acted upon loses its value, unless a newer order has come meanwhile; until that is written it
+//! is remembered, so that nothing is done twice.
+
+use crate::engine::Engine;
+use crate::state::Order;
+use crate::store::{Group, Store, View};
+use crate::sys::Sys;
+use crate::unwritten::Refused;
+
+/// What may be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Action {
+    Maintain,
+    MaintainImmediate,
+    Clear,
+    Degrade,
+    Restore,
+    Refresh,
+    Restart,
+}
+
+/// By the name of the property.  No state outlives the boot, so temporary maintenance is
+/// maintenance; and to be degraded stops nothing, so it is immediate in any case.
+const ACTIONS: [(&str, Action); 10] = [
+    ("maint_on", Action::Maintain),
+    ("maint_on_temporary", Action::Maintain),
+    ("maint_on_immediate", Action::MaintainImmediate),
+    ("maint_on_immtemp", Action::MaintainImmediate),
+    ("maint_off", Action::Clear),
+    ("degraded", Action::Degrade),
+    ("degrade_immediate", Action::Degrade),
+    ("restore", Action::Restore),
+    ("refresh", Action::Refresh),
+    ("restart", Action::Restart),
+];
+
+/// An order that has not been acted upon: whether it can wait for others, its time, ...
+type Pending<'a> = (bool, i64, &'static str, Action, &'a str);
+
+/// What is ordered, in the order it is to be done: maintenance first, the others by time.
+fn pending(group: &Group) -> Vec<Pending<'_>> {
+    let mut pending: Vec<Pending<'_>> = ACTIONS
+        .into_iter()
+        .filter_map(|(name, action)| {
+            let value = group.first(name)?;
+            let later = !matches!(action, Action::Maintain | Action::MaintainImmediate);
+            Some((later, value.parse().unwrap_or(0), name, action, value))
+        })
+        .collect();
+    pending.sort_unstable();
+    pending
+}
+
+impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// Acts on what is in `restarter_actions`.
+    pub(crate) fn actions(&mut self, fmri: &str) {
+        if !self.instances.contains_key(fmri) {
+            return;
+        }
+        let live = self.store.groups(fmri, View::Live);
+        let live = self.noted(fmri, live).flatten().unwrap_or_default();
+        let Some(group) = live.get("restarter_actions") else { return };
+        for (_, _, name, action, value) in pending(group) {
+            let Some(instance) = self.instances.get_mut(fmri) else { return };
+            if instance.acted.insert((name.to_owned(), value.to_owned())) {
+                self.act(fmri, action, group);
+            }
+            self.finish_action(fmri, name, value);
+            if let Some(dump) = group.first("do_dump").filter(|_| action == Action::Restart) {
+                self.finish_action(fmri, "do_dump", dump);
+            }
+        }
+    }
+
+    fn finish_action(&mut self, fmri: &str, name: &str, value: &str) {
+        let finished = self.store.finish_action(fmri, name, value);
+        if self.written(fmri, Refused::Action, finished) {
+            if let Some(instance) = self.instances.get_mut(fmri) {
+                instance.acted.retain(|(acted, _)| acted != name);
+            }
+        }
+    }
+
+    fn act(&mut self, fmri: &str, action: Action, group: &Group) {
+        let tty = group.first("auxiliary_tty").is_some_and(|word| matches!(word, "true" | "1"));
+        let aux = if tty { "administrative_request" } else { "service_request" };
+        let order = match action {
+            Action::Maintain => Order::Maintain(aux),
+            Action::MaintainImmediate => Order::MaintainImmediate(aux),
+            Action::Clear => Order::Clear,
+            Action::Degrade => Order::Degrade(aux),
+            Action::Restore => Order::Restore,
+            Action::Refresh => return self.take_refresh(fmri),
+            // The restart follows from the cores.
+            Action::Restart if group.first("do_dump").is_some() => Order::Dump,
+            Action::Restart => Order::Restart,
+        };
+        if matches!(action, Action::Maintain | Action::MaintainImmediate | Action::Degrade) && !tty
+        {
+            // Who asked, for whoever explains it.
+            let who = group.first("auxiliary_fmri").map(str::to_owned).into_iter().collect();
+            self.write(fmri, vec![("auxiliary_fmri", "astring", who)]);
+        }
+        self.give(fmri, order);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::group;
+
+    #[test]
+    fn maintenance_first_then_by_time() {
+        let ordered = [
+            ("restart", "integer", "5"),
+            ("refresh", "integer", "3"),
+            ("maint_on_immtemp", "integer", "9"),
+            ("do_dump", "integer", "4"),
+            ("restore", "integer", ""),
+        ];
+        let group = group("framework", &ordered);
+        let names: Vec<&str> = pending(&group).into_iter().map(|(_, _, name, _, _)| name).collect();
+        assert_eq!(names, ["maint_on_immtemp", "refresh", "restart"]);
+    }
+}
