@@ -4,6 +4,7 @@
 //! acted upon loses its value, unless a newer order has come meanwhile; until that is written it
 //! is remembered, so that nothing is done twice.
 
+use crate::config;
 use crate::engine::Engine;
 use crate::state::Order;
 use crate::store::{Group, Store, View};
@@ -85,7 +86,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn act(&mut self, fmri: &str, action: Action, group: &Group) {
-        let tty = group.first("auxiliary_tty").is_some_and(|word| matches!(word, "true" | "1"));
+        let tty = group.first("auxiliary_tty").is_some_and(config::is_true);
         let aux = if tty { "administrative_request" } else { "service_request" };
         let order = match action {
             Action::Maintain => Order::Maintain(aux),

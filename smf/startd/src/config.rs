@@ -86,6 +86,45 @@ fn service(value: &str) -> Result<Entity, &'static str> {
     Ok(if rest.contains(':') { Entity::Instance(fmri) } else { Entity::Service(fmri) })
 }
 
+/// Who runs an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restarter {
+    /// This program.
+    Master,
+    /// The instance of another restarter.
+    Delegate(String),
+    /// What `general/restarter` says names no instance.
+    Invalid,
+}
+
+/// The instance this program is.
+pub const MASTER: &str = "svc:/system/svc/restarter:default";
+
+/// Reads `general/restarter`.
+#[must_use]
+pub fn restarter(live: &Groups) -> Restarter {
+    let named = live.get("general").and_then(|general| general.first("restarter"));
+    match named.filter(|name| !name.is_empty()).map(service) {
+        None => Restarter::Master,
+        Some(Ok(Entity::Instance(fmri))) if fmri == MASTER => Restarter::Master,
+        Some(Ok(Entity::Instance(fmri))) => Restarter::Delegate(fmri),
+        Some(Ok(Entity::Service(_) | Entity::File(_)) | Err(_)) => Restarter::Invalid,
+    }
+}
+
+/// Whether the instance is about to be deleted.
+#[must_use]
+pub fn condemned(live: &Groups) -> bool {
+    let word = live.get("deathrow").and_then(|group| group.first("deathrow"));
+    word.is_some_and(is_true)
+}
+
+/// Reads a boolean.
+#[must_use]
+pub fn is_true(word: &str) -> bool {
+    matches!(word, "true" | "1")
+}
+
 /// A method as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Configured {
@@ -229,7 +268,7 @@ pub fn enabled(live: &Groups) -> Option<bool> {
     // Without general/enabled an instance is not managed, whatever the override says.
     let general = of("general")?;
     let word = of("general_ovr").unwrap_or(general);
-    Some(matches!(word, "true" | "1"))
+    Some(is_true(word))
 }
 
 #[cfg(test)]
@@ -281,6 +320,27 @@ pub(crate) mod tests {
             Ok(vec![]),
             dependencies(&Groups::from([("d".into(), group("dependency", &[]))]))
         );
+    }
+
+    #[test]
+    fn restarters() {
+        for (value, want) in [
+            ("", Restarter::Master),
+            ("svc:/system/svc/restarter:default", Restarter::Master),
+            ("svc://localhost/system/svc/restarter:default", Restarter::Master),
+            (
+                "svc:/network/inetd:default",
+                Restarter::Delegate("svc:/network/inetd:default".into()),
+            ),
+            ("svc:/network/inetd", Restarter::Invalid),
+            ("inetd", Restarter::Invalid),
+            ("file:///x", Restarter::Invalid),
+        ] {
+            let general = group("framework", &[("restarter", "ustring", value)]);
+            let groups = Groups::from([("general".to_owned(), general)]);
+            assert_eq!(want, restarter(&groups), "{value}");
+        }
+        assert_eq!(Restarter::Master, restarter(&Groups::new()));
     }
 
     #[test]

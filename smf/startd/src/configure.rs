@@ -3,17 +3,14 @@
 //! A managed instance is one with general/enabled.  `enabled` and the actions are read live; the
 //! dependencies come from the running snapshot.
 
-use crate::config;
+use crate::config::{self, Restarter};
 use crate::engine::{Activity, Engine, Instance};
-use crate::graph::Grouping;
+use crate::graph::{Dependency, Descent, Entity, Grouping};
 use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
 use crate::store::{Groups, Store, StoreError, View, Write};
 use crate::sys::{Level, Sys};
 use crate::unwritten::Refused;
-
-/// The restarter this is.
-const MYSELF: &str = "svc:/system/svc/restarter:default";
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Reads all instances; takes over what an engine before this one left running.
@@ -31,6 +28,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         for fmri in &managed {
             self.connect(fmri);
         }
+        self.begin_milestone();
+        self.reach_milestone();
         for fmri in &managed {
             self.resume(fmri);
             self.actions(fmri);
@@ -51,8 +50,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub fn repository_changed(&mut self) -> Result<(), StoreError> {
         for change in self.store.changes()? {
             match change.group.as_deref() {
-                None | Some("general" | "general_ovr") => self.changed(&change.fmri),
+                None | Some("general" | "general_ovr" | "deathrow") => self.changed(&change.fmri),
                 Some("restarter_actions") => self.actions(&change.fmri),
+                Some("restarter") => self.reported(&change.fmri),
+                Some("options" | "options_ovr") if change.fmri == config::MASTER => {
+                    self.reach_milestone();
+                }
                 Some(_) => {}
             }
         }
@@ -64,12 +67,21 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let live = self.store.groups(fmri, View::Live);
         let Some(live) = self.noted(fmri, live) else { return };
         let enabled = live.as_ref().and_then(config::enabled);
+        let restarter = live.as_ref().map(config::restarter);
+        if self.graph.condemn(fmri, live.as_ref().is_some_and(config::condemned)) {
+            self.reconsider(fmri);
+        }
+        let moved = |instance: &Instance| restarter.is_some_and(|now| now != instance.restarter);
+        if self.instances.get(fmri).is_some_and(moved) {
+            self.dismiss(fmri);
+        }
         match (enabled, self.instances.contains_key(fmri)) {
             (None, true) => self.dismiss(fmri),
             (None, false) => {}
             (Some(_), false) => {
                 if self.admit(fmri) {
                     self.connect(fmri);
+                    self.stay_outside(fmri);
                     self.appeared(fmri);
                     self.actions(fmri);
                 }
@@ -78,19 +90,43 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
-    /// Takes an instance into the engine, if it is managed here.
+    /// Another restarter wrote down what became of one of its instances.
+    fn reported(&mut self, fmri: &str) {
+        let delegated = |instance: &Instance| matches!(instance.restarter, Restarter::Delegate(_));
+        if !self.instances.get(fmri).is_some_and(delegated) {
+            return;
+        }
+        let live = self.store.groups(fmri, View::Live);
+        let live = self.noted(fmri, live).flatten().unwrap_or_default();
+        let (now, _) = recorded(&live);
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        let from = std::mem::replace(&mut instance.state, now.state);
+        instance.aux = now.aux;
+        if from != now.state {
+            self.follow(fmri, from, Severity::Restart);
+        }
+    }
+
+    /// Starts who can start now because something about this instance changed.
+    pub(crate) fn reconsider(&mut self, fmri: &str) {
+        let sys = &self.sys;
+        let mut orders = propagate::Orders::new();
+        propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
+        self.give_all(orders);
+    }
+
+    /// Takes an instance into the engine, if it is managed.
     fn admit(&mut self, fmri: &str) -> bool {
         let live = self.store.groups(fmri, View::Live);
         let Some(live) = self.noted(fmri, live).flatten() else { return false };
         let Some(enabled) = config::enabled(&live) else { return false };
-        let restarter = live.get("general").and_then(|general| general.first("restarter"));
-        if restarter.is_some_and(|other| !other.is_empty() && other != MYSELF) {
-            let other = restarter.unwrap_or_default();
-            self.sys.note(Level::Notice, &format!("{fmri}: restarter {other} is not available"));
-            return false;
-        }
-        let (instance, fresh) = recorded(&live);
+        let (mut instance, fresh) = recorded(&live);
+        instance.restarter = config::restarter(&live);
+        let delegated = matches!(instance.restarter, Restarter::Delegate(_));
         self.graph.add(fmri, instance.state, enabled);
+        if let Some(node) = self.graph.node_mut(fmri) {
+            node.delegated = delegated;
+        }
         self.instances.insert(fmri.to_owned(), instance);
         if fresh {
             let has = self.store.has_snapshot(fmri, "running");
@@ -99,7 +135,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.written(fmri, Refused::FirstSnapshot, taken);
             }
             let logfile = vec![self.sys.log_path(fmri)];
-            self.record(fmri, vec![("logfile", "astring", logfile)]);
+            let more = vec![("logfile", "astring", logfile)];
+            // Where the log is, the restarter says that writes it.
+            self.record(fmri, if delegated { Vec::new() } else { more });
         }
         true
     }
@@ -118,8 +156,24 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub(crate) fn read_dependencies(&mut self, fmri: &str) -> Result<(), &'static str> {
         let groups = self.store.groups(fmri, View::Running);
         let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
+        let restarter = self.instances.get(fmri).map(|instance| instance.restarter.clone());
+        if restarter == Some(Restarter::Invalid) {
+            let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
+            self.sys.note(Level::Error, &format!("{what}  (its restarter is no instance)"));
+            return Err("invalid_restarter");
+        }
         let dependencies = match config::dependencies(&groups) {
-            Ok(dependencies) => dependencies,
+            Ok(mut dependencies) => {
+                if let Some(Restarter::Delegate(other)) = restarter {
+                    dependencies.push(Dependency {
+                        name: "general/restarter".to_owned(),
+                        grouping: Grouping::RequireAll,
+                        restart_on: Severity::None,
+                        entities: vec![Entity::Instance(other)],
+                    });
+                }
+                dependencies
+            }
             Err(error) => {
                 self.graph.depend(fmri, Vec::new());
                 let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
@@ -159,6 +213,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Goes on from the recorded state: takes contracts over, ends methods nobody waits for,
     /// orders what is due.
     fn resume(&mut self, fmri: &str) {
+        if self.graph.node(fmri).is_some_and(|node| node.delegated) {
+            return;
+        }
         let live = self.store.groups(fmri, View::Live);
         let live = self.noted(fmri, live).flatten().unwrap_or_default();
         let contract = recorded_contract(&live, "contract");
@@ -229,6 +286,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 _,
             ) => {}
         }
+        if self.graph.node(fmri).is_some_and(|node| node.descent != Descent::None) {
+            // It goes down with others, in their order.
+            return;
+        }
         match (state, enabled) {
             (State::Uninitialized | State::Disabled, true) => self.give(fmri, Order::Enable),
             (State::Uninitialized | State::Offline, false) => self.give(fmri, Order::Disable),
@@ -267,11 +328,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 )
                 | None => self.start_if_ready(fmri),
             }
-            let sys = &self.sys;
-            let mut orders = propagate::Orders::new();
             // Flagged enabled, a disabled instance may start: those who looked past it wait now.
-            propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
-            self.give_all(orders);
+            self.reconsider(fmri);
         } else if self.state(fmri) != Some(State::Disabled) {
             let orders = propagate::disable(&mut self.graph, fmri);
             self.give_all(orders);
@@ -283,8 +341,18 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let dependents = self.graph.dependents(fmri);
         self.abandon_contract(fmri);
         if let Some(instance) = self.instances.remove(fmri) {
-            if let Some(Activity::Running { pid, contract, .. }) = instance.activity {
+            if let Some(Activity::Running { pid, .. }) = instance.activity {
                 self.pids.remove(&pid);
+            }
+            if let Some(child) = instance.child {
+                self.pids.remove(&child);
+            }
+            if let Some(
+                Activity::Running { contract, .. }
+                | Activity::Draining { contract, .. }
+                | Activity::Reviving { contract },
+            ) = instance.activity
+            {
                 self.contracts.remove(&contract);
                 self.sys.abandon(contract);
             }

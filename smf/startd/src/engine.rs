@@ -15,8 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::config::Restarter;
 use crate::evaluate::Evaluation;
 use crate::graph::Graph;
+use crate::milestone::Milestone;
 use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
 use crate::store::{Store, Write};
@@ -60,6 +62,8 @@ pub(crate) enum Activity {
 /// An instance under the restarter.
 #[derive(Debug)]
 pub(crate) struct Instance {
+    /// Who runs it.
+    pub restarter: Restarter,
     pub state: State,
     pub next: State,
     pub aux: String,
@@ -83,6 +87,7 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) fn new(state: State, aux: &str) -> Instance {
         Instance {
+            restarter: Restarter::Master,
             state,
             next: State::None,
             aux: aux.to_owned(),
@@ -132,6 +137,9 @@ pub struct Engine<S, Y> {
     /// What the repository did not take, and when it is asked again.
     pub(crate) unwritten: BTreeMap<String, Unwritten>,
     pub(crate) again: Option<Duration>,
+    /// The milestone this boot was asked to go to.
+    pub(crate) booting: Option<String>,
+    pub(crate) milestone: Milestone,
     pub(crate) ending: bool,
 }
 
@@ -149,6 +157,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             work: VecDeque::new(),
             unwritten: BTreeMap::new(),
             again: None,
+            booting: None,
+            milestone: Milestone::All,
             ending: false,
         }
     }
@@ -367,12 +377,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 Activity::Running { .. } | Activity::Draining { .. } | Activity::Reviving { .. },
             ) => true,
         };
+        let busy = |instance: &Instance| {
+            busy(instance) && !matches!(instance.restarter, Restarter::Delegate(_))
+        };
         self.ending && !self.instances.values().any(busy)
     }
 
     /// Puts an order into an instance's queue.
     pub(crate) fn give(&mut self, fmri: &str, order: Order) {
         let Some(instance) = self.instances.get_mut(fmri) else { return };
+        // The protocol's room: here an order would go to the other restarter.
+        if matches!(instance.restarter, Restarter::Delegate(_)) {
+            return;
+        }
         if self.ending && matches!(order, Order::Start | Order::Enable) {
             return;
         }
@@ -459,6 +476,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         instance.next = State::None;
         instance.activity = None;
         self.record(fmri, more);
+        self.follow(fmri, from, severity);
+    }
+
+    /// What follows from the state that an instance has now.
+    pub(crate) fn follow(&mut self, fmri: &str, from: State, severity: Severity) {
+        let Some(to) = self.state(fmri) else { return };
         if let Some(node) = self.graph.node_mut(fmri) {
             node.state = to;
         }

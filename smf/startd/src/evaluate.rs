@@ -91,12 +91,15 @@ impl<'a> Evaluation<'a> {
     }
 
     fn instance(&self, fmri: &'a str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
-        let Some(node) = self.graph.node(fmri) else { return Never };
+        let Some(node) = self.graph.node(fmri) else {
+            let gone = self.graph.is_condemned(fmri) && question == Question::Now;
+            return if gone { Yes } else { Never };
+        };
         match (node.state, question) {
             (State::Online | State::Degraded, _) => match node.descent {
                 Descent::None => Yes,
                 Descent::Offline | Descent::TakeDown => NotNow,
-                Descent::Disable => Never,
+                Descent::Disable | Descent::Leave => Never,
             },
             (State::Offline, Question::Ever) => self.offline_ever(fmri, asked),
             (State::Disabled, Question::Ever) if !node.enabled => Never,
@@ -237,6 +240,17 @@ mod tests {
             depend(&mut graph, "svc:/b:x", grouping, vec![Entity::File("/f".into())]);
             assert_eq!(present, Evaluation::new(&graph, &|_| true).ready("svc:/b:x"));
             assert_eq!(absent, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"));
+        }
+    }
+
+    #[test]
+    fn who_is_to_be_deleted_is_not_waited_for() {
+        let mut graph = Graph::default();
+        graph.add("svc:/b:x", State::Offline, true);
+        depend(&mut graph, "svc:/b:x", Grouping::RequireAll, vec![instance("svc:/a:x")]);
+        for (condemned, want) in [(false, false), (true, true), (false, false)] {
+            graph.condemn("svc:/a:x", condemned);
+            assert_eq!(want, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"));
         }
     }
 

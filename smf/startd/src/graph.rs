@@ -59,6 +59,8 @@ pub enum Descent {
     Offline,
     /// It is the one being disabled.
     Disable,
+    /// It is not part of the milestone.
+    Leave,
     /// The engine ends: it goes offline.
     TakeDown,
 }
@@ -70,6 +72,8 @@ pub struct Node {
     pub state: State,
     /// Whether it is to run.
     pub enabled: bool,
+    /// Another restarter runs it: no order reaches it.
+    pub delegated: bool,
     /// Its dependencies.
     pub dependencies: Vec<Dependency>,
     /// Being taken down.
@@ -84,9 +88,42 @@ pub struct Graph {
     nodes: BTreeMap<String, Node>,
     services: BTreeMap<String, BTreeSet<String>>,
     dependents: BTreeMap<Entity, BTreeSet<String>>,
+    condemned: BTreeSet<String>,
 }
 
 impl Graph {
+    /// Whether an instance is about to be deleted (`deathrow/deathrow`): nobody waits for one that
+    /// is not managed any more.
+    #[must_use]
+    pub fn is_condemned(&self, fmri: &str) -> bool {
+        self.condemned.contains(fmri)
+    }
+
+    /// Notes that; true if it is news.
+    pub fn condemn(&mut self, fmri: &str, condemned: bool) -> bool {
+        if condemned { self.condemned.insert(fmri.to_owned()) } else { self.condemned.remove(fmri) }
+    }
+
+    /// An instance and all it depends on: optionally only on what is enabled, by exclusion on
+    /// nothing.  That is what runs in a milestone.
+    #[must_use]
+    pub fn subgraph(&self, fmri: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut rest = vec![fmri.to_owned()];
+        while let Some(next) = rest.pop() {
+            let Some(node) = self.nodes.get(&next) else { continue };
+            for group in node.dependencies.iter().filter(|g| g.grouping != Grouping::ExcludeAll) {
+                let optional = group.grouping == Grouping::OptionalAll;
+                let targets = group.entities.iter().flat_map(|entity| self.targets(entity));
+                let counts = |fmri: &&String| {
+                    !optional || self.nodes.get(*fmri).is_some_and(|node| node.enabled)
+                };
+                rest.extend(targets.filter(counts).filter(|to| !found.contains(*to)).cloned());
+            }
+            found.insert(next);
+        }
+        found
+    }
     /// A node.
     #[must_use]
     pub fn node(&self, fmri: &str) -> Option<&Node> {
@@ -113,6 +150,7 @@ impl Graph {
         let node = Node {
             state,
             enabled,
+            delegated: false,
             dependencies: Vec::new(),
             descent: Descent::None,
             descending: false,
@@ -239,6 +277,26 @@ mod tests {
         graph.depend("svc:/b:x", vec![on("svc:/a:x", Grouping::RequireAll)]);
         graph.remove("svc:/b:x");
         assert!(graph.dependents("svc:/a:x").is_empty());
+    }
+
+    #[test]
+    fn a_milestone_is_what_it_depends_on() {
+        let mut graph = Graph::default();
+        for (fmri, enabled) in
+            [("m:x", true), ("a:x", false), ("b:x", true), ("c:x", false), ("d:x", true)]
+        {
+            graph.add(&format!("svc:/{fmri}"), State::Offline, enabled);
+        }
+        let groups = vec![
+            on("svc:/a", Grouping::RequireAll),
+            on("svc:/c:x", Grouping::OptionalAll),
+            on("svc:/d", Grouping::ExcludeAll),
+        ];
+        graph.depend("svc:/m:x", groups);
+        graph.depend("svc:/a:x", vec![on("svc:/b:x", Grouping::OptionalAll)]);
+        graph.depend("svc:/b:x", vec![on("svc:/m:x", Grouping::RequireAny)]);
+        let found: Vec<String> = graph.subgraph("svc:/m:x").into_iter().collect();
+        assert_eq!(found, ["svc:/a:x", "svc:/b:x", "svc:/m:x"]);
     }
 
     #[test]

@@ -8,9 +8,10 @@
 //! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
 //! - [`engine`], `configure`, `actions`, `orders`, `methods`, `outcomes`: the engine
+//! - `milestone`: what is to run at all
 //! - `unwritten`: what the repository did not take
 //! - [`sys::machine`]: the real system
-//! - [`place`]: directories, lock, boot stamp; `repository`: the store on configd; [`daemon`]: the
+//! - [`place`]: directories, lock, boot stamp; [`repository`]: the store on configd; [`daemon`]: the
 //!   main loop
 //!
 //! Not here: SQL (configd), the commands (smf/cmd).
@@ -25,11 +26,12 @@ pub mod evaluate;
 pub mod expand;
 pub mod graph;
 mod methods;
+mod milestone;
 mod orders;
 mod outcomes;
 pub mod place;
 pub mod propagate;
-mod repository;
+pub mod repository;
 pub mod state;
 pub mod store;
 pub mod sys;

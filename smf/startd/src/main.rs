@@ -85,6 +85,7 @@ fn serve(ready: Ready) -> Result<()> {
     let place = Place::take(&root)?;
     let repository = Repository::open(&place.repository(), &place.volatile("svc_nonpersist.db"))?;
     let host = Host::new(repository)?;
+    smf_startd::repository::appear(&host)?;
     let signals = Signals::take()?;
     host.serve(&place.door(), place.root())?;
     let machine = Machine::new(&place.owner(), &place.logs(), environment(&place)?)

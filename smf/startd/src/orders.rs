@@ -7,7 +7,6 @@ use crate::config;
 use crate::engine::{Activity, Engine, Stop};
 use crate::graph::Descent;
 use crate::methods::Attempt;
-use crate::propagate;
 use crate::state::{Method, Model, Order, Severity, State};
 use crate::store::{Store, View, Write};
 use crate::sys::Sys;
@@ -128,10 +127,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let Some(node) = self.graph.node_mut(fmri) else { return };
         node.descent = Descent::None;
         node.descending = false;
-        let sys = &self.sys;
-        let mut orders = propagate::Orders::new();
-        propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
-        self.give_all(orders);
+        self.reconsider(fmri);
     }
 
     fn leave_maintenance(&mut self, fmri: &str, aux: &'static str) {

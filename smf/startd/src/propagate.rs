@@ -171,7 +171,7 @@ pub fn disable(graph: &mut Graph, fmri: &str) -> Orders {
 pub fn take_down(graph: &mut Graph) -> Orders {
     let running: Vec<String> = graph
         .nodes()
-        .filter(|(_, node)| node.state.is_running())
+        .filter(|(_, node)| node.state.is_running() && !node.delegated)
         .map(|(fmri, _)| fmri.clone())
         .collect();
     for fmri in running {
@@ -183,10 +183,29 @@ pub fn take_down(graph: &mut Graph) -> Orders {
     descend(graph)
 }
 
+/// These are not part of the milestone: what runs goes down, dependents first whether they listen
+/// or not; what does not run is disabled at once.
+#[must_use]
+pub fn leave(graph: &mut Graph, fmris: &[String]) -> Orders {
+    let mut orders = Orders::new();
+    for fmri in fmris {
+        let Some(node) = graph.node_mut(fmri) else { continue };
+        node.enabled = false;
+        if node.state.is_running() && !node.delegated {
+            node.descent = Descent::Leave;
+            node.descending = false;
+        } else {
+            orders.push((fmri.clone(), Order::Disable));
+        }
+    }
+    orders.extend(descend(graph));
+    orders
+}
+
 /// The administrator changed his mind about a disable that is still waiting for others.
 pub fn forget_disable(graph: &mut Graph, fmri: &str) {
     if let Some(node) = graph.node_mut(fmri) {
-        if node.descent == Descent::Disable && !node.descending {
+        if matches!(node.descent, Descent::Disable | Descent::Leave) && !node.descending {
             node.descent = Descent::None;
         }
     }
@@ -222,11 +241,16 @@ fn running_dependents(
     let dependents = graph.dependents(fmri).into_iter();
     dependents
         .filter(|(dependent, groups)| {
-            let running = graph.node(dependent).is_some_and(|node| node.state.is_running());
-            running && dependent != fmri && groups.iter().any(&counts)
+            let runs = graph.node(dependent).filter(|node| !node.delegated);
+            let runs = runs.is_some_and(|node| node.state.is_running());
+            runs && dependent != fmri && groups.iter().any(&counts)
         })
         .map(|(dependent, _)| dependent)
         .collect()
+}
+
+fn every_running_dependent(graph: &Graph, fmri: &str) -> Vec<String> {
+    running_dependents(graph, fmri, |group| group.grouping != Grouping::ExcludeAll)
 }
 
 /// Orders those on their way down that nobody above them holds any more.
@@ -242,10 +266,8 @@ fn descend(graph: &mut Graph) -> Orders {
             Descent::None => continue,
             Descent::Offline => (listeners(graph, &fmri), Order::StopReset),
             Descent::Disable => (listeners(graph, &fmri), Order::AdminDisable),
-            Descent::TakeDown => {
-                let any = |group: &crate::graph::Dependency| group.grouping != Grouping::ExcludeAll;
-                (running_dependents(graph, &fmri, any), Order::TakeDown)
-            }
+            Descent::Leave => (every_running_dependent(graph, &fmri), Order::Disable),
+            Descent::TakeDown => (every_running_dependent(graph, &fmri), Order::TakeDown),
         };
         let waits = held
             .iter()

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use smf_configd::Host;
+use smf_configd::{Host, Repository};
 use smf_model::fmri::service_of;
 use smf_scf::import::Operation;
 use smf_scf::import::merge;
 use smf_scf::protocol::Refusal;
 
+use crate::config::MASTER;
 use crate::store::{Change, Group, Groups, Property, Store, StoreError, View, Write};
 
 /// Groups that count at once, whatever snapshot runs.
@@ -46,13 +47,8 @@ impl Store for Host {
 
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         self.update(|repository| {
-            let there = repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group));
-            let mut operations = Vec::new();
-            if !there {
-                let kind = "framework".to_owned();
-                let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
-                operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
-            }
+            let mut operations: Vec<Operation> =
+                with_group(repository, fmri, group).into_iter().collect();
             for (name, kind, values) in writes {
                 let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
                 let (fmri, group) = (fmri.to_owned(), group.to_owned());
@@ -61,6 +57,16 @@ impl Store for Host {
             operations
         })
         .map_err(failed(fmri, "writing its state"))
+    }
+
+    fn set_overrides(&mut self, overrides: &[(String, Option<bool>)]) -> Result<(), StoreError> {
+        self.update(|repository| {
+            let operations = overrides
+                .iter()
+                .flat_map(|(fmri, enabled)| override_operations(repository, fmri, *enabled));
+            operations.collect()
+        })
+        .map_err(failed(MASTER, "overriding what is enabled"))
     }
 
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
@@ -92,6 +98,81 @@ impl Store for Host {
     fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
         let changes = Host::changes(self).into_iter();
         Ok(changes.map(|change| Change { fmri: change.entity, group: change.group }).collect())
+    }
+}
+
+/// What makes a volatile framework group, where it is not there yet.
+fn with_group(repository: &Repository, fmri: &str, group: &str) -> Option<Operation> {
+    let there = repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group));
+    let kind = "framework".to_owned();
+    let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
+    (!there).then(|| Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty))
+}
+
+fn override_operations(
+    repository: &Repository,
+    fmri: &str,
+    enabled: Option<bool>,
+) -> Vec<Operation> {
+    let (group, name) = ("general_ovr".to_owned(), "enabled".to_owned());
+    let groups = repository.groups(fmri).ok();
+    let now = groups.and_then(|groups| groups.get(&group)?.properties.get(&name));
+    let Some(enabled) = enabled else {
+        let unset = now.map(|_| Operation::Unset(fmri.to_owned(), group, name));
+        return unset.into_iter().collect();
+    };
+    let value = merge::Property { kind: "boolean".to_owned(), values: vec![enabled.to_string()] };
+    let mut operations: Vec<Operation> = with_group(repository, fmri, &group).into_iter().collect();
+    operations.push(Operation::Set(fmri.to_owned(), group, name, value));
+    operations
+}
+
+/// The repository has the instance that this program is, as a bundle would bring it.
+///
+/// # Errors
+/// The repository cannot be written.
+pub fn appear(host: &Host) -> Result<(), Refusal> {
+    let method = |name: &str| {
+        let properties = [
+            ("type", "astring", "method"),
+            ("exec", "astring", ":true"),
+            ("timeout_seconds", "count", "3"),
+        ];
+        (name.to_owned(), lasting_group("method", &properties))
+    };
+    let instance = [
+        method("start"),
+        method("stop"),
+        ("startd".to_owned(), lasting_group("framework", &[("duration", "astring", "transient")])),
+        ("general".to_owned(), lasting_group("framework", &[("enabled", "boolean", "true")])),
+    ];
+    let name = lasting_group("template", &[("C", "ustring", "master restarter")]);
+    host.update(|repository| {
+        let service = service_of(MASTER);
+        let mut operations = Vec::new();
+        if repository.groups(service).is_err() {
+            operations.push(Operation::Add(service.to_owned()));
+            let template = "tm_common_name".to_owned();
+            operations.push(Operation::AddGroup(service.to_owned(), template, name));
+        }
+        if repository.groups(MASTER).is_err() {
+            operations.push(Operation::Add(MASTER.to_owned()));
+            let add = |(name, group)| Operation::AddGroup(MASTER.to_owned(), name, group);
+            operations.extend(instance.into_iter().map(add));
+        }
+        operations
+    })
+}
+
+fn lasting_group(kind: &str, properties: &[(&str, &str, &str)]) -> merge::Group {
+    let properties = properties.iter().map(|(name, kind, value)| {
+        let value = merge::Property { kind: (*kind).to_owned(), values: vec![(*value).to_owned()] };
+        ((*name).to_owned(), value)
+    });
+    merge::Group {
+        kind: kind.to_owned(),
+        properties: properties.collect(),
+        ..merge::Group::default()
     }
 }
 

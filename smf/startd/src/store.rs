@@ -91,6 +91,18 @@ pub trait Store {
     /// The instance is gone or the repository cannot be written.
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError>;
 
+    /// Sets (or, with none, removes) the temporary override `general_ovr/enabled` of many
+    /// instances, in one commit where the repository can.
+    ///
+    /// # Errors
+    /// The repository cannot be written.
+    fn set_overrides(&mut self, overrides: &[(String, Option<bool>)]) -> Result<(), StoreError> {
+        overrides.iter().try_for_each(|(fmri, enabled)| {
+            let values = enabled.iter().map(bool::to_string).collect();
+            self.set(fmri, "general_ovr", &[("enabled", "boolean", values)])
+        })
+    }
+
     /// Takes a snapshot, replacing one of that name.
     ///
     /// # Errors

@@ -197,12 +197,31 @@ pub struct World {
 impl World {
     /// A world with these services, begun.
     pub fn new(services: &[Service]) -> World {
+        World::prepared(services, |_| {})
+    }
+
+    /// A world whose repository somebody else has worked on before.
+    pub fn prepared(services: &[Service], prepare: impl FnOnce(&mut Memory)) -> World {
+        let mut memory = Memory::default();
+        for service in services {
+            service.add(&mut memory);
+        }
+        prepare(&mut memory);
+        memory.changes.clear();
+        let mut engine = Engine::new(memory, Machine { next: 100, ..Machine::default() });
+        engine.begin().unwrap();
+        World { engine }
+    }
+
+    /// A world that is booted to a milestone.
+    pub fn booted(services: &[Service], milestone: &str) -> World {
         let mut memory = Memory::default();
         for service in services {
             service.add(&mut memory);
         }
         memory.changes.clear();
         let mut engine = Engine::new(memory, Machine { next: 100, ..Machine::default() });
+        engine.boot_to(milestone);
         engine.begin().unwrap();
         World { engine }
     }

@@ -1,0 +1,184 @@
+//! milestone - how much of the system is to run (svcadm milestone, boot -m).
+//!
+//! `options_ovr/milestone` of the master restarter (until the next boot) or `options/milestone`
+//! names it: `all`, `none`, or an instance, which runs with all it depends on.  Whoever is not part
+//! of it gets a temporary disable, and whoever is loses his: so every change of the milestone ends
+//! the temporary orders an administrator gave.
+//!
+//! The milestone that was reached is written down (`restarter/milestone` of the master restarter),
+//! so that an engine that only came back does not end what was ordered since.
+
+use std::collections::BTreeSet;
+
+use crate::config::{self, MASTER};
+use crate::engine::Engine;
+use crate::propagate;
+use crate::store::{Groups, Store, View};
+use crate::sys::{Level, Sys};
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Milestone {
+    /// Whatever is enabled.
+    All,
+    /// Nothing but the master restarter.
+    None,
+    /// An instance and what it depends on.
+    Major(String),
+}
+
+impl Milestone {
+    /// Reads a name as boot -m and as svcadm milestone give it.
+    pub(crate) fn parse(name: &str) -> Milestone {
+        let short = match name {
+            "all" | "" => return Milestone::All,
+            "none" => return Milestone::None,
+            "single-user" | "su" | "s" | "S" => "single-user",
+            "multi-user" | "mu" => "multi-user",
+            "multi-user-server" | "mus" => "multi-user-server",
+            fmri => return Milestone::Major(fmri.to_owned()),
+        };
+        Milestone::Major(format!("svc:/milestone/{short}:default"))
+    }
+
+    /// The name in the repository.
+    fn name(&self) -> &str {
+        match self {
+            Milestone::All => "all",
+            Milestone::None => "none",
+            Milestone::Major(fmri) => fmri,
+        }
+    }
+}
+
+fn first<'a>(groups: &'a Groups, group: &str) -> Option<&'a str> {
+    groups.get(group)?.first("milestone")
+}
+
+impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// The milestone this boot is to go to, whatever the repository says; before
+    /// [`Engine::begin`].
+    pub fn boot_to(&mut self, milestone: &str) {
+        self.booting = Some(milestone.to_owned());
+    }
+
+    /// Takes the milestone of this boot over; what is new counts as outside of it at once.
+    pub(crate) fn begin_milestone(&mut self) {
+        if let Some(booting) = self.booting.take() {
+            let name = Milestone::parse(&booting).name().to_owned();
+            let asked = [("milestone", "astring", vec![name])];
+            let written = self.store.set(MASTER, "options_ovr", &asked);
+            self.noted(MASTER, written);
+        }
+        let groups = self.of_master();
+        let named = first(&groups, "options_ovr").or_else(|| first(&groups, "options"));
+        if let Some(name) = named.filter(|_| first(&groups, "restarter").is_none()) {
+            let name = Milestone::parse(name).name().to_owned();
+            self.sys.note(Level::Notice, &format!("Booting to milestone \"{name}\"."));
+        }
+    }
+
+    fn of_master(&mut self) -> Groups {
+        let groups = self.store.groups(MASTER, View::Live);
+        self.noted(MASTER, groups).flatten().unwrap_or_default()
+    }
+
+    /// Goes to the milestone that the repository names, if it is another one than before.
+    pub(crate) fn reach_milestone(&mut self) {
+        let groups = self.of_master();
+        let named = first(&groups, "options_ovr").or_else(|| first(&groups, "options"));
+        let wanted = Milestone::parse(named.unwrap_or("all"));
+        let reached = first(&groups, "restarter").unwrap_or("all").to_owned();
+        if let Milestone::Major(fmri) = &wanted {
+            if self.graph.node(fmri).is_none() {
+                let what = format!("milestone \"{fmri}\" does not exist; nothing is changed");
+                self.sys.note(Level::Error, &what);
+                return;
+            }
+        }
+        self.milestone = wanted;
+        if self.milestone.name() != reached {
+            self.go();
+            let done = vec![self.milestone.name().to_owned()];
+            self.write(MASTER, vec![("milestone", "astring", done)]);
+        }
+    }
+
+    /// Who runs; none = everybody.
+    fn insiders(&self) -> Option<BTreeSet<String>> {
+        let mut inside = match &self.milestone {
+            Milestone::All => return None,
+            Milestone::None => BTreeSet::new(),
+            Milestone::Major(fmri) => self.graph.subgraph(fmri),
+        };
+        inside.insert(MASTER.to_owned());
+        Some(inside)
+    }
+
+    fn go(&mut self) {
+        let inside = self.insiders();
+        let is_inside = |fmri: &String| inside.as_ref().is_none_or(|all| all.contains(fmri));
+        let every: Vec<String> = self.instances.keys().cloned().collect();
+        let overrides: Vec<(String, Option<bool>)> = every
+            .into_iter()
+            .map(|f| {
+                let stays = is_inside(&f);
+                (f, (!stays).then_some(false))
+            })
+            .collect();
+        let written = self.store.set_overrides(&overrides);
+        if self.noted(MASTER, written).is_none() {
+            return;
+        }
+        let mut leaving = Vec::new();
+        for (fmri, enabled) in overrides {
+            if enabled == Some(false) {
+                leaving.push(fmri);
+                continue;
+            }
+            let live = self.store.groups(&fmri, View::Live);
+            let live = self.noted(&fmri, live).flatten().unwrap_or_default();
+            let before = self.graph.node(&fmri).map(|node| node.enabled);
+            let now = config::enabled(&live);
+            if let Some(now) = now.filter(|now| Some(*now) != before) {
+                self.set_enabled(&fmri, now);
+            }
+        }
+        let orders = propagate::leave(&mut self.graph, &leaving);
+        self.give_all(orders);
+    }
+
+    /// An instance that comes while the system is in a milestone it is no part of does not run.
+    pub(crate) fn stay_outside(&mut self, fmri: &str) {
+        let outside = self.insiders().is_some_and(|inside| !inside.contains(fmri));
+        if !outside {
+            return;
+        }
+        let written = self.store.set_overrides(&[(fmri.to_owned(), Some(false))]);
+        if self.noted(fmri, written).is_some() {
+            if let Some(node) = self.graph.node_mut(fmri) {
+                node.enabled = false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (given, want) in [
+            ("all", "all"),
+            ("", "all"),
+            ("none", "none"),
+            ("su", "svc:/milestone/single-user:default"),
+            ("multi-user", "svc:/milestone/multi-user:default"),
+            ("mus", "svc:/milestone/multi-user-server:default"),
+            ("svc:/milestone/network:default", "svc:/milestone/network:default"),
+        ] {
+            assert_eq!(want, Milestone::parse(given).name(), "{given}");
+        }
+    }
+}
