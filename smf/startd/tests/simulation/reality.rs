@@ -1,0 +1,244 @@
+//! reality.rs - all that outlives an engine, and the two seams through which an engine meets it.
+//!
+//! Every call through a seam may be the last thing an engine does: when the fuse has burnt down, the
+//! call unwinds with [`Killed`], before its effect or after it, and nothing of the engine is left.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smf_startd::store::{Change, Groups, Store, StoreError, View, Write};
+use smf_startd::sys::{Level, Spawn, Sys};
+
+use crate::disk::Disk;
+use crate::kernel::Kernel;
+use crate::plan::Random;
+use crate::rules::Rules;
+
+/// What a SIGKILL unwinds with.
+pub struct Killed;
+
+pub struct Reality {
+    pub now: Duration,
+    /// How far the wall clock is off, in seconds.
+    pub jump: i64,
+    pub kernel: Kernel,
+    pub disk: Box<dyn Disk>,
+    pub files: BTreeSet<String>,
+    /// So many calls from now the engine is killed, after the effect or before.
+    pub fuse: Option<(usize, bool)>,
+    /// The repository takes nothing.
+    pub full: bool,
+    /// So many writes are refused.
+    pub refuse: usize,
+    pub rules: Rules,
+    pub trace: Vec<String>,
+    pub tracing: bool,
+    pub calls: u64,
+    spawns: u64,
+}
+
+pub type Shared = Rc<RefCell<Reality>>;
+
+impl Reality {
+    pub fn new(seed: u64, disk: Box<dyn Disk>) -> Reality {
+        Reality {
+            now: Duration::from_secs(1),
+            jump: 0,
+            kernel: Kernel::new(seed),
+            disk,
+            files: BTreeSet::from(["/f1".to_owned()]),
+            fuse: None,
+            full: false,
+            refuse: 0,
+            rules: Rules::default(),
+            trace: Vec::new(),
+            tracing: false,
+            calls: 0,
+            spawns: 0,
+        }
+    }
+
+    /// A line of the story, when it is to be told.
+    pub fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.tracing {
+            self.trace.push(format!("{:>9.3} {}", self.now.as_secs_f64(), what()));
+        }
+    }
+
+    /// Whether this call is the last, and if so whether its effect still happens.
+    fn burn(&mut self) -> Option<bool> {
+        self.calls += 1;
+        let (left, after) = self.fuse?;
+        if left > 1 {
+            self.fuse = Some((left - 1, after));
+            return None;
+        }
+        self.fuse = None;
+        Some(after)
+    }
+
+    fn room(&mut self, fmri: &str) -> Result<(), StoreError> {
+        let refused = self.full || self.refuse > 0;
+        self.refuse = self.refuse.saturating_sub(1);
+        if !refused {
+            return Ok(());
+        }
+        self.rules.disk_refused = true;
+        let (fmri, cause) = (fmri.to_owned(), "full".to_owned());
+        Err(StoreError { fmri, what: "writing", cause, passing: true })
+    }
+}
+
+fn call<T>(shared: &Shared, effect: impl FnOnce(&mut Reality) -> T) -> T {
+    let mut reality = shared.borrow_mut();
+    let last = reality.burn();
+    if last == Some(false) {
+        drop(reality);
+        resume_unwind(Box::new(Killed));
+    }
+    let result = effect(&mut reality);
+    drop(reality);
+    if last == Some(true) {
+        resume_unwind(Box::new(Killed));
+    }
+    result
+}
+
+/// The repository as an engine sees it.
+pub struct Repository(pub Shared);
+
+impl Store for Repository {
+    fn instances(&mut self) -> Result<Vec<String>, StoreError> {
+        call(&self.0, |reality| reality.disk.instances())
+    }
+    fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError> {
+        call(&self.0, |reality| reality.disk.groups(fmri, view))
+    }
+    fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
+        call(&self.0, |reality| {
+            let taken = reality.room(fmri).and_then(|()| reality.disk.set(fmri, group, writes));
+            if group == "restarter" {
+                reality.recorded(fmri, writes);
+            }
+            taken
+        })
+    }
+    fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
+        call(&self.0, |reality| {
+            reality.room(fmri)?;
+            reality.disk.snapshot(fmri, name)?;
+            if name == "running" {
+                reality.configured(fmri);
+            }
+            Ok(())
+        })
+    }
+    fn has_snapshot(&mut self, fmri: &str, name: &str) -> Result<bool, StoreError> {
+        call(&self.0, |reality| reality.disk.has_snapshot(fmri, name))
+    }
+    fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
+        call(&self.0, |reality| {
+            reality.room(fmri)?;
+            reality.disk.finish_action(fmri, action, value)
+        })
+    }
+    fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
+        call(&self.0, |reality| reality.disk.changes())
+    }
+}
+
+/// The system as an engine sees it.
+pub struct System(pub Shared);
+
+impl Sys for System {
+    fn now(&self) -> Duration {
+        self.0.borrow().now
+    }
+    fn wall(&self) -> (i64, u32) {
+        let reality = self.0.borrow();
+        (1_700_000_000 + reality.jump + reality.now.as_secs() as i64, reality.now.subsec_nanos())
+    }
+    fn create(&mut self) -> Result<u64, String> {
+        call(&self.0, |reality| Ok(reality.kernel.create("")))
+    }
+    fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String> {
+        call(&self.0, |reality| {
+            reality.spawns += 1;
+            let (seed, spawns) = (reality.kernel.seed, reality.spawns);
+            if !reality.kernel.benign && Random::of(seed, "spawn", spawns).one_in(60) {
+                reality.rules.failed(&spawn.fmri);
+                return Err("Resource temporarily unavailable".to_owned());
+            }
+            reality.about_to_spawn(spawn);
+            let now = reality.now;
+            let pid = reality.kernel.spawn(spawn, now);
+            let (fmri, command, contract) = (&spawn.fmri, &spawn.command, spawn.contract);
+            reality.tell(|| format!("{fmri}: {command} is {pid} in {contract}"));
+            Ok(pid)
+        })
+    }
+    fn adopt(&mut self, contract: u64) -> bool {
+        call(&self.0, |reality| {
+            let lives = reality.kernel.populated(contract);
+            if lives {
+                reality.kernel.held.insert(contract, true);
+            }
+            lives
+        })
+    }
+    fn signal(&mut self, contract: u64, signal: i32) -> Result<(), String> {
+        call(&self.0, |reality| {
+            if !reality.kernel.held.contains_key(&contract) {
+                return Ok(());
+            }
+            reality.tell(|| format!("signal {signal} to contract {contract}"));
+            if signal == libc::SIGKILL {
+                let of = reality.kernel.contracts.get(&contract).map(|one| one.fmri.clone());
+                of.into_iter().for_each(|fmri| reality.rules.failed(&fmri));
+            }
+            let now = reality.now;
+            reality.kernel.signal(contract, signal, now);
+            Ok(())
+        })
+    }
+    fn is_empty(&mut self, contract: u64) -> bool {
+        call(&self.0, |reality| {
+            let held = reality.kernel.held.get_mut(&contract);
+            held.map(|watched| *watched = true);
+            !reality.kernel.held.contains_key(&contract) || !reality.kernel.populated(contract)
+        })
+    }
+    fn abandon(&mut self, contract: u64) {
+        call(&self.0, |reality| {
+            if let Some(one) = reality.kernel.contracts.get_mut(&contract) {
+                one.abandoned = true;
+            }
+            if reality.kernel.populated(contract) {
+                if let Some(watched) = reality.kernel.held.get_mut(&contract) {
+                    *watched = true;
+                }
+            } else {
+                reality.kernel.held.remove(&contract);
+            }
+        });
+    }
+    fn exists(&self, path: &str) -> bool {
+        self.0.borrow().files.contains(path)
+    }
+    fn log(&mut self, fmri: &str, message: &str) {
+        call(&self.0, |reality| reality.tell(|| format!("{fmri}: [{message}]")));
+    }
+    fn note(&mut self, _level: Level, message: &str) {
+        call(&self.0, |reality| reality.tell(|| format!("svc.startd: {message}")));
+    }
+    fn syslog(&mut self, _message: &str) {}
+    fn log_path(&self, fmri: &str) -> String {
+        format!("/var/svc/log/{fmri}")
+    }
+    fn environment(&self) -> Vec<(String, String)> {
+        vec![("PATH".to_owned(), "/usr/sbin:/usr/bin".to_owned())]
+    }
+}

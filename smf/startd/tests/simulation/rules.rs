@@ -1,0 +1,310 @@
+//! rules.rs - what must hold after every event, and in a world that has come to rest.
+//!
+//! After every call into the engine:
+//! - a start method begins only for an enabled instance whose every dependency is satisfied at that
+//!   moment; only an immediate retry of a failed start does not ask again;
+//! - no method of an instance begins while another of its methods lives, that of a dead engine
+//!   included, nor a start while the processes of the last run live that nobody let go of;
+//! - between two starts of an instance that came online its stop method ran, except after
+//!   maintenance, after the death of an engine, and where there is nothing to stop;
+//! - a running instance that a change obliges to stop is on its way down.  The change is one of:
+//!   something it names stops with a severity that its restart_on passes; something it names with
+//!   restart_on restart or refresh enters a state other than uninitialized from one that is not
+//!   running; the same for exclude_all whatever restart_on says; something it names is deleted.
+//!   It may go on only while a refresh method runs, for whose end the order waits;
+//! - every living process is in a contract that the engine holds or has knowingly let go of;
+//! - what `restarter` tells is the state the engine acts on, unless the repository refused it.
+//!
+//! At rest, see world.rs: each state follows from the configuration (oracle.rs), so no wake-up was
+//! lost; a running instance whose dependency is not satisfied is so only as the rules above allow:
+//! restart_on none; restart_on error and no error; an optional one; a file (files are not watched);
+//! or its dependencies changed while it ran.
+
+use std::collections::BTreeMap;
+
+use smf_startd::state::State;
+use smf_startd::store::{Groups, View as Which, Write};
+use smf_startd::sys::Spawn;
+
+use crate::oracle::{Known, View};
+use crate::plan::Need;
+use crate::reality::Reality;
+
+/// What was seen of an instance.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub state: State,
+    pub next: State,
+    pub aux: String,
+    pub needs: Vec<Need>,
+    /// Why it must stop.
+    pub obliged: Option<String>,
+    /// Its dependencies changed while it ran.
+    pub changed: bool,
+    /// A start method was begun, and the transition is not over.
+    starting: bool,
+    /// It came online, and no stop method has run since.
+    unstopped: bool,
+    /// Since it left maintenance: methods that failed, starts, marks.
+    pub failures: usize,
+    pub starts: usize,
+    pub marks: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub seen: BTreeMap<String, Seen>,
+    pub broken: Option<String>,
+    pub disk_refused: bool,
+    pub ending: bool,
+}
+
+impl Rules {
+    pub fn broke(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    fn of(&mut self, fmri: &str) -> &mut Seen {
+        self.seen.entry(fmri.to_owned()).or_insert_with(|| Seen {
+            state: State::None,
+            next: State::None,
+            aux: String::new(),
+            needs: Vec::new(),
+            obliged: None,
+            changed: false,
+            starting: false,
+            unstopped: false,
+            failures: 0,
+            starts: 0,
+            marks: 0,
+        })
+    }
+
+    /// A method of it failed, or is about to.
+    pub fn failed(&mut self, fmri: &str) {
+        self.of(fmri).failures += 1;
+    }
+
+    pub fn marked(&mut self, fmri: &str) {
+        self.of(fmri).marks += 1;
+    }
+
+    /// The engine died: what it had in mind is lost, what it wrote is not.
+    pub fn bereave(&mut self) {
+        for seen in self.seen.values_mut() {
+            seen.starting = false;
+            seen.unstopped = false;
+            seen.obliged = None;
+        }
+    }
+
+    /// It entered a state.
+    fn entered(&mut self, fmri: &str, from: State, to: State, severity: u32) {
+        let service = fmri.rsplit_once(':').map_or(fmri, |(service, _)| service);
+        for (name, seen) in self.seen.iter_mut().filter(|(name, _)| *name != fmri) {
+            let running = seen.state.is_running() && seen.obliged.is_none();
+            let stops = seen.needs.iter().find(|need| {
+                let named = need.entities.iter().any(|on| on == fmri || on == service);
+                named && obliges(need, from, to, severity)
+            });
+            if let Some(need) = stops.filter(|_| running) {
+                seen.obliged = Some(format!(
+                    "{name} must stop: {fmri} went from {from} to {to}, {} {}",
+                    need.grouping, need.level
+                ));
+            }
+        }
+    }
+
+    /// It is gone.
+    pub fn deleted(&mut self, fmri: &str) {
+        self.seen.remove(fmri);
+        let service = fmri.rsplit_once(':').map_or(fmri, |(service, _)| service);
+        for (name, seen) in self.seen.iter_mut().filter(|(_, seen)| seen.state.is_running()) {
+            let stops = seen.needs.iter().any(|need| {
+                let named = need.entities.iter().any(|on| on == fmri || on == service);
+                named && (need.grouping == "exclude_all" || level(need) >= 2)
+            });
+            if stops {
+                seen.obliged.get_or_insert(format!("{name} must stop: {fmri} was deleted"));
+            }
+        }
+    }
+}
+
+fn level(need: &Need) -> u32 {
+    match need.level {
+        "none" => 0,
+        "error" => 1,
+        "restart" => 2,
+        _ => 3,
+    }
+}
+
+fn obliges(need: &Need, from: State, to: State, severity: u32) -> bool {
+    let appears = !from.is_running() && from != State::None && to != State::Uninitialized;
+    match need.grouping {
+        "exclude_all" => appears,
+        _ if from.is_running() && !to.is_running() => severity <= level(need),
+        _ => appears && level(need) >= 2,
+    }
+}
+
+/// How bad a stop was, as the reason tells; of two possible ones the one that obliges less.
+fn severity(to: State, aux: &str) -> u32 {
+    match aux {
+        "ct_ev_core" | "ct_ev_signal" => 1,
+        "method_failed" | "fault_threshold_reached" | "restarting_too_quickly"
+            if to == State::Maintenance =>
+        {
+            1
+        }
+        _ => 2,
+    }
+}
+
+/// The dependencies in property groups.
+pub fn needs(groups: &Groups) -> Vec<Need> {
+    let of_kind = groups.values().filter(|group| group.kind == "dependency");
+    let word = |text: Option<&str>, words: &[&'static str]| {
+        words.iter().copied().find(|word| Some(*word) == text).unwrap_or_default()
+    };
+    let groupings = ["require_all", "require_any", "optional_all", "exclude_all"];
+    let levels = ["none", "error", "restart", "refresh"];
+    of_kind
+        .map(|group| Need {
+            grouping: word(group.first("grouping"), &groupings),
+            level: word(group.first("restart_on"), &levels),
+            entities: group.properties.get("entities").map_or(Vec::new(), |all| all.values.clone()),
+        })
+        .collect()
+}
+
+/// Whether it is to run, as the live groups say; none when nobody manages it.
+pub fn enabled(groups: &Groups) -> Option<bool> {
+    let of = |group: &str| groups.get(group).and_then(|group| group.first("enabled"));
+    let general = of("general")?;
+    Some(of("general_ovr").unwrap_or(general) == "true")
+}
+
+impl Reality {
+    /// The engine wrote the group `restarter`, or tried to.
+    pub fn recorded(&mut self, fmri: &str, writes: &[Write]) {
+        let value = |name: &str| {
+            let write = writes.iter().find(|(known, _, _)| *known == name);
+            write.and_then(|(_, _, values)| values.first()).map(String::as_str)
+        };
+        let (Some(state), Some(next)) = (value("state"), value("next_state")) else { return };
+        let (Some(to), Some(next)) = (State::parse(state), State::parse(next)) else { return };
+        let aux = value("auxiliary_state").unwrap_or_default().to_owned();
+        self.tell(|| format!("{fmri}: {to} -> {next} ({aux})"));
+        let seen = self.rules.of(fmri);
+        let from = seen.state;
+        (seen.state, seen.next) = (to, next);
+        aux.clone_into(&mut seen.aux);
+        if next == State::None {
+            seen.starting = false;
+        }
+        if !to.is_running() {
+            seen.changed = false;
+        }
+        // On its way down, or down.
+        if !to.is_running() || (next != State::None && next != to) {
+            seen.obliged = None;
+        }
+        if to == State::Maintenance {
+            seen.unstopped = false;
+        }
+        if from == State::Maintenance && to != State::Maintenance {
+            (seen.failures, seen.starts, seen.marks) = (0, 0, 0);
+        }
+        if !from.is_running() && to.is_running() {
+            seen.unstopped = true;
+        }
+        if from != to {
+            self.rules.entered(fmri, from, to, severity(to, &aux));
+        }
+    }
+
+    /// The engine took the running snapshot: from now on its dependencies count.
+    pub fn configured(&mut self, fmri: &str) {
+        let groups = self.disk.groups(fmri, Which::Running).ok().flatten().unwrap_or_default();
+        let needs = needs(&groups);
+        let seen = self.rules.of(fmri);
+        if seen.needs != needs {
+            seen.changed = true;
+            seen.needs = needs;
+        }
+    }
+
+    /// The world as dependencies see it.
+    pub fn view(&mut self) -> View {
+        let mut view = View { files: self.files.clone(), ..View::default() };
+        for fmri in self.disk.instances().unwrap_or_default() {
+            let live = self.disk.groups(&fmri, Which::Live).ok().flatten().unwrap_or_default();
+            let Some(enabled) = enabled(&live) else { continue };
+            let Some(seen) = self.rules.seen.get(&fmri) else { continue };
+            let known = Known { state: seen.state, enabled, needs: seen.needs.clone() };
+            view.instances.insert(fmri, known);
+        }
+        view
+    }
+
+    pub fn about_to_spawn(&mut self, spawn: &Spawn) {
+        let fmri = spawn.fmri.as_str();
+        let method = spawn.environment.iter().find(|(name, _)| name == "SMF_METHOD");
+        let method = method.map(|(_, value)| value.clone()).unwrap_or_default();
+        let other = self.kernel.processes.values().find(|one| one.fmri == fmri && one.method.is_some());
+        // The child of a wait service is its start method.
+        let child = self.kernel.wait_services.contains(fmri) && method != "start";
+        if let Some(other) = other.filter(|one| !(child && one.method.as_deref() == Some("start"))) {
+            let abandoned =
+                self.kernel.contracts.get(&other.contract).is_some_and(|one| one.abandoned);
+            if !abandoned {
+                let what = format!("{fmri}: {method} begins while {:?} lives", other.method);
+                self.rules.broke(what);
+            }
+        }
+        match method.as_str() {
+            "start" => self.about_to_start(fmri),
+            "stop" => self.rules.of(fmri).unstopped = false,
+            _ => {}
+        }
+    }
+
+    fn about_to_start(&mut self, fmri: &str) {
+        let live = self.disk.groups(fmri, Which::Live).ok().flatten().unwrap_or_default();
+        let running = self.disk.groups(fmri, Which::Running).ok().flatten().unwrap_or_default();
+        let view = self.view();
+        let word = |group: &str, name: &str| {
+            running.get(group).and_then(|group| group.first(name)).unwrap_or_default().to_owned()
+        };
+        let stops = word("stop", "exec") == "/stop"
+            && word("start", "exec") == "/start"
+            && matches!(word("startd", "duration").as_str(), "contract" | "transient");
+        let left = self.kernel.contracts.iter().find(|(id, one)| {
+            one.fmri == fmri && one.primary && !one.abandoned && self.kernel.populated(**id)
+        });
+        let left = left.map(|(id, _)| *id);
+        let satisfied = view.satisfied(fmri);
+        let ending = self.rules.ending;
+        let seen = self.rules.of(fmri);
+        seen.starts += 1;
+        let first = !std::mem::replace(&mut seen.starting, true);
+        let unstopped = std::mem::replace(&mut seen.unstopped, false);
+        let broken = if ending {
+            Some("starts though the engine ends".to_owned())
+        } else if first && enabled(&live) != Some(true) {
+            Some("starts though it is not enabled".to_owned())
+        } else if first && !satisfied {
+            Some(format!("starts though its dependencies are not satisfied: {:?}", seen.needs))
+        } else if unstopped && stops {
+            Some("starts again without having been stopped".to_owned())
+        } else {
+            left.map(|id| format!("starts while processes of its contract {id} live"))
+        };
+        if let Some(broken) = broken {
+            self.rules.broke(format!("{fmri} {broken}"));
+        }
+    }
+}
