@@ -29,7 +29,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             self.connect(fmri);
         }
         self.begin_milestone();
-        self.reach_milestone();
+        self.options();
         for fmri in &managed {
             self.resume(fmri);
             self.actions(fmri);
@@ -54,7 +54,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 Some("restarter_actions") => self.actions(&change.fmri),
                 Some("restarter") => self.reported(&change.fmri),
                 Some("options" | "options_ovr") if change.fmri == config::MASTER => {
-                    self.reach_milestone();
+                    self.options();
                 }
                 Some(_) => {}
             }

@@ -1,7 +1,7 @@
 //! daemon - the main loop: one poll over signals, contracts and the repository.
 //!
 //! Idle, it sleeps in poll without a time-out.  A time-out is set only for the next deadline of
-//! a method.  Signals arrive as bytes in a socket pair: SIGCHLD first, so that how a process ended
+//! a method, and for a watchdog that asked to hear from this loop.  Signals arrive as bytes in a socket pair: SIGCHLD first, so that how a process ended
 //! is known before its contract is found empty.
 
 use std::io::{self, Read};
@@ -10,11 +10,14 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+};
 
 use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use crate::sys::machine::Machine;
+use crate::sys::manager::Manager;
 
 /// What ends the loop early.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes them; SIGHUP is ignored.
+    /// Takes them.  Those that nobody has a use for here are caught and dropped: any process of
+    /// the same user may send them, services included.
     ///
     /// # Errors
     /// What the system says.
@@ -49,7 +53,9 @@ impl Signals {
             Ok(reader)
         };
         let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        signal_hook::flag::register(SIGHUP, ignored)?;
+        for signal in [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO] {
+            signal_hook::flag::register(signal, ignored.clone())?;
+        }
         Ok(Signals { child: pair(&[SIGCHLD])?, end: pair(&[SIGTERM, SIGINT])? })
     }
 }
@@ -73,13 +79,20 @@ pub fn run<S: Store>(
     engine: &mut Engine<S, Machine>,
     signals: &Signals,
     changes: BorrowedFd<'_>,
+    manager: &mut Manager,
 ) -> Result<(), LoopError> {
+    let mut stopping = false;
     loop {
         turn(engine, signals)?;
+        if engine.is_ending() && !stopping {
+            stopping = true;
+            manager.stopping();
+        }
         if engine.ended() {
             return Ok(());
         }
-        wait(engine, signals, changes, None)?;
+        let beat = manager.beat();
+        wait(engine, signals, changes, beat)?;
     }
 }
 
@@ -115,6 +128,7 @@ pub fn wait<S: Store>(
 ) -> Result<(), LoopError> {
     let timeout = engine.timeout().into_iter().chain(limit).min();
     let machine = engine.sys();
+    let timeout = if machine.has_more() { Some(Duration::ZERO) } else { timeout };
     let mut fds = vec![
         PollFd::new(signals.child.as_fd(), PollFlags::POLLIN),
         PollFd::new(signals.end.as_fd(), PollFlags::POLLIN),
@@ -123,7 +137,7 @@ pub fn wait<S: Store>(
     fds.extend(machine.descriptor().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
     let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
         // Rounded up, so that the deadline has passed when it is looked at.
-        let timeout = timeout + Duration::from_millis(1);
+        let timeout = if timeout.is_zero() { timeout } else { timeout + Duration::from_millis(1) };
         PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
     });
     match poll(&mut fds, timeout) {

@@ -368,6 +368,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.settle();
     }
 
+    /// Whether it was told to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// Whether nothing runs any more.
     #[must_use]
     pub fn ended(&self) -> bool {

@@ -11,7 +11,7 @@
 //! - `milestone`: what is to run at all
 //! - `unwritten`: what the repository did not take
 //! - [`sys::machine`]: the real system
-//! - [`place`]: directories, lock, boot stamp; [`repository`]: the store on configd; [`daemon`]: the
+//! - [`init`]: what the host says about every process; [`place`]: directories, lock, boot stamp; [`repository`]: the store on configd; [`daemon`]: the
 //!   main loop
 //!
 //! Not here: SQL (configd), the commands (smf/cmd).
@@ -25,6 +25,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod expand;
 pub mod graph;
+pub mod init;
 mod methods;
 mod milestone;
 mod orders;

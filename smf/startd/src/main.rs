@@ -3,6 +3,8 @@
 //! Exit status: 0 served (the daemon goes on), 1 another engine has this root or something is
 //! wrong, 2 usage.
 
+mod options;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,35 +12,32 @@ use anyhow::{Context, Result};
 use smf_configd::{Host, Repository};
 use smf_startd::daemon::{self, Signals};
 use smf_startd::engine::Engine;
+use smf_startd::init::Init;
 use smf_startd::place::Place;
+use smf_startd::sys::Sys;
 use smf_startd::sys::background::{Ready, Side, background};
 use smf_startd::sys::machine::Machine;
+use smf_startd::sys::manager::Manager;
 
-const HELP: &str = "\
-Usage: svc.startd [-f]
-
-Starts the restarter for the root $SMF_ROOT (default: / for root, else
-$XDG_STATE_HOME/lamplighter) and returns when it serves.
-
-  -f, --foreground  stay in the foreground
-  -h, --help        this text
-
-SIGTERM takes all services down, dependents first, and ends it.
-";
+use options::Options;
 
 /// What follows the prefix in the path of a method.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn main() -> ExitCode {
-    let foreground = match options() {
-        Ok(Some(foreground)) => foreground,
-        Ok(None) => return ExitCode::SUCCESS,
+    let boot = std::env::var("SMF_OPTIONS").unwrap_or_default();
+    let options = match options::parse(lexopt::Parser::from_env(), &boot) {
+        Ok(options) => options,
         Err(error) => {
-            eprint!("svc.startd: {error}\n{HELP}");
+            eprint!("svc.startd: {error}\n{}", options::HELP);
             return ExitCode::from(2);
         }
     };
-    let ready = if foreground {
+    if options.help {
+        print!("{}", options::HELP);
+        return ExitCode::SUCCESS;
+    }
+    let ready = if options.foreground {
         Ready::foreground()
     } else {
         match background() {
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    match serve(ready) {
+    match serve(ready, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("svc.startd: {error:#}");
@@ -59,25 +58,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether to stay in the foreground; none when help was all that was asked for.
-fn options() -> Result<Option<bool>, lexopt::Error> {
-    use lexopt::prelude::{Long, Short};
-    let mut foreground = false;
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('f') | Long("foreground") => foreground = true,
-            Short('h' | '?') | Long("help") => {
-                print!("{HELP}");
-                return Ok(None);
-            }
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(Some(foreground))
-}
-
-fn serve(ready: Ready) -> Result<()> {
+fn serve(ready: Ready, options: &Options) -> Result<()> {
+    let mut manager = Manager::new(|name| std::env::var_os(name));
     let is_root = nix::unistd::geteuid().is_root();
     let root = smf_scf::root::root(|name| std::env::var_os(name), is_root)
         .context("neither SMF_ROOT nor HOME is set")?;
@@ -88,21 +70,28 @@ fn serve(ready: Ready) -> Result<()> {
     smf_startd::repository::appear(&host)?;
     let signals = Signals::take()?;
     host.serve(&place.door(), place.root())?;
-    let machine = Machine::new(&place.owner(), &place.logs(), environment(&place)?)
+    let init = Init::read(place.root());
+    let mut machine = Machine::new(&place.owner(), &place.logs(), environment(&place, &init)?)
         .with_context(|| place.logs().display().to_string())?;
+    machine.set_umask(init.umask);
+    machine.set_logging(options.logging.unwrap_or_default());
     let mut engine = Engine::new(host.clone(), machine);
+    if let Some(milestone) = &options.milestone {
+        engine.boot_to(milestone);
+    }
     engine.begin()?;
     let keep = engine.contracts();
     engine.sys().sweep(&keep);
     place.write_pid().context("svc.startd.pid")?;
     ready.tell()?;
-    daemon::run(&mut engine, &signals, host.ear())?;
+    manager.ready();
+    daemon::run(&mut engine, &signals, host.ear(), &mut manager)?;
     place.leave();
     Ok(())
 }
 
 /// What every method gets beside the variables of SMF.
-fn environment(place: &Place) -> Result<Vec<(String, String)>> {
+fn environment(place: &Place, init: &Init) -> Result<Vec<(String, String)>> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let program = std::env::current_exe().context("the path of this program")?;
     // PREFIX/lib/svc/bin/svc.startd
@@ -118,6 +107,10 @@ fn environment(place: &Place) -> Result<Vec<(String, String)>> {
     for name in [smf_contract::FORBID_CGROUP, "TZ"] {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
         environment.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    for (name, value) in &init.variables {
+        environment.retain(|(known, _)| known != name);
+        environment.push((name.clone(), value.clone()));
     }
     Ok(environment)
 }

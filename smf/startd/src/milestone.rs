@@ -14,7 +14,7 @@ use crate::config::{self, MASTER};
 use crate::engine::Engine;
 use crate::propagate;
 use crate::store::{Groups, Store, View};
-use crate::sys::{Level, Sys};
+use crate::sys::{Level, Logging, Sys};
 
 /// What runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,17 +78,26 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
+    /// The options of the master restarter: how much is logged, and the milestone.
+    pub(crate) fn options(&mut self) {
+        let groups = self.of_master();
+        let word = groups.get("options").and_then(|options| options.first("logging"));
+        if let Some(logging) = word.and_then(Logging::parse) {
+            self.sys.set_logging(logging);
+        }
+        self.reach_milestone(&groups);
+    }
+
     fn of_master(&mut self) -> Groups {
         let groups = self.store.groups(MASTER, View::Live);
         self.noted(MASTER, groups).flatten().unwrap_or_default()
     }
 
     /// Goes to the milestone that the repository names, if it is another one than before.
-    pub(crate) fn reach_milestone(&mut self) {
-        let groups = self.of_master();
-        let named = first(&groups, "options_ovr").or_else(|| first(&groups, "options"));
+    fn reach_milestone(&mut self, groups: &Groups) {
+        let named = first(groups, "options_ovr").or_else(|| first(groups, "options"));
         let wanted = Milestone::parse(named.unwrap_or("all"));
-        let reached = first(&groups, "restarter").unwrap_or("all").to_owned();
+        let reached = first(groups, "restarter").unwrap_or("all").to_owned();
         if let Milestone::Major(fmri) = &wanted {
             if self.graph.node(fmri).is_none() {
                 let what = format!("milestone \"{fmri}\" does not exist; nothing is changed");

@@ -44,6 +44,10 @@ pub struct Birth<'a> {
     pub credential: Option<&'a Credential>,
     /// Where to go.
     pub directory: &'a CString,
+    /// Its file mode mask.
+    pub umask: u32,
+    /// How many descriptors it may have: soft, hard.
+    pub descriptors: Option<(u64, u64)>,
     /// The beginning of a log line, for what goes wrong in the child.
     pub stamp: &'a str,
 }
@@ -133,7 +137,11 @@ fn become_method(
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::umask(0o022);
+        libc::umask(birth.umask as libc::mode_t);
+        if let Some((soft, hard)) = birth.descriptors {
+            let limit = libc::rlimit { rlim_cur: soft as _, rlim_max: hard as _ };
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
         let log = birth.log.as_raw_fd();
         if libc::dup2(birth.null.as_raw_fd(), 0) < 0
             || libc::dup2(log, 1) < 0

@@ -38,7 +38,7 @@ pub fn line(time: &str, message: &str) -> String {
 #[must_use]
 pub fn note(time: &str, level: Level, message: &str) -> String {
     let level = match level {
-        Level::Notice => "",
+        Level::Notice | Level::Debug => "",
         Level::Error => " ERROR",
     };
     format!("{time}/1{level}: {message}\n")
@@ -59,7 +59,8 @@ pub fn open(path: &Path) -> io::Result<File> {
         .append(true)
         .create(true)
         .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY)
+        // Where a service has put a pipe that nobody reads, nobody waits for a reader.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK)
         .open(path)
 }
 

@@ -16,7 +16,8 @@ use smf_contract::{Contract, Contracts};
 
 use super::child::{self, Birth, Credential};
 use super::poller::Poller;
-use super::{Context, Happened, Level, Spawn, Sys, log};
+use super::syslog::Syslog;
+use super::{Context, Happened, Level, Logging, Spawn, Sys, log};
 
 /// The real system.
 pub struct Machine {
@@ -30,8 +31,16 @@ pub struct Machine {
     null: File,
     environment: Vec<(String, String)>,
     began: Instant,
-    syslog: Option<syslog::Logger<syslog::LoggerBackend, syslog::Formatter3164>>,
+    syslog: Syslog,
+    has_more: bool,
+    /// How many descriptors a method may have; this process takes as many as it can get.
+    descriptors: Option<(u64, u64)>,
+    umask: u32,
+    logging: Logging,
 }
+
+/// More ended children than this are reaped in turns.
+const REAPED_AT_ONCE: usize = 256;
 
 struct Held {
     contract: Contract,
@@ -60,15 +69,17 @@ impl Machine {
             null: File::options().read(true).write(true).open("/dev/null")?,
             environment,
             began: Instant::now(),
-            // A host without a syslog is a host without a syslog.
-            syslog: syslog::unix(syslog::Formatter3164 {
-                facility: syslog::Facility::LOG_DAEMON,
-                hostname: None,
-                process: "svc.startd".to_owned(),
-                pid: std::process::id(),
-            })
-            .ok(),
+            syslog: Syslog::default(),
+            has_more: false,
+            descriptors: raise_descriptors(),
+            umask: 0o022,
+            logging: Logging::default(),
         })
+    }
+
+    /// The file mode mask of methods, where it is another one than 022.
+    pub fn set_umask(&mut self, umask: u32) {
+        self.umask = umask;
     }
 
     /// Readable when [`Machine::emptied`] has something to tell.
@@ -82,10 +93,22 @@ impl Machine {
         self.contracts.sweep(keep);
     }
 
-    /// Reaps the children that have ended.
+    /// Whether [`Machine::reap`] left some for the next time.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Reaps the children that have ended, some at a time: a service that makes processes faster
+    /// than they can be reaped must not keep the engine from everything else.
     pub fn reap(&mut self) -> Vec<Happened> {
         let mut happened = Vec::new();
+        self.has_more = false;
         while let Some(pid) = ended_child() {
+            if happened.len() == REAPED_AT_ONCE {
+                self.has_more = true;
+                break;
+            }
             // While it is a zombie its group can still be read.
             let contract = if self.methods.remove(&pid) { None } else { self.contract_of(pid) };
             let mut status = 0;
@@ -198,6 +221,8 @@ impl Machine {
             cgroup: cgroup.as_ref().map(File::as_fd),
             credential: credential.as_ref(),
             directory: &directory,
+            umask: self.umask,
+            descriptors: self.descriptors,
             stamp: &stamp,
         })
         .map_err(text)
@@ -309,7 +334,17 @@ impl Sys for Machine {
         }
     }
 
+    fn set_logging(&mut self, logging: Logging) {
+        self.logging = logging;
+    }
+
     fn note(&mut self, level: Level, message: &str) {
+        if level == Level::Debug && self.logging != Logging::Debug {
+            return;
+        }
+        if level == Level::Error {
+            self.syslog.tell(message);
+        }
         let line = log::note(&log::stamp(), level, message);
         let path = self.logs.join("svc.startd.log");
         // Nobody else writes here, so it may begin anew at any line; where it cannot, it grows on.
@@ -324,10 +359,7 @@ impl Sys for Machine {
     }
 
     fn syslog(&mut self, message: &str) {
-        if let Some(logger) = &mut self.syslog {
-            // The log daemon may have gone: the same message is in svc.startd.log.
-            let _untold = logger.err(message);
-        }
+        self.syslog.tell(message);
     }
 
     fn log_path(&self, fmri: &str) -> String {
@@ -337,6 +369,15 @@ impl Sys for Machine {
     fn environment(&self) -> Vec<(String, String)> {
         self.environment.clone()
     }
+}
+
+/// Takes as many descriptors as the system gives: every contract is one.  Returns what was, for
+/// the methods.
+fn raise_descriptors() -> Option<(u64, u64)> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some((soft, hard))
 }
 
 /// A child that has ended and is not reaped yet.

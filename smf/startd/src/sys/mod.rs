@@ -7,7 +7,9 @@ pub mod background;
 mod child;
 mod log;
 pub mod machine;
+pub mod manager;
 pub mod poller;
+mod syslog;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +77,30 @@ pub enum Level {
     Notice,
     /// Something is wrong.
     Error,
+    /// Worth reading for who looks for something.
+    Debug,
+}
+
+/// What svc.startd.log gets (`options/logging`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Logging {
+    /// Notices and errors.
+    #[default]
+    Quiet,
+    /// All there is.
+    Debug,
+}
+
+impl Logging {
+    /// Reads the word; one that is none says nothing.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Logging> {
+        match word {
+            "quiet" => Some(Logging::Quiet),
+            "verbose" | "debug" => Some(Logging::Debug),
+            _ => None,
+        }
+    }
 }
 
 /// The system, as the engine needs it.
@@ -115,6 +141,8 @@ pub trait Sys {
     fn rotate(&mut self, _fmri: &str) {}
     /// Writes a line to an instance's log.
     fn log(&mut self, fmri: &str, message: &str);
+    /// From now on svc.startd.log gets this much.
+    fn set_logging(&mut self, _logging: Logging) {}
     /// Writes a line to svc.startd.log.
     fn note(&mut self, level: Level, message: &str);
     /// Tells syslog.

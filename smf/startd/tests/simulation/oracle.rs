@@ -51,8 +51,20 @@ impl View {
         for entity in &need.entities {
             let file = entity.strip_prefix("file:").map(|path| self.files.contains(path));
             of.push(match (need.grouping, file) {
-                ("exclude_all", Some(there)) => if there { -1 } else { 1 },
-                (_, Some(there)) => if there { 1 } else { -1 },
+                ("exclude_all", Some(there)) => {
+                    if there {
+                        -1
+                    } else {
+                        1
+                    }
+                }
+                (_, Some(there)) => {
+                    if there {
+                        1
+                    } else {
+                        -1
+                    }
+                }
                 ("exclude_all", None) => {
                     let all = self.meant(entity);
                     all.into_iter().map(|fmri| self.excluded(fmri)).min().unwrap_or(1)

@@ -103,7 +103,10 @@ pub enum Step {
     /// So many things happen on their own.
     Events(usize),
     /// The engine is killed at this call through a seam from now on; after its effect or before.
-    Kill { calls: usize, after: bool },
+    Kill {
+        calls: usize,
+        after: bool,
+    },
     /// The repository takes nothing for so many things that happen.
     Full(usize),
     /// This many of the next writes are refused.
@@ -230,8 +233,14 @@ fn needs(random: &mut Random, fmri: &str) -> Vec<Need> {
     let mut needs = Vec::new();
     for _ in 0..random.pick(&[0, 1, 1, 2, 3]) {
         let grouping = random.pick(&[
-            "require_all", "require_all", "require_all", "require_any", "require_any",
-            "optional_all", "optional_all", "exclude_all",
+            "require_all",
+            "require_all",
+            "require_all",
+            "require_any",
+            "require_any",
+            "optional_all",
+            "optional_all",
+            "exclude_all",
         ]);
         let mut entities = Vec::new();
         for _ in 0..random.pick(&[0, 1, 1, 1, 1, 2, 2, 3]) {

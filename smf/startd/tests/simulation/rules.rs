@@ -254,10 +254,12 @@ impl Reality {
         let fmri = spawn.fmri.as_str();
         let method = spawn.environment.iter().find(|(name, _)| name == "SMF_METHOD");
         let method = method.map(|(_, value)| value.clone()).unwrap_or_default();
-        let other = self.kernel.processes.values().find(|one| one.fmri == fmri && one.method.is_some());
+        let other =
+            self.kernel.processes.values().find(|one| one.fmri == fmri && one.method.is_some());
         // The child of a wait service is its start method.
         let child = self.kernel.wait_services.contains(fmri) && method != "start";
-        if let Some(other) = other.filter(|one| !(child && one.method.as_deref() == Some("start"))) {
+        if let Some(other) = other.filter(|one| !(child && one.method.as_deref() == Some("start")))
+        {
             let abandoned =
                 self.kernel.contracts.get(&other.contract).is_some_and(|one| one.abandoned);
             if !abandoned {

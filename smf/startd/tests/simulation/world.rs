@@ -447,8 +447,8 @@ impl World {
     fn repaired(&mut self) -> Result<(), String> {
         let reality = self.shared.borrow();
         for (fmri, seen) in &reality.rules.seen {
-            let excused = seen.aux == "dependency_cycle"
-                || reality.kernel.transient_services.contains(fmri);
+            let excused =
+                seen.aux == "dependency_cycle" || reality.kernel.transient_services.contains(fmri);
             if seen.state == State::Maintenance && !excused {
                 return Err(format!("{fmri} is in maintenance again: {}", seen.aux));
             }
