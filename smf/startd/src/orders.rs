@@ -9,7 +9,7 @@ use crate::graph::Descent;
 use crate::methods::Attempt;
 use crate::state::{Method, Model, Order, Severity, State};
 use crate::store::{Store, View, Write};
-use crate::sys::Sys;
+use crate::sys::{Level, Sys};
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Carries out one order.
@@ -52,7 +52,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             | Order::Dump
             | Order::ResumeStop(_)
             | Order::ResumeRefresh
-            | Order::ChildEnded(_) => {}
+            | Order::ChildEnded(_) => {
+                let state = instance.state;
+                let what = format!("{fmri}: {order:?} means nothing in state {state}");
+                self.sys.note(Level::Debug, &what);
+            }
         }
     }
 
@@ -149,7 +153,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     fn start(&mut self, fmri: &str) {
         let offline = self.instances.get(fmri).is_some_and(|one| one.state == State::Offline);
-        if offline && !self.ending {
+        // What satisfied its dependencies may have gone while the order waited.
+        if offline && !self.ending && self.ready(fmri) {
             let aux = match self.instances.get_mut(fmri) {
                 Some(one) if one.aux == "clear_request" => "clear_request",
                 Some(one) => std::mem::replace(&mut one.start_aux, "dependencies_satisfied"),
