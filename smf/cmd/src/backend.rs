@@ -10,7 +10,7 @@ use smf_configd::{Change, Repository};
 use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Composed, Query, Refusal, Request, Response, WAIT_MAX_MS};
+use smf_scf::protocol::{Composed, Expected, Query, Refusal, Request, Response, WAIT_MAX_MS};
 use smf_scf::root;
 
 use crate::operand::Entities;
@@ -78,7 +78,13 @@ impl From<Refusal> for RepositoryError {
             Refusal::Exists(what) => Self::Exists(what),
             Refusal::Denied => Self::Denied,
             Refusal::ReadOnly => Self::ReadOnly,
-            Refusal::Invalid(what) | Refusal::Failed(what) => Self::Other(what),
+            Refusal::Outdated(what) => Self::Outdated(what),
+            Refusal::InvalidName(_)
+            | Refusal::InvalidType(_)
+            | Refusal::InvalidValue { .. }
+            | Refusal::TooLong { .. } => Self::Invalid(refusal.to_string()),
+            Refusal::Busy => Self::Other(refusal.to_string()),
+            Refusal::Failed(what) => Self::Other(what),
         }
     }
 }
@@ -133,6 +139,18 @@ impl Backend for Server {
         ask!(self, Request::Snapshots(instance.to_owned()), Snapshots)
     }
 
+    fn hidden(&mut self, entity: &str) -> Answer<Vec<String>> {
+        ask!(self, Request::Hidden(entity.to_owned()), Hidden)
+    }
+
+    fn generation(&mut self, entity: &str, group: &str) -> Answer<u64> {
+        ask!(self, Request::Generation(entity.to_owned(), group.to_owned()), Generation)
+    }
+
+    fn carry_out_upon(&mut self, expected: &[Expected], operations: &[Operation]) -> Answer<()> {
+        self.act(&Request::CarryOutUpon(expected.to_vec(), operations.to_vec()))
+    }
+
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
         ask!(self, Request::Composed(query.clone()), Composed)
     }
@@ -160,15 +178,36 @@ impl Backend for Server {
 
     fn wait_since(&mut self, mark: Mark, longest: Option<Duration>) -> Answer<()> {
         let Mark(since) = mark;
-        let mut left =
-            longest.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
-        loop {
-            let longest_ms = left.unwrap_or(WAIT_MAX_MS).min(WAIT_MAX_MS);
+        in_turns(longest, |longest_ms| {
             let now: Answer<u64> = ask!(self, Request::Wait { since, longest_ms }, Mark);
-            left = left.map(|left| left - longest_ms);
-            if now? > since || left == Some(0) {
-                return Ok(());
-            }
+            Ok((now? > since).then_some(()))
+        })
+        .map(drop)
+    }
+
+    fn wait_group(&mut self, known: &Expected, longest: Option<Duration>) -> Answer<u64> {
+        let moved = in_turns(longest, |longest_ms| {
+            let request = Request::WaitGroup(known.clone(), longest_ms);
+            let now: Answer<u64> = ask!(self, request, Generation);
+            Ok(Some(now?).filter(|now| *now != known.generation))
+        });
+        Ok(moved?.unwrap_or(known.generation))
+    }
+}
+
+/// Asks for at most this long, or until there is an answer; the server holds no question longer
+/// than its own limit.
+fn in_turns<T>(
+    longest: Option<Duration>,
+    mut ask: impl FnMut(u64) -> Answer<Option<T>>,
+) -> Answer<Option<T>> {
+    let mut left = longest.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+    loop {
+        let longest_ms = left.unwrap_or(WAIT_MAX_MS).min(WAIT_MAX_MS);
+        let answer = ask(longest_ms)?;
+        left = left.map(|left| left - longest_ms);
+        if answer.is_some() || left == Some(0) {
+            return Ok(answer);
         }
     }
 }
@@ -192,15 +231,30 @@ impl Backend for File {
     }
 
     fn groups(&mut self, entity: &str) -> Answer<Groups> {
-        Ok(self.repository.groups(entity)?.clone())
+        Ok(self.repository.groups(entity)?)
     }
 
     fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {
-        Ok(self.repository.snapshot(instance, name)?.cloned())
+        Ok(self.repository.snapshot(instance, name)?)
     }
 
     fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>> {
         Ok(self.repository.snapshots(instance)?)
+    }
+
+    fn hidden(&mut self, _entity: &str) -> Answer<Vec<String>> {
+        // Who can read the file may read all of it.
+        Ok(Vec::new())
+    }
+
+    fn generation(&mut self, entity: &str, group: &str) -> Answer<u64> {
+        Ok(self.repository.generation(entity, group))
+    }
+
+    fn carry_out_upon(&mut self, expected: &[Expected], operations: &[Operation]) -> Answer<()> {
+        self.commit(&mut |repository| {
+            repository.carry_out_upon(expected, operations, &Caller::Owner)
+        })
     }
 
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
@@ -225,6 +279,10 @@ impl Backend for File {
 
     fn mark(&mut self) -> Answer<Mark> {
         Ok(Mark(0))
+    }
+
+    fn wait_group(&mut self, _known: &Expected, _longest: Option<Duration>) -> Answer<u64> {
+        Err(RepositoryError::NoServer)
     }
 
     fn wait_since(&mut self, _mark: Mark, _longest: Option<Duration>) -> Answer<()> {

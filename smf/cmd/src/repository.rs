@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use smf_scf::import::merge::{Groups, Property};
 use smf_scf::import::{Operation, Source};
-use smf_scf::protocol::{Composed, Query};
+use smf_scf::protocol::{Composed, Expected, Query};
 
 use crate::operand::Entities;
 
@@ -29,6 +29,12 @@ pub enum RepositoryError {
     /// The repository is served read-only.
     #[error("repository is read-only")]
     ReadOnly,
+    /// A group has changed since it was read: to be read and decided again.
+    #[error("{0}: changed meanwhile")]
+    Outdated(String),
+    /// A name, a type or a value that no repository takes.
+    #[error("{0}")]
+    Invalid(String),
     /// Nobody answers.
     #[error("Could not bind to repository server: repository server unavailable.  Exiting.")]
     NoServer,
@@ -65,6 +71,27 @@ pub trait Backend {
     /// # Errors
     /// There is no such instance.
     fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>>;
+    /// The groups of an entity whose values the caller may not read: they come without values.
+    ///
+    /// # Errors
+    /// There is no such entity.
+    fn hidden(&mut self, entity: &str) -> Answer<Vec<String>>;
+    /// What a live group is at: it differs after every change; 0 where there is no such group.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn generation(&mut self, entity: &str, group: &str) -> Answer<u64>;
+    /// Carries out all operations, or none: none either (`Outdated`) when a group is at another
+    /// generation than the caller read.
+    ///
+    /// # Errors
+    /// A group has changed, or an operation is refused.
+    fn carry_out_upon(&mut self, expected: &[Expected], operations: &[Operation]) -> Answer<()>;
+    /// Sleeps until a live group is at another generation, or for this long at most; what it is at.
+    ///
+    /// # Errors
+    /// The server is gone.
+    fn wait_group(&mut self, known: &Expected, longest: Option<Duration>) -> Answer<u64>;
     /// Many instances at once, composed: one question for all of them.
     ///
     /// # Errors
@@ -170,6 +197,37 @@ impl Repository {
     /// There is no such instance.
     pub fn snapshots(&mut self, instance: &str) -> Answer<Vec<String>> {
         self.backend.snapshots(instance)
+    }
+
+    /// The groups of an entity whose values the caller may not read: they come without values.
+    ///
+    /// # Errors
+    /// There is no such entity.
+    pub fn hidden(&mut self, entity: &str) -> Answer<Vec<String>> {
+        self.backend.hidden(entity)
+    }
+
+    /// What a live group is at: it differs after every change; 0 where there is no such group.
+    /// Asked before the group is read, it is what a later `carry_out_upon` expects.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn generation(&mut self, entity: &str, group: &str) -> Answer<Expected> {
+        let generation = self.backend.generation(entity, group)?;
+        Ok(Expected { entity: entity.to_owned(), group: group.to_owned(), generation })
+    }
+
+    /// Carries out all operations, or none: none either (`Outdated`) when a group is at another
+    /// generation than the caller read.
+    ///
+    /// # Errors
+    /// A group has changed, or an operation is refused.
+    pub fn carry_out_upon(
+        &mut self,
+        expected: &[Expected],
+        operations: &[Operation],
+    ) -> Answer<()> {
+        self.backend.carry_out_upon(expected, operations)
     }
 
     /// Many instances at once, composed: one question for all of them.
@@ -308,19 +366,21 @@ impl Repository {
         self.backend.wait_since(mark, Some(longest))
     }
 
+    /// Sleeps until a group is no longer at this generation, or for this long; true if it is not.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub fn wait_group(&mut self, known: &Expected, longest: Option<Duration>) -> Answer<bool> {
+        Ok(self.backend.wait_group(known, longest)? != known.generation)
+    }
+
     /// Sleeps until a group of an entity has changed.
     ///
     /// # Errors
     /// The entity or the server is gone.
     pub fn wait_for_change(&mut self, entity: &str, group: &str) -> Answer<()> {
-        let before = self.groups(entity)?.remove(group);
-        loop {
-            let mark = self.mark()?;
-            if self.groups(entity)?.remove(group) != before {
-                return Ok(());
-            }
-            self.backend.wait_since(mark, None)?;
-        }
+        let known = self.generation(entity, group)?;
+        self.backend.wait_group(&known, None).map(drop)
     }
 }
 

@@ -1,36 +1,24 @@
-//! file.rs - the two files of a repository, and all SQL there is.
+//! file.rs - the two files of a repository: opening them, and what a commit writes.
 //!
 //! ```text
 //! repository.db        main       what is wanted: survives everything
 //! svc_nonpersist.db    volatile   what is: the groups marked volatile; discarded with the boot
 //! ```
 //!
-//! Both have a table `property_group`, whose properties are JSON: a group is read and written
-//! whole.  Write-ahead logs make a commit whole for whoever kills the process at any instant; a
-//! commit of groups in both files reaches the lasting one first.
+//! Write-ahead logs make a commit whole for whoever kills the process at any instant; a commit of
+//! groups in both files reaches the lasting one first.  Both files are for their owner's eyes
+//! alone: values that only some may read are in them, and everybody else asks the server.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
-use smf_scf::import::merge::{Group, Groups};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use smf_scf::protocol::Refusal;
 
-/// Each entry leads from the version that is its index to the next.  Only ever appended to.
-const SCHEMA: &[&str] = &["
-    CREATE TABLE entity (fmri TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE property_group (
-        entity TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL,
-        PRIMARY KEY (entity, name)) WITHOUT ROWID;
-    CREATE TABLE snapshot (
-        entity TEXT NOT NULL, name TEXT NOT NULL, own TEXT NOT NULL, service TEXT NOT NULL,
-        PRIMARY KEY (entity, name)) WITHOUT ROWID;
-"];
-
-/// The volatile file is made anew with each boot, so it has one version.
-const VOLATILE: &str = "
-    CREATE TABLE IF NOT EXISTS volatile.property_group (
-        entity TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL,
-        PRIMARY KEY (entity, name)) WITHOUT ROWID;
-";
+use crate::schema;
+use crate::version::{Entity, Snapshot, Version};
 
 /// Why a repository cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +27,7 @@ pub enum OpenError {
     #[error("{}: no such repository", .0.display())]
     Absent(PathBuf),
     /// A file is damaged.
-    #[error(
-        "{}: the repository is damaged ({reason}); set the file aside to start with an empty one",
-        path.display()
-    )]
+    #[error("{}: the repository is damaged ({reason})", path.display())]
     Corrupt {
         /// Which file.
         path: PathBuf,
@@ -67,180 +52,267 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A file cannot be made or reached.
+    #[error("{}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// One row to change.
 #[derive(Debug)]
 pub(crate) enum Row<'a> {
-    Entity(&'a str),
+    /// The lasting groups of an entity.
+    Entity(&'a str, &'a Entity),
     NoEntity(&'a str),
-    Group(&'a str, &'a str, &'a Group),
-    /// Entity, name, whether it was a volatile one.
-    NoGroup(&'a str, &'a str, bool),
-    Snapshot(&'a str, &'a str, &'a (Groups, Groups)),
-    NoSnapshot(&'a str, &'a str),
+    Version(&'a Version),
+    Volatile(&'a str, &'a Version),
+    NoVolatile(&'a str, String),
+    Snapshot(&'a str, &'a str, &'a Snapshot),
+    NoSnapshot(&'a str, String),
 }
 
-/// A snapshot as it is read: entity, name, groups of the instance, groups of the service.
-pub(crate) type Snapshot = (String, String, Groups, Groups);
+impl Row<'_> {
+    pub(crate) fn is_lasting(&self) -> bool {
+        !matches!(self, Row::Volatile(..) | Row::NoVolatile(..))
+    }
+}
 
-/// All that the files hold.
-#[derive(Debug, Default)]
-pub(crate) struct Contents {
-    pub entities: Vec<String>,
-    pub groups: Vec<(String, String, Group)>,
-    pub snapshots: Vec<Snapshot>,
+/// What else a commit writes into the lasting file, if it writes there at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep<'a> {
+    /// Versions that nothing refers to.
+    pub garbage: &'a [u64],
+    /// Generations below this may be used up.
+    pub reserved: Option<u64>,
 }
 
 /// The files, open.
 #[derive(Debug)]
 pub(crate) struct File {
-    connection: Connection,
+    pub(crate) connection: Connection,
+    /// False for one that is read without there being a volatile file.
+    pub(crate) has_volatile: bool,
 }
 
 impl File {
     /// Opens both for writing, makes what is missing.
     pub(crate) fn open(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
+        own(lasting)?;
+        own(volatile)?;
         let mut connection = Connection::open(lasting).map_err(sql(lasting))?;
         settle(&connection, "main", "NORMAL").map_err(sql(lasting))?;
         check(&connection, "main", lasting)?;
-        upgrade(&mut connection, lasting)?;
+        schema::upgrade(&mut connection, "main", lasting)?;
         attach(&connection, volatile)?;
         settle(&connection, "volatile", "OFF").map_err(sql(volatile))?;
         check(&connection, "volatile", volatile)?;
-        connection.execute_batch(VOLATILE).map_err(sql(volatile))?;
-        Ok(Self { connection })
+        schema::upgrade(&mut connection, "volatile", volatile)?;
+        Ok(Self { connection, has_volatile: true })
     }
 
-    /// Opens what there is for reading.
+    /// Opens one file for writing and locks it; the volatile groups are in memory.
+    pub(crate) fn open_private(path: &Path) -> Result<Self, OpenError> {
+        own(path)?;
+        let mut connection = Connection::open(path).map_err(sql(path))?;
+        // No log beside it: it is to be carried away as one file.
+        let alone = "PRAGMA main.locking_mode = EXCLUSIVE; PRAGMA main.journal_mode = DELETE";
+        connection.execute_batch(alone).map_err(sql(path))?;
+        check(&connection, "main", path)?;
+        schema::upgrade(&mut connection, "main", path)?;
+        attach(&connection, Path::new(":memory:"))?;
+        schema::upgrade(&mut connection, "volatile", path)?;
+        Ok(Self { connection, has_volatile: true })
+    }
+
+    /// Opens what there is for reading.  A file of an older version is read from a copy in memory.
     pub(crate) fn open_read_only(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        if !lasting.exists() {
-            return Err(OpenError::Absent(lasting.to_path_buf()));
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(lasting, flags).map_err(sql(lasting))?;
-        if volatile.exists() {
+        let connection = read_only(lasting)?;
+        if schema::is_newest(&connection, "main", lasting)? {
+            if !volatile.exists() {
+                return Ok(Self { connection, has_volatile: false });
+            }
             attach(&connection, volatile)?;
-        } else {
-            connection.execute_batch("ATTACH ':memory:' AS volatile").map_err(sql(volatile))?;
-            connection.execute_batch(VOLATILE).map_err(sql(volatile))?;
-        }
-        Ok(Self { connection })
-    }
-
-    /// Reads everything.
-    pub(crate) fn contents(&self, lasting: &Path) -> Result<Contents, OpenError> {
-        let mut contents = Contents::default();
-        let mut entities =
-            self.connection.prepare("SELECT fmri FROM entity").map_err(sql(lasting))?;
-        let rows = entities.query_map([], |row| row.get(0)).map_err(sql(lasting))?;
-        for row in rows {
-            contents.entities.push(row.map_err(sql(lasting))?);
-        }
-        for (file, volatile) in [("main", false), ("volatile", true)] {
-            let query = format!("SELECT entity, name, kind, properties FROM {file}.property_group");
-            let mut groups = self.connection.prepare(&query).map_err(sql(lasting))?;
-            let rows = groups
-                .query_map([], |row| {
-                    Ok((
-                        row.get(0)?,
-                        row.get(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, String>(3)?,
-                    ))
-                })
-                .map_err(sql(lasting))?;
-            for row in rows {
-                let (entity, name, kind, text) = row.map_err(sql(lasting))?;
-                let properties = json(lasting, &text)?;
-                contents.groups.push((entity, name, Group { kind, volatile, properties }));
+            if schema::is_newest(&connection, "volatile", volatile)? {
+                return Ok(Self { connection, has_volatile: true });
             }
         }
-        let query = "SELECT entity, name, own, service FROM snapshot";
-        let mut snapshots = self.connection.prepare(query).map_err(sql(lasting))?;
-        let rows = snapshots
-            .query_map([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
-            })
-            .map_err(sql(lasting))?;
-        for row in rows {
-            let (entity, name, own, service) = row.map_err(sql(lasting))?;
-            contents.snapshots.push((entity, name, json(lasting, &own)?, json(lasting, &service)?));
+        let mut connection = copy_of(&connection, lasting)?;
+        schema::upgrade(&mut connection, "main", lasting)?;
+        attach(&connection, Path::new(":memory:"))?;
+        if volatile.exists() {
+            copy_into(&read_only(volatile)?, &mut connection, "volatile", volatile)?;
         }
-        Ok(contents)
+        schema::upgrade(&mut connection, "volatile", volatile)?;
+        Ok(Self { connection, has_volatile: true })
     }
 
     /// Writes all rows, or none.
-    pub(crate) fn commit(&mut self, rows: &[Row<'_>]) -> Result<(), rusqlite::Error> {
+    pub(crate) fn commit(
+        &mut self,
+        rows: &[Row<'_>],
+        upkeep: &Upkeep<'_>,
+    ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         for row in rows {
             write(&transaction, row)?;
+        }
+        for generation in upkeep.garbage {
+            transaction
+                .prepare_cached("DELETE FROM generation WHERE id = ?")?
+                .execute([signed(*generation)])?;
+        }
+        if let Some(next) = upkeep.reserved {
+            transaction.execute("UPDATE counter SET next = ?", [signed(next)])?;
         }
         transaction.commit()
     }
 }
 
-fn text<T: serde::Serialize>(groups: &T) -> String {
-    serde_json::to_string(groups).expect("groups are maps of strings, which JSON can hold")
+/// What a client is told of a commit that was not taken.
+pub(crate) fn refusal(error: &rusqlite::Error) -> Refusal {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) => Refusal::ReadOnly,
+        Some(ErrorCode::DiskFull) => Refusal::Failed("the repository's file system is full".into()),
+        Some(_) | None => Refusal::Failed(error.to_string()),
+    }
 }
 
 fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> {
     match row {
-        Row::Entity(fmri) => {
-            let mut insert = connection.prepare_cached("INSERT INTO entity VALUES (?)")?;
-            insert.execute([fmri])?;
+        Row::Entity(fmri, entity) => {
+            let mut insert =
+                connection.prepare_cached("INSERT OR REPLACE INTO entity VALUES (?, ?)")?;
+            insert.execute(params![fmri, numbers(entity.lasting().map(AsRef::as_ref))])?;
         }
         Row::NoEntity(fmri) => {
             for statement in [
                 "DELETE FROM entity WHERE fmri = ?",
-                "DELETE FROM main.property_group WHERE entity = ?",
                 "DELETE FROM volatile.property_group WHERE entity = ?",
-                "DELETE FROM snapshot WHERE entity = ?",
+                "DELETE FROM snapshot WHERE instance = ?",
             ] {
                 connection.prepare_cached(statement)?.execute([fmri])?;
             }
         }
-        Row::Group(entity, name, group) => {
-            let statement = match group.volatile {
-                false => "INSERT OR REPLACE INTO main.property_group VALUES (?, ?, ?, ?)",
-                true => "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?)",
-            };
-            let properties = text(&group.properties);
-            let mut insert = connection.prepare_cached(statement)?;
-            insert.execute(params![entity, name, group.kind, properties])?;
+        Row::Version(version) => {
+            let statement = "INSERT INTO generation VALUES (?, ?, ?, ?)";
+            connection.prepare_cached(statement)?.execute(params![
+                signed(version.generation),
+                version.name(),
+                version.kind(),
+                version.properties()
+            ])?;
         }
-        Row::NoGroup(entity, name, volatile) => {
-            let statement = match volatile {
-                false => "DELETE FROM main.property_group WHERE entity = ? AND name = ?",
-                true => "DELETE FROM volatile.property_group WHERE entity = ? AND name = ?",
-            };
-            connection.prepare_cached(statement)?.execute([entity, name])?;
+        Row::Volatile(fmri, version) => {
+            let statement = "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?, ?)";
+            connection.prepare_cached(statement)?.execute(params![
+                fmri,
+                version.name(),
+                version.kind(),
+                signed(version.generation),
+                version.properties()
+            ])?;
         }
-        Row::Snapshot(entity, name, (own, service)) => {
+        Row::NoVolatile(fmri, name) => {
+            let statement = "DELETE FROM volatile.property_group WHERE entity = ? AND name = ?";
+            connection.prepare_cached(statement)?.execute(params![fmri, name])?;
+        }
+        Row::Snapshot(fmri, name, snapshot) => {
+            let own = numbers(snapshot.own.iter().map(AsRef::as_ref));
+            let service = numbers(snapshot.service.iter().map(AsRef::as_ref));
             let statement = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)";
-            let mut insert = connection.prepare_cached(statement)?;
-            insert.execute(params![entity, name, text(own), text(service)])?;
+            connection.prepare_cached(statement)?.execute(params![fmri, name, own, service])?;
         }
-        Row::NoSnapshot(entity, name) => {
-            let statement = "DELETE FROM snapshot WHERE entity = ? AND name = ?";
-            connection.prepare_cached(statement)?.execute([entity, name])?;
+        Row::NoSnapshot(fmri, name) => {
+            let statement = "DELETE FROM snapshot WHERE instance = ? AND name = ?";
+            connection.prepare_cached(statement)?.execute(params![fmri, name])?;
         }
     }
     Ok(())
 }
 
-fn sql(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError + '_ {
+fn numbers<'a>(versions: impl Iterator<Item = &'a Version>) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for version in versions {
+        let blank = if text.is_empty() { "" } else { " " };
+        // Writing into a string fails never.
+        let _always = write!(text, "{blank}{}", version.generation);
+    }
+    text
+}
+
+/// SQLite's numbers have a sign; generations come nowhere near it.
+fn signed(generation: u64) -> i64 {
+    i64::try_from(generation).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn sql(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError + '_ {
     move |source| match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            OpenError::Corrupt { path: path.to_path_buf(), reason: source.to_string() }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            corrupt(path, source.to_string())
         }
         Some(_) | None => OpenError::Sql { path: path.to_path_buf(), source },
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, OpenError> {
-    serde_json::from_str(text)
-        .map_err(|error| OpenError::Corrupt { path: path.to_path_buf(), reason: error.to_string() })
+pub(crate) fn corrupt(path: &Path, reason: String) -> OpenError {
+    OpenError::Corrupt { path: path.to_path_buf(), reason }
+}
+
+/// Makes a file that is not there, and takes from others what they may.
+fn own(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_path_buf(), source };
+    let mode = 0o600;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(mode)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    for log in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(log);
+        match std::fs::set_permissions(&name, Permissions::from_mode(mode)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Absent(path.to_path_buf()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(sql(path))
+}
+
+/// All of a file, in memory.
+fn copy_of(connection: &Connection, path: &Path) -> Result<Connection, OpenError> {
+    let mut copy = Connection::open_in_memory().map_err(sql(path))?;
+    copy_into(connection, &mut copy, "main", path)?;
+    Ok(copy)
+}
+
+fn copy_into(
+    from: &Connection,
+    to: &mut Connection,
+    name: &str,
+    path: &Path,
+) -> Result<(), OpenError> {
+    let copying = rusqlite::backup::Backup::new_with_names(from, "main", to, name);
+    copying.and_then(|copying| copying.step(-1)).map(drop).map_err(sql(path))
 }
 
 fn attach(connection: &Connection, path: &Path) -> Result<(), OpenError> {
@@ -254,30 +326,8 @@ fn settle(connection: &Connection, file: &str, synchronous: &str) -> Result<(), 
     connection.execute_batch(&format!("PRAGMA {file}.synchronous = {synchronous}"))
 }
 
-fn check(connection: &Connection, file: &str, path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check(connection: &Connection, file: &str, path: &Path) -> Result<(), OpenError> {
     let query = format!("PRAGMA {file}.quick_check(1)");
     let found: String = connection.query_row(&query, [], |row| row.get(0)).map_err(sql(path))?;
-    if found == "ok" {
-        return Ok(());
-    }
-    Err(OpenError::Corrupt { path: path.to_path_buf(), reason: found })
-}
-
-fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let found: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql(path))?;
-    let known = SCHEMA.len();
-    let found = usize::try_from(found).unwrap_or(usize::MAX);
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_path_buf(), found, known });
-    }
-    if found == known {
-        return Ok(());
-    }
-    let transaction = connection.transaction().map_err(sql(path))?;
-    for step in &SCHEMA[found..] {
-        transaction.execute_batch(step).map_err(sql(path))?;
-    }
-    transaction.execute_batch(&format!("PRAGMA user_version = {known}")).map_err(sql(path))?;
-    transaction.commit().map_err(sql(path))
+    if found == "ok" { Ok(()) } else { Err(corrupt(path, found)) }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use smf_scf::import::Operation;
-use smf_scf::protocol::Refusal;
+use smf_scf::protocol::{Expected, Refusal};
 
 use crate::repository::{Change, Repository};
 use crate::rights::Caller;
@@ -146,6 +146,21 @@ impl Host {
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.mark
+    }
+
+    /// Sleeps until a group is at another generation than this, or for this long.
+    pub(crate) fn wait_group(&self, known: &Expected, longest: Duration) -> u64 {
+        let until = Instant::now() + longest;
+        let mut state = self.lock();
+        loop {
+            let now = state.repository.generation(&known.entity, &known.group);
+            let left = until.saturating_duration_since(Instant::now());
+            if now != known.generation || left.is_zero() {
+                return now;
+            }
+            let woken = self.shared.moved.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     fn moved(&self, state: &mut State, changes: &[Change]) {

@@ -9,11 +9,17 @@
 //! runs.
 
 mod authorization;
+mod check;
+mod draft;
 mod file;
 pub mod host;
+mod load;
 pub mod repository;
 pub mod rights;
+mod schema;
 mod server;
+mod version;
+pub mod view;
 
 pub use host::{Host, ServeError};
 pub use repository::{Change, OpenError, Repository};

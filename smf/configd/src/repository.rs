@@ -4,21 +4,29 @@
 //! after they have taken a commit.
 //!
 //! Invariants: an instance has its service; a volatile group is in no snapshot; every name, type
-//! and value is one that smf(7) allows.
+//! and value is one that smf(7) allows; two groups of one generation hold the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use smf_model::bundle::value::{PropertyType, Value, valid_name, valid_service_name};
 use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::Operation;
-use smf_scf::import::merge::{Group, Groups, Property};
-use smf_scf::protocol::{Choice, Composed, Query, Refusal};
+use smf_scf::import::merge::{Group, Groups};
+use smf_scf::protocol::{Composed, Expected, Query, Refusal};
 
 use crate::authorization;
-pub use crate::file::OpenError;
-use crate::file::{Contents, File, Row};
+use crate::draft::{Draft, Entities, Finished};
+use crate::file::{self, File, Row, Upkeep};
+use crate::load::load;
 use crate::rights::Caller;
+use crate::version::{self, Entity, Version};
+use crate::view::View;
+
+pub use crate::file::OpenError;
+
+/// So many generations are reserved at once: the counter in the file is ahead of those in use.
+const RESERVE: u64 = 1 << 16;
 
 /// What a commit changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,21 +37,17 @@ pub struct Change {
     pub group: Option<String>,
 }
 
-/// A service or an instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Entity {
-    groups: Groups,
-    snapshots: BTreeMap<String, (Groups, Groups)>,
-}
-
-/// Entities as a commit leaves them; none = removed.
-type Draft = BTreeMap<String, Option<Entity>>;
-
 /// A repository.
 #[derive(Debug)]
 pub struct Repository {
-    file: File,
-    entities: BTreeMap<String, Entity>,
+    pub(crate) file: File,
+    entities: Entities,
+    /// Versions in the file that nothing refers to; removed with the next commit.
+    garbage: Vec<u64>,
+    /// The next generation.
+    next: u64,
+    /// The file knows that generations below this may be used.
+    reserved: u64,
     writable: bool,
 }
 
@@ -53,9 +57,7 @@ impl Repository {
     /// # Errors
     /// A file is damaged, of a newer version, or cannot be opened.
     pub fn open(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        let file = File::open(lasting, volatile)?;
-        let entities = arrange(file.contents(lasting)?);
-        Ok(Self { file, entities, writable: true })
+        Self::over(File::open(lasting, volatile)?, lasting, true)
     }
 
     /// Opens what there is for reading.
@@ -63,18 +65,28 @@ impl Repository {
     /// # Errors
     /// There is no repository, or it cannot be read.
     pub fn open_read_only(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        let file = File::open_read_only(lasting, volatile)?;
-        let entities = arrange(file.contents(lasting)?);
-        Ok(Self { file, entities, writable: false })
+        Self::over(File::open_read_only(lasting, volatile)?, lasting, false)
     }
 
     /// Opens one file for reading and writing, making it if need be: a repository of one's own,
-    /// whose volatile half ends with it.
+    /// which nobody else opens meanwhile and whose volatile half ends with this.
     ///
     /// # Errors
     /// The file is damaged, of a newer version, or cannot be opened.
     pub fn open_private(lasting: &Path) -> Result<Self, OpenError> {
-        Self::open(lasting, Path::new(":memory:"))
+        Self::over(File::open_private(lasting)?, lasting, true)
+    }
+
+    fn over(file: File, lasting: &Path, writable: bool) -> Result<Self, OpenError> {
+        let loaded = load(&file, lasting)?;
+        Ok(Self {
+            file,
+            entities: loaded.entities,
+            garbage: loaded.garbage,
+            next: loaded.next,
+            reserved: 0,
+            writable,
+        })
     }
 
     /// Every service with its instances.
@@ -83,7 +95,7 @@ impl Repository {
         let mut services: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for fmri in self.entities.keys() {
             let instances = services.entry(service_of(fmri).to_owned()).or_default();
-            if service_of(fmri) != fmri {
+            if is_instance(fmri) {
                 instances.push(fmri.clone());
             }
         }
@@ -94,8 +106,20 @@ impl Repository {
     ///
     /// # Errors
     /// There is no such entity.
-    pub fn groups(&self, entity: &str) -> Result<&Groups, Refusal> {
-        self.entity(entity).map(|entity| &entity.groups)
+    pub fn groups(&self, entity: &str) -> Result<Groups, Refusal> {
+        self.entity(entity).map(|entity| version::groups(&entity.level))
+    }
+
+    /// One live group of an entity itself, if it is there.
+    #[must_use]
+    pub fn group(&self, entity: &str, name: &str) -> Option<Group> {
+        self.version(entity, name).map(|version| version.group())
+    }
+
+    /// What a live group is at: it differs after every change.  0 where there is none.
+    #[must_use]
+    pub fn generation(&self, entity: &str, name: &str) -> u64 {
+        self.version(entity, name).map_or(0, |version| version.generation)
     }
 
     /// A snapshot: the groups of the instance, and those of its service.
@@ -106,8 +130,11 @@ impl Repository {
         &self,
         instance: &str,
         name: &str,
-    ) -> Result<Option<&(Groups, Groups)>, Refusal> {
-        Ok(self.entity(instance)?.snapshots.get(name))
+    ) -> Result<Option<(Groups, Groups)>, Refusal> {
+        let groups = |snapshot: &version::Snapshot| {
+            (version::groups(&snapshot.own), version::groups(&snapshot.service))
+        };
+        Ok(self.entity(instance)?.snapshot(name).map(groups))
     }
 
     /// The names of the snapshots of an instance.
@@ -115,7 +142,26 @@ impl Repository {
     /// # Errors
     /// There is no such instance.
     pub fn snapshots(&self, instance: &str) -> Result<Vec<String>, Refusal> {
-        Ok(self.entity(instance)?.snapshots.keys().cloned().collect())
+        let snapshots = &self.entity(instance)?.snapshots;
+        Ok(snapshots.iter().map(|(name, _)| name.to_string()).collect())
+    }
+
+    /// Many instances, composed; those that are not there are left out.
+    #[must_use]
+    pub fn composed(&self, query: &Query) -> Vec<Composed> {
+        self.seen_by(&Caller::Owner).composed(query)
+    }
+
+    /// The repository as a caller sees it.
+    #[must_use]
+    pub fn seen_by<'a>(&'a self, caller: &'a Caller) -> View<'a> {
+        View::new(self, caller)
+    }
+
+    /// The names that a query is about, in their order; not all of them have to be there.
+    pub(crate) fn instances(&self, query: &Query) -> BTreeSet<String> {
+        let every = || self.entities.keys().filter(|fmri| is_instance(fmri)).cloned().collect();
+        query.instances.as_ref().map_or_else(every, |some| some.iter().cloned().collect())
     }
 
     /// Removes a service with its instances, or an instance.
@@ -123,50 +169,11 @@ impl Repository {
     /// # Errors
     /// There is no such entity, the caller may not, or the file cannot be written.
     pub fn delete(&mut self, entity: &str, caller: &Caller) -> Result<Vec<Change>, Refusal> {
-        self.entity(entity)?;
-        let below = format!("{entity}:");
-        let of = |fmri: &&String| *fmri == entity || fmri.starts_with(&below);
-        let draft = self.entities.keys().filter(of).map(|fmri| (fmri.clone(), None)).collect();
-        self.commit(draft, caller)
+        self.change(caller, |draft| draft.delete(entity))
     }
 
-    /// Carries out all operations, or none.
-    ///
-    /// # Errors
-    /// One of them is refused, or the file cannot be written.
-    pub fn carry_out(
-        &mut self,
-        operations: &[Operation],
-        caller: &Caller,
-    ) -> Result<Vec<Change>, Refusal> {
-        let mut draft = Draft::new();
-        for operation in operations {
-            self.draft(operation, &mut draft)?;
-        }
-        self.commit(draft, caller)
-    }
-
-    /// Many instances, composed; those that are not there are left out.
-    #[must_use]
-    pub fn composed(&self, query: &Query) -> Vec<Composed> {
-        let every = || self.entities.keys().filter(|fmri| is_instance(fmri)).cloned().collect();
-        let fmris: BTreeSet<String> =
-            query.instances.as_ref().map_or_else(every, |some| some.iter().cloned().collect());
-        let none = Groups::new();
-        let compose = |fmri: String| {
-            let own = self.entities.get(&fmri).filter(|_| is_instance(&fmri))?;
-            let service = self.entities.get(service_of(&fmri)).map_or(&none, |s| &s.groups);
-            let running = own.snapshots.get("running").map(|(own, service)| [own, service]);
-            Some(Composed {
-                live: chosen([&own.groups, service], &query.live),
-                running: chosen(running.unwrap_or([&own.groups, service]), &query.running),
-                instance: fmri,
-            })
-        };
-        fmris.into_iter().filter_map(compose).collect()
-    }
-
-    /// Takes the lasting groups of an instance and its service back from a snapshot.
+    /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
+    /// `previous`; general/enabled stays.
     ///
     /// # Errors
     /// There is no such snapshot, the caller may not, or the file cannot be written.
@@ -176,23 +183,7 @@ impl Repository {
         name: &str,
         caller: &Caller,
     ) -> Result<Vec<Change>, Refusal> {
-        let snapshot = self.entity(instance)?.snapshots.get(name);
-        let (own, service) = snapshot.ok_or_else(|| Refusal::NotFound(name.to_owned()))?.clone();
-        let mut draft = Draft::new();
-        self.draft(&Operation::Take(instance.to_owned(), "previous".to_owned()), &mut draft)?;
-        for (fmri, then) in [(instance, own), (service_of(instance), service)] {
-            let groups = &mut self.drafted(fmri, &mut draft)?.groups;
-            let enabled = groups.get("general").and_then(|g| g.properties.get("enabled")).cloned();
-            let kind = groups.get("general").map(|group| group.kind.clone());
-            groups.retain(|_, group| group.volatile);
-            groups.extend(then);
-            if let Some((enabled, kind)) = enabled.zip(kind) {
-                let general = groups.entry("general".to_owned()).or_default();
-                general.kind = kind;
-                general.properties.insert("enabled".to_owned(), enabled);
-            }
-        }
-        self.commit(draft, caller)
+        self.change(caller, |draft| draft.revert(instance, name))
     }
 
     /// Removes a snapshot.
@@ -205,254 +196,230 @@ impl Repository {
         name: &str,
         caller: &Caller,
     ) -> Result<Vec<Change>, Refusal> {
-        let mut draft = Draft::new();
-        let snapshots = &mut self.drafted(instance, &mut draft)?.snapshots;
-        snapshots.remove(name).ok_or_else(|| Refusal::NotFound(name.to_owned()))?;
-        self.commit(draft, caller)
+        self.change(caller, |draft| draft.remove_snapshot(instance, name))
     }
 
-    fn entity(&self, fmri: &str) -> Result<&Entity, Refusal> {
-        self.entities.get(fmri).ok_or_else(|| Refusal::NotFound(fmri.to_owned()))
+    /// Carries out all operations, or none.
+    ///
+    /// # Errors
+    /// One of them is refused, or the file cannot be written.
+    pub fn carry_out(
+        &mut self,
+        operations: &[Operation],
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.carry_out_upon(&[], operations, caller)
     }
 
-    /// An entity as the draft has it so far, to be changed.
-    fn drafted<'d>(&self, fmri: &str, draft: &'d mut Draft) -> Result<&'d mut Entity, Refusal> {
-        let absent = || Refusal::NotFound(fmri.to_owned());
-        if !draft.contains_key(fmri) {
-            draft.insert(fmri.to_owned(), Some(self.entity(fmri)?.clone()));
-        }
-        draft.get_mut(fmri).and_then(Option::as_mut).ok_or_else(absent)
-    }
-
-    fn draft(&self, operation: &Operation, draft: &mut Draft) -> Result<(), Refusal> {
-        match operation {
-            Operation::Add(fmri) => self.add(fmri, draft)?,
-            Operation::AddGroup(fmri, name, group) => {
-                check_group(name, group)?;
-                let groups = &mut self.drafted(fmri, draft)?.groups;
-                if groups.contains_key(name) {
-                    return Err(Refusal::Exists(format!("{fmri}/:properties/{name}")));
-                }
-                groups.insert(name.clone(), group.clone());
-            }
-            Operation::RemoveGroup(fmri, name) => {
-                let groups = &mut self.drafted(fmri, draft)?.groups;
-                groups.remove(name).ok_or_else(|| absent(fmri, name))?;
-            }
-            Operation::Set(fmri, group, name, value) => {
-                check_property(name, value)?;
-                let groups = &mut self.drafted(fmri, draft)?.groups;
-                let group = groups.get_mut(group).ok_or_else(|| absent(fmri, group))?;
-                group.properties.insert(name.clone(), value.clone());
-            }
-            Operation::Unset(fmri, group, name) => {
-                let whole = format!("{group}/{name}");
-                let groups = &mut self.drafted(fmri, draft)?.groups;
-                let group = groups.get_mut(group).ok_or_else(|| absent(fmri, group))?;
-                group.properties.remove(name).ok_or_else(|| absent(fmri, &whole))?;
-            }
-            Operation::Take(fmri, name) => {
-                let lasting = |entity: &Entity| lasting(&entity.groups);
-                let service = lasting(self.drafted(service_of(fmri), draft)?);
-                let instance = self.drafted(fmri, draft)?;
-                let own = lasting(instance);
-                instance.snapshots.insert(name.clone(), (own, service));
-            }
-            Operation::Record { instance, name, own, service } => {
-                let snapshots = &mut self.drafted(instance, draft)?.snapshots;
-                snapshots.insert(name.clone(), (own.clone(), service.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&self, fmri: &str, draft: &mut Draft) -> Result<(), Refusal> {
-        check_fmri(fmri)?;
-        if self.drafted(fmri, draft).is_ok() {
-            return Err(Refusal::Exists(fmri.to_owned()));
-        }
-        let service = service_of(fmri);
-        if service != fmri {
-            self.drafted(service, draft)?;
-        }
-        draft.insert(fmri.to_owned(), Some(Entity::default()));
-        Ok(())
-    }
-
-    /// Whether the caller may make these changes.
-    fn permits(&self, draft: &Draft, caller: &Caller) -> bool {
-        let none = Groups::new();
-        draft.iter().all(|(fmri, after)| {
-            let (Some(before), Some(after)) = (self.entities.get(fmri), after) else {
-                return authorization::may_modify(caller);
-            };
-            let service = self.entities.get(service_of(fmri)).map_or(&none, |s| &s.groups);
-            let change =
-                authorization::Change { before: &before.groups, after: &after.groups, service };
-            let snapshots =
-                before.snapshots == after.snapshots || authorization::may_modify(caller);
-            snapshots && authorization::may_change(caller, &change)
+    /// Carries out all operations, or none: none either when a group has changed since the caller
+    /// read it.
+    ///
+    /// # Errors
+    /// A group is at another generation, an operation is refused, or the file cannot be written.
+    pub fn carry_out_upon(
+        &mut self,
+        expected: &[Expected],
+        operations: &[Operation],
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.change(caller, |draft| {
+            expected.iter().try_for_each(|expected| draft.expect(expected))?;
+            operations.iter().try_for_each(|operation| draft.carry_out(operation))
         })
     }
 
-    /// Writes what a draft changes, then takes it over.
-    fn commit(&mut self, draft: Draft, caller: &Caller) -> Result<Vec<Change>, Refusal> {
-        if !self.permits(&draft, caller) {
+    pub(crate) fn entity(&self, fmri: &str) -> Result<&Entity, Refusal> {
+        self.entities.get(fmri).ok_or_else(|| Refusal::NotFound(fmri.to_owned()))
+    }
+
+    fn version(&self, entity: &str, name: &str) -> Option<&Arc<Version>> {
+        version::find(&self.entities.get(entity)?.level, name)
+    }
+
+    /// Drafts, checks, writes, and only then takes over.
+    fn change(
+        &mut self,
+        caller: &Caller,
+        act: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal>,
+    ) -> Result<Vec<Change>, Refusal> {
+        let mut draft = Draft::new(&self.entities, self.next);
+        act(&mut draft)?;
+        let (finished, next) = draft.finish();
+        if !self.permits(&finished, caller) {
             return Err(Refusal::Denied);
         }
-        let (rows, changes) = differences(&self.entities, &draft);
+        let (rows, changes) = differences(&self.entities, &finished, self.next);
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         if !self.writable {
             return Err(Refusal::ReadOnly);
         }
-        self.file.commit(&rows).map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::ReadOnly) => Refusal::ReadOnly,
-            Some(rusqlite::ErrorCode::DiskFull) => {
-                Refusal::Failed("the repository's file system is full".into())
-            }
-            Some(_) | None => Refusal::Failed(error.to_string()),
-        })?;
+        self.write(&rows, next)?;
         drop(rows);
-        for (fmri, entity) in draft {
-            match entity {
+        self.take_over(finished);
+        self.next = next;
+        Ok(changes.into_iter().collect())
+    }
+
+    fn write(&mut self, rows: &[Row<'_>], next: u64) -> Result<(), Refusal> {
+        if !rows.iter().any(Row::is_lasting) {
+            let upkeep = Upkeep { garbage: &[], reserved: None };
+            return self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error));
+        }
+        let reserved = (next > self.reserved).then_some(next + RESERVE);
+        let upkeep = Upkeep { garbage: &self.garbage, reserved };
+        self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error))?;
+        self.garbage.clear();
+        self.reserved = reserved.unwrap_or(self.reserved);
+        Ok(())
+    }
+
+    fn take_over(&mut self, finished: Finished) {
+        let mut left: Vec<Arc<Version>> = Vec::new();
+        for (fmri, entity) in finished {
+            let was = match entity {
                 Some(entity) => self.entities.insert(fmri, entity),
                 None => self.entities.remove(&fmri),
             };
+            left.extend(was.iter().flat_map(Entity::references).cloned());
         }
-        Ok(changes.into_iter().collect())
+        left.sort_unstable_by_key(|version| version.generation);
+        left.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        // Held by nothing but this list.
+        left.retain(|version| Arc::strong_count(version) == 1);
+        self.garbage.extend(left.iter().map(|version| version.generation));
     }
-}
 
-/// The chosen part of two levels, the upper hiding the lower property by property.
-fn chosen(levels: [&Groups; 2], choice: &Choice) -> Groups {
-    let mut composed = Groups::new();
-    for (name, group) in levels.into_iter().flatten() {
-        let takes = |property: &&String| choice.takes(name, &group.kind, property);
-        let any = choice.takes(name, &group.kind, "");
-        if !any && !group.properties.keys().any(|property| takes(&property)) {
-            continue;
-        }
-        let into = composed.entry(name.clone()).or_insert_with(|| Group {
-            kind: group.kind.clone(),
-            volatile: group.volatile,
-            properties: BTreeMap::new(),
+    /// Whether the caller may make these changes.
+    fn permits(&self, finished: &Finished, caller: &Caller) -> bool {
+        *caller == Caller::Owner
+            || finished.iter().all(|(fmri, after)| match (self.entities.get(fmri), after) {
+                (Some(before), Some(after)) => {
+                    let snapshots = same_snapshots(before, after);
+                    (snapshots || authorization::may_modify(caller))
+                        && self.permits_groups(fmri, before, after, caller)
+                }
+                _ => authorization::may_modify(caller),
+            })
+    }
+
+    fn permits_groups(&self, fmri: &str, before: &Entity, after: &Entity, caller: &Caller) -> bool {
+        let none = Vec::new();
+        let service = service_of(fmri);
+        // A service has nothing below it.
+        let below = self.entities.get(service).filter(|_| is_instance(fmri));
+        let service = below.map_or(&none, |service| &service.level);
+        let find = |level, name| version::find(level, name).map(Arc::as_ref);
+        let names = before.level.iter().chain(&after.level).map(|version| version.name());
+        let mut changed = names.filter(|name| {
+            let (was, is) = (find(&before.level, name), find(&after.level, name));
+            was.map(std::ptr::from_ref) != is.map(std::ptr::from_ref)
         });
-        for (property, value) in group.properties.iter().filter(|(property, _)| takes(property)) {
-            into.properties.entry(property.clone()).or_insert_with(|| value.clone());
-        }
+        changed.all(|name| {
+            let change = authorization::Change {
+                name,
+                of_instance: is_instance(fmri),
+                before: find(&before.level, name),
+                after: find(&after.level, name),
+                service: find(service, name),
+                general: [find(&before.level, "general"), find(service, "general")],
+            };
+            authorization::may_change(caller, &change)
+        })
     }
-    composed
 }
 
-/// The groups that a snapshot takes.
-fn lasting(groups: &Groups) -> Groups {
-    let kept = groups.iter().filter(|(_, group)| !group.volatile);
-    kept.map(|(name, group)| (name.clone(), group.clone())).collect()
+fn same_snapshots(one: &Entity, other: &Entity) -> bool {
+    let (one, other) = (&one.snapshots, &other.snapshots);
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.same(&other.1))
 }
 
-/// What is to be written, and what there is to tell.
+/// What is to be written, and what there is to tell.  Versions from `first` on are new.
 fn differences<'a>(
-    before: &'a BTreeMap<String, Entity>,
-    draft: &'a Draft,
+    before: &Entities,
+    after: &'a Finished,
+    first: u64,
 ) -> (Vec<Row<'a>>, BTreeSet<Change>) {
     let mut rows = Vec::new();
     let mut changes = BTreeSet::new();
-    for (fmri, entity) in draft {
+    let mut new: BTreeMap<u64, &Version> = BTreeMap::new();
+    for (fmri, entity) in after {
         let was = before.get(fmri);
-        let mut tell = |group: Option<&String>| {
-            changes.insert(Change { entity: fmri.clone(), group: group.cloned() });
-        };
         let Some(is) = entity else {
-            rows.push(Row::NoEntity(fmri));
-            tell(None);
+            // One that was made and removed in the same commit was never there.
+            if was.is_some() {
+                rows.push(Row::NoEntity(fmri));
+                changes.insert(Change { entity: fmri.clone(), group: None });
+            }
             continue;
         };
         if was.is_none() {
-            rows.push(Row::Entity(fmri));
-            tell(None);
+            changes.insert(Change { entity: fmri.clone(), group: None });
         }
-        for (name, group) in was.into_iter().flat_map(|was| &was.groups) {
-            // A group that moves from one file to the other leaves the first.
-            if is.groups.get(name).is_none_or(|now| now.volatile != group.volatile) {
-                rows.push(Row::NoGroup(fmri, name, group.volatile));
-                tell(Some(name));
-            }
-        }
-        for (name, group) in &is.groups {
-            if was.and_then(|was| was.groups.get(name)) != Some(group) {
-                rows.push(Row::Group(fmri, name, group));
-                tell(Some(name));
-            }
-        }
-        for name in was.into_iter().flat_map(|was| was.snapshots.keys()) {
-            if !is.snapshots.contains_key(name) {
-                rows.push(Row::NoSnapshot(fmri, name));
-            }
-        }
-        for (name, snapshot) in &is.snapshots {
-            if was.and_then(|was| was.snapshots.get(name)) != Some(snapshot) {
-                rows.push(Row::Snapshot(fmri, name, snapshot));
-            }
-        }
+        groups_that_differ(fmri, was, is, &mut rows, &mut changes);
+        snapshots_that_differ(fmri, was, is, &mut rows);
+        let fresh = is.references().filter(|version| version.generation >= first);
+        new.extend(fresh.map(|version| (version.generation, version.as_ref())));
     }
+    rows.extend(new.into_values().map(Row::Version));
     (rows, changes)
 }
 
-fn arrange(contents: Contents) -> BTreeMap<String, Entity> {
-    let mut entities: BTreeMap<String, Entity> = BTreeMap::new();
-    for fmri in contents.entities {
-        entities.insert(fmri, Entity::default());
-    }
-    // What the volatile file says of entities that are gone is not taken over.
-    for (fmri, name, group) in contents.groups {
-        if let Some(entity) = entities.get_mut(&fmri) {
-            entity.groups.insert(name, group);
-        }
-    }
-    for (fmri, name, own, service) in contents.snapshots {
-        if let Some(entity) = entities.get_mut(&fmri) {
-            entity.snapshots.insert(name, (own, service));
-        }
-    }
-    entities
-}
-
-fn absent(fmri: &str, what: &str) -> Refusal {
-    Refusal::NotFound(format!("{fmri}/:properties/{what}"))
-}
-
-fn check_fmri(fmri: &str) -> Result<(), Refusal> {
-    let service = service_of(fmri);
-    let name = service.strip_prefix("svc:/").filter(|name| valid_service_name(name));
-    let instance = fmri.get(service.len() + 1..);
-    if name.is_some() && instance.is_none_or(valid_name) {
-        return Ok(());
-    }
-    Err(Refusal::Invalid(format!("{fmri}: not the name of a service or an instance")))
-}
-
-fn check_group(name: &str, group: &Group) -> Result<(), Refusal> {
-    for text in [name, &group.kind] {
-        if !valid_name(text) {
-            return Err(Refusal::Invalid(format!("\"{text}\": not a name")));
-        }
-    }
-    group.properties.iter().try_for_each(|(name, value)| check_property(name, value))
-}
-
-fn check_property(name: &str, property: &Property) -> Result<(), Refusal> {
-    if !valid_name(name) {
-        return Err(Refusal::Invalid(format!("\"{name}\": not a name")));
-    }
-    let Some(kind) = PropertyType::from_name(&property.kind) else {
-        return Err(Refusal::Invalid(format!("\"{}\": not a type", property.kind)));
+fn groups_that_differ<'a>(
+    fmri: &'a str,
+    was: Option<&Entity>,
+    is: &'a Entity,
+    rows: &mut Vec<Row<'a>>,
+    changes: &mut BTreeSet<Change>,
+) {
+    let none = Entity::default();
+    let before = was.unwrap_or(&none);
+    let mut tell = |version: &Version| {
+        let group = Some(version.name().to_owned());
+        changes.insert(Change { entity: fmri.to_owned(), group });
     };
-    for value in &property.values {
-        if Value::parse(kind, value).is_err() {
-            return Err(Refusal::Invalid(format!("\"{value}\": not a value of type {kind}")));
+    for version in &is.level {
+        let same = |was: &&Arc<Version>| Arc::ptr_eq(was, version);
+        if version::find(&before.level, version.name()).filter(same).is_none() {
+            tell(version);
+            if version.volatile {
+                rows.push(Row::Volatile(fmri, version));
+            }
         }
     }
-    Ok(())
+    for version in &before.level {
+        let now = version::find(&is.level, version.name());
+        if now.is_none() {
+            tell(version);
+        }
+        // A group that moves from one file to the other leaves the first.
+        if version.volatile && now.is_none_or(|now| !now.volatile) {
+            rows.push(Row::NoVolatile(fmri, version.name().to_owned()));
+        }
+    }
+    let address = Arc::as_ptr;
+    if was.is_none() || !is.lasting().map(address).eq(before.lasting().map(address)) {
+        rows.push(Row::Entity(fmri, is));
+    }
+}
+
+fn snapshots_that_differ<'a>(
+    fmri: &'a str,
+    was: Option<&Entity>,
+    is: &'a Entity,
+    rows: &mut Vec<Row<'a>>,
+) {
+    for (name, snapshot) in &is.snapshots {
+        let before = was.and_then(|was| was.snapshot(name));
+        if before.is_none_or(|before| !before.same(snapshot)) {
+            rows.push(Row::Snapshot(fmri, name, snapshot));
+        }
+    }
+    for (name, _) in was.into_iter().flat_map(|was| &was.snapshots) {
+        if is.snapshot(name).is_none() {
+            rows.push(Row::NoSnapshot(fmri, name.to_string()));
+        }
+    }
 }

@@ -83,17 +83,30 @@ fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Re
     match request {
         Request::Entities => Ok(Response::Entities(host.read(|repository| repository.entities()))),
         Request::Groups(entity) => {
-            host.read(|repository| repository.groups(&entity).cloned()).map(Response::Groups)
+            host.read(|repository| repository.seen_by(caller).groups(&entity)).map(Response::Groups)
         }
         Request::Snapshot(instance, name) => host
-            .read(|repository| repository.snapshot(&instance, &name).map(|found| found.cloned()))
+            .read(|repository| repository.seen_by(caller).snapshot(&instance, &name))
             .map(Response::Snapshot),
         Request::Snapshots(instance) => {
             host.read(|repository| repository.snapshots(&instance)).map(Response::Snapshots)
         }
-        Request::Composed(query) => {
-            Ok(Response::Composed(host.read(|repository| repository.composed(&query))))
+        Request::Hidden(entity) => host
+            .read(|repository| repository.seen_by(caller).hidden(&entity))
+            .map(|names| Response::Hidden(names.into_iter().collect())),
+        Request::CarryOutUpon(expected, operations) => host
+            .by_client(|repository| repository.carry_out_upon(&expected, &operations, caller))
+            .map(|()| Response::Done),
+        Request::Generation(entity, group) => {
+            Ok(Response::Generation(host.read(|repository| repository.generation(&entity, &group))))
         }
+        Request::WaitGroup(known, longest_ms) => {
+            let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
+            Ok(Response::Generation(host.wait_group(&known, longest)))
+        }
+        Request::Composed(query) => Ok(Response::Composed(
+            host.read(|repository| repository.seen_by(caller).composed(&query)),
+        )),
         Request::Revert(instance, name) => host
             .by_client(|repository| repository.revert(&instance, &name, caller))
             .map(|()| Response::Done),

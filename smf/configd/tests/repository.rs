@@ -11,7 +11,7 @@ use smf_configd::{Change, Host, OpenError, Repository};
 use smf_scf::handle::Handle;
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
-use smf_scf::protocol::{Choice, Query, Refusal, Request, Response, Wanted};
+use smf_scf::protocol::{Choice, Expected, Query, Refusal, Request, Response, Wanted};
 
 const SERVICE: &str = "svc:/a/b";
 const INSTANCE: &str = "svc:/a/b:c";
@@ -128,13 +128,17 @@ fn a_role_may_what_its_authorizations_allow() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = filled(root.path());
     let role = Caller::Holder(["site.act".to_owned()].into());
+    let framework = |entity: &str, name: &str, volatile| {
+        let group = Group { kind: "framework".into(), ..group(volatile) };
+        Operation::AddGroup(entity.into(), name.into(), group)
+    };
     let order = [
-        add_group(INSTANCE, "general_ovr", true),
+        framework(INSTANCE, "general_ovr", true),
         set(INSTANCE, "general_ovr", "enabled", value("boolean", &["true"])),
     ];
     assert_eq!(repository.carry_out(&order, &role), Err(Refusal::Denied));
     let rule = [
-        Operation::AddGroup(SERVICE.into(), "general".into(), group(false)),
+        framework(SERVICE, "general", false),
         set(SERVICE, "general", "action_authorization", value("astring", &["site.act"])),
     ];
     assert_eq!(repository.carry_out(&rule, &role), Err(Refusal::Denied), "not by itself");
@@ -221,6 +225,51 @@ fn a_snapshot_is_gone_back_to_and_removed() {
 }
 
 #[test]
+fn protected_values_are_for_some() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    repository
+        .carry_out(&[Operation::Take(INSTANCE.into(), "old".into())], &Caller::Owner)
+        .unwrap();
+    let rule = value("astring", &["site.read"]);
+    let protect = [
+        set(SERVICE, "p", "read_authorization", rule.clone()),
+        add_group(SERVICE, "open", false),
+        set(SERVICE, "open", "x", value("count", &["7"])),
+        // A group of the instance is as its service's of the same name and type.
+        add_group(INSTANCE, "p", false),
+        set(INSTANCE, "p", "key", value("astring", &["secret"])),
+        Operation::Take(INSTANCE.into(), "new".into()),
+    ];
+    repository.carry_out(&protect, &Caller::Owner).unwrap();
+    let everything =
+        Query { live: Choice::Everything, running: Choice::Everything, ..Query::default() };
+    for (holds, reads) in [(vec![], false), (vec!["site.other"], false), (vec!["site.read"], true)]
+    {
+        let caller = Caller::Holder(holds.into_iter().map(str::to_owned).collect());
+        let view = repository.seen_by(&caller);
+        let mut seen = vec![view.groups(SERVICE).unwrap(), view.groups(INSTANCE).unwrap()];
+        // Also in a snapshot that was taken before it was protected.
+        for name in ["old", "new", "running"] {
+            let (own, service) = view.snapshot(INSTANCE, name).unwrap().unwrap();
+            seen.extend([own, service]);
+        }
+        for composed in view.composed(&everything) {
+            seen.extend([composed.live, composed.running]);
+        }
+        for (name, group) in seen.iter().flatten() {
+            for (property, value) in &group.properties {
+                let shown = reads || name != "p";
+                assert_eq!(!value.values.is_empty(), shown, "{name}/{property} {caller:?}");
+            }
+        }
+        let hidden: &[&str] = if reads { &[] } else { &["p"] };
+        assert_eq!(view.hidden(SERVICE).unwrap().into_iter().collect::<Vec<_>>(), hidden);
+        assert_eq!(view.hidden(INSTANCE).unwrap().into_iter().collect::<Vec<_>>(), hidden);
+    }
+}
+
+#[test]
 fn damage_is_named() {
     let root = tempfile::tempdir().unwrap();
     let (lasting, volatile) = files(root.path());
@@ -259,7 +308,27 @@ fn clients_change_and_the_restarter_hears() {
     let change = set(SERVICE, "p", "port", value("count", &["9"]));
     assert_eq!(client.call(&Request::CarryOut(vec![change])).unwrap(), Response::Done);
     assert_eq!(waiter.join().unwrap(), Response::Mark(mark + 1));
+    // And one waits for a group, which another group's change does not wake.
+    let Response::Generation(generation) =
+        client.call(&Request::Generation(SERVICE.into(), "p".into())).unwrap()
+    else {
+        panic!()
+    };
+    let mut waiting = Handle::connect(&door).unwrap();
+    let known = Expected { entity: SERVICE.into(), group: "p".into(), generation };
+    let still = waiting.call(&Request::WaitGroup(known.clone(), 0)).unwrap();
+    assert_eq!(still, Response::Generation(generation), "nothing has changed");
     let changes = host.changes();
+    let waiter =
+        std::thread::spawn(move || waiting.call(&Request::WaitGroup(known, 30_000)).unwrap());
+    let operations = vec![add_group(SERVICE, "q", false)];
+    client.call(&Request::CarryOut(operations)).unwrap();
+    let operations = vec![set(SERVICE, "p", "port", value("count", &["10"]))];
+    client.call(&Request::CarryOut(operations)).unwrap();
+    let now = host.read(|repository| repository.generation(SERVICE, "p"));
+    assert!(now > generation);
+    assert_eq!(waiter.join().unwrap(), Response::Generation(now));
+    assert_eq!(host.changes().len(), 2);
     assert_eq!(changes, [Change { entity: SERVICE.into(), group: Some("p".into()) }]);
     assert_eq!(host.changes(), []);
     let refused = client.call(&Request::Groups("svc:/no".into())).unwrap_err();
@@ -281,4 +350,89 @@ fn a_private_repository_is_one_file() {
     drop(repository);
     let groups = Repository::open_private(&path).unwrap().groups(SERVICE).unwrap().clone();
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["p"]);
+}
+
+fn expected(repository: &Repository, entity: &str, group: &str) -> Expected {
+    let generation = repository.generation(entity, group);
+    Expected { entity: entity.into(), group: group.into(), generation }
+}
+
+#[test]
+fn a_commit_upon_what_has_changed_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let port = |port: &str| set(SERVICE, "p", "port", value("count", &[port]));
+    let read = expected(&repository, SERVICE, "p");
+    let absent = expected(&repository, SERVICE, "q");
+    assert_eq!(absent.generation, 0);
+    let both = [read.clone(), absent.clone()];
+    repository.carry_out_upon(&both, &[port("3")], &Caller::Owner).unwrap();
+    let refused = repository.carry_out_upon(&both, &[port("4")], &Caller::Owner);
+    assert_eq!(refused, Err(Refusal::Outdated("svc:/a/b/:properties/p".into())));
+    assert_eq!(repository.group(SERVICE, "p").unwrap().properties["port"].values, ["3"]);
+    // An empty commit gives no new generation; a group that is removed and made again has one.
+    let read = expected(&repository, SERVICE, "p");
+    repository.carry_out(&[port("3")], &Caller::Owner).unwrap();
+    assert_eq!(expected(&repository, SERVICE, "p"), read);
+    let again = [
+        Operation::RemoveGroup(SERVICE.into(), "p".into()),
+        add_group(SERVICE, "p", false),
+        port("3"),
+    ];
+    repository.carry_out(&again, &Caller::Owner).unwrap();
+    assert_ne!(expected(&repository, SERVICE, "p"), read);
+    repository.carry_out(&[add_group(SERVICE, "q", true)], &Caller::Owner).unwrap();
+    assert!(repository.carry_out_upon(&[absent], &[port("5")], &Caller::Owner).is_err());
+    // Nor does opening it again give one that somebody may remember.
+    let last = repository.generation(SERVICE, "q");
+    let gone = [
+        Operation::RemoveGroup(SERVICE.into(), "p".into()),
+        Operation::RemoveGroup(SERVICE.into(), "q".into()),
+    ];
+    repository.carry_out(&gone, &Caller::Owner).unwrap();
+    drop(repository);
+    let mut repository = open(root.path());
+    repository.carry_out(&[add_group(SERVICE, "q", true)], &Caller::Owner).unwrap();
+    assert!(repository.generation(SERVICE, "q") > last);
+}
+
+/// Number of rows of versions in the lasting file.
+fn versions(root: &Path) -> i64 {
+    let (lasting, _) = files(root);
+    let file = rusqlite::Connection::open(lasting).unwrap();
+    file.query_row("SELECT count(*) FROM generation", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn snapshots_share_what_they_hold() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let act = |repository: &mut Repository, operations: &[Operation]| {
+        repository.carry_out(operations, &Caller::Owner).unwrap();
+    };
+    let take = |name: &str| Operation::Take(INSTANCE.into(), name.into());
+    act(&mut repository, &[add_group(INSTANCE, "own", false), take("a"), take("b")]);
+    let own = repository.groups(INSTANCE).unwrap();
+    let record = Operation::Record {
+        instance: INSTANCE.into(),
+        name: "last-import".into(),
+        own: own.into_iter().filter(|(_, group)| !group.volatile).collect(),
+        service: repository.groups(SERVICE).unwrap(),
+    };
+    act(&mut repository, &[record]);
+    assert_eq!(versions(root.path()), 2, "p of the service and own of the instance");
+    // What nothing refers to any more goes with the commit after, or when it is opened next.
+    let port = |port: &str| set(SERVICE, "p", "port", value("count", &[port]));
+    act(&mut repository, &[port("3")]);
+    act(&mut repository, &[port("4")]);
+    act(&mut repository, &[take("a")]);
+    assert_eq!(versions(root.path()), 3, "p as it was, p as it is, and own");
+    repository.delete(INSTANCE, &Caller::Owner).unwrap();
+    drop(repository);
+    let mut repository = open(root.path());
+    act(&mut repository, &[port("5")]);
+    act(&mut repository, &[port("6")]);
+    drop(repository);
+    act(&mut open(root.path()), &[add_group(SERVICE, "q", false)]);
+    assert_eq!(versions(root.path()), 2, "p and q of the service");
 }

@@ -33,10 +33,19 @@ pub enum Request {
     Snapshot(String, String),
     /// The names of the snapshots of an instance.
     Snapshots(String),
+    /// The groups of an entity whose values the caller may not read: they come without values.
+    Hidden(String),
     /// Remove a service with its instances, or an instance.
     Delete(String),
     /// Carry out all operations, or none.
     CarryOut(Vec<Operation>),
+    /// Carry out all operations, or none; none either when a group has changed since it was read.
+    CarryOutUpon(Vec<Expected>, Vec<Operation>),
+    /// What a live group is at: entity, group.
+    Generation(String, String),
+    /// Answer when a live group (entity, group) is no longer at this generation, or after this
+    /// many milliseconds.
+    WaitGroup(Expected, u64),
     /// Many instances at once, composed.
     Composed(Query),
     /// Take the lasting groups of an instance and its service back from a snapshot (instance,
@@ -53,6 +62,17 @@ pub enum Request {
         /// At most `WAIT_MAX_MS`.
         longest_ms: u64,
     },
+}
+
+/// What a live group is taken to be at.  Every change of a group gives it another generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The service or instance.
+    pub entity: String,
+    /// The group.
+    pub group: String,
+    /// Its generation; 0 = it is not there.
+    pub generation: u64,
 }
 
 /// Which instances, and what of each: one question for what would be thousands.
@@ -128,12 +148,16 @@ pub enum Response {
     Snapshot(Option<(Groups, Groups)>),
     /// Names.
     Snapshots(Vec<String>),
+    /// Names of groups.
+    Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
     Composed(Vec<Composed>),
     /// It is done, durably.
     Done,
     /// How far changes have come.
     Mark(u64),
+    /// What a group is at.
+    Generation(u64),
     /// It is not done.
     Refused(Refusal),
 }
@@ -153,9 +177,34 @@ pub enum Refusal {
     /// The repository cannot be written.
     #[error("repository is read-only")]
     ReadOnly,
-    /// A name, a type or a value that no repository takes.
-    #[error("{0}")]
-    Invalid(String),
+    /// A group has changed since the caller read it: to be read and decided again.
+    #[error("{0}: changed meanwhile")]
+    Outdated(String),
+    /// A name that no repository takes.
+    #[error("\"{0}\": not a name")]
+    InvalidName(String),
+    /// A type that there is not.
+    #[error("\"{0}\": not a type")]
+    InvalidType(String),
+    /// A value that is not one of its type.
+    #[error("\"{value}\": not a value of type {kind}")]
+    InvalidValue {
+        /// The type.
+        kind: String,
+        /// The value.
+        value: String,
+    },
+    /// A name, or a value of the property named, that is too long.
+    #[error("{what}: longer than {longest} bytes")]
+    TooLong {
+        /// The name.
+        what: String,
+        /// What fits.
+        longest: usize,
+    },
+    /// The caller has as much under way as one may.
+    #[error("too many requests at once")]
+    Busy,
     /// The repository's file cannot be read or written.
     #[error("{0}")]
     Failed(String),

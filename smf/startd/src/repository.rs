@@ -32,23 +32,28 @@ impl Store for Host {
             };
             let mut composed = BTreeMap::new();
             let Some((own_then, service_then)) = snapshot else {
-                lay(&mut composed, own, |_| true);
-                service.into_iter().for_each(|service| lay(&mut composed, service, |_| true));
+                lay(&mut composed, &own, |_| true);
+                service.iter().for_each(|service| lay(&mut composed, service, |_| true));
                 return Some(composed);
             };
             let live = |name: &str| LIVE.contains(&name);
-            lay(&mut composed, own, live);
-            service.into_iter().for_each(|service| lay(&mut composed, service, live));
-            lay(&mut composed, own_then, |name| !live(name));
-            lay(&mut composed, service_then, |name| !live(name));
+            lay(&mut composed, &own, live);
+            service.iter().for_each(|service| lay(&mut composed, service, live));
+            lay(&mut composed, &own_then, |name| !live(name));
+            lay(&mut composed, &service_then, |name| !live(name));
             Some(composed)
         }))
     }
 
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         self.update(|repository| {
-            let mut operations: Vec<Operation> =
-                with_group(repository, fmri, group).into_iter().collect();
+            let there = repository.generation(fmri, group) != 0;
+            let mut operations = Vec::new();
+            if !there {
+                let kind = "framework".to_owned();
+                let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
+                operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
+            }
             for (name, kind, values) in writes {
                 let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
                 let (fmri, group) = (fmri.to_owned(), group.to_owned());
@@ -83,8 +88,8 @@ impl Store for Host {
         let group = "restarter_actions";
         // A newer order stays, also one that comes at this moment.
         self.update(|repository| {
-            let groups = repository.groups(fmri).ok();
-            let property = groups.and_then(|all| all.get(group)?.properties.get(action));
+            let now = repository.group(fmri, group);
+            let property = now.as_ref().and_then(|now| now.properties.get(action));
             let done = property.filter(|now| now.values.first().is_some_and(|now| now == value));
             let clear = done.map(|now| {
                 let empty = merge::Property { kind: now.kind.clone(), values: Vec::new() };
