@@ -7,7 +7,7 @@
 //! the rest of the reader relies on it.
 //!
 //! Profiles are looser, as in the real svccfg, which does not validate them: what the table marks
-//! with `LOOSE` may be missing there.
+//! with `Loose` may be missing there, and the order is free.
 
 use super::BundleError;
 use super::xml::Element;
@@ -275,7 +275,11 @@ static RULES: &[Rule] = &[
     rule("paramval", &[NAME, VALUE], &[]),
     rule(
         "xi:include",
-        &[("href", Required, ANY), ("parse", Implied, ANY), ("xmlns:xi", Implied, ANY)],
+        &[
+            ("href", Required, ANY),
+            ("parse", Default("xml"), &["xml", "text"]),
+            ("xpointer", Implied, ANY),
+        ],
         &[(&["xi:fallback"], Optional)],
     ),
     rule("xi:fallback", &[], &[(&["service_bundle", "service"], Any)]),
@@ -291,38 +295,61 @@ fn rule_of(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.element == name)
 }
 
+/// How much of the table is held against a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// All of it.
+    Full,
+    /// Elements, attributes and values must be known; their order is free.
+    Loose,
+}
+
 /// Holds the element and all below it to the table, and fills in the defaults.
-pub(super) fn check(element: &mut Element, profile: bool) -> Result<(), BundleError> {
+pub(super) fn check(element: &mut Element, strictness: Strictness) -> Result<(), BundleError> {
     let Some(rule) = rule_of(&element.name) else {
-        return Err(BundleError::invalid(element.at, format!("unknown element {}", element.name)));
+        let text = format!("unknown element {}", element.name);
+        return Err(BundleError::NotValid { at: element.at, text, expected: None });
     };
-    check_attributes(element, rule, profile)?;
-    check_order(element, rule)?;
+    check_attributes(element, rule, strictness)?;
+    match strictness {
+        Strictness::Full => check_order(element, rule)?,
+        Strictness::Loose => check_names(element, rule)?,
+    }
     if !rule.text && !element.text.trim().is_empty() {
         let text = format!("element {} holds text", element.name);
-        return Err(BundleError::expected(element.at, text, describe(rule.children)));
+        return Err(BundleError::not_valid(element.at, text, describe(rule.children)));
     }
-    element.children.iter_mut().try_for_each(|child| check(child, profile))
+    element.children.iter_mut().try_for_each(|child| check(child, strictness))
+}
+
+/// Holds an attribute's name and value to the table.
+fn check_attribute(
+    element: &Element,
+    rule: &'static Rule,
+    (name, value): (&str, &str),
+) -> Result<(), BundleError> {
+    if name.starts_with("xmlns") || name == "xml:base" {
+        return Ok(());
+    }
+    let Some((_, _, values)) = rule.attributes.iter().find(|(n, _, _)| *n == name) else {
+        let names: Vec<_> = rule.attributes.iter().map(|(n, _, _)| *n).collect();
+        let text = format!("element {} has no attribute {name}", element.name);
+        return Err(BundleError::not_valid(element.at, text, names.join(", ")));
+    };
+    if !values.is_empty() && !values.contains(&value) {
+        let text = format!("attribute {name} of {} is \"{value}\"", element.name);
+        return Err(BundleError::not_valid(element.at, text, values.join(", ")));
+    }
+    Ok(())
 }
 
 fn check_attributes(
     element: &mut Element,
     rule: &'static Rule,
-    profile: bool,
+    strictness: Strictness,
 ) -> Result<(), BundleError> {
     for (name, value) in &element.attributes {
-        if name.starts_with("xmlns") || name == "xml:base" {
-            continue;
-        }
-        let Some((_, _, values)) = rule.attributes.iter().find(|(n, _, _)| n == name) else {
-            let names: Vec<_> = rule.attributes.iter().map(|(n, _, _)| *n).collect();
-            let text = format!("element {} has no attribute {name}", element.name);
-            return Err(BundleError::expected(element.at, text, names.join(", ")));
-        };
-        if !values.is_empty() && !values.contains(&value.as_str()) {
-            let text = format!("attribute {name} of {} is \"{value}\"", element.name);
-            return Err(BundleError::expected(element.at, text, values.join(", ")));
-        }
+        check_attribute(element, rule, (name, value))?;
     }
     for (name, presence, _) in rule.attributes {
         if element.attribute(name).is_some() {
@@ -330,7 +357,7 @@ fn check_attributes(
         }
         match presence {
             Required => return Err(missing(element, name)),
-            Loose if !profile => return Err(missing(element, name)),
+            Loose if strictness == Strictness::Full => return Err(missing(element, name)),
             Loose | Implied => {}
             Default(value) => element.attributes.push(((*name).into(), (*value).into())),
         }
@@ -340,11 +367,30 @@ fn check_attributes(
 
 fn missing(element: &Element, name: &str) -> BundleError {
     let text = format!("element {} has no {name}", element.name);
-    BundleError::expected(element.at, text, format!("attribute {name}"))
+    BundleError::not_valid(element.at, text, format!("attribute {name}"))
+}
+
+/// The children may stand in any order, each as often as it likes.
+fn check_names(element: &Element, rule: &'static Rule) -> Result<(), BundleError> {
+    let known = |child: &&Element| {
+        let mut names = rule.children.iter().flat_map(|(names, _)| *names);
+        names.any(|name| *name == child.name)
+    };
+    match element.children.iter().find(|child| !known(child)) {
+        None => Ok(()),
+        Some(child) => Err(misplaced(child, element, rule.children)),
+    }
+}
+
+/// A child that is none of those that may come (any more).
+fn misplaced(child: &Element, element: &Element, expected: &[Particle]) -> BundleError {
+    let text = format!("element {} does not belong here in {}", child.name, element.name);
+    BundleError::not_valid(child.at, text, describe(expected))
 }
 
 fn check_order(element: &Element, rule: &'static Rule) -> Result<(), BundleError> {
     let mut children = element.children.iter().peekable();
+    let mut rest = rule.children;
     for (position, (names, occurs)) in rule.children.iter().enumerate() {
         let mut count = 0;
         while children.peek().is_some_and(|child| names.contains(&child.name.as_str())) {
@@ -353,17 +399,18 @@ fn check_order(element: &Element, rule: &'static Rule) -> Result<(), BundleError
             }
             children.next();
             count += 1;
+            let again = matches!(occurs, Any | AtLeastOne);
+            rest = &rule.children[if again { position } else { position + 1 }..];
         }
         if count == 0 && matches!(occurs, One | AtLeastOne) {
             let at = children.peek().map_or(element.at, |child| child.at);
             let found = children.peek().map_or("its end".to_owned(), |child| child.name.clone());
             let text = format!("element {} has {found}", element.name);
-            return Err(BundleError::expected(at, text, describe(&rule.children[position..])));
+            return Err(BundleError::not_valid(at, text, describe(&rule.children[position..])));
         }
     }
     if let Some(child) = children.next() {
-        let text = format!("element {} does not belong here in {}", child.name, element.name);
-        return Err(BundleError::expected(child.at, text, describe(rule.children)));
+        return Err(misplaced(child, element, rest));
     }
     check_kinds(element)
 }
@@ -377,7 +424,7 @@ fn check_kinds(element: &Element) -> Result<(), BundleError> {
     match element.children.iter().find(|child| child.name != first.name) {
         Some(other) => {
             let text = format!("element {} among {} elements", other.name, first.name);
-            Err(BundleError::expected(other.at, text, first.name.clone()))
+            Err(BundleError::not_valid(other.at, text, first.name.clone()))
         }
         None => Ok(()),
     }
@@ -407,9 +454,9 @@ mod tests {
     use super::*;
     use crate::bundle::xml;
 
-    fn checked(text: &str, profile: bool) -> Result<(), String> {
+    fn checked(text: &str, strictness: Strictness) -> Result<(), String> {
         let mut document = xml::document(text).unwrap();
-        check(&mut document.root, profile).map_err(|error| error.to_string())
+        check(&mut document.root, strictness).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -443,7 +490,7 @@ mod tests {
                 "line 3, column 1: element service_bundle among service elements",
             ),
         ] {
-            let error = checked(text, false).unwrap_err();
+            let error = checked(text, Strictness::Full).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }
@@ -451,7 +498,58 @@ mod tests {
     #[test]
     fn a_profile_may_leave_types_out() {
         let text = "<property_group name='p'><propval name='a' value='1'/></property_group>";
-        assert!(checked(text, false).is_err());
-        assert_eq!(checked(text, true), Ok(()));
+        assert!(checked(text, Strictness::Full).is_err());
+        assert_eq!(checked(text, Strictness::Loose), Ok(()));
+    }
+
+    /// What an element of the table looks like in a document type.
+    fn content(rule: &Rule) -> String {
+        match (rule.text, rule.children) {
+            (true, _) => "(#PCDATA)".into(),
+            (false, []) => "EMPTY".into(),
+            (false, [(names, _)]) if names.len() > 1 => describe(rule.children),
+            (false, children) => format!("({})", describe(children)),
+        }
+    }
+
+    /// The declarations of one kind in the document type: name and rest, with single blanks.
+    fn declarations<'a>(text: &'a str, kind: &'a str) -> impl Iterator<Item = (String, String)> {
+        text.split("<!").filter_map(move |text| {
+            let text = text.strip_prefix(kind)?.split('>').next()?;
+            let words: Vec<_> = text.split_whitespace().collect();
+            let (name, rest) = words.split_first()?;
+            Some(((*name).to_owned(), rest.join(" ")))
+        })
+    }
+
+    #[test]
+    fn the_document_type_says_the_same() {
+        let text = include_str!("../../../cmd/share/service_bundle.dtd.1");
+        let elements: std::collections::BTreeMap<_, _> = declarations(text, "ELEMENT").collect();
+        let attributes: std::collections::BTreeMap<_, _> = declarations(text, "ATTLIST").collect();
+        assert_eq!(elements.len(), RULES.len() + LISTS.len());
+        for list in LISTS {
+            assert_eq!(elements[*list], "(value_node+)", "{list}");
+        }
+        for rule in RULES {
+            // The alternatives of the root are not a sequence: `check_kinds`.
+            if rule.element != "service_bundle" {
+                assert_eq!(elements[rule.element], content(rule), "{}", rule.element);
+            }
+            let declared = attributes.get(rule.element).map_or("", String::as_str);
+            for (name, presence, values) in rule.attributes {
+                let kind = match *values {
+                    [] => "CDATA".to_owned(),
+                    values => format!("({})", values.join(" | ")),
+                };
+                let presence = match presence {
+                    Required | Loose => "#REQUIRED".to_owned(),
+                    Implied => "#IMPLIED".to_owned(),
+                    Default(value) => format!("\"{value}\""),
+                };
+                let declaration = format!("{name} {kind} {presence}");
+                assert!(declared.contains(&declaration), "{}: {declaration}", rule.element);
+            }
+        }
     }
 }

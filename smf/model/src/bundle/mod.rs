@@ -1,8 +1,8 @@
 //! bundle - service bundles, the XML in which services are delivered.
 //!
 //! Reading order: `xml` (text → elements with places), `dtd` (what may stand where), `read`
-//! (elements → the values below), `template` (the template elements), `write` (the way back, from
-//! the groups of a repository).
+//! (elements → the values below), `elements` and `template` (an element → a property group),
+//! `include` (bundles in other files), `write` (the way back, from the groups of a repository).
 //!
 //! What must hold: a `Bundle` is complete and consistent by itself.  Every element has been mapped
 //! to property groups, every value has been parsed as its type, no name is defined twice, and every
@@ -16,12 +16,15 @@ use value::{PropertyType, Value};
 use crate::group::{self, Groups};
 
 mod dtd;
+mod elements;
+mod include;
 mod read;
 pub(crate) mod template;
 pub mod value;
 pub mod write;
 mod xml;
 
+pub use include::{Include, Included, Open};
 pub use xml::Position;
 
 /// The system identifier every manifest must name.
@@ -253,6 +256,24 @@ pub enum BundleError {
         /// What was expected there, where that can be said.
         expected: Option<String>,
     },
+    /// It is not what the document type asks for.
+    #[error("line {}, column {}: {text}{}", at.line, at.column, expectation(expected.as_deref()))]
+    NotValid {
+        /// Where.
+        at: Position,
+        /// What is wrong.
+        text: String,
+        /// What was expected there, where that can be said.
+        expected: Option<String>,
+    },
+    /// Something is wrong in a document that is included.
+    #[error("{name}: {source}")]
+    Included {
+        /// The document.
+        name: String,
+        /// What is wrong in it.
+        source: Box<BundleError>,
+    },
 }
 
 fn expectation(expected: Option<&str>) -> String {
@@ -260,6 +281,22 @@ fn expectation(expected: Option<&str>) -> String {
 }
 
 impl BundleError {
+    /// What svccfg says besides, of the document as a whole.
+    #[must_use]
+    pub fn summary(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed { .. } | Self::InternalSubset { .. } => Some("couldn't parse document"),
+            Self::NotValid { .. } => Some("Document is not valid."),
+            Self::Included { source, .. } => source.summary(),
+            Self::TooLarge { .. }
+            | Self::Empty
+            | Self::NoDtd
+            | Self::UnknownDtd
+            | Self::NotABundle
+            | Self::Invalid { .. } => None,
+        }
+    }
+
     fn malformed(at: Position, text: impl ToString) -> Self {
         Self::Malformed { at, text: text.to_string() }
     }
@@ -268,30 +305,43 @@ impl BundleError {
         Self::Invalid { at, text, expected: None }
     }
 
+    /// The document type asks for something else.
+    fn not_valid(at: Position, text: String, expected: impl Into<String>) -> Self {
+        Self::NotValid { at, text, expected: Some(expected.into()) }
+    }
+
     fn expected(at: Position, text: String, expected: impl Into<String>) -> Self {
         Self::Invalid { at, text, expected: Some(expected.into()) }
     }
 }
 
-/// Reads a bundle from its text.
+/// How much of the document type is held against a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validation {
+    /// All of it, unless it is a profile.
+    Dtd,
+    /// That there are no unknown elements, attributes and values ($SVCCFG_NOVALIDATE).
+    None,
+}
+
+/// Reads a bundle from its text.  What it includes is taken for absent.
 ///
 /// # Errors
 /// Whatever is wrong first, with its place.
 pub fn parse(text: &str) -> Result<Bundle, BundleError> {
-    let mut document = xml::document(text)?;
-    if document.root.name != "service_bundle" {
-        return Err(BundleError::NotABundle);
-    }
-    let profile = document.root.attribute("type") == Some("profile");
-    // The real svccfg validates manifests only; a profile may lack its document type.
-    match document.doctype.as_deref().map(system_identifier) {
-        None if profile => {}
-        None => return Err(BundleError::NoDtd),
-        Some(Some(DTD)) => {}
-        Some(_) => return Err(BundleError::UnknownDtd),
-    }
-    dtd::check(&mut document.root, profile)?;
-    read::bundle(&document.root)
+    parse_with(text, Validation::Dtd, &mut |_| Err("nothing is opened here".into()))
+}
+
+/// Reads a bundle from its text, and what it includes by way of `open`.
+///
+/// # Errors
+/// Whatever is wrong first, with its place.
+pub fn parse_with(
+    text: &str,
+    validation: Validation,
+    open: &mut Open<'_>,
+) -> Result<Bundle, BundleError> {
+    read::bundle(text, validation, open)
 }
 
 /// The system identifier in `service_bundle SYSTEM "..."`.

@@ -4,7 +4,7 @@
 //! tm_pgpat*: one group per pg_pattern.  tm_proppat_*: one group per prop_pattern, which names the
 //! group of its pg_pattern.
 
-use super::read::{group, one, property};
+use super::elements::{group, one, property};
 use super::value::PropertyType;
 use super::xml::Element;
 use super::{BundleError, Group, Property};
