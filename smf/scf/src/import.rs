@@ -1,23 +1,32 @@
 //! import - what a service bundle does to a repository.
 //!
-//! Reading order: `merge` (three-way merge of groups, pure), `plan` (a manifest), `profile`.
+//! Reading order: `held` (what was read, and what has been planned since), `merge` (three-way merge
+//! of groups, pure), `planner` (a plan as it grows), `dependents`, `plan` (a manifest), `profile`,
+//! `batch` (many bundles at once).
 //!
 //! What must hold: an import is planned as a whole from what the repository holds, and only then
 //! handed over as one list of operations.  A repository carries out all of them or none, so
 //! nothing is ever half imported.  In the list a new instance gets general/enabled last: until
-//! then the restarter does not see it.
+//! then the restarter does not see it.  What is as it should be already is no operation, so a
+//! second import of the same bundle comes to nothing.
 //!
 //! What is not here: reading files, refreshing, and printing, which are svccfg's.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub mod batch;
+mod dependents;
+pub mod held;
 pub mod merge;
 mod plan;
+mod planner;
 mod profile;
 
+use held::{Found, FoundInstance, Held, SNAPSHOTS};
 use merge::{Group, Groups, Property};
-use smf_model::bundle::{self, Bundle, Kind, Values};
+use planner::Planner;
+use smf_model::bundle::{Bundle, Kind};
 
 /// Reading what a repository holds.  Entities are canonical FMRIs.
 pub trait Source {
@@ -51,6 +60,33 @@ pub trait Source {
         instance: &str,
         name: &str,
     ) -> Result<Option<(Groups, Groups)>, Self::Error>;
+
+    /// Services with all that an import looks at; those that are not there are left out.  A source
+    /// that can answer for many at once does.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn found(&mut self, services: &[String]) -> Result<Vec<Found>, Self::Error> {
+        let mut found = Vec::new();
+        for service in services {
+            if !self.has_service(service)? {
+                continue;
+            }
+            let mut of = Found { service: service.clone(), ..Found::default() };
+            of.groups = self.live(service)?;
+            for instance in self.instances(service)? {
+                let mut own = FoundInstance { instance, ..FoundInstance::default() };
+                own.groups = self.live(&own.instance)?;
+                for name in SNAPSHOTS {
+                    let snapshot = self.snapshot(&own.instance, name)?;
+                    own.snapshots.extend(snapshot.map(|snapshot| (name.to_owned(), snapshot)));
+                }
+                of.instances.push(own);
+            }
+            found.push(of);
+        }
+        Ok(found)
+    }
 }
 
 /// One change to a repository.
@@ -94,20 +130,26 @@ pub struct Plan {
     pub touched: Vec<String>,
 }
 
-impl Plan {
-    fn touch(&mut self, instance: &str) {
-        if !self.touched.iter().any(|other| other == instance) {
-            self.touched.push(instance.to_owned());
-        }
+/// A bundle, and what is known of it besides.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The bundle.
+    pub bundle: &'a Bundle,
+    /// The file it came in: the name of the property that records it, and its path.
+    pub file: Option<(&'a str, &'a str)>,
+    /// The package it came in (`PKGINST`).
+    pub package: Option<&'a str>,
+}
+
+impl<'a> From<&'a Bundle> for Delivery<'a> {
+    fn from(bundle: &'a Bundle) -> Self {
+        Self { bundle, file: None, package: None }
     }
 }
 
-/// Why a bundle cannot be imported.
-#[derive(Debug, Error)]
-pub enum PlanError<E: std::error::Error + 'static> {
-    /// The repository cannot be read.
-    #[error(transparent)]
-    Repository(E),
+/// Why a bundle cannot be taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refused {
     /// A bundle of this kind has another verb.
     #[error("bundle {name} is a {found}, not a {wanted}")]
     Kind {
@@ -118,7 +160,7 @@ pub enum PlanError<E: std::error::Error + 'static> {
         /// What was wanted.
         wanted: &'static str,
     },
-    /// A profile leaves the type of something out that the repository does not have either.
+    /// A profile leaves the type of something out that neither the repository nor a template has.
     #[error("line {line}: {entity}: the type of {what} is not known")]
     UnknownType {
         /// Line in the profile.
@@ -138,66 +180,101 @@ pub enum PlanError<E: std::error::Error + 'static> {
         /// The type.
         kind: String,
     },
+    /// A dependent is to be placed on what is neither a service nor an instance.
+    #[error(
+        "line {line}: The FMRI \"{target}\" for the \"{name}\" dependent specifies neither a \
+         service nor an instance."
+    )]
+    Target {
+        /// Line in the bundle.
+        line: usize,
+        /// What it names.
+        target: String,
+        /// The dependent.
+        name: String,
+    },
+    /// A dependent would have to replace a group that is not its own.
+    #[error("Could not create \"{name}\" dependency in {target} (already exists).")]
+    Taken {
+        /// The dependent.
+        name: String,
+        /// Its target.
+        target: String,
+    },
 }
 
-impl<E: std::error::Error + 'static> From<E> for PlanError<E> {
-    fn from(error: E) -> Self {
-        Self::Repository(error)
-    }
+/// Why there is no plan for a bundle.
+#[derive(Debug, Error)]
+pub enum PlanError<E: std::error::Error + 'static> {
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Repository(E),
+    /// The bundle cannot be taken over.
+    #[error(transparent)]
+    Refused(#[from] Refused),
 }
 
 /// Plans what a manifest or an archive does.
 ///
 /// # Errors
-/// The repository cannot be read, or the bundle is a profile.
+/// The repository cannot be read, or the bundle cannot be taken over.
 pub fn import<S: Source>(source: &mut S, bundle: &Bundle) -> Result<Plan, PlanError<S::Error>> {
-    if bundle.kind == Kind::Profile {
-        let name = bundle.name.clone();
-        return Err(PlanError::Kind { name, found: "profile", wanted: "manifest" });
-    }
-    let mut plan = Plan::default();
-    for service in &bundle.services {
-        plan::service(source, service, &mut plan)?;
-    }
-    Ok(plan)
+    let delivery = Delivery::from(bundle);
+    let mut held = batch::read(source, [bundle]).map_err(PlanError::Repository)?;
+    Ok(held.import(&delivery)?)
 }
 
 /// Plans what a profile does.
 ///
 /// # Errors
-/// The repository cannot be read, the bundle is no profile, or a type is known nowhere.
+/// The repository cannot be read, or the bundle cannot be taken over.
 pub fn apply<S: Source>(source: &mut S, bundle: &Bundle) -> Result<Plan, PlanError<S::Error>> {
-    if bundle.kind != Kind::Profile {
-        let name = bundle.name.clone();
-        return Err(PlanError::Kind { name, found: "manifest", wanted: "profile" });
-    }
-    let mut plan = Plan::default();
-    for service in &bundle.services {
-        profile::service(source, service, &mut plan)?;
-    }
-    Ok(plan)
+    let mut held = batch::read(source, [bundle]).map_err(PlanError::Repository)?;
+    Ok(held.apply(bundle)?)
 }
 
-/// A property of a bundle whose type is known.
-fn property(property: &bundle::Property) -> Property {
-    match &property.values {
-        Values::Typed(kind, values) => Property {
-            kind: kind.to_string(),
-            values: values.iter().map(ToString::to_string).collect(),
-        },
-        // Only a profile has these, and it looks the type up first.
-        Values::Untyped(values) => Property { kind: "astring".into(), values: values.clone() },
+impl Held {
+    /// Plans what a manifest or an archive does, and holds the outcome from now on.
+    ///
+    /// # Errors
+    /// The bundle cannot be taken over; nothing of it is held.
+    pub fn import(&mut self, delivery: &Delivery<'_>) -> Result<Plan, Refused> {
+        let bundle = delivery.bundle;
+        if bundle.kind == Kind::Profile {
+            let name = bundle.name.clone();
+            return Err(Refused::Kind { name, found: "profile", wanted: "manifest" });
+        }
+        self.plan(|planner| {
+            let mut services = bundle.services.iter();
+            services.try_for_each(|service| plan::service(planner, service, delivery))
+        })
+    }
+
+    /// Plans what a profile does, and holds the outcome from now on.
+    ///
+    /// # Errors
+    /// The bundle cannot be taken over; nothing of it is held.
+    pub fn apply(&mut self, bundle: &Bundle) -> Result<Plan, Refused> {
+        if bundle.kind != Kind::Profile {
+            let name = bundle.name.clone();
+            return Err(Refused::Kind { name, found: "manifest", wanted: "profile" });
+        }
+        self.plan(|planner| {
+            bundle.services.iter().try_for_each(|service| profile::service(planner, service))
+        })
+    }
+
+    fn plan(
+        &mut self,
+        act: impl FnOnce(&mut Planner<'_>) -> Result<(), Refused>,
+    ) -> Result<Plan, Refused> {
+        let mut planner = Planner::new(self);
+        match act(&mut planner) {
+            Ok(()) => Ok(planner.finish()),
+            Err(refused) => {
+                planner.undo();
+                Err(refused)
+            }
+        }
     }
 }
-
-/// A group of a bundle.
-fn group(group: &bundle::Group) -> Group {
-    Group {
-        kind: group.kind.clone().unwrap_or_default(),
-        volatile: false,
-        properties: group.properties.iter().map(|p| (p.name.clone(), property(p))).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

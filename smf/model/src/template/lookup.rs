@@ -139,6 +139,13 @@ impl Templates {
         self.properties(of).find(|pattern| pattern.name == name)
     }
 
+    /// The type that a pattern gives groups of this name.
+    #[must_use]
+    pub fn group_type(&self, name: &str) -> Option<&str> {
+        let mut named = self.groups().filter(|pattern| pattern.name.as_deref() == Some(name));
+        named.find_map(|pattern| pattern.kind.as_deref())
+    }
+
     /// The type that a pattern gives a property: what setprop takes when none is named.
     #[must_use]
     pub fn property_type(&self, group: &str, kind: &str, name: &str) -> Option<PropertyType> {
