@@ -171,6 +171,11 @@ impl Backend for Server {
         self.act(&Request::CarryOut(operations.to_vec()))
     }
 
+    fn back_up(&mut self, name: &str) -> Answer<Option<PathBuf>> {
+        let made: Answer<Option<String>> = ask!(self, Request::Backup(name.to_owned()), Backup);
+        Ok(made?.map(PathBuf::from))
+    }
+
     fn mark(&mut self) -> Answer<Mark> {
         let mark: Answer<u64> = ask!(self, Request::Mark, Mark);
         mark.map(Mark)
@@ -275,6 +280,10 @@ impl Backend for File {
 
     fn carry_out(&mut self, operations: &[Operation]) -> Answer<()> {
         self.commit(&mut |repository| repository.carry_out(operations, &Caller::Owner))
+    }
+
+    fn back_up(&mut self, name: &str) -> Answer<Option<PathBuf>> {
+        self.repository.backup(name).map_err(|error| RepositoryError::Other(error.to_string()))
     }
 
     fn mark(&mut self) -> Answer<Mark> {

@@ -6,6 +6,7 @@
 //!
 //! What must hold: `carry_out` does all of its operations or none.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use smf_scf::import::merge::{Groups, Property};
@@ -118,6 +119,11 @@ pub trait Backend {
     /// # Errors
     /// One of them is refused.
     fn carry_out(&mut self, operations: &[Operation]) -> Answer<()>;
+    /// Makes a backup under this name; where it is, none when the last one holds the same.
+    ///
+    /// # Errors
+    /// The name cannot be one, or the repository refuses.
+    fn back_up(&mut self, name: &str) -> Answer<Option<PathBuf>>;
     /// How far changes have come.
     ///
     /// # Errors
@@ -163,7 +169,7 @@ impl Repository {
     ///
     /// # Errors
     /// The file cannot be opened, or is no repository.
-    pub fn open_private(file: &std::path::Path) -> Answer<Self> {
+    pub fn open_private(file: &Path) -> Answer<Self> {
         crate::backend::open_private(file).map(Self::new)
     }
 
@@ -348,6 +354,15 @@ impl Repository {
         let time = crate::clock::monotonic_ns().to_string();
         let value = Property { kind: "integer".into(), values: vec![time] };
         self.set(instance, "restarter_actions", action, &value)
+    }
+
+    /// Makes a backup under this name (`svcadm _smf_backup`, and `manifest_import` after an
+    /// import at boot); where it is, none when the last one of that name holds the same.
+    ///
+    /// # Errors
+    /// The name cannot be one, or the repository refuses.
+    pub fn back_up(&mut self, name: &str) -> Answer<Option<PathBuf>> {
+        self.backend.back_up(name)
     }
 
     /// How far changes have come.

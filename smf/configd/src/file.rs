@@ -34,6 +34,29 @@ pub enum OpenError {
         /// What was found.
         reason: String,
     },
+    /// A file was damaged and is set aside; the error says what to do.
+    #[error(
+        "{}: the repository is damaged ({reason}) and is now {}; {advice}",
+        path.display(), aside.display()
+    )]
+    SetAside {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is.
+        aside: PathBuf,
+        /// What was found.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A damaged file was set aside earlier, and nothing has taken its place.
+    #[error("{}: the repository was damaged and is set aside; {advice}", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+        /// What to do.
+        advice: String,
+    },
     /// A file was made by a newer program.
     #[error("{}: written by a newer version ({found}, this one knows {known})", path.display())]
     Newer {
@@ -94,8 +117,10 @@ pub(crate) struct Upkeep<'a> {
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) connection: Connection,
-    /// False for one that is read without there being a volatile file.
-    pub(crate) has_volatile: bool,
+    /// The lasting one.
+    pub(crate) path: PathBuf,
+    /// The volatile one, for messages; none for one that is read without there being one.
+    pub(crate) volatile: Option<PathBuf>,
 }
 
 impl File {
@@ -111,7 +136,7 @@ impl File {
         settle(&connection, "volatile", "OFF").map_err(sql(volatile))?;
         check(&connection, "volatile", volatile)?;
         schema::upgrade(&mut connection, "volatile", volatile)?;
-        Ok(Self { connection, has_volatile: true })
+        Ok(Self { connection, path: lasting.to_path_buf(), volatile: Some(volatile.to_path_buf()) })
     }
 
     /// Opens one file for writing and locks it; the volatile groups are in memory.
@@ -125,7 +150,7 @@ impl File {
         schema::upgrade(&mut connection, "main", path)?;
         attach(&connection, Path::new(":memory:"))?;
         schema::upgrade(&mut connection, "volatile", path)?;
-        Ok(Self { connection, has_volatile: true })
+        Ok(Self { connection, path: path.to_path_buf(), volatile: Some(path.to_path_buf()) })
     }
 
     /// Opens what there is for reading.  A file of an older version is read from a copy in memory.
@@ -133,11 +158,15 @@ impl File {
         let connection = read_only(lasting)?;
         if schema::is_newest(&connection, "main", lasting)? {
             if !volatile.exists() {
-                return Ok(Self { connection, has_volatile: false });
+                return Ok(Self { connection, path: lasting.to_path_buf(), volatile: None });
             }
             attach(&connection, volatile)?;
             if schema::is_newest(&connection, "volatile", volatile)? {
-                return Ok(Self { connection, has_volatile: true });
+                return Ok(Self {
+                    connection,
+                    path: lasting.to_path_buf(),
+                    volatile: Some(volatile.to_path_buf()),
+                });
             }
         }
         let mut connection = copy_of(&connection, lasting)?;
@@ -147,7 +176,7 @@ impl File {
             copy_into(&read_only(volatile)?, &mut connection, "volatile", volatile)?;
         }
         schema::upgrade(&mut connection, "volatile", volatile)?;
-        Ok(Self { connection, has_volatile: true })
+        Ok(Self { connection, path: lasting.to_path_buf(), volatile: Some(volatile.to_path_buf()) })
     }
 
     /// Writes all rows, or none.
@@ -169,6 +198,19 @@ impl File {
             transaction.execute("UPDATE counter SET next = ?", [signed(next)])?;
         }
         transaction.commit()
+    }
+}
+
+impl File {
+    /// Whether something was done in this boot.
+    pub(crate) fn stamped(&self, what: &str) -> Result<bool, rusqlite::Error> {
+        let query = "SELECT count(*) FROM volatile.stamp WHERE name = ?";
+        self.connection.query_row(query, [what], |row| row.get(0))
+    }
+
+    /// Notes that something was done in this boot.
+    pub(crate) fn stamp(&self, what: &str) -> Result<(), rusqlite::Error> {
+        self.connection.execute("INSERT OR IGNORE INTO volatile.stamp VALUES (?)", [what]).map(drop)
     }
 }
 
@@ -259,13 +301,17 @@ pub(crate) fn sql(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError + '_ {
     }
 }
 
+pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> OpenError + '_ {
+    move |source| OpenError::Io { path: path.to_path_buf(), source }
+}
+
 pub(crate) fn corrupt(path: &Path, reason: String) -> OpenError {
     OpenError::Corrupt { path: path.to_path_buf(), reason }
 }
 
 /// Makes a file that is not there, and takes from others what they may.
-fn own(path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_path_buf(), source };
+pub(crate) fn own(path: &Path) -> Result<(), OpenError> {
+    let failed = io(path);
     let mode = 0o600;
     let file = OpenOptions::new()
         .read(true)
@@ -275,9 +321,9 @@ fn own(path: &Path) -> Result<(), OpenError> {
         .mode(mode)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)
-        .map_err(failed)?;
-    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+        .map_err(&failed)?;
+    if file.metadata().map_err(&failed)?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(mode)).map_err(&failed)?;
     }
     for log in ["-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
@@ -305,7 +351,7 @@ fn copy_of(connection: &Connection, path: &Path) -> Result<Connection, OpenError
     Ok(copy)
 }
 
-fn copy_into(
+pub(crate) fn copy_into(
     from: &Connection,
     to: &mut Connection,
     name: &str,
@@ -326,8 +372,19 @@ fn settle(connection: &Connection, file: &str, synchronous: &str) -> Result<(), 
     connection.execute_batch(&format!("PRAGMA {file}.synchronous = {synchronous}"))
 }
 
-pub(crate) fn check(connection: &Connection, file: &str, path: &Path) -> Result<(), OpenError> {
-    let query = format!("PRAGMA {file}.quick_check(1)");
-    let found: String = connection.query_row(&query, [], |row| row.get(0)).map_err(sql(path))?;
-    if found == "ok" { Ok(()) } else { Err(corrupt(path, found)) }
+/// Looks at a file as quickly as one can: its pages, and how they hang together.
+fn check(connection: &Connection, file: &str, path: &Path) -> Result<(), OpenError> {
+    pragma_check(connection, &format!("PRAGMA {file}.quick_check(1)"), path)
+}
+
+/// Looks at the lasting file thoroughly.
+pub(crate) fn check_all(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    pragma_check(connection, "PRAGMA main.integrity_check", path)
+}
+
+fn pragma_check(connection: &Connection, pragma: &str, path: &Path) -> Result<(), OpenError> {
+    let mut statement = connection.prepare(pragma).map_err(sql(path))?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(sql(path))?;
+    let found: Vec<String> = rows.collect::<Result<_, _>>().map_err(sql(path))?;
+    if found == ["ok"] { Ok(()) } else { Err(corrupt(path, found.join("; "))) }
 }

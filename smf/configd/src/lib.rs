@@ -9,12 +9,14 @@
 //! runs.
 
 mod authorization;
+pub mod backup;
 mod check;
 mod draft;
 mod file;
 pub mod host;
 mod load;
 pub mod repository;
+pub mod restore;
 pub mod rights;
 mod schema;
 mod server;

@@ -19,14 +19,37 @@ pub(crate) struct Loaded {
     pub next: u64,
 }
 
+impl Loaded {
+    /// Whether both hold the same entities, groups and snapshots, at whatever generations.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let levels = |one: &[Arc<Version>], other: &[Arc<Version>]| {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.same(other))
+        };
+        let snapshots = |one: &(Arc<str>, Snapshot), other: &(Arc<str>, Snapshot)| {
+            one.0 == other.0
+                && levels(&one.1.own, &other.1.own)
+                && levels(&one.1.service, &other.1.service)
+        };
+        let entities = |one: &Entity, other: &Entity| {
+            levels(&one.level, &other.level)
+                && one.snapshots.len() == other.snapshots.len()
+                && one.snapshots.iter().zip(&other.snapshots).all(|(a, b)| snapshots(a, b))
+        };
+        let both = || self.entities.iter().zip(&other.entities);
+        self.entities.len() == other.entities.len()
+            && both().all(|(one, other)| one.0 == other.0 && entities(one.1, other.1))
+    }
+}
+
 /// Versions by generation.
 type Versions = HashMap<i64, Arc<Version>>;
 
-pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded, OpenError> {
+pub(crate) fn load(file: &File) -> Result<Loaded, OpenError> {
+    let path = &file.path;
     let versions = versions(file, path)?;
     let mut loaded = Loaded { next: counter(file, path)?, ..Loaded::default() };
     entities(file, path, &versions, &mut loaded.entities)?;
-    if file.has_volatile {
+    if let Some(path) = &file.volatile {
         volatile(file, path, &mut loaded)?;
     }
     snapshots(file, path, &versions, &mut loaded.entities)?;

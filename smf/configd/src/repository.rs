@@ -7,7 +7,7 @@
 //! and value is one that smf(7) allows; two groups of one generation hold the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smf_model::fmri::{is_instance, service_of};
@@ -19,6 +19,7 @@ use crate::authorization;
 use crate::draft::{Draft, Entities, Finished};
 use crate::file::{self, File, Row, Upkeep};
 use crate::load::load;
+use crate::restore;
 use crate::rights::Caller;
 use crate::version::{self, Entity, Version};
 use crate::view::View;
@@ -27,6 +28,9 @@ pub use crate::file::OpenError;
 
 /// So many generations are reserved at once: the counter in the file is ahead of those in use.
 const RESERVE: u64 = 1 << 16;
+
+/// The tag of the backup before the first write of a boot, and what is noted once it is made.
+const BOOT: &str = "boot";
 
 /// What a commit changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,15 +53,43 @@ pub struct Repository {
     /// The file knows that generations below this may be used.
     reserved: u64,
     writable: bool,
+    /// The lasting file, if backups are made of it.
+    pub(crate) backed_up: Option<PathBuf>,
+    /// The volatile file, while the backup before this boot's first write is still to be made.
+    boot_backup: Option<PathBuf>,
 }
 
 impl Repository {
-    /// Opens the two files for reading and writing, making what is missing.
+    /// Opens the two files for reading and writing, making what is missing.  A damaged file is set
+    /// aside: the volatile one is begun anew, without the lasting one there is only the error.
     ///
     /// # Errors
     /// A file is damaged, of a newer version, or cannot be opened.
     pub fn open(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        Self::over(File::open(lasting, volatile)?, lasting, true)
+        if restore::is_set_aside(lasting).map_err(file::io(lasting))? {
+            let (path, advice) = (lasting.to_path_buf(), restore::advice(lasting));
+            return Err(OpenError::Gone { path, advice });
+        }
+        let open = || Self::over(File::open(lasting, volatile)?, true);
+        let opened = match open() {
+            Err(OpenError::Corrupt { path, reason }) => {
+                let aside = restore::set_aside(&path).map_err(file::io(&path))?;
+                let note = format!("{}, now {}: {reason}", path.display(), aside.display());
+                // That it cannot be written down makes the damage no smaller.
+                let _unwritten = restore::note(volatile, &note);
+                if path == lasting {
+                    let advice = restore::advice(lasting);
+                    return Err(OpenError::SetAside { path, aside, reason, advice });
+                }
+                open()
+            }
+            other => other,
+        };
+        let mut repository = opened?;
+        repository.backed_up = Some(lasting.to_path_buf());
+        let stamped = repository.file.stamped(BOOT).map_err(file::sql(volatile))?;
+        repository.boot_backup = (!stamped).then(|| volatile.to_path_buf());
+        Ok(repository)
     }
 
     /// Opens what there is for reading.
@@ -65,7 +97,7 @@ impl Repository {
     /// # Errors
     /// There is no repository, or it cannot be read.
     pub fn open_read_only(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        Self::over(File::open_read_only(lasting, volatile)?, lasting, false)
+        Self::over(File::open_read_only(lasting, volatile)?, false)
     }
 
     /// Opens one file for reading and writing, making it if need be: a repository of one's own,
@@ -74,11 +106,11 @@ impl Repository {
     /// # Errors
     /// The file is damaged, of a newer version, or cannot be opened.
     pub fn open_private(lasting: &Path) -> Result<Self, OpenError> {
-        Self::over(File::open_private(lasting)?, lasting, true)
+        Self::over(File::open_private(lasting)?, true)
     }
 
-    fn over(file: File, lasting: &Path, writable: bool) -> Result<Self, OpenError> {
-        let loaded = load(&file, lasting)?;
+    fn over(file: File, writable: bool) -> Result<Self, OpenError> {
+        let loaded = load(&file)?;
         Ok(Self {
             file,
             entities: loaded.entities,
@@ -86,6 +118,8 @@ impl Repository {
             next: loaded.next,
             reserved: 0,
             writable,
+            backed_up: None,
+            boot_backup: None,
         })
     }
 
@@ -267,12 +301,26 @@ impl Repository {
             let upkeep = Upkeep { garbage: &[], reserved: None };
             return self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error));
         }
+        self.back_up_once();
         let reserved = (next > self.reserved).then_some(next + RESERVE);
         let upkeep = Upkeep { garbage: &self.garbage, reserved };
         self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error))?;
         self.garbage.clear();
         self.reserved = reserved.unwrap_or(self.reserved);
         Ok(())
+    }
+
+    /// The backup before the first lasting write of a boot.  A write is not refused because there
+    /// is none.
+    fn back_up_once(&mut self) {
+        let Some(volatile) = self.boot_backup.take() else { return };
+        // Of a new repository there is nothing to keep.
+        let made = if self.entities.is_empty() { Ok(None) } else { self.backup(BOOT) };
+        let stamped = self.file.stamp(BOOT);
+        let said = made.map(drop).map_err(|error| format!("{error}: no backup"));
+        if let Err(text) = said.and(stamped.map_err(|error| error.to_string())) {
+            let _unwritten = restore::note(&volatile, &text);
+        }
     }
 
     fn take_over(&mut self, finished: Finished) {

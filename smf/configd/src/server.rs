@@ -16,6 +16,8 @@ use std::time::Duration;
 use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS, receive, send};
 use smf_scf::socket;
 
+use crate::authorization;
+use crate::backup::BackupError;
 use crate::host::Host;
 use crate::rights::{self, Caller};
 
@@ -119,12 +121,34 @@ fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Re
         Request::CarryOut(operations) => host
             .by_client(|repository| repository.carry_out(&operations, caller))
             .map(|()| Response::Done),
+        Request::Backup(tag) => {
+            if !authorization::may_modify(caller) {
+                return Err(Refusal::Denied);
+            }
+            let made = host.read(|repository| repository.backup(&tag));
+            let path = made.map_err(|error| match error {
+                BackupError::Tag(tag) => Refusal::InvalidName(tag),
+                other => Refusal::Failed(with_sources(&other)),
+            })?;
+            Ok(Response::Backup(path.map(|path| path.display().to_string())))
+        }
         Request::Mark => Ok(Response::Mark(host.mark())),
         Request::Wait { since, longest_ms } => {
             let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
             Ok(Response::Mark(host.wait(since, longest)))
         }
     }
+}
+
+/// An error and what it came of, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Who the other side is.

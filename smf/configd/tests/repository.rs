@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use smf_configd::rights::Caller;
-use smf_configd::{Change, Host, OpenError, Repository};
+use smf_configd::{Change, Host, Repository};
 use smf_scf::handle::Handle;
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
@@ -267,17 +267,6 @@ fn protected_values_are_for_some() {
         assert_eq!(view.hidden(SERVICE).unwrap().into_iter().collect::<Vec<_>>(), hidden);
         assert_eq!(view.hidden(INSTANCE).unwrap().into_iter().collect::<Vec<_>>(), hidden);
     }
-}
-
-#[test]
-fn damage_is_named() {
-    let root = tempfile::tempdir().unwrap();
-    let (lasting, volatile) = files(root.path());
-    std::fs::write(&lasting, "not a database, but long enough to look at".repeat(100)).unwrap();
-    let error = Repository::open(&lasting, &volatile).unwrap_err();
-    assert!(matches!(&error, OpenError::Corrupt { path, .. } if *path == lasting), "{error}");
-    let absent = Repository::open_read_only(&root.path().join("none.db"), &volatile).unwrap_err();
-    assert!(matches!(absent, OpenError::Absent(_)), "{absent}");
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub enum Request {
     Revert(String, String),
     /// Remove a snapshot: instance, name.
     RemoveSnapshot(String, String),
+    /// Make a backup under this name.
+    Backup(String),
     /// How far changes have come.
     Mark,
     /// Answer when changes have come further than this, or after this many milliseconds.
@@ -154,6 +156,8 @@ pub enum Response {
     Composed(Vec<Composed>),
     /// It is done, durably.
     Done,
+    /// Where the backup is; none when the last one of that name holds the same.
+    Backup(Option<String>),
     /// How far changes have come.
     Mark(u64),
     /// What a group is at.
