@@ -45,7 +45,15 @@ pub fn open() -> Answer<Box<dyn Backend>> {
 /// # Errors
 /// Nobody answers.
 pub fn open_live() -> Answer<Box<dyn Backend>> {
-    match Handle::connect(&root::door(variable, &root())) {
+    open_door(&root::door(variable, &root()))
+}
+
+/// For reading and writing: the server behind this socket.
+///
+/// # Errors
+/// Nobody answers.
+pub fn open_door(door: &Path) -> Answer<Box<dyn Backend>> {
+    match Handle::connect(door) {
         Ok(handle) => Ok(Box::new(Server { handle })),
         Err(_) => Err(RepositoryError::NoServer),
     }

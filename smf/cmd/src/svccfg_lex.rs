@@ -51,6 +51,8 @@ enum Inside {
 pub struct Lexer {
     inside: Inside,
     line: usize,
+    /// Where the string or the list that is open began.
+    opened: usize,
     depth: usize,
     tokens: Vec<Token>,
     complete: Vec<Command>,
@@ -61,6 +63,7 @@ impl Default for Lexer {
         Self {
             inside: Inside::Nothing,
             line: 1,
+            opened: 1,
             depth: 0,
             tokens: Vec::new(),
             complete: Vec::new(),
@@ -95,7 +98,7 @@ impl Lexer {
     /// A string or a list is open.
     pub fn finish(mut self) -> Result<Option<Command>, Unclosed> {
         if self.is_open() {
-            return Err(Unclosed { line: self.line });
+            return Err(Unclosed { line: self.opened });
         }
         Ok(self.feed("\n").pop())
     }
@@ -136,10 +139,14 @@ impl Lexer {
                 self.line += 1;
             }
             '#' => self.inside = Inside::Comment,
-            '"' => self.inside = Inside::Quoted(String::new()),
+            '"' => {
+                self.open();
+                self.inside = Inside::Quoted(String::new());
+            }
             '=' => self.tokens.push(Token::Equals),
             '>' => self.tokens.push(Token::Redirect),
             '(' => {
+                self.open();
                 self.depth += 1;
                 self.tokens.push(Token::Open);
             }
@@ -148,6 +155,13 @@ impl Lexer {
                 self.tokens.push(Token::Close);
             }
             other => self.inside = Inside::Word(other.to_string()),
+        }
+    }
+
+    /// A string or a list begins here; one in a list belongs to the list.
+    fn open(&mut self) {
+        if self.depth == 0 {
+            self.opened = self.line;
         }
     }
 
@@ -161,7 +175,7 @@ impl Lexer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: a string or a list is not closed")]
 pub struct Unclosed {
-    /// The last line.
+    /// Where it began.
     pub line: usize,
 }
 
@@ -248,7 +262,7 @@ mod tests {
         for (text, line) in [
             ("setprop a/b = \"x", Some(1)),
             ("setprop a/b = \"x\\", Some(1)),
-            ("list\nsetprop a/b = (1\n 2", Some(3)),
+            ("list\nsetprop a/b = (1\n 2 \"", Some(2)),
             ("setprop a/b = (1 2)", None),
             ("setprop a/b = 1)", None),
         ] {

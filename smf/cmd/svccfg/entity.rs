@@ -1,20 +1,60 @@
-//! entity.rs - add, delete, refresh, addpg, delpg.
+//! entity.rs - add, delete, refresh.
 
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::{self, Wanted};
+use smf_cmd::operand::is_instance;
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::value::{valid_name, valid_service_name};
+use smf_scf::import::Operation;
 
+use crate::arguments::{flagged, none, one};
+use crate::select::only;
 use crate::session::{Outcome, Session, complain};
+use crate::verbs::{ANYWHERE, At, Verb};
+use crate::withdraw;
+
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "add",
+        usage: "add name",
+        about: "Add a service, or an instance of the selected service.",
+        at: &[At::Scope, At::Service],
+        run: |session, tokens| add(session, one(tokens)?),
+    },
+    Verb {
+        name: "delete",
+        usage: "delete [-f] {name | fmri | pattern}",
+        about: "Delete a child, or what an FMRI or a pattern names; with -f even if it runs.",
+        at: ANYWHERE,
+        run: |session, tokens| {
+            let (force, name) = flagged(tokens, "-f")?;
+            delete(session, name, if force { Running::Delete } else { Running::Refuse })
+        },
+    },
+    Verb {
+        name: "refresh",
+        usage: "refresh",
+        about: "Commit the values of the current configuration to the running snapshot of the\n\
+                selected instance, and have its restarter read them.",
+        at: &[At::Instance],
+        run: refresh,
+    },
+];
+
+/// What becomes of an instance that may be running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    Refuse,
+    Delete,
+}
 
 /// Makes a service, or an instance of the selected service.  It is not selected.
-pub fn add(session: &mut Session, name: &str) -> Outcome {
+fn add(session: &mut Session, name: &str) -> Outcome {
     if session.snapshot.is_some() {
         return complain("Cannot modify snapshots.");
     }
     let (fmri, valid, there) = match &session.selection {
         None => (format!("svc:/{name}"), valid_service_name(name), "Service already exists."),
-        Some(service) if operand::is_instance(service) => {
+        Some(fmri) if is_instance(fmri) => {
             return complain("Cannot add entities to an instance.");
         }
         Some(service) => {
@@ -24,93 +64,35 @@ pub fn add(session: &mut Session, name: &str) -> Outcome {
     if !valid {
         return complain("Invalid name.");
     }
-    match session.repository.add(&fmri) {
+    match session.repository()?.carry_out(&[Operation::Add(fmri)]) {
         Err(RepositoryError::Exists(_)) => complain(there),
         other => Ok(other?),
     }
 }
 
-/// Removes a service or an instance.
-pub fn delete(session: &mut Session, words: &[String]) -> Outcome {
-    let (force, name) = match words {
-        [flag, name] if flag == "-f" => (true, name),
-        [name] if name != "-f" => (false, name),
-        _ => return complain("Syntax error."),
-    };
+fn delete(session: &mut Session, name: &str, running: Running) -> Outcome {
     if session.snapshot.is_some() {
         return complain("Cannot modify snapshots.");
     }
-    let entities = session.repository.entities()?;
-    let child = session.selection.as_ref().map(|fmri| format!("{fmri}:{name}"));
-    let child = child.filter(|fmri| entities.values().flatten().any(|other| other == fmri));
-    let exact = operand::canonical(name).filter(|fmri| entities.contains_key(fmri));
-    let fmri = match child.or(exact) {
-        Some(fmri) => fmri,
-        None => match operand::find(name, Wanted::ServiceFirst, &entities) {
-            Ok(matched) => match matched.fmris.as_slice() {
-                [one] => one.clone(),
-                several => return complain(operand::several("Pattern", name, several)),
-            },
-            Err(message) => return complain(message),
-        },
+    let entities = session.repository()?.entities()?;
+    let child = match &session.selection {
+        Some(fmri) if is_instance(fmri) => None,
+        Some(service) => entities.get(service).and_then(|instances| {
+            let fmri = format!("{service}:{name}");
+            instances.contains(&fmri).then_some(fmri)
+        }),
+        None => Some(format!("svc:/{name}")).filter(|fmri| entities.contains_key(fmri)),
     };
-    let own = std::slice::from_ref(&fmri);
-    let instances = entities.get(&fmri).map_or(own, Vec::as_slice);
-    for instance in instances.iter().filter(|_| !force) {
-        // The next state does not count: what is on its way may be deleted.
-        if Instance::read(&mut session.repository, instance)?.runs() {
-            return complain(format!(
-                "Instance {instance} may be running.  Use delete -f if it is not."
-            ));
-        }
-    }
-    session.repository.delete(&fmri)?;
-    if session
-        .selection
-        .as_ref()
-        .is_some_and(|selected| *selected == fmri || operand::service_of(selected) == fmri)
-    {
-        session.selection = None;
-    }
-    Ok(())
+    let fmri = match child {
+        Some(child) => child,
+        None => only(name, &entities)?,
+    };
+    withdraw::entity(session, &fmri, running)?;
+    session.settle()
 }
 
-/// Asks the restarter to take what is configured.
-pub fn refresh(session: &mut Session) -> Outcome {
+fn refresh(session: &mut Session, tokens: &[Token]) -> Outcome {
+    none(tokens)?;
     let instance = session.instance()?;
-    if session.snapshot.is_some() {
-        return complain("Cannot modify snapshots.");
-    }
-    Ok(session.repository.refresh(&instance)?)
-}
-
-/// Makes a property group.
-pub fn addpg(session: &mut Session, words: &[String]) -> Outcome {
-    let entity = session.editable()?;
-    let (name, kind, flags) = match words {
-        [name, kind] => (name, kind, ""),
-        [name, kind, flags] => (name, kind, flags.as_str()),
-        _ => return complain("Syntax error."),
-    };
-    if let Some(bad) = flags.chars().find(|flag| *flag != 'P') {
-        return complain(format!("Invalid property group flag {bad}."));
-    }
-    if !valid_name(name) || !valid_name(kind) {
-        return complain("Name, type, or flags are invalid.");
-    }
-    match session.repository.add_group(&entity, name, kind, flags.contains('P')) {
-        Err(RepositoryError::Exists(_)) => complain("Property group already exists."),
-        other => Ok(other?),
-    }
-}
-
-/// Removes a property group.
-pub fn delpg(session: &mut Session, name: &str) -> Outcome {
-    let entity = session.editable()?;
-    match session.repository.delete_group(&entity, name) {
-        Err(RepositoryError::NotFound(_)) => {
-            complain(format!("No such property group \"{name}\"."))
-        }
-        other => Ok(other?),
-    }
+    session.refresh(&instance)
 }

@@ -1,76 +1,130 @@
 //! environment.rs - setenv and unsetenv: one variable of a method's environment.
+//!
+//! | option | group that holds it |
+//! |---|---|
+//! | none | the start method, of the instance if it has one, else of the service |
+//! | `-s`, `-i` | the method context of the service, of the instance; made if need be |
+//! | `-m method` | that method |
 
-use smf_cmd::operand::service_of;
-use smf_cmd::repository::RepositoryError;
-use smf_scf::import::merge::Property;
+use smf_cmd::operand::{is_instance, service_of};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Property};
 
+use crate::arguments::{options, texts};
+use crate::group;
+use crate::property::absent;
 use crate::session::{Complaint, Outcome, Session, complain};
+use crate::verbs::{EDITABLE, Verb};
 
-/// Which group of which entity holds the environment.
-struct Place {
-    entity: String,
-    group: String,
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "setenv",
+        usage: "setenv [-s | -i | -m method] NAME value",
+        about: "Set an environment variable for a service, an instance, or a method.",
+        at: EDITABLE,
+        run: |session, tokens| {
+            let words = texts(tokens)?;
+            let (place, operands) = placed(&words)?;
+            let [name, value] = operands[..] else { return Err(Complaint::Syntax) };
+            change(session, &place, name, Some(value))
+        },
+    },
+    Verb {
+        name: "unsetenv",
+        usage: "unsetenv [-s | -i | -m method] NAME",
+        about: "Unset an environment variable for a service, an instance, or a method.",
+        at: EDITABLE,
+        run: |session, tokens| {
+            let words = texts(tokens)?;
+            let (place, operands) = placed(&words)?;
+            let [name] = operands[..] else { return Err(Complaint::Syntax) };
+            change(session, &place, name, None)
+        },
+    },
+];
+
+const CONTEXT: &str = "method_context";
+const START: [&str; 2] = ["start", "inetd_start"];
+
+/// What the options say.
+#[derive(Debug, Default)]
+struct Place<'a> {
+    service: bool,
+    instance: bool,
+    method: Option<&'a str>,
 }
 
-/// Reads `[-s | -i | -m method]` and leaves the rest.
-fn place<'a>(session: &Session, words: &'a [String]) -> Result<(Place, &'a [String]), Complaint> {
-    let entity = session.editable()?;
-    let context = "method_context".to_owned();
-    Ok(match words {
-        [flag, rest @ ..] if flag == "-s" => {
-            (Place { entity: service_of(&entity).to_owned(), group: context }, rest)
+fn placed<'a, 'b>(words: &'b [&'a str]) -> Result<(Place<'a>, &'b [&'a str]), Complaint> {
+    let (flags, operands) = options(words, "sim:")?;
+    let mut place = Place::default();
+    for (letter, argument) in flags {
+        match letter {
+            's' => place.service = true,
+            'i' => place.instance = true,
+            _ => place.method = argument,
         }
-        [flag, rest @ ..] if flag == "-i" => {
-            (Place { entity: session.instance()?, group: context }, rest)
-        }
-        [flag, method, rest @ ..] if flag == "-m" => {
-            (Place { entity, group: method.clone() }, rest)
-        }
-        rest => (Place { entity, group: "start".into() }, rest),
-    })
+    }
+    if place.service && place.instance { Err(Complaint::Syntax) } else { Ok((place, operands)) }
 }
 
-/// The variables that are there, without this one.
-fn others(session: &mut Session, place: &Place, name: &str) -> Result<Vec<String>, Complaint> {
-    let groups = session.repository.groups(&place.entity)?;
-    let there = groups.get(&place.group);
+/// The entity and the group that hold the environment.
+fn find(session: &mut Session, place: &Place<'_>) -> Result<(String, String), Complaint> {
+    let selected = session.editable()?;
+    if place.instance && !is_instance(&selected) {
+        return complain("No instance is selected.");
+    }
+    let entity = if place.service { service_of(&selected).to_owned() } else { selected };
+    if let Some(method) = place.method {
+        return match session.live(&entity)?.get(method) {
+            None if smf_model::bundle::value::valid_name(method) => {
+                complain(format!("Couldn't find the method \"{method}\"."))
+            }
+            None => complain(format!("Invalid method name \"{method}\".")),
+            Some(group) if group.kind != "method" => {
+                complain(format!("Property group \"{method}\" is not of type \"method\"."))
+            }
+            Some(_) => Ok((entity, method.to_owned())),
+        };
+    }
+    if place.service || place.instance {
+        return Ok((entity, CONTEXT.to_owned()));
+    }
+    let service = service_of(&entity).to_owned();
+    for entity in [entity, service] {
+        let groups = session.live(&entity)?;
+        let is_method = |name: &&str| groups.get(*name).is_some_and(|g| g.kind == "method");
+        if let Some(method) = START.into_iter().find(is_method) {
+            return Ok((entity, method.to_owned()));
+        }
+    }
+    complain("Couldn't find start method; please specify a method with '-m'.")
+}
+
+fn change(session: &mut Session, place: &Place<'_>, name: &str, value: Option<&str>) -> Outcome {
+    let (entity, method) = find(session, place)?;
+    let mut operations = Vec::new();
+    let there = session.live(&entity)?.remove(&method);
     if there.is_none() {
-        if place.group != "method_context" {
-            return complain(format!("No such property group \"{}\".", place.group));
+        if value.is_none() {
+            return complain(group::absent(&method));
         }
-        let added = session.repository.add_group(&place.entity, &place.group, "framework", false);
-        match added {
-            Ok(()) | Err(RepositoryError::Exists(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let context = Group { kind: "framework".into(), ..Group::default() };
+        operations.push(Operation::AddGroup(entity.clone(), method.clone(), context));
     }
-    let there = there.and_then(|group| group.properties.get("environment"));
-    let values = there.map(|property| property.values.clone()).unwrap_or_default();
+    let there = there.and_then(|mut group| group.properties.remove("environment"));
+    if there.is_none() && value.is_none() {
+        return complain(absent(&method, "environment"));
+    }
+    let mut property =
+        there.unwrap_or_else(|| Property { kind: "astring".into(), values: Vec::new() });
     let own = format!("{name}=");
-    Ok(values.into_iter().filter(|value| !value.starts_with(&own)).collect())
-}
-
-fn store(session: &mut Session, place: &Place, values: Vec<String>) -> Outcome {
-    let value = Property { kind: "astring".into(), values };
-    Ok(session.repository.set(&place.entity, &place.group, "environment", &value)?)
-}
-
-/// `setenv [-s | -i | -m method] NAME value`
-pub fn setenv(session: &mut Session, words: &[String]) -> Outcome {
-    let (place, rest) = place(session, words)?;
-    let [name, value] = rest else { return complain("Syntax error.") };
-    if name.is_empty() || name.contains('=') || name.starts_with("SMF_") {
-        return complain(format!("Invalid environment variable \"{name}\"."));
+    property.values.retain(|value| !value.starts_with(&own));
+    if let Some(value) = value {
+        property.values.push(crate::property::value(
+            smf_model::bundle::value::PropertyType::Astring,
+            &format!("{own}{value}"),
+        )?);
     }
-    let mut values = others(session, &place, name)?;
-    values.push(format!("{name}={value}"));
-    store(session, &place, values)
-}
-
-/// `unsetenv [-s | -i | -m method] NAME`
-pub fn unsetenv(session: &mut Session, words: &[String]) -> Outcome {
-    let (place, rest) = place(session, words)?;
-    let [name] = rest else { return complain("Syntax error.") };
-    let values = others(session, &place, name)?;
-    store(session, &place, values)
+    operations.push(Operation::Set(entity, method, "environment".into(), property));
+    session.commit(operations)
 }

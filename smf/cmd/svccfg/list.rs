@@ -1,54 +1,60 @@
-//! list.rs - list, listpg, listprop.
+//! list.rs - listpg and listprop.
 //!
 //! What an entity itself has is listed; nothing is composed.
 
-use std::io::Write;
-
 use smf_cmd::operand::matches;
-use smf_scf::import::merge::Property;
+use smf_cmd::svccfg_lex::{Token, quoted};
+use smf_scf::import::merge::{Group, Groups, Property};
 
+use crate::arguments::optional;
 use crate::session::{Outcome, Session};
+use crate::verbs::{READABLE, Verb};
+use crate::voice::print;
 
-/// The children of the selection.
-pub fn list(session: &mut Session, pattern: Option<&str>) -> Outcome {
-    let entities = session.repository.entities()?;
-    let mut names: Vec<String> = Vec::new();
-    match &session.selection {
-        None => names.extend(entities.keys().map(|fmri| fmri["svc:/".len()..].to_owned())),
-        Some(fmri) => {
-            names.push(":properties".into());
-            let instances = entities.get(fmri).map_or(&[][..], Vec::as_slice);
-            names.extend(instances.iter().map(|instance| instance[fmri.len() + 1..].to_owned()));
-        }
-    }
-    let mut out = std::io::stdout().lock();
-    for name in names.iter().filter(|name| pattern.is_none_or(|p| matches(p, name))) {
-        writeln!(out, "{name}")?;
-    }
-    Ok(())
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "listpg",
+        usage: "listpg [glob_pattern]",
+        about: "List the property groups of what is selected.",
+        at: READABLE,
+        run: listpg,
+    },
+    Verb {
+        name: "listprop",
+        usage: "listprop [glob_pattern]",
+        about: "List the property groups and properties of what is selected.",
+        at: READABLE,
+        run: listprop,
+    },
+];
+
+/// A line of a listing: the name, and what stands behind the column of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub name: String,
+    pub rest: String,
 }
 
-/// A line of listprop or listpg, before its columns are aligned.
-struct Line {
-    name: String,
-    rest: String,
-}
-
-/// The property groups of the selection.
-pub fn listpg(session: &mut Session, pattern: Option<&str>) -> Outcome {
+fn listpg(session: &mut Session, tokens: &[Token]) -> Outcome {
+    let pattern = optional(tokens)?;
     let groups = session.groups()?;
     let wanted = groups.iter().filter(|(name, _)| pattern.is_none_or(|p| matches(p, name)));
-    let lines: Vec<_> = wanted.map(|(name, g)| group_line(name, &g.kind, g.volatile)).collect();
-    print(&lines)
+    let lines: Vec<_> = wanted.map(|(name, group)| group_line(name, group)).collect();
+    print(&aligned(&lines).concat())
 }
 
-/// The property groups of the selection and their properties.
-pub fn listprop(session: &mut Session, pattern: Option<&str>) -> Outcome {
+fn listprop(session: &mut Session, tokens: &[Token]) -> Outcome {
+    let lines = lines(&session.groups()?, optional(tokens)?);
+    print(&aligned(&lines).concat())
+}
+
+/// The lines of the groups and properties that a pattern names; a group brings its properties.
+pub fn lines(groups: &Groups, pattern: Option<&str>) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (name, group) in session.groups()? {
-        let whole = pattern.is_none_or(|pattern| matches(pattern, &name));
+    for (name, group) in groups {
+        let whole = pattern.is_none_or(|pattern| matches(pattern, name));
         if whole {
-            lines.push(group_line(&name, &group.kind, group.volatile));
+            lines.push(group_line(name, group));
         }
         for (property, value) in &group.properties {
             let full = format!("{name}/{property}");
@@ -57,21 +63,18 @@ pub fn listprop(session: &mut Session, pattern: Option<&str>) -> Outcome {
             }
         }
     }
-    print(&lines)
+    lines
 }
 
-fn group_line(name: &str, kind: &str, volatile: bool) -> Line {
-    let mark = if volatile { "\tNONPERSISTENT" } else { "" };
-    Line { name: name.to_owned(), rest: format!("{kind}{mark}") }
+fn group_line(name: &str, group: &Group) -> Line {
+    let mark = if group.volatile { "\tNONPERSISTENT" } else { "" };
+    Line { name: name.to_owned(), rest: format!("{}{mark}", group.kind) }
 }
 
-fn print(lines: &[Line]) -> Outcome {
+/// The lines with their second column in line.
+pub fn aligned(lines: &[Line]) -> Vec<String> {
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
-    let mut out = std::io::stdout().lock();
-    for line in lines {
-        writeln!(out, "{:width$}  {}", line.name, line.rest)?;
-    }
-    Ok(())
+    lines.iter().map(|line| format!("{:width$}  {}\n", line.name, line.rest)).collect()
 }
 
 /// The type, padded, and the values behind it.
@@ -86,22 +89,6 @@ fn values(property: &Property) -> String {
     text
 }
 
-/// A value the way setprop reads it.
-pub fn quoted(value: &str, always: bool) -> String {
-    if !always && !value.is_empty() && !value.contains([' ', '\t', '\n', '"', '(', ')']) {
-        return value.to_owned();
-    }
-    let mut text = String::from('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,8 +99,11 @@ mod tests {
             ("count", vec!["8001"], "count    8001"),
             ("astring", vec!["two words"], "astring  \"two words\""),
             ("astring", vec!["a", "b"], "astring  \"a\" \"b\""),
+            ("astring", vec!["a", ""], "astring  \"a\" \"\""),
+            ("astring", vec![""], "astring  "),
             ("boolean", vec![], "boolean "),
             ("count", vec!["1", "2"], "count    1 2"),
+            ("fmri", vec!["svc:/a", "svc:/b"], "fmri     svc:/a svc:/b"),
             ("astring", vec!["a\"b\\c"], "astring  \"a\\\"b\\\\c\""),
             ("net_address", vec!["::1"], "net_address  ::1"),
         ] {

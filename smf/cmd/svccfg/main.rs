@@ -1,28 +1,55 @@
 //! svccfg(8): the configuration repository by hand.
 //!
-//! Reading order: `session` (what is selected, and which word does what), then one
-//! file per family of commands: `entity`, `select`, `list`, `property`, `environment`, `snapshot`,
-//! `bundle`.
+//! Reading order: `session` (what is selected), `connection` (in which repository), `voice` (to
+//! whom it speaks), `verbs` (the table of commands), `engine` (carries them out), `interactive` and
+//! `completion` (a terminal), then a file for each family of commands.
 //!
 //! One shot (`svccfg -s FMRI command ...`) and files stop at the first error; a terminal goes on.
 
-mod bundle;
+mod arguments;
+mod cleanup;
+mod completion;
+mod connection;
+mod describe;
+mod edit;
+mod engine;
 mod entity;
 mod environment;
+mod export;
+mod files;
+mod general;
+mod group;
+mod hash;
+mod import;
+mod interactive;
+mod inventory;
 mod list;
+mod notify;
+mod profile;
 mod property;
+mod restore;
 mod select;
 mod session;
 mod snapshot;
+mod sys;
+mod template;
+mod validate;
+mod value;
+mod verbs;
+mod voice;
+mod withdraw;
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Short, Value};
-use smf_cmd::repository::Repository;
-use smf_cmd::svccfg_lex::Lexer;
+use smf_cmd::svccfg_lex;
 
-use session::{Flow, Session};
+use connection::Connection;
+use engine::{After, Failed};
+use session::Session;
+use voice::Voice;
 
 const USAGE: &str = "\
 Usage:\tsvccfg [-v] [-s FMRI] [-f file]
@@ -55,12 +82,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(options) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("svccfg: {error}");
-            ExitCode::FAILURE
-        }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Command | Failed::Svccfg) => ExitCode::FAILURE,
     }
 }
 
@@ -94,98 +118,42 @@ fn parse() -> Result<Option<Options>, Option<String>> {
     Ok(Some(options))
 }
 
-fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let (text, source) = if !options.words.is_empty() {
-        let text = options.words.join(" ");
-        if text.len() > COMMAND_MAX {
-            anyhow::bail!("Command is too long.");
+fn run(options: &Options) -> Result<(), Failed> {
+    let (connection, warning) = Connection::from_environment();
+    let mut session = Session::new(connection, Voice::OneShot, options.verbose);
+    if let Some(warning) = warning {
+        session.voice.say(warning);
+    }
+    if let Some(fmri) = &options.select {
+        if let Err(complaint) = select::select(&mut session, fmri) {
+            return Err(engine::complained(&session, None, &complaint));
         }
-        (text, None)
-    } else {
-        match options.file.as_deref() {
-            None if std::io::stdin().is_terminal() => return interactive(&options),
-            None | Some("-") => {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text)?;
-                (text, Some("<stdin>".to_owned()))
-            }
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| anyhow::anyhow!("Could not open \"{file}\": {error}"))?;
-                (text, Some(file.to_owned()))
-            }
+    }
+    match options.file.as_deref() {
+        _ if !options.words.is_empty() => one_shot(&mut session, &options.words.join(" ")),
+        Some(file) if file != "-" => engine::file(&mut session, Path::new(file), After::Stop),
+        None if std::io::stdin().is_terminal() => interactive::run(&mut session),
+        Some(_) | None => {
+            engine::read(&mut session, std::io::stdin().lock(), "<stdin>", After::Stop)
         }
+    }
+}
+
+/// The words of the command line, read as a file would be.
+fn one_shot(session: &mut Session, text: &str) -> Result<(), Failed> {
+    if text.len() > COMMAND_MAX {
+        session.voice.say("Command is too long.");
+        return Err(Failed::Command);
+    }
+    let Ok(commands) = svccfg_lex::commands(text) else {
+        session.voice.say("Syntax error.");
+        return Err(Failed::Command);
     };
-    let mut session = Session::new(Repository::open_live()?, options.verbose);
-    if let Some(fmri) = &options.select {
-        if let Err(error) = select::select(&mut session, fmri) {
-            eprintln!("svccfg: {error}");
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    Ok(batch(&mut session, &text, source.as_deref()))
-}
-
-/// One shot or a file: the first error ends it.
-fn batch(session: &mut Session, text: &str, source: Option<&str>) -> ExitCode {
-    let mut lexer = Lexer::default();
-    let mut commands = lexer.feed(text);
-    let tail = lexer.finish();
-    if let Ok(last) = &tail {
-        commands.extend(last.clone());
-    }
     for command in commands {
-        let line = command.line;
-        match session.run(&command.tokens) {
-            Ok(Flow::Continue) => {}
-            Ok(Flow::End) => return ExitCode::SUCCESS,
-            Err(error) => {
-                match source {
-                    Some(source) => eprintln!("svccfg ({source}, line {line}): {error}"),
-                    None => eprintln!("svccfg: {error}"),
-                }
-                return ExitCode::FAILURE;
-            }
+        engine::carry_out(session, &command.tokens)?;
+        if session.over {
+            break;
         }
     }
-    if let Err(open) = tail {
-        let line = open.line;
-        match source {
-            Some(source) => eprintln!("svccfg ({source}, line {line}): Syntax error."),
-            None => eprintln!("svccfg: Syntax error."),
-        }
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
-}
-
-/// A terminal: messages on standard output, and an error ends nothing.
-fn interactive(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut session = Session::new(Repository::open_live()?, options.verbose);
-    if let Some(fmri) = &options.select {
-        if let Err(error) = select::select(&mut session, fmri) {
-            println!("{error}");
-        }
-    }
-    let mut lexer = Lexer::default();
-    loop {
-        if lexer.is_open() {
-            print!("> ");
-        } else {
-            print!("{}> ", session.prompt());
-        }
-        std::io::stdout().flush()?;
-        let mut line = String::new();
-        if std::io::stdin().read_line(&mut line)? == 0 {
-            println!();
-            return Ok(ExitCode::SUCCESS);
-        }
-        for command in lexer.feed(&line) {
-            match session.run(&command.tokens) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::End) => return Ok(ExitCode::SUCCESS),
-                Err(error) => println!("{error}"),
-            }
-        }
-    }
+    Ok(())
 }

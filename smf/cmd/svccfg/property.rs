@@ -1,196 +1,165 @@
-//! property.rs - setprop, addpropvalue, delprop, delpropvalue.
+//! property.rs - setprop and delprop.
 //!
-//! The group must be the selected entity's own; the type may be left out where the property, or
-//! the same property of the service, already has one.
+//! The group must be the selected entity's own; the type may be left out where the property, the
+//! same property of the service, or a template already has one.
 
-use smf_cmd::operand::{is_instance, matches, service_of};
-use smf_cmd::repository::RepositoryError;
-use smf_model::bundle::value::{PropertyType, Value};
-use smf_scf::import::merge::Property;
-
-use crate::session::{Complaint, Outcome, Session, complain};
+use smf_cmd::operand::{is_instance, service_of};
 use smf_cmd::svccfg_lex::Token;
+use smf_model::bundle::value::{PropertyType, Value, valid_name};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Property};
+
+use crate::arguments::one;
+use crate::group;
+use crate::session::{Complaint, Outcome, Session, complain};
+use crate::verbs::{EDITABLE, Verb};
+
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "setprop",
+        usage: "setprop pg/name = [type:] value\nsetprop pg/name = [type:] ([value...])",
+        about: "Set all values of a property.  Values may stand in double quotes, and a list of\n\
+                values may go over several lines.",
+        at: EDITABLE,
+        run: setprop,
+    },
+    Verb {
+        name: "delprop",
+        usage: "delprop pg[/name]",
+        about: "Delete a property, or a whole property group.",
+        at: EDITABLE,
+        run: |session, tokens| delprop(session, one(tokens)?),
+    },
+];
 
 const QUOTES: &str =
     "Multiple string values or string values with spaces must be quoted with '\"'.";
 
 /// What stands behind `=`: a type, if one is named, and values.
 #[derive(Debug, PartialEq, Eq)]
-struct Assignment {
-    kind: Option<String>,
-    values: Vec<String>,
-    /// A list held a bare word.
-    unquoted: bool,
+struct Assignment<'a> {
+    kind: Option<&'a str>,
+    values: Vec<&'a Token>,
+    list: bool,
 }
 
-/// `pg/prop = [type:] value` or `pg/prop = [type:] ( value ... )`.
-fn assignment(tokens: &[Token]) -> Result<Assignment, Complaint> {
-    let text = |token: &Token| match token {
-        Token::Word(text) | Token::Quoted(text) => Some(text.clone()),
-        Token::Equals | Token::Redirect | Token::Open | Token::Close => None,
+/// `[type:] value` or `[type:] ( value ... )`.
+fn assignment(tokens: &[Token]) -> Result<Assignment<'_>, Complaint> {
+    let plain = |token: &Token| matches!(token, Token::Word(_) | Token::Quoted(_));
+    let (kind, list, values) = match tokens {
+        [Token::Open, values @ .., Token::Close] => (None, true, values),
+        [Token::Word(kind), Token::Open, values @ .., Token::Close] => (Some(kind), true, values),
+        [_] => (None, false, tokens),
+        [Token::Word(kind), value @ ..] if value.len() == 1 => (Some(kind), false, value),
+        _ => return Err(Complaint::Syntax),
     };
-    let kind = |token: &Token| match token {
-        Token::Word(word) => Some(word.trim_end_matches(':').to_owned()),
-        _ => None,
-    };
-    let syntax = || Complaint("Syntax error.".into());
-    let (kind, list) = match tokens {
-        [value] => {
-            let values = vec![text(value).ok_or_else(syntax)?];
-            return Ok(Assignment { kind: None, values, unquoted: false });
-        }
-        [Token::Open, list @ .., Token::Close] => (None, list),
-        [first, Token::Open, list @ .., Token::Close] => {
-            (Some(kind(first).ok_or_else(syntax)?), list)
-        }
-        [first, value] => {
-            let values = vec![text(value).ok_or_else(syntax)?];
-            let kind = Some(kind(first).ok_or_else(syntax)?);
-            return Ok(Assignment { kind, values, unquoted: false });
-        }
-        // Several bare words: a string that lost its quotes.
-        [Token::Word(first), rest @ ..] if first.ends_with(':') && !rest.is_empty() => {
-            return complain(QUOTES);
-        }
-        _ => return Err(syntax()),
-    };
-    let values = list.iter().map(text).collect::<Option<Vec<_>>>().ok_or_else(syntax)?;
-    let unquoted = list.iter().any(|token| matches!(token, Token::Word(_)));
-    Ok(Assignment { kind, values, unquoted })
+    if !values.iter().all(plain) {
+        return Err(Complaint::Syntax);
+    }
+    Ok(Assignment { kind: kind.map(String::as_str), values: values.iter().collect(), list })
 }
 
-fn name_of(text: &str) -> Result<(String, String), Complaint> {
+/// Splits `pg/prop`.
+pub fn name_of(text: &str) -> Result<(&str, &str), Complaint> {
     match text.split_once('/') {
-        Some((group, name)) => Ok((group.to_owned(), name.to_owned())),
+        Some(parts) => Ok(parts),
         None => complain("Property names must contain a `/'."),
     }
 }
 
-/// The type of a property: the one given, the one it has, or the one the service's has.
-fn kind_for(
-    session: &mut Session,
-    entity: &str,
-    (group, name): (&str, &str),
-    given: Option<&str>,
-) -> Result<PropertyType, Complaint> {
-    let known = |kind: &str| {
-        PropertyType::from_name(kind).ok_or_else(|| Complaint(format!("Unknown type \"{kind}\".")))
-    };
-    if let Some(kind) = given {
-        return known(kind);
-    }
-    let groups = session.repository.groups(entity)?;
-    let own = groups.get(group).and_then(|group| group.properties.get(name));
-    if let Some(property) = own {
-        return known(&property.kind);
-    }
-    if is_instance(entity) {
-        let groups = session.repository.groups(service_of(entity))?;
-        if let Some(property) = groups.get(group).and_then(|group| group.properties.get(name)) {
-            return known(&property.kind);
-        }
-    }
-    complain("Type required for new properties.")
+/// The type behind which a colon stands.
+pub fn named_type(text: &str) -> Result<PropertyType, Complaint> {
+    let kind = text.strip_suffix(':').and_then(PropertyType::from_name);
+    kind.ok_or_else(|| Complaint::Refused(format!("Unknown type \"{text}\".")))
 }
 
-fn checked(kind: PropertyType, values: &[String]) -> Result<Vec<String>, Complaint> {
-    let check = |text: &String| match Value::parse(kind, text) {
+/// The entity's own group.
+pub fn own_group(session: &mut Session, entity: &str, name: &str) -> Result<Group, Complaint> {
+    group::checked(name)?;
+    match session.live(entity)?.remove(name) {
+        Some(group) => Ok(group),
+        None => complain(group::absent(name)),
+    }
+}
+
+/// Whether a property can have this name.
+pub fn checked(name: &str) -> Outcome {
+    if valid_name(name) { Ok(()) } else { complain(format!("Invalid property name \"{name}\".")) }
+}
+
+/// What is said of a property that is not there.
+pub fn absent(group: &str, name: &str) -> String {
+    format!("No such property {group}/{name}.")
+}
+
+/// A value in printed form.
+pub fn value(kind: PropertyType, text: &str) -> Result<String, Complaint> {
+    match Value::parse(kind, text) {
         Ok(value) => Ok(value.to_string()),
         Err(_) => complain(format!("Invalid \"{kind}\" value \"{text}\".")),
-    };
-    values.iter().map(check).collect()
+    }
 }
 
-/// The parts of `pg/prop = ...` with the type settled.
-fn parsed(
+/// The type of a property that has none yet: that of the service's, or of a template.
+fn inferred(
     session: &mut Session,
     entity: &str,
+    (group, kind): (&str, &str),
     name: &str,
-    tokens: &[Token],
-) -> Result<((String, String), Property), Complaint> {
-    let (group, name) = name_of(name)?;
-    let given = assignment(tokens)?;
-    if !session.repository.groups(entity)?.contains_key(&group) {
-        return complain(format!("No such property group \"{group}\"."));
+) -> Result<PropertyType, Complaint> {
+    if is_instance(entity) {
+        let groups = session.live(service_of(entity))?;
+        let inherited = groups.get(group).and_then(|group| group.properties.get(name));
+        if let Some(kind) = inherited.and_then(|p| PropertyType::from_name(&p.kind)) {
+            return Ok(kind);
+        }
     }
-    let kind = kind_for(session, entity, (&group, &name), given.kind.as_deref())?;
+    match crate::template::property_type(session, entity, (group, kind), name)? {
+        Some(kind) => Ok(kind),
+        None => complain("Type required for new properties."),
+    }
+}
+
+fn setprop(session: &mut Session, tokens: &[Token]) -> Outcome {
+    let [Token::Word(path), Token::Equals, rest @ ..] = tokens else {
+        return Err(Complaint::Syntax);
+    };
+    let given = assignment(rest)?;
+    let entity = session.editable()?;
+    let (group, name) = name_of(path)?;
+    let kind = given.kind.map(named_type).transpose()?;
+    let there = own_group(session, &entity, group)?;
+    checked(name)?;
+    let known = there.properties.get(name).and_then(|p| PropertyType::from_name(&p.kind));
+    let kind = match kind.or(known) {
+        Some(kind) => kind,
+        None => inferred(session, &entity, (group, &there.kind), name)?,
+    };
     let textual = matches!(kind, PropertyType::Astring | PropertyType::Ustring);
-    if given.unquoted && textual {
-        return complain(QUOTES);
+    let mut values = Vec::new();
+    for token in given.values {
+        values.push(match token {
+            Token::Word(_) if given.list && textual => return complain(QUOTES),
+            Token::Word(text) | Token::Quoted(text) => value(kind, text)?,
+            _ => return Err(Complaint::Syntax),
+        });
     }
-    let values = checked(kind, &given.values)?;
-    Ok(((group, name), Property { kind: kind.to_string(), values }))
-}
-
-/// Replaces all values of a property.
-pub fn setprop(session: &mut Session, tokens: &[Token]) -> Outcome {
-    let (name, rest) = match tokens {
-        [Token::Word(name) | Token::Quoted(name), Token::Equals, rest @ ..] => (name, rest),
-        _ => return complain("Syntax error."),
-    };
-    let entity = session.editable()?;
-    let ((group, name), value) = parsed(session, &entity, name, rest)?;
-    set(session, &entity, (&group, &name), &value)
-}
-
-fn set(
-    session: &mut Session,
-    entity: &str,
-    (group, name): (&str, &str),
-    value: &Property,
-) -> Outcome {
-    match session.repository.set(entity, group, name, value) {
-        Err(RepositoryError::NotFound(_)) => {
-            complain(format!("No such property group \"{group}\"."))
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Adds a value to a property: `pg/prop [type:] value`.
-pub fn addpropvalue(session: &mut Session, tokens: &[Token]) -> Outcome {
-    let Some((Token::Word(name), rest @ ([_] | [_, _]))) = tokens.split_first() else {
-        return complain("Syntax error.");
-    };
-    let entity = session.editable()?;
-    let ((group, name), mut value) = parsed(session, &entity, name, rest)?;
-    let groups = session.repository.groups(&entity)?;
-    if let Some(there) = groups.get(&group).and_then(|group| group.properties.get(&name)) {
-        if there.kind != value.kind {
-            return complain(format!(
-                "Property \"{group}/{name}\" is not of type \"{}\".",
-                value.kind
-            ));
-        }
-        let mut values = there.values.clone();
-        values.append(&mut value.values);
-        value.values = values;
-    }
-    set(session, &entity, (&group, &name), &value)
+    let property = Property { kind: kind.to_string(), values };
+    session.commit(vec![Operation::Set(entity, group.to_owned(), name.to_owned(), property)])
 }
 
 /// Removes a property, or a whole group.
-pub fn delprop(session: &mut Session, name: &str) -> Outcome {
+pub fn delprop(session: &mut Session, path: &str) -> Outcome {
     let entity = session.editable()?;
-    let Some((group, name)) = name.split_once('/') else {
-        return crate::entity::delpg(session, name);
+    let Some((group, name)) = path.split_once('/') else {
+        return group::delpg(session, path);
     };
-    match session.repository.unset(&entity, group, name) {
-        Err(RepositoryError::NotFound(_)) => complain(format!("No such property {group}/{name}.")),
-        other => Ok(other?),
+    let there = own_group(session, &entity, group)?;
+    checked(name)?;
+    if !there.properties.contains_key(name) {
+        return complain(absent(group, name));
     }
-}
-
-/// Removes the values of a property that match a pattern.
-pub fn delpropvalue(session: &mut Session, words: &[String]) -> Outcome {
-    let [name, pattern] = words else { return complain("Syntax error.") };
-    let entity = session.editable()?;
-    let (group, name) = name_of(name)?;
-    let groups = session.repository.groups(&entity)?;
-    let there = groups.get(&group).and_then(|group| group.properties.get(&name));
-    let Some(there) = there else { return complain(format!("No such property {group}/{name}.")) };
-    let kept = there.values.iter().filter(|value| !matches(pattern, value)).cloned().collect();
-    set(session, &entity, (&group, &name), &Property { kind: there.kind.clone(), values: kept })
+    session.commit(vec![Operation::Unset(entity, group.to_owned(), name.to_owned())])
 }
 
 #[cfg(test)]
@@ -201,22 +170,25 @@ mod tests {
     #[test]
     fn what_may_stand_behind_the_equals_sign() {
         for (text, expected) in [
-            ("8001", "None [\"8001\"] false"),
-            ("count: 8001", "Some(\"count\") [\"8001\"] false"),
-            ("astring: \"/a b\"", "Some(\"astring\") [\"/a b\"] false"),
-            ("(\"a\" \"b\")", "None [\"a\", \"b\"] false"),
-            ("astring: (a \"b\")", "Some(\"astring\") [\"a\", \"b\"] true"),
-            ("count: ()", "Some(\"count\") [] false"),
-            ("", "Syntax error."),
-            ("astring: a b", QUOTES),
+            ("8001", Some("None 1 false")),
+            ("count: 8001", Some("Some(\"count:\") 1 false")),
+            ("astring: \"/a b\"", Some("Some(\"astring:\") 1 false")),
+            ("(\"a\" \"b\")", Some("None 2 true")),
+            ("astring: (a \"b\")", Some("Some(\"astring:\") 2 true")),
+            ("count: ()", Some("Some(\"count:\") 0 true")),
+            ("", None),
+            ("astring: a b", None),
+            ("\"astring:\" a", None),
+            ("(a) b", None),
+            ("a = b", None),
+            ("((a))", None),
+            ("> a", None),
         ] {
-            let tokens = commands(text).unwrap();
-            let tokens = tokens.first().map_or(&[][..], |command| &command.tokens);
-            let got = match assignment(tokens) {
-                Ok(a) => format!("{:?} {:?} {}", a.kind, a.values, a.unquoted),
-                Err(error) => error.to_string(),
-            };
-            assert_eq!(got, expected, "{text}");
+            let commands = commands(text).unwrap();
+            let tokens = commands.first().map_or(&[][..], |command| &command.tokens);
+            let got = assignment(tokens).ok();
+            let got = got.map(|a| format!("{:?} {} {}", a.kind, a.values.len(), a.list));
+            assert_eq!(got.as_deref(), expected, "{text}");
         }
     }
 }

@@ -1,88 +1,119 @@
-//! session.rs - what is selected, and which word does what.
+//! session.rs - what is selected, in which repository, and to whom svccfg speaks.
+//!
+//! Everything that is changed goes through `commit`: on a private repository, where no restarter
+//! looks, it takes the running snapshot of what is touched in the same transaction.
 
+use std::time::{Duration, Instant};
+
+use smf_cmd::operand::{is_instance, service_of};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
 
-use crate::{bundle, entity, environment, list, property, select, snapshot};
-use smf_cmd::svccfg_lex::Token;
+use crate::connection::Connection;
+use crate::voice::Voice;
+
+/// The longest time the restarter is given to take up what is new.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Why a command did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint(pub String);
-
-impl std::fmt::Display for Complaint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+pub enum Complaint {
+    /// The words are not those of the command.
+    Syntax,
+    /// It could not be done; ends everything but a terminal's session.
+    Refused(String),
+    /// Ends svccfg.
+    Fatal(String),
+    /// What there is to say has been said; ends everything but a terminal's session.
+    Said,
 }
 
 impl From<RepositoryError> for Complaint {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Denied => Self("Permission denied.".into()),
-            RepositoryError::ReadOnly => Self("Repository read-only.".into()),
-            other => Self(other.to_string()),
+            RepositoryError::Denied => Self::Refused("Permission denied.".into()),
+            RepositoryError::ReadOnly => Self::Refused("Backend read-only.".into()),
+            RepositoryError::NoServer => Self::Fatal(
+                "Could not connect to repository server: repository server unavailable.".into(),
+            ),
+            other => Self::Refused(format!("{other}.")),
         }
     }
 }
 
-impl From<std::io::Error> for Complaint {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// A complaint with this text.
+/// A refusal with this text.
 pub fn complain<T>(text: impl Into<String>) -> Result<T, Complaint> {
-    Err(Complaint(text.into()))
+    Err(Complaint::Refused(text.into()))
 }
 
 /// What a command comes to.
 pub type Outcome = Result<(), Complaint>;
 
-/// Whether the session goes on.
+/// A level of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    Continue,
-    End,
+pub enum Level {
+    Instance,
+    Service,
 }
 
 /// One svccfg.
 pub struct Session {
-    pub repository: Repository,
+    pub connection: Connection,
+    pub voice: Voice,
     pub verbose: bool,
     /// The selected service or instance.
     pub selection: Option<String>,
     /// The selected snapshot of the selected instance.
-    pub snapshot: Option<String>,
+    pub snapshot: Option<(String, Level)>,
+    /// `end` was said.
+    pub over: bool,
 }
-
-const HELP: &str = "\
-General commands:        help end exit quit
-Manifest commands:       import validate
-Profile commands:        apply
-Entity commands:         list select unselect add delete refresh
-Snapshot commands:       listsnap selectsnap revert
-Property group commands: listpg addpg delpg
-Property commands:       listprop setprop delprop addpropvalue delpropvalue
-                         setenv unsetenv
-";
 
 impl Session {
     /// Nothing is selected.
-    pub fn new(repository: Repository, verbose: bool) -> Self {
-        Self { repository, verbose, selection: None, snapshot: None }
+    pub fn new(connection: Connection, voice: Voice, verbose: bool) -> Self {
+        Self { connection, voice, verbose, selection: None, snapshot: None, over: false }
     }
 
-    /// `svc:`, `svc:/network/ssh`, `[snap]svc:/network/ssh:default`.
+    /// The repository, which is opened when it is first asked for.
+    pub fn repository(&mut self) -> Result<&mut Repository, Complaint> {
+        self.connection.repository()
+    }
+
+    /// `svc:`, `svc:/network/ssh`, `[snap]svc:/network/ssh:default`, `[snap]svc:/network/ssh[:default]`.
     pub fn prompt(&self) -> String {
-        let snapshot = self.snapshot.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
-        format!("{snapshot}{}", self.selection.as_deref().unwrap_or("svc:"))
+        let fmri = self.selection.as_deref().unwrap_or("svc:");
+        match &self.snapshot {
+            None => fmri.to_owned(),
+            Some((name, Level::Instance)) => format!("[{name}]{fmri}"),
+            Some((name, Level::Service)) => {
+                let service = service_of(fmri);
+                format!("[{name}]{service}[{}]", &fmri[service.len()..])
+            }
+        }
+    }
+
+    /// Lets go of a selection that somebody has deleted.
+    pub fn settle(&mut self) -> Outcome {
+        let Some(selected) = self.selection.clone() else { return Ok(()) };
+        let entities = self.repository()?.entities()?;
+        let there = |fmri: &str| match is_instance(fmri) {
+            true => entities.get(service_of(fmri)).is_some_and(|all| all.iter().any(|i| i == fmri)),
+            false => entities.contains_key(fmri),
+        };
+        if !there(&selected) {
+            self.snapshot = None;
+            let service = service_of(&selected).to_owned();
+            self.selection = there(&service).then_some(service);
+            self.voice.say("Current selection has been deleted.");
+        }
+        Ok(())
     }
 
     /// The selected entity.
     pub fn entity(&self) -> Result<String, Complaint> {
-        self.selection.clone().ok_or_else(|| Complaint("An entity is not selected.".into()))
+        self.selection.clone().ok_or(Complaint::Refused("An entity is not selected.".into()))
     }
 
     /// The selected entity, to be changed.
@@ -96,99 +127,100 @@ impl Session {
     /// The selected instance.
     pub fn instance(&self) -> Result<String, Complaint> {
         match &self.selection {
-            Some(fmri) if smf_cmd::operand::is_instance(fmri) => Ok(fmri.clone()),
+            Some(fmri) if is_instance(fmri) => Ok(fmri.clone()),
             _ => complain("Instance not selected."),
         }
     }
 
-    /// The groups of the selected entity, or of the selected snapshot.
+    /// The groups of the selected entity, or of the selected level of a snapshot.
     pub fn groups(&mut self) -> Result<Groups, Complaint> {
         let entity = self.entity()?;
         match self.snapshot.clone() {
-            None => Ok(self.repository.groups(&entity)?),
-            Some(name) => match self.repository.snapshot(&entity, &name)? {
-                Some((own, _)) => Ok(own),
+            None => Ok(self.repository()?.groups(&entity)?),
+            Some((name, level)) => match self.repository()?.snapshot(&entity, &name)? {
+                Some((own, _)) if level == Level::Instance => Ok(own),
+                Some((_, service)) => Ok(service),
                 None => complain("No such snapshot."),
             },
         }
     }
 
-    /// Carries out one command.
-    pub fn run(&mut self, tokens: &[Token]) -> Result<Flow, Complaint> {
-        let Some(Token::Word(word)) = tokens.first() else { return complain("Syntax error.") };
-        let rest = &tokens[1..];
-        // Those with a syntax of their own.
-        match word.as_str() {
-            "setprop" => return property::setprop(self, rest).map(|()| Flow::Continue),
-            "addpropvalue" => return property::addpropvalue(self, rest).map(|()| Flow::Continue),
-            _ => {}
+    /// The groups of an entity as they are now.
+    pub fn live(&mut self, entity: &str) -> Result<Groups, Complaint> {
+        Ok(self.repository()?.groups(entity)?)
+    }
+
+    /// Carries out all operations, or none.
+    pub fn commit(&mut self, mut operations: Vec<Operation>) -> Outcome {
+        self.take_running(&mut operations)?;
+        Ok(self.repository()?.carry_out(&operations)?)
+    }
+
+    /// What `commit` would add: nothing, unless the repository is private.
+    pub fn take_running(&mut self, operations: &mut Vec<Operation>) -> Outcome {
+        if !self.connection.is_private() {
+            return Ok(());
         }
-        let words = words(rest);
-        match word.as_str() {
-            "end" | "exit" | "quit" => {
-                none(&words?)?;
-                return Ok(Flow::End);
+        let entities = self.repository()?.entities()?;
+        let mut instances: Vec<String> = Vec::new();
+        for entity in operations.iter().filter_map(changed) {
+            if is_instance(entity) {
+                instances.push(entity.to_owned());
+            } else {
+                instances.extend(entities.get(entity).into_iter().flatten().cloned());
             }
-            "help" => print!("{HELP}"),
-            "import" => bundle::import(self, &words?)?,
-            "apply" => bundle::apply(self, &words?)?,
-            "validate" => bundle::validate(self, &words?)?,
-            "add" => entity::add(self, one(&words?)?)?,
-            "delete" => entity::delete(self, &words?)?,
-            "refresh" => {
-                none(&words?)?;
-                entity::refresh(self)?;
-            }
-            "addpg" => entity::addpg(self, &words?)?,
-            "delpg" => entity::delpg(self, one(&words?)?)?,
-            "select" => select::select(self, one(&words?)?)?,
-            "unselect" => {
-                none(&words?)?;
-                select::unselect(self)?;
-            }
-            "list" => list::list(self, optional(&words?)?)?,
-            "listpg" => list::listpg(self, optional(&words?)?)?,
-            "listprop" => list::listprop(self, optional(&words?)?)?,
-            "delprop" => property::delprop(self, one(&words?)?)?,
-            "delpropvalue" => property::delpropvalue(self, &words?)?,
-            "setenv" => environment::setenv(self, &words?)?,
-            "unsetenv" => environment::unsetenv(self, &words?)?,
-            "listsnap" => {
-                none(&words?)?;
-                snapshot::listsnap(self)?;
-            }
-            "selectsnap" => snapshot::selectsnap(self, optional(&words?)?)?,
-            "revert" => snapshot::revert(self, optional(&words?)?)?,
-            other => return complain(format!("Unknown command \"{other}\".")),
         }
-        Ok(Flow::Continue)
+        instances.sort();
+        instances.dedup();
+        let running = |instance| Operation::Take(instance, "running".into());
+        operations.extend(instances.into_iter().map(running));
+        Ok(())
+    }
+
+    /// Has the restarter take an instance as it is configured; a private repository has none, so
+    /// the running snapshot is taken here.
+    pub fn refresh(&mut self, instance: &str) -> Outcome {
+        if self.connection.is_private() {
+            let take = Operation::Take(instance.to_owned(), "running".into());
+            return Ok(self.repository()?.carry_out(&[take])?);
+        }
+        Ok(self.repository()?.refresh(instance)?)
+    }
+
+    /// Waits until the restarter knows instances that are new, so that the next command finds them
+    /// in a state.
+    pub fn settled(&mut self, new: &[String]) -> Outcome {
+        if new.is_empty() || !self.connection.has_restarter() {
+            return Ok(());
+        }
+        let until = Instant::now() + SETTLE;
+        for instance in new {
+            loop {
+                let repository = self.repository()?;
+                let mark = repository.mark()?;
+                let groups = match repository.groups(instance) {
+                    Err(RepositoryError::NotFound(_)) => break,
+                    other => other?,
+                };
+                let left = until.saturating_duration_since(Instant::now());
+                let state = groups.get("restarter").and_then(|g| g.properties.get("state"));
+                if state.is_some() || left.is_zero() {
+                    break;
+                }
+                repository.wait_since(mark, left)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Words and strings as texts; anything else is not for these commands.
-fn words(tokens: &[Token]) -> Result<Vec<String>, Complaint> {
-    let text = |token: &Token| match token {
-        Token::Word(text) | Token::Quoted(text) => Ok(text.clone()),
-        Token::Equals | Token::Redirect | Token::Open | Token::Close => complain("Syntax error."),
-    };
-    tokens.iter().map(text).collect()
-}
-
-fn none(words: &[String]) -> Outcome {
-    if words.is_empty() { Ok(()) } else { complain("Syntax error.") }
-}
-
-fn one(words: &[String]) -> Result<&str, Complaint> {
-    match words {
-        [word] => Ok(word),
-        [] | [_, ..] => complain("Syntax error."),
-    }
-}
-
-fn optional(words: &[String]) -> Result<Option<&str>, Complaint> {
-    match words {
-        [] => Ok(None),
-        [word] => Ok(Some(word)),
-        [_, ..] => complain("Syntax error."),
+/// The entity whose groups an operation changes.
+fn changed(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::AddGroup(entity, ..)
+        | Operation::RemoveGroup(entity, ..)
+        | Operation::Set(entity, ..)
+        | Operation::Unset(entity, ..) => Some(entity),
+        Operation::Add(_) | Operation::Take(..) | Operation::Record { .. } => None,
     }
 }

@@ -1,51 +1,95 @@
 //! snapshot.rs - listsnap, selectsnap, revert.
 
-use std::io::Write;
-
 use smf_cmd::operand::service_of;
+use smf_cmd::svccfg_lex::Token;
+use smf_model::bundle::value::valid_name;
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
 
-use crate::session::{Outcome, Session, complain};
+use crate::arguments::{none, optional};
+use crate::session::{Level, Outcome, Session, complain};
+use crate::verbs::{At, Verb};
+use crate::voice::print;
 
-/// The names of the snapshots, one per line.
-pub fn listsnap(session: &mut Session) -> Outcome {
+const AT: &[At] = &[At::Instance, At::Snapshot];
+
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "listsnap",
+        usage: "listsnap",
+        about: "List the snapshots of the selected instance.",
+        at: AT,
+        run: listsnap,
+    },
+    Verb {
+        name: "selectsnap",
+        usage: "selectsnap [snapshot]",
+        about: "Select a snapshot of the selected instance, or what is configured now.",
+        at: AT,
+        run: selectsnap,
+    },
+    Verb {
+        name: "revert",
+        usage: "revert [snapshot]",
+        about: "Make the properties of the selected instance and of its service those of a\n\
+                snapshot: the one named, or the one selected.",
+        at: AT,
+        run: revert,
+    },
+];
+
+fn listsnap(session: &mut Session, tokens: &[Token]) -> Outcome {
+    none(tokens)?;
     let instance = session.instance()?;
-    let mut out = std::io::stdout().lock();
-    for name in session.repository.snapshots(&instance)? {
-        writeln!(out, "{name}")?;
-    }
-    Ok(())
+    let names = session.repository()?.snapshots(&instance)?;
+    print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
 }
 
-/// Selects a snapshot, or none again.
-pub fn selectsnap(session: &mut Session, name: Option<&str>) -> Outcome {
+fn selectsnap(session: &mut Session, tokens: &[Token]) -> Outcome {
+    let name = optional(tokens)?;
     let instance = session.instance()?;
-    if let Some(name) = name {
-        if session.repository.snapshot(&instance, name)?.is_none() {
-            return complain("No such snapshot.");
-        }
-    }
-    session.snapshot = name.map(str::to_owned);
-    Ok(())
-}
-
-/// Makes the persistent groups of instance and service what a snapshot holds.
-pub fn revert(session: &mut Session, name: Option<&str>) -> Outcome {
-    let instance = session.instance()?;
-    let Some(name) = name.map(str::to_owned).or_else(|| session.snapshot.clone()) else {
-        return complain("No snapshot selected.");
+    let Some(name) = name else {
+        session.snapshot = None;
+        return Ok(());
     };
-    let Some((own, service)) = session.repository.snapshot(&instance, &name)? else {
+    if session.snapshot.as_ref().is_some_and(|(selected, _)| selected == name) {
+        return Ok(());
+    }
+    session.snapshot = None;
+    if !valid_name(name) {
+        return complain(format!("Invalid name \"{name}\"."));
+    }
+    if session.repository()?.snapshot(&instance, name)?.is_none() {
+        return complain(format!("No such snapshot \"{name}\"."));
+    }
+    session.snapshot = Some((name.to_owned(), Level::Instance));
+    Ok(())
+}
+
+fn revert(session: &mut Session, tokens: &[Token]) -> Outcome {
+    let named = optional(tokens)?;
+    let instance = session.instance()?;
+    let selected = session.snapshot.as_ref().map(|(name, _)| name.clone());
+    let name = match (named, selected) {
+        (Some(name), _) if !valid_name(name) => {
+            return complain(format!("Invalid snapshot name \"{name}\"."));
+        }
+        (Some(name), _) => name.to_owned(),
+        (None, Some(name)) => name,
+        (None, None) => return complain("No snapshot selected."),
+    };
+    let Some((own, service)) = session.repository()?.snapshot(&instance, &name)? else {
         return complain("No such snapshot.");
     };
     let mut operations = vec![Operation::Take(instance.clone(), "previous".into())];
-    for (entity, wanted) in [(instance.clone(), own), (service_of(&instance).to_owned(), service)] {
-        let live = session.repository.groups(&entity)?;
+    for (entity, wanted) in [(service_of(&instance).to_owned(), service), (instance, own)] {
+        let live = session.live(&entity)?;
         restore(&entity, &live, &wanted, &mut operations);
     }
-    session.repository.carry_out(&operations)?;
-    session.snapshot = None;
+    session.commit(operations)?;
+    if named.is_none() {
+        session.snapshot = None;
+    }
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! commands.rs - plays the transcripts in `transcripts/` against a repository without a restarter.
 //!
 //! ```text
-//! $ command        what is typed (by sh, in `bundles/`)
+//! $ command        what is typed (by sh, in a copy of `bundles/` below the root)
 //! < line           its standard input
 //! ! line           its standard error
 //! = status         its exit status, 0 when not said
 //! line             its standard output
 //! ```
+//!
+//! A root of its own for each transcript; `$T` is a directory that is its to fill.
 
 #![allow(clippy::unwrap_used)]
 
@@ -58,9 +60,11 @@ fn play(root: &Path, line: &Line) -> (String, String, i32) {
     let programs = Path::new(env!("CARGO_BIN_EXE_svcs")).parent().unwrap();
     let mut child = Command::new("/bin/sh")
         .args(["-c", &line.command])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles"))
+        .current_dir(root.join("bundles"))
         .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
         .env("SMF_ROOT", root)
+        .env("T", root.join("scratch"))
+        .env("HOME", root.join("scratch"))
         .env("TZ", "UTC")
         .env("LC_ALL", "C")
         .env_remove("LIBSCF_DOORPATH")
@@ -78,8 +82,12 @@ fn play(root: &Path, line: &Line) -> (String, String, i32) {
     (text(said.stdout), text(said.stderr), said.status.code().unwrap())
 }
 
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn transcript(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(name);
+    let path = here().join("tests/transcripts").join(name);
     let root = tempfile::tempdir().unwrap();
     let volatile = root.path().join("etc/svc/volatile");
     fs::create_dir_all(&volatile).unwrap();
@@ -87,6 +95,12 @@ fn transcript(name: &str) {
     let repository = Repository::open(&lasting, &volatile.join("svc_nonpersist.db")).unwrap();
     let host = Host::new(repository).unwrap();
     host.serve(&volatile.join("repository_door"), root.path()).unwrap();
+    fs::create_dir(root.path().join("scratch")).unwrap();
+    fs::create_dir(root.path().join("bundles")).unwrap();
+    for entry in fs::read_dir(here().join("tests/bundles")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, root.path().join("bundles").join(path.file_name().unwrap())).unwrap();
+    }
     let lines = parse(&fs::read_to_string(path).unwrap());
     assert!(!lines.is_empty());
     for line in lines {
@@ -111,19 +125,39 @@ macro_rules! transcripts {
 
         #[test]
         fn every_transcript_is_played() {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+            let folder = here().join("tests/transcripts");
             let played = [$($file),*];
             for entry in fs::read_dir(folder).unwrap() {
-                let name = entry.unwrap().file_name().into_string().unwrap();
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                if entry.path().is_dir() {
+                    assert_eq!(name, "svccfg", "{name} is not played");
+                    continue;
+                }
                 assert!(played.contains(&name.as_str()), "{name} is not played");
             }
         }
     };
 }
 
+/// One file for each subcommand of svccfg.
+#[test]
+fn svccfg_subcommands() {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(here().join("tests/transcripts/svccfg")).unwrap() {
+        names.push(entry.unwrap().file_name().into_string().unwrap());
+    }
+    assert!(names.len() >= 30, "{names:?}");
+    names.sort();
+    // All of them are played before one is said to fail.
+    let failed = names
+        .iter()
+        .filter(|name| std::panic::catch_unwind(|| transcript(&format!("svccfg/{name}"))).is_err());
+    assert_eq!(failed.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
 transcripts! {
     build_notes: "build-notes.txt",
-    svccfg: "svccfg.txt",
     svcprop: "svcprop.txt",
     svcs_explain: "svcs-explain.txt",
     svcs_svcadm: "svcs-svcadm.txt",
