@@ -16,6 +16,7 @@ use smf_cmd::svccfg_lex::Lexer;
 use crate::completion::{Completer, Known};
 use crate::engine::{self, Failed};
 use crate::session::Session;
+use crate::sys::interrupt;
 use crate::voice::Voice;
 
 /// Lines that are kept.
@@ -26,6 +27,7 @@ type Line = Editor<Completer, MemHistory>;
 /// Reads and carries out commands until the user leaves.
 pub fn run(session: &mut Session) -> Result<(), Failed> {
     session.voice = Voice::Interactive;
+    interrupt::ignore().map_err(|errno| lost(&ReadlineError::Errno(errno)))?;
     let config = Config::builder()
         .max_history_size(HISTORY_MAX)
         .and_then(|config| config.history_ignore_dups(true))

@@ -1,3 +1,4 @@
-//! sys - what svccfg starts: the user's editor, and nothing else.
+//! sys - what svccfg asks of the system beyond files: the user's editor, and the interrupt key.
 
 pub mod editor;
+pub mod interrupt;
