@@ -6,6 +6,8 @@
 //!     cgroup.events   "populated 0|1", descendants included; poll(POLLPRI) tells of a change
 //!     cgroup.kill     writing "1" sends SIGKILL to all, descendants included
 //!     lamplighter-*/  contracts made by members: their members belong to this contract too
+//! <mount point of cgroup2><own group>/lamplighter-project-<name>/lamplighter-<owner>-<id>/
+//!     a contract of a project; the project's group stays, with the limits that were set on it
 //! ```
 //!
 //! The mount point is discovered: on hosts with a mixed layout v2 is not at /sys/fs/cgroup.
@@ -82,6 +84,21 @@ pub fn writable(base: &Path) -> bool {
 #[must_use]
 pub fn name(owner: &str, id: u64) -> String {
     format!("{PREFIX}{owner}-{id}")
+}
+
+/// The name of a project's directory, if a directory can have it.
+#[must_use]
+pub fn project(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let fit = !name.is_empty() && name.len() < 128 && name.chars().all(plain);
+    fit.then(|| format!("{PREFIX}project-{name}"))
+}
+
+/// Whether a directory is that of a project.
+#[must_use]
+pub fn is_project(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.strip_prefix(PREFIX).is_some_and(|r| r.starts_with("project-")))
 }
 
 /// The contract a directory name stands for, if it is one of `owner`'s.
@@ -173,6 +190,12 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(Some(7), id_of("a", &name("a", 7)));
+        for (name, fit) in [("user.root", true), ("..", true), ("a/b", false), ("", false)] {
+            let found = project(name);
+            assert_eq!(fit, found.is_some(), "{name}");
+            assert!(found.is_none_or(|name| is_project(Path::new(&name))), "{name}");
+        }
+        assert!(!is_project(Path::new(&name("a", 7))));
         for other in ["lamplighter-b-7", "lamplighter-a-x", "lamplighter-ab-7", "x"] {
             assert_eq!(None, id_of("a", other), "{other}");
         }

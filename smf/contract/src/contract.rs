@@ -82,11 +82,46 @@ impl Contracts {
     /// # Errors
     /// The group cannot be made, or the process is out of descriptors.
     pub fn create(&self) -> Result<Contract, ContractError> {
+        match &self.way {
+            Way::Cookie => self.make(None),
+            Way::Cgroup(base) => self.make(Some(base)),
+        }
+    }
+
+    /// A new contract without members inside of a project: a group that an administrator may set
+    /// limits on.  Where no group can be made for the project, the contract is as any other.
+    ///
+    /// # Errors
+    /// As [`Contracts::create`].
+    pub fn create_in(&self, project: &str) -> Result<Contract, ContractError> {
+        match self.project(project) {
+            Some(dir) => self.make(Some(&dir)),
+            None => self.create(),
+        }
+    }
+
+    /// Whether contracts of this project are inside of a group of its own.
+    #[must_use]
+    pub fn has_project(&self, project: &str) -> bool {
+        self.project(project).is_some()
+    }
+
+    /// The group of a project, made if need be.
+    fn project(&self, project: &str) -> Option<PathBuf> {
+        let Way::Cgroup(base) = &self.way else { return None };
+        let dir = base.join(cgroup::project(project)?);
+        match std::fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
+            Ok(()) | Err(_) => Some(dir),
+        }
+    }
+
+    fn make(&self, base: Option<&Path>) -> Result<Contract, ContractError> {
         loop {
             let id = random_id()?;
-            let hold = match &self.way {
-                Way::Cookie => Hold::Cookie,
-                Way::Cgroup(base) => {
+            let hold = match base {
+                None => Hold::Cookie,
+                Some(base) => {
                     let dir = base.join(cgroup::name(&self.owner, id));
                     match std::fs::create_dir(&dir) {
                         Ok(()) => Hold::cgroup(id, dir)?,
@@ -140,7 +175,10 @@ impl Contracts {
     /// Removes the empty groups of this owner, except those of `keep`.
     pub fn sweep(&self, keep: &[u64]) {
         let Way::Cgroup(base) = &self.way else { return };
-        for dir in cgroup::children(base) {
+        let groups = cgroup::children(base);
+        let inside = groups.iter().filter(|dir| cgroup::is_project(dir));
+        let inside: Vec<PathBuf> = inside.flat_map(|dir| cgroup::children(dir)).collect();
+        for dir in groups.into_iter().chain(inside) {
             let id = dir
                 .file_name()
                 .and_then(|name| name.to_str())

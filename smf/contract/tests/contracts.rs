@@ -166,3 +166,28 @@ fn strangers_are_left_alone() {
         two.remove();
     });
 }
+
+#[test]
+fn a_project_holds_its_contracts() {
+    both_ways(|contracts| {
+        let project = format!("test.{}", std::process::id());
+        let mut inside = contracts.create_in(&project).unwrap();
+        let (mut child, _) = start(&mut inside, "echo on; exec sleep 600");
+        let named = inside.directory().is_some_and(|dir| dir.to_string_lossy().contains(&project));
+        let cgroups = contracts.way() != &Way::Cookie;
+        assert_eq!((cgroups, cgroups), (named, contracts.has_project(&project)));
+        assert!(!contracts.has_project("not/a name"));
+        let group = inside.directory().and_then(|dir| dir.parent()).map(std::path::Path::to_owned);
+        let id = inside.id();
+        drop(inside);
+        let mut again = contracts.adopt(id).unwrap().expect("it is found in there");
+        again.kill().unwrap();
+        assert!(again.wait_empty(DEADLINE).unwrap());
+        child.wait().unwrap();
+        drop(again);
+        contracts.sweep(&[]);
+        if let Some(group) = group {
+            std::fs::remove_dir(group).expect("nothing is left in it");
+        }
+    });
+}

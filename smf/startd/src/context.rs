@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::is_true;
 use crate::state::Method;
 use crate::store::{Group, Groups};
 use crate::sys::Context;
@@ -42,18 +43,30 @@ pub fn context(groups: &Groups, method: Method) -> Result<Context, String> {
         places.iter().flatten().copied().find(|group| group.properties.contains_key("use_profile"));
     let mut context = Context::default();
     if let Some(group) = credential {
-        if group.first("use_profile").is_some_and(|word| matches!(word, "true" | "1")) {
-            return Err("method profiles need illumos".to_owned());
+        let said = |property: &str| {
+            group.first(property).filter(|word| *word != ":default").map(str::to_owned)
+        };
+        if group.first("use_profile").is_some_and(is_true) {
+            let profile = group.first("profile").ok_or("method context has no profile")?;
+            context.profile = Some(profile.to_owned());
+        } else {
+            let user = group.first("user").ok_or("method context has no user")?;
+            context.user = Some(user.to_owned());
         }
-        let user = group.first("user").ok_or("method context has no user")?;
-        context.user = Some(user.to_owned());
-        context.group = group.first("group").filter(|word| *word != ":default").map(str::to_owned);
+        context.group = said("group");
+        context.privileges = said("privileges");
+        context.limit = said("limit_privileges");
         context.supplementary = group
             .first("supp_groups")
             .filter(|word| *word != ":default")
             .map(|list| list.split([',', ' ']).filter(|word| !word.is_empty()))
             .map(|list| list.map(str::to_owned).collect());
     }
+    let named =
+        |property: &str| first(property).filter(|word| *word != ":default").map(str::to_owned);
+    context.project = named("project");
+    context.pool = named("resource_pool");
+    context.security_flags = named("security_flags");
     match first("working_directory") {
         // Any context at all moves the method from / to the user's home.
         None | Some(":default" | ":home") => context.home = true,
@@ -143,8 +156,25 @@ mod tests {
         let found = context(&user, Method::Stop).unwrap();
         assert_eq!((Some("nobody".to_owned()), None), (found.user, found.group));
         assert_eq!(3, found.supplementary.unwrap().len());
-        let missing = with("method_context", &[("use_profile", "boolean", "false")]);
-        assert!(context(&missing, Method::Start).is_err());
+        for word in ["true", "false"] {
+            let missing = with("method_context", &[("use_profile", "boolean", word)]);
+            assert!(context(&missing, Method::Start).is_err());
+        }
+        let rest = with(
+            "method_context",
+            &[
+                ("use_profile", "boolean", "true"),
+                ("profile", "astring", "Media Backup"),
+                ("project", "astring", "user.x"),
+                ("resource_pool", "astring", ":default"),
+                ("security_flags", "astring", "aslr"),
+            ],
+        );
+        let found = context(&rest, Method::Stop).unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!((some("Media Backup"), None), (found.profile, found.user));
+        assert_eq!((some("user.x"), None), (found.project, found.pool));
+        assert_eq!(some("aslr"), found.security_flags);
     }
 
     #[test]

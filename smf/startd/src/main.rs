@@ -73,6 +73,7 @@ fn serve(ready: Ready, options: &Options) -> Result<()> {
     let init = Init::read(place.root());
     let mut machine = Machine::new(&place.owner(), &place.logs(), environment(&place, &init)?)
         .with_context(|| place.logs().display().to_string())?;
+    machine.set_root(place.root());
     machine.set_umask(init.umask);
     machine.set_logging(options.logging.unwrap_or_default());
     let mut engine = Engine::new(host.clone(), machine);

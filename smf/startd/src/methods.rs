@@ -12,7 +12,7 @@ use crate::expand::{Named, expand};
 use crate::outcomes::Failure;
 use crate::state::{Method, Model, State};
 use crate::store::{Groups, Store, View, Write};
-use crate::sys::{Spawn, Sys};
+use crate::sys::{Spawn, Sys, Unfit};
 
 /// A method to be run, once or again.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         for warning in warnings {
             self.sys.log(fmri, &warning);
         }
-        let made = self.sys.create();
+        let made = self.sys.create_for(&context);
         let Some(contract) = self.noted(fmri, made) else {
             self.method_failed(attempt, Failure::Retry);
             return;
@@ -189,6 +189,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.sys.log(fmri, &what);
         let command = command.to_owned();
         let spawn = Spawn { fmri: fmri.to_owned(), command, environment, contract, context };
+        let prefix = groups.get("startd").and_then(|startd| startd.first("utmpx_prefix"));
+        if let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) {
+            let what = format!("utmpx_prefix \"{prefix}\" ignored: nobody reads utmpx here.");
+            self.sys.log(fmri, &what);
+        }
+        if !self.fits(attempt, &spawn) {
+            return;
+        }
         let spawned = self.sys.spawn(&spawn);
         match self.noted(fmri, spawned) {
             Some(pid) => self.started(attempt, pid, contract, watching.model, timeout),
@@ -198,6 +206,46 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.method_failed(attempt, Failure::Retry);
             }
         }
+    }
+
+    /// Whether the context of a method can be had; if not, what follows has been done.
+    fn fits(&mut self, attempt: &Attempt, spawn: &Spawn) -> bool {
+        let fmri = attempt.fmri.as_str();
+        let (message, status) = match self.sys.prepare(spawn) {
+            Ok(lines) => {
+                for line in lines {
+                    self.sys.log(fmri, &line);
+                }
+                return true;
+            }
+            Err(Unfit::Unreadable(message)) => (message, None),
+            Err(Unfit::Unsettable(message)) => {
+                (format!("svc.startd could not set context for method: {message}"), Some(96 << 8))
+            }
+        };
+        self.sys.log(fmri, &message);
+        match status {
+            // As if a process had been made, had tried, and had ended.
+            Some(status) => {
+                if let Some(instance) = self.instances.get_mut(fmri) {
+                    instance.activity = Some(Activity::Running {
+                        method: attempt.method,
+                        pid: 0,
+                        contract: spawn.contract,
+                        deadline: None,
+                        timed_out: false,
+                        stop: attempt.stop,
+                    });
+                }
+                self.method_ended(fmri, status);
+            }
+            None => {
+                self.contracts.remove(&spawn.contract);
+                self.sys.abandon(spawn.contract);
+                self.method_failed(attempt, Failure::Configuration);
+            }
+        }
+        false
     }
 
     /// Records what is about to happen, the contract included.

@@ -26,6 +26,15 @@ pub struct Credential {
     pub groups: Vec<u32>,
 }
 
+/// What is kept of the capabilities of this process, a bit each (capabilities(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Nothing executed can ever get more than these.
+    pub bounding: u64,
+    /// Who is not root has these nevertheless.
+    pub ambient: u64,
+}
+
 /// Everything the child needs.
 pub struct Birth<'a> {
     /// `exec <command>`
@@ -42,8 +51,12 @@ pub struct Birth<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// Whom to become; none = nobody else.
     pub credential: Option<&'a Credential>,
+    /// What is kept of the capabilities; none = what changes by itself.
+    pub capabilities: Option<Capabilities>,
     /// Where to go.
     pub directory: &'a CString,
+    /// Addresses are laid out the same way every time.
+    pub fixed_addresses: bool,
     /// Its file mode mask.
     pub umask: u32,
     /// How many descriptors it may have: soft, hard.
@@ -153,9 +166,16 @@ fn become_method(
     if !inside && birth.entrance.enter().is_err() {
         complain(birth, b"contract", b"");
     }
+    #[cfg(target_os = "linux")]
+    if birth.fixed_addresses {
+        // SAFETY: two integers; what fails leaves things as they are.
+        unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) };
+    }
+    limit(birth);
     if let Some(credential) = birth.credential {
         assume(birth, credential);
     }
+    keep(birth);
     // SAFETY: as above.
     unsafe {
         if libc::chdir(birth.directory.as_ptr()) != 0 {
@@ -167,6 +187,77 @@ fn become_method(
         libc::_exit(EXEC_FAILED)
     }
 }
+
+/// Before the user changes: what can never be had again, and that the rest is kept.
+#[cfg(target_os = "linux")]
+fn limit(birth: &Birth<'_>) {
+    let Some(capabilities) = birth.capabilities else { return };
+    for number in (0..64).filter(|number| capabilities.bounding & (1 << number) == 0) {
+        // SAFETY: prctl with integers.
+        let dropped =
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number as libc::c_ulong, 0, 0, 0) };
+        // EINVAL: this kernel has no capability of that number.
+        if dropped != 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
+            complain(birth, b"setppriv", b"");
+        }
+    }
+    if capabilities.ambient != 0 {
+        // SAFETY: as above.
+        unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1 as libc::c_ulong, 0, 0, 0) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit(_birth: &Birth<'_>) {}
+
+/// After the user has changed: what he is to have beside what his number gives him.
+#[cfg(target_os = "linux")]
+fn keep(birth: &Birth<'_>) {
+    // The kernel's structures for capset(2), version 3.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Sets {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    let Some(capabilities) = birth.capabilities else { return };
+    let mut header = Header { version: 0x2008_0522, pid: 0 };
+    let mut held = [Sets::default(); 2];
+    // SAFETY: both structures are as the kernel has them and live through the calls.
+    unsafe {
+        libc::syscall(libc::SYS_capget, &raw mut header, held.as_mut_ptr());
+        for (half, sets) in held.iter_mut().enumerate() {
+            let of = |mask: u64| (mask >> (32 * half)) as u32;
+            if capabilities.ambient == 0 {
+                sets.inheritable &= of(capabilities.bounding);
+            } else {
+                // What this process never had cannot be handed on.
+                sets.permitted &= of(capabilities.ambient);
+                sets.effective = sets.permitted;
+                sets.inheritable = sets.permitted;
+            }
+        }
+        if libc::syscall(libc::SYS_capset, &raw const header, held.as_ptr()) != 0 {
+            complain(birth, b"setppriv", b"");
+        }
+        for number in (0..64u64).filter(|number| capabilities.ambient & (1 << number) != 0) {
+            let half = held[(number / 32) as usize].permitted;
+            if half & (1 << (number % 32)) != 0 {
+                let raise = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
+                libc::prctl(libc::PR_CAP_AMBIENT, raise, number as libc::c_ulong, 0, 0);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep(_birth: &Birth<'_>) {}
 
 fn assume(birth: &Birth<'_>, credential: &Credential) {
     // SAFETY: three system calls on numbers and on a slice that lives until the exec.

@@ -11,13 +11,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use nix::unistd::{Group, User};
-use smf_contract::{Contract, Contracts};
+use smf_contract::{Contract, ContractError, Contracts};
 
-use super::child::{self, Birth, Credential};
+use super::child::{self, Birth};
+use super::identity::{Identity, identify};
 use super::poller::Poller;
 use super::syslog::Syslog;
-use super::{Context, Happened, Level, Logging, Spawn, Sys, log};
+use super::{Context, Happened, Level, Logging, Spawn, Sys, Unfit, log};
 
 /// The real system.
 pub struct Machine {
@@ -37,6 +37,10 @@ pub struct Machine {
     descriptors: Option<(u64, u64)>,
     umask: u32,
     logging: Logging,
+    /// Below which rights profiles are looked for.
+    root: PathBuf,
+    /// Of the method that is started next, and its contract.
+    prepared: Option<(u64, Identity)>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -74,7 +78,14 @@ impl Machine {
             descriptors: raise_descriptors(),
             umask: 0o022,
             logging: Logging::default(),
+            root: PathBuf::from("/"),
+            prepared: None,
         })
+    }
+
+    /// Where rights profiles are, if not below /.
+    pub fn set_root(&mut self, root: &Path) {
+        self.root = root.to_path_buf();
     }
 
     /// The file mode mask of methods, where it is another one than 022.
@@ -175,41 +186,29 @@ impl Machine {
         log::open(&self.logs.join(log::log_name(fmri)))?.write_all(text.as_bytes())
     }
 
-    fn credential(&mut self, fmri: &str, context: &Context) -> Result<Option<Credential>, String> {
-        let Some(name) = &context.user else { return Ok(None) };
-        let user = user(name)?;
-        if !nix::unistd::geteuid().is_root() {
-            if user.uid != nix::unistd::geteuid() {
-                let what = format!("Not running as root: method user \"{name}\" ignored.");
-                self.log(fmri, &what);
-            }
-            return Ok(None);
-        }
-        let gid = match &context.group {
-            Some(name) => group(name)?,
-            None => user.gid.as_raw(),
-        };
-        let groups = match &context.supplementary {
-            Some(names) => names.iter().map(|name| group(name)).collect::<Result<_, _>>()?,
-            None => initial_groups(&user, gid)?,
-        };
-        Ok(Some(Credential { uid: user.uid.as_raw(), gid, groups }))
-    }
-
     fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
         let text = |error: io::Error| error.to_string();
         let stamp = log::stamp();
-        let credential = self.credential(&spawn.fmri, &spawn.context)?;
-        let directory = directory(&spawn.context, credential.as_ref());
-        let directory = c_string(&directory)?;
+        let identity = match self.prepared.take() {
+            Some((contract, identity)) if contract == spawn.contract => identity,
+            Some(_) | None => self.identity(spawn).map_err(|unfit| unfit.to_string())?,
+        };
+        let directory = c_string(&identity.directory)?;
         let script = c_string(&format!("exec {}", spawn.command))?;
+        let log = match log::open(&self.logs.join(log::log_name(&spawn.fmri))) {
+            Ok(log) => log,
+            Err(error) => {
+                // Better unheard than not done.
+                self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
+                self.null.try_clone().map_err(text)?
+            }
+        };
         let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
         let (name, value) = held.contract.environment();
         let mut environment = vec![c_string(&format!("{name}={value}"))?];
         for (name, value) in &spawn.environment {
             environment.push(c_string(&format!("{name}={value}"))?);
         }
-        let log = log::open(&self.logs.join(log::log_name(&spawn.fmri))).map_err(text)?;
         let entrance = held.contract.entrance().map_err(|error| error.to_string())?;
         let cgroup = held.contract.directory().map(File::open).transpose().map_err(text)?;
         child::start(&Birth {
@@ -219,13 +218,27 @@ impl Machine {
             null: self.null.as_fd(),
             entrance: &entrance,
             cgroup: cgroup.as_ref().map(File::as_fd),
-            credential: credential.as_ref(),
+            credential: identity.credential.as_ref(),
+            capabilities: identity.capabilities,
             directory: &directory,
+            fixed_addresses: identity.fixed_addresses,
             umask: self.umask,
             descriptors: self.descriptors,
             stamp: &stamp,
         })
         .map_err(text)
+    }
+
+    fn identity(&self, spawn: &Spawn) -> Result<Identity, Unfit> {
+        let program = spawn.command.split_whitespace().next().unwrap_or_default();
+        identify(&spawn.context, &self.root, program)
+    }
+
+    fn hold(&mut self, made: Result<Contract, ContractError>) -> Result<u64, String> {
+        let contract = made.map_err(|error| error.to_string())?;
+        let id = contract.id();
+        self.held.insert(id, Held { contract, watched: false, abandoned: false });
+        Ok(id)
     }
 }
 
@@ -241,10 +254,29 @@ impl Sys for Machine {
     }
 
     fn create(&mut self) -> Result<u64, String> {
-        let contract = self.contracts.create().map_err(|error| error.to_string())?;
-        let id = contract.id();
-        self.held.insert(id, Held { contract, watched: false, abandoned: false });
-        Ok(id)
+        let made = self.contracts.create();
+        self.hold(made)
+    }
+
+    fn create_for(&mut self, context: &Context) -> Result<u64, String> {
+        let made = match &context.project {
+            Some(project) => self.contracts.create_in(project),
+            None => self.contracts.create(),
+        };
+        self.hold(made)
+    }
+
+    fn prepare(&mut self, spawn: &Spawn) -> Result<Vec<String>, Unfit> {
+        let mut identity = self.identity(spawn)?;
+        let mut lines = std::mem::take(&mut identity.lines);
+        if let Some(project) = &spawn.context.project {
+            if !self.contracts.has_project(project) {
+                let why = "no control group can be made for it here";
+                lines.push(format!("Project \"{project}\" ignored: {why}."));
+            }
+        }
+        self.prepared = Some((spawn.contract, identity));
+        Ok(lines)
     }
 
     fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String> {
@@ -394,49 +426,4 @@ fn ended_child() -> Option<i32> {
 
 fn c_string(text: &str) -> Result<CString, String> {
     CString::new(text).map_err(|_| format!("\"{}\" has a NUL in it", text.escape_debug()))
-}
-
-fn user(name: &str) -> Result<User, String> {
-    let found = match name.parse::<u32>() {
-        Ok(uid) => User::from_uid(uid.into()),
-        Err(_) => User::from_name(name),
-    };
-    found.map_err(|errno| format!("user \"{name}\": {errno}"))?.ok_or(format!("no user \"{name}\""))
-}
-
-fn group(name: &str) -> Result<u32, String> {
-    if let Ok(gid) = name.parse::<u32>() {
-        return Ok(gid);
-    }
-    let found = Group::from_name(name).map_err(|errno| format!("group \"{name}\": {errno}"))?;
-    found.map(|group| group.gid.as_raw()).ok_or(format!("no group \"{name}\""))
-}
-
-#[cfg(target_os = "linux")]
-fn initial_groups(user: &User, gid: u32) -> Result<Vec<u32>, String> {
-    let name = c_string(&user.name)?;
-    let groups = nix::unistd::getgrouplist(&name, gid.into())
-        .map_err(|errno| format!("groups of \"{}\": {errno}", user.name))?;
-    Ok(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn initial_groups(_user: &User, gid: u32) -> Result<Vec<u32>, String> {
-    Ok(vec![gid])
-}
-
-fn directory(context: &Context, credential: Option<&Credential>) -> String {
-    if let Some(directory) = &context.directory {
-        return directory.to_string_lossy().into_owned();
-    }
-    let root = "/".to_owned();
-    if !context.home {
-        return root;
-    }
-    let uid = credential.map_or_else(nix::unistd::geteuid, |credential| credential.uid.into());
-    match User::from_uid(uid) {
-        Ok(Some(user)) => user.dir.to_string_lossy().into_owned(),
-        // Containers run as users that no passwd file knows.
-        Ok(None) | Err(_) => root,
-    }
 }

@@ -5,10 +5,13 @@
 
 pub mod background;
 mod child;
+mod identity;
 mod log;
 pub mod machine;
 pub mod manager;
 pub mod poller;
+mod privilege;
+mod profile;
 mod syslog;
 
 use std::path::PathBuf;
@@ -29,6 +32,29 @@ pub struct Context {
     pub directory: Option<PathBuf>,
     /// Without a directory: the home of the user.
     pub home: bool,
+    /// The rights profile that says all of the above but the directory.
+    pub profile: Option<String>,
+    /// Privileges; none = as they are.
+    pub privileges: Option<String>,
+    /// Privileges that its processes can ever have.
+    pub limit: Option<String>,
+    /// The project it is accounted to.
+    pub project: Option<String>,
+    /// The resource pool it is bound to.
+    pub pool: Option<String>,
+    /// Security flags.
+    pub security_flags: Option<String>,
+}
+
+/// Why a context cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// What it says cannot be made out.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It cannot be set; a process that tried would exit 96.
+    #[error("{0}")]
+    Unsettable(String),
 }
 
 /// A method to start.
@@ -114,6 +140,20 @@ pub trait Sys {
     /// # Errors
     /// What the system says.
     fn create(&mut self) -> Result<u64, String>;
+    /// A new contract for a method with this context.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create_for(&mut self, _context: &Context) -> Result<u64, String> {
+        self.create()
+    }
+    /// Looks at a method that is about to be started: lines for its log.
+    ///
+    /// # Errors
+    /// Its context cannot be had.
+    fn prepare(&mut self, _spawn: &Spawn) -> Result<Vec<String>, Unfit> {
+        Ok(Vec::new())
+    }
     /// Starts a method; returns its process.
     ///
     /// # Errors

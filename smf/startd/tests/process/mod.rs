@@ -1,0 +1,131 @@
+//! svc.startd as a process, as its host has it.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use smf_scf::handle::Handle;
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Property};
+use smf_scf::protocol::{Request, Response};
+
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// One svc.startd in the foreground, told to talk to us.
+pub struct Engine {
+    pub root: tempfile::TempDir,
+    pub socket: UnixDatagram,
+    pub child: Child,
+}
+
+impl Engine {
+    pub fn new(variables: &[(&str, &str)]) -> Engine {
+        Engine::prepared(variables, |_| {})
+    }
+
+    /// With a root that was worked on before.
+    pub fn prepared(variables: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Engine {
+        let root = tempfile::tempdir().unwrap();
+        prepare(root.path());
+        let path = root.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_svc-startd"))
+            .arg("-n")
+            .env("SMF_ROOT", root.path())
+            .env("NOTIFY_SOCKET", &path)
+            .envs(variables.iter().copied())
+            .spawn()
+            .unwrap();
+        let engine = Engine { root, socket, child };
+        assert!(engine.heard().starts_with("READY=1\n"));
+        engine
+    }
+
+    pub fn heard(&self) -> String {
+        let mut bytes = [0; 256];
+        let length = self.socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    pub fn handle(&self) -> Handle {
+        Handle::connect(&self.root.path().join("etc/svc/volatile/repository_door")).unwrap()
+    }
+
+    pub fn add(&self, fmri: &str, start: &str, model: &str, needs: Option<&str>) {
+        let properties = [
+            ("grouping", "astring", "require_all"),
+            ("restart_on", "astring", "none"),
+            ("type", "astring", "service"),
+            ("entities", "fmri", needs.unwrap_or_default()),
+        ];
+        let needs = needs.map(|_| ("needs", group("dependency", &properties)));
+        self.add_with(fmri, start, model, needs.into_iter().collect());
+    }
+
+    /// Adds an enabled instance with groups of its own.
+    pub fn add_with(&self, fmri: &str, start: &str, model: &str, groups: Vec<(&str, Group)>) {
+        let service = &fmri[..fmri.rfind(':').unwrap()];
+        let timeout = ("timeout_seconds", "count", "20");
+        let mut all = vec![
+            ("start", group("method", &[("exec", "astring", start), timeout])),
+            ("stop", group("method", &[("exec", "astring", ":kill"), timeout])),
+            ("startd", group("framework", &[("duration", "astring", model)])),
+        ];
+        all.extend(groups);
+        all.push(("general", group("framework", &[("enabled", "boolean", "true")])));
+        let mut operations =
+            vec![Operation::Add(service.to_owned()), Operation::Add(fmri.to_owned())];
+        let add = |(name, group)| Operation::AddGroup(fmri.to_owned(), String::from(name), group);
+        operations.extend(all.into_iter().map(add));
+        let done = self.handle().call(&Request::CarryOut(operations)).unwrap();
+        assert_eq!(done, Response::Done);
+    }
+
+    pub fn await_state(&self, fmri: &str, state: &str) {
+        let mut handle = self.handle();
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let Ok(Response::Mark(since)) = handle.call(&Request::Mark) else { panic!() };
+            let groups = match handle.call(&Request::Groups(fmri.to_owned())) {
+                Ok(Response::Groups(groups)) => groups,
+                other => panic!("{other:?}"),
+            };
+            let now =
+                groups.get("restarter").and_then(|g| g.properties.get("state")?.values.first());
+            if now.is_some_and(|now| now == state) {
+                return;
+            }
+            assert!(Instant::now() < until, "{fmri} is {now:?}, {state} expected");
+            handle.call(&Request::Wait { since, longest_ms: 1_000 }).unwrap();
+        }
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.root.path().join("var/svc/log").join(name)).unwrap_or_default()
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: kill of the engine this test started and has not reaped.
+        assert_eq!(0, unsafe { libc::kill(self.child.id() as i32, signal) });
+    }
+
+    /// What is left of it is its root.
+    pub fn end(mut self) -> tempfile::TempDir {
+        self.signal(libc::SIGTERM);
+        assert!(self.child.wait().unwrap().success());
+        self.root
+    }
+}
+
+pub fn group(kind: &str, properties: &[(&str, &str, &str)]) -> Group {
+    let properties = properties.iter().map(|(name, kind, value)| {
+        let value = Property { kind: (*kind).to_owned(), values: vec![(*value).to_owned()] };
+        ((*name).to_owned(), value)
+    });
+    Group { kind: kind.to_owned(), properties: properties.collect(), ..Group::default() }
+}
