@@ -36,6 +36,7 @@ pub struct Capabilities {
 }
 
 /// Everything the child needs.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub struct Birth<'a> {
     /// `exec <command>`
     pub script: &'a CString,
@@ -59,8 +60,8 @@ pub struct Birth<'a> {
     pub fixed_addresses: bool,
     /// Its file mode mask.
     pub umask: u32,
-    /// How many descriptors it may have: soft, hard.
-    pub descriptors: Option<(u64, u64)>,
+    /// How many descriptors it may have.
+    pub descriptors: Option<libc::rlimit>,
     /// The beginning of a log line, for what goes wrong in the child.
     pub stamp: &'a str,
 }
@@ -151,8 +152,7 @@ fn become_method(
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::umask(birth.umask as libc::mode_t);
-        if let Some((soft, hard)) = birth.descriptors {
-            let limit = libc::rlimit { rlim_cur: soft as _, rlim_max: hard as _ };
+        if let Some(limit) = birth.descriptors {
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
         let log = birth.log.as_raw_fd();

@@ -34,7 +34,7 @@ pub struct Machine {
     syslog: Syslog,
     has_more: bool,
     /// How many descriptors a method may have; this process takes as many as it can get.
-    descriptors: Option<(u64, u64)>,
+    descriptors: Option<libc::rlimit>,
     umask: u32,
     logging: Logging,
     /// Below which rights profiles are looked for.
@@ -405,11 +405,16 @@ impl Sys for Machine {
 
 /// Takes as many descriptors as the system gives: every contract is one.  Returns what was, for
 /// the methods.
-fn raise_descriptors() -> Option<(u64, u64)> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
-    Some((soft, hard))
+fn raise_descriptors() -> Option<libc::rlimit> {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a structure of the right kind that lives through both calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) != 0 {
+            return None;
+        }
+        let most = libc::rlimit { rlim_cur: before.rlim_max, rlim_max: before.rlim_max };
+        (libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) == 0).then_some(before)
+    }
 }
 
 /// A child that has ended and is not reaped yet.
