@@ -17,6 +17,7 @@ SMF_EXIT_MON_DEGRADE=97
 SMF_EXIT_MON_OFFLINE=98
 SMF_EXIT_ERR_NOSMF=99
 SMF_EXIT_ERR_PERM=100
+SMF_EXIT_TEMP_DISABLE=101
 }
 
 # smf_present: is there a repository to talk to?  True when its door is there, and is none of a
@@ -50,9 +51,74 @@ smf_is_nonglobalzone () {
 	[ "$(smf_zonename)" != global ]
 }
 
-# smf_method_exit CODE TAG TEXT: end the method with a status, saying why on the way.
+# smf_console: "echo message 2>&1 | smf_console" says it on the console too.
+smf_console () {
+	if [ -z "${SMF_MSGLOG_REDIRECT:-}" ] && [ -w /dev/msglog ]; then
+		tee /dev/msglog
+	elif [ -z "${SMF_MSGLOG_REDIRECT:-}" ] && [ -w /dev/console ]; then
+		# A console that nobody holds open refuses; the log has the message anyway.
+		tee /dev/console 2>/dev/null || :
+	else
+		tee "${SMF_MSGLOG_REDIRECT:-/dev/null}"
+	fi
+}
+
+# smf_configure_ip: does this zone configure its own addresses?  smf_dont_configure_ip: the other
+# way round.  Off illumos the host has done it before.
+smf_configure_ip () {
+	if [ -x /sbin/zonename ]; then
+		smf_is_globalzone || [ "$(/sbin/zonename -t)" = exclusive ]
+	else
+		return 1
+	fi
+}
+
+smf_dont_configure_ip () {
+	! smf_configure_ip
+}
+
+# smf_dont_configure_vt: are there no virtual terminals to set up?
+smf_dont_configure_vt () {
+	smf_is_nonglobalzone && return 0
+	[ -x /usr/lib/vtinfo ] || return 0
+	/usr/lib/vtinfo >/dev/null 2>&1
+}
+
+# smf_is_system_labeled: are there Trusted Extensions?
+smf_is_system_labeled () {
+	[ -x /bin/plabel ] || return 1
+	/bin/plabel >/dev/null 2>&1
+}
+
+# smf_netstrategy: set _INIT_NET_STRATEGY (none, dhcp, rarp) and, booted from the network,
+# _INIT_NET_IF.
+smf_netstrategy () {
+	if smf_is_nonglobalzone || [ ! -x /sbin/netstrategy ]; then
+		_INIT_NET_STRATEGY=none
+		export _INIT_NET_STRATEGY
+		return 0
+	fi
+	_smf_net=$(/sbin/netstrategy) || return 1
+	# shellcheck disable=SC2086  # three words
+	set -- $_smf_net
+	if [ "$1" = nfs ]; then
+		_INIT_NET_IF=$2
+		export _INIT_NET_IF
+	fi
+	_INIT_NET_STRATEGY=$3
+	export _INIT_NET_STRATEGY
+}
+
+# smf_method_exit CODE TAG TEXT: end the method with a status, and say why in its log.  TAG is one
+# word for programs, TEXT a sentence for people.
 smf_method_exit () {
-	echo "$2: $3"
+	case "${1:-}" in
+	''|*[!0-9]*)
+		echo "smf_method_exit: not an exit status: \"${1:-}\"" >&2
+		exit "$SMF_EXIT_ERR_FATAL"
+		;;
+	esac
+	printf '%s: %s\n' "${2:-exit}" "${3:-status $1}"
 	exit "$1"
 }
 
