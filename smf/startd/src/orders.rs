@@ -136,9 +136,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     fn leave_maintenance(&mut self, fmri: &str, aux: &'static str) {
         self.because(fmri, aux);
+        let sound = self.read_dependencies(fmri);
         // What runs in it still is nobody's from now on.
         let writes = self.abandon_contract(fmri);
         self.enter(fmri, State::Uninitialized, Severity::None, writes);
+        // What was wrong with its configuration may be wrong still.
+        if let Err(aux) = sound {
+            self.give(fmri, Order::Misconfigured(aux));
+        }
     }
 
     /// Lets go of the primary contract; returns what to record about it.
@@ -152,9 +157,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn start(&mut self, fmri: &str) {
-        let offline = self.instances.get(fmri).is_some_and(|one| one.state == State::Offline);
-        // What satisfied its dependencies may have gone while the order waited.
-        if offline && !self.ending && self.ready(fmri) {
+        // What it stands on may have gone while the order waited; when it comes back, so does the
+        // order.
+        let sys = &self.sys;
+        let may = propagate::startable(&self.graph, fmri, &|path| sys.exists(path)).is_some();
+        if may && !self.ending {
             let aux = match self.instances.get_mut(fmri) {
                 Some(one) if one.aux == "clear_request" => "clear_request",
                 Some(one) => std::mem::replace(&mut one.start_aux, "dependencies_satisfied"),
@@ -246,12 +253,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.sys.log(fmri, "Leaving maintenance because clear requested.");
         self.forget_stamps(fmri);
         self.because(fmri, "clear_request");
-        let sound = self.read_dependencies(fmri);
         self.leave_maintenance(fmri, "clear_request");
-        // What was wrong with its configuration may be wrong still.
-        if let Err(aux) = sound {
-            self.give(fmri, Order::Misconfigured(aux));
-        }
     }
 
     fn resume_stop(&mut self, fmri: &str, to: State) {

@@ -165,7 +165,7 @@ impl Kernel {
         process.fate = self.fate_of_method(soon, random);
         process.takes_down = Some(match random.below(6) {
             0 if !self.benign => LONG,
-            1 | 2 => Duration::from_secs(random.below(20) as u64),
+            1 | 2 if !self.benign => Duration::from_secs(random.below(20) as u64),
             _ => Duration::ZERO,
         });
     }

@@ -9,8 +9,10 @@
 mod disk;
 mod kernel;
 mod oracle;
+mod orders;
 mod plan;
 mod reality;
+mod rest;
 mod rules;
 mod world;
 
@@ -32,15 +34,23 @@ fn lived(plan: &Plan) -> Result<(), Broken> {
     world::live(plan, Box::<Memory>::default(), false)
 }
 
+/// What went wrong, without names and numbers.
+fn kind(what: &str) -> String {
+    let words = what.split(' ').filter(|word| !word.starts_with("svc:/"));
+    let words = words.map(|word| word.replace(|byte: char| byte.is_ascii_digit(), ""));
+    words.take(8).collect::<Vec<_>>().join(" ")
+}
+
 /// Leaves out what the failure does not need.
-fn shortest(mut plan: Plan) -> Plan {
+fn shortest(mut plan: Plan, what: &str) -> Plan {
+    let fails = |plan: &Plan| lived(plan).is_err_and(|broken| kind(&broken.what) == kind(what));
     let mut chunk = plan.steps.len().max(1) / 2;
     while chunk > 0 {
         let mut at = 0;
         while at < plan.steps.len() {
             let mut less = plan.clone();
             less.steps.drain(at..(at + chunk).min(plan.steps.len()));
-            if lived(&less).is_err() {
+            if fails(&less) {
                 plan = less;
             } else {
                 at += chunk;
@@ -51,15 +61,15 @@ fn shortest(mut plan: Plan) -> Plan {
     for at in (0..plan.services.len()).rev() {
         let mut less = plan.clone();
         less.services.remove(at);
-        if lived(&less).is_err() {
+        if fails(&less) {
             plan = less;
         }
     }
     plan
 }
 
-fn report(seed: u64) -> String {
-    let plan = shortest(Plan::new(seed, ORDERS));
+fn report(seed: u64, what: &str) -> String {
+    let plan = shortest(Plan::new(seed, ORDERS), what);
     let again = world::live(&plan, Box::<Memory>::default(), true);
     let Err(broken) = again else { return "it does not fail again".to_owned() };
     let trace = broken.trace.join("\n");
@@ -77,18 +87,18 @@ fn every_life_settles() {
     let next = AtomicU64::new(first);
     let orders = AtomicU64::new(0);
     let workers = thread::available_parallelism().map_or(2, usize::from).min(8);
-    let failed: Vec<u64> = thread::scope(|scope| {
+    let failed: Vec<(u64, String)> = thread::scope(|scope| {
         let work = || {
             let mut failed = Vec::new();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + count || failed.len() > 20 {
+                if seed >= first + count {
                     return failed;
                 }
                 let plan = Plan::new(seed, ORDERS);
                 orders.fetch_add(plan.orders() as u64, Ordering::Relaxed);
-                if lived(&plan).is_err() {
-                    failed.push(seed);
+                if let Err(broken) = lived(&plan) {
+                    failed.push((seed, broken.what));
                 }
             }
         };
@@ -96,7 +106,14 @@ fn every_life_settles() {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     println!("{} orders in {count} lives", orders.into_inner());
-    if let Some(seed) = failed.iter().min() {
-        panic!("seeds {failed:?}\n{}", report(*seed));
+    if let Some((seed, what)) = failed.iter().min() {
+        let all: Vec<String> =
+            failed.iter().map(|(seed, what)| format!("{seed}: {what}")).collect();
+        panic!(
+            "{} of {count} lives failed\n{}\n{}",
+            all.len(),
+            all.join("\n"),
+            report(*seed, what)
+        );
     }
 }

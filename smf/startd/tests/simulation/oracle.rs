@@ -22,6 +22,8 @@ pub struct Known {
 pub struct View {
     pub instances: BTreeMap<String, Known>,
     pub files: BTreeSet<String>,
+    /// Who runs and is not enabled is being disabled, and has the value -1.
+    pub disabling: bool,
 }
 
 impl View {
@@ -44,6 +46,28 @@ impl View {
         let prefix = format!("{entity}:");
         let all = self.instances.keys().map(String::as_str);
         all.filter(|fmri| fmri.starts_with(&prefix)).collect()
+    }
+
+    /// Whether what an instance depends on leads back to it, exclusions not followed.
+    pub fn cyclic(&self, fmri: &str) -> bool {
+        let mut seen = Vec::new();
+        let mut rest = vec![fmri.to_owned()];
+        while let Some(next) = rest.pop() {
+            let needs = self.instances.get(&next).map_or(&[][..], |known| &known.needs);
+            for need in needs.iter().filter(|need| need.grouping != "exclude_all") {
+                let named = need.entities.iter().filter(|entity| !entity.starts_with("file:"));
+                for other in named.flat_map(|entity| self.meant(entity)) {
+                    if other == fmri {
+                        return true;
+                    }
+                    if !seen.contains(&other.to_owned()) {
+                        seen.push(other.to_owned());
+                        rest.push(other.to_owned());
+                    }
+                }
+            }
+        }
+        false
     }
 
     fn value(&self, need: &Need, ever: bool, path: &mut Vec<String>) -> i32 {
@@ -86,6 +110,7 @@ impl View {
     fn instance(&self, fmri: &str, ever: bool, path: &mut Vec<String>) -> i32 {
         let Some(known) = self.instances.get(fmri) else { return -1 };
         match known.state {
+            State::Online | State::Degraded if self.disabling && !known.enabled => -1,
             State::Online | State::Degraded => 1,
             State::Maintenance => -1,
             State::Disabled if ever && !known.enabled => -1,

@@ -204,10 +204,13 @@ fn order(random: &mut Random) -> Order {
 
 fn service(random: &mut Random, fmri: &'static str) -> Service {
     let model = random.pick(&["contract", "contract", "transient", "child"]);
+    let timeout = random.pick(&["0", "5", "60"]);
+    // What nothing takes down and nothing times out is waited for for ever.
+    let waits = model != "transient" && timeout == "0";
     let stop = match random.below(6) {
         0 | 1 => Some("/stop"),
-        2 => None,
-        3 => Some(":true"),
+        2 if model == "transient" => None,
+        3 if !waits => Some(":true"),
         _ if model == "transient" && !random.one_in(8) => Some(":true"),
         _ => Some(":kill"),
     };
@@ -218,7 +221,7 @@ fn service(random: &mut Random, fmri: &'static str) -> Service {
         start: if random.one_in(10) { ":true" } else { "/start" },
         stop,
         refresh: random.pick(&[None, Some("/refresh"), Some(":true"), Some(":kill -HUP")]),
-        timeout: random.pick(&["0", "5", "60"]),
+        timeout,
         retry: random.below(4) > 0,
         ignore: random.pick(&["", "", "core", "signal", "core,signal"]),
         restart_on: random.pick(&["all", "all", "all", "external_fault", "any_fault"]),

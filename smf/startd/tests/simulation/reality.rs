@@ -34,6 +34,9 @@ pub struct Reality {
     /// So many writes are refused.
     pub refuse: usize,
     pub rules: Rules,
+    /// Instances that are configured so that a method of theirs must fail: `:kill` without a
+    /// contract, or a stop that stops nothing within its time.
+    pub unstoppable: BTreeSet<String>,
     pub trace: Vec<String>,
     pub tracing: bool,
     pub calls: u64,
@@ -54,6 +57,7 @@ impl Reality {
             full: false,
             refuse: 0,
             rules: Rules::default(),
+            unstoppable: BTreeSet::new(),
             trace: Vec::new(),
             tracing: false,
             calls: 0,
@@ -185,6 +189,8 @@ impl Sys for System {
             let lives = reality.kernel.populated(contract);
             if lives {
                 reality.kernel.held.insert(contract, true);
+                let one = reality.kernel.contracts.get_mut(&contract);
+                one.into_iter().for_each(|one| one.abandoned = false);
             }
             lives
         })
@@ -207,7 +213,7 @@ impl Sys for System {
     fn is_empty(&mut self, contract: u64) -> bool {
         call(&self.0, |reality| {
             let held = reality.kernel.held.get_mut(&contract);
-            held.map(|watched| *watched = true);
+            held.into_iter().for_each(|watched| *watched = true);
             !reality.kernel.held.contains_key(&contract) || !reality.kernel.populated(contract)
         })
     }

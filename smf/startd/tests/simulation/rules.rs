@@ -39,15 +39,20 @@ pub struct Seen {
     pub needs: Vec<Need>,
     /// Why it must stop.
     pub obliged: Option<String>,
-    /// Its dependencies changed while it ran.
+    /// Its dependencies changed since it was started.
     pub changed: bool,
     /// A start method was begun, and the transition is not over.
     starting: bool,
     /// It came online, and no stop method has run since.
     unstopped: bool,
-    /// Since it left maintenance: methods that failed, starts, marks.
+    /// Its last start exited with 94: there is nothing to stop.
+    no_daemon: bool,
+    /// When its dependencies were read they led back to it.
+    cyclic: bool,
+    /// Since it left maintenance: methods that failed, and starts.
     pub failures: usize,
     pub starts: usize,
+    /// How often it was marked.
     pub marks: usize,
 }
 
@@ -74,6 +79,8 @@ impl Rules {
             changed: false,
             starting: false,
             unstopped: false,
+            no_daemon: false,
+            cyclic: false,
             failures: 0,
             starts: 0,
             marks: 0,
@@ -83,6 +90,10 @@ impl Rules {
     /// A method of it failed, or is about to.
     pub fn failed(&mut self, fmri: &str) {
         self.of(fmri).failures += 1;
+    }
+
+    pub fn no_daemon(&mut self, fmri: &str, none: bool) {
+        self.of(fmri).no_daemon = none;
     }
 
     pub fn marked(&mut self, fmri: &str) {
@@ -118,8 +129,11 @@ impl Rules {
 
     /// It is gone.
     pub fn deleted(&mut self, fmri: &str) {
-        self.seen.remove(fmri);
+        let known = self.seen.remove(fmri).is_some_and(|seen| seen.state != State::None);
         let service = fmri.rsplit_once(':').map_or(fmri, |(service, _)| service);
+        if !known {
+            return;
+        }
         for (name, seen) in self.seen.iter_mut().filter(|(_, seen)| seen.state.is_running()) {
             let stops = seen.needs.iter().any(|need| {
                 let named = need.entities.iter().any(|on| on == fmri || on == service);
@@ -198,15 +212,16 @@ impl Reality {
         let (Some(to), Some(next)) = (State::parse(state), State::parse(next)) else { return };
         let aux = value("auxiliary_state").unwrap_or_default().to_owned();
         self.tell(|| format!("{fmri}: {to} -> {next} ({aux})"));
+        // Where no snapshot could be taken, what is live counts.
+        if to == State::Uninitialized {
+            self.configured(fmri);
+        }
         let seen = self.rules.of(fmri);
         let from = seen.state;
         (seen.state, seen.next) = (to, next);
         aux.clone_into(&mut seen.aux);
         if next == State::None {
             seen.starting = false;
-        }
-        if !to.is_running() {
-            seen.changed = false;
         }
         // On its way down, or down.
         if !to.is_running() || (next != State::None && next != to) {
@@ -216,10 +231,14 @@ impl Reality {
             seen.unstopped = false;
         }
         if from == State::Maintenance && to != State::Maintenance {
-            (seen.failures, seen.starts, seen.marks) = (0, 0, 0);
+            (seen.failures, seen.starts) = (0, 0);
         }
         if !from.is_running() && to.is_running() {
-            seen.unstopped = true;
+            seen.unstopped = !seen.no_daemon;
+        }
+        let cycle = to == State::Maintenance && from != to && aux == "dependency_cycle";
+        if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
+            self.rules.broke(format!("{fmri} is in no cycle"));
         }
         if from != to {
             self.rules.entered(fmri, from, to, severity(to, &aux));
@@ -235,6 +254,7 @@ impl Reality {
             seen.changed = true;
             seen.needs = needs;
         }
+        self.rules.of(fmri).cyclic = self.view().cyclic(fmri);
     }
 
     /// The world as dependencies see it.
@@ -277,7 +297,7 @@ impl Reality {
     fn about_to_start(&mut self, fmri: &str) {
         let live = self.disk.groups(fmri, Which::Live).ok().flatten().unwrap_or_default();
         let running = self.disk.groups(fmri, Which::Running).ok().flatten().unwrap_or_default();
-        let view = self.view();
+        let mut view = self.view();
         let word = |group: &str, name: &str| {
             running.get(group).and_then(|group| group.first(name)).unwrap_or_default().to_owned()
         };
@@ -288,11 +308,15 @@ impl Reality {
             one.fmri == fmri && one.primary && !one.abandoned && self.kernel.populated(**id)
         });
         let left = left.map(|(id, _)| *id);
-        let satisfied = view.satisfied(fmri);
+        // A disable may have reached the repository and not the engine.
+        let mut satisfied = view.satisfied(fmri);
+        view.disabling = true;
+        satisfied |= view.satisfied(fmri);
         let ending = self.rules.ending;
         let seen = self.rules.of(fmri);
         seen.starts += 1;
         let first = !std::mem::replace(&mut seen.starting, true);
+        seen.changed &= !first;
         let unstopped = std::mem::replace(&mut seen.unstopped, false);
         let broken = if ending {
             Some("starts though the engine ends".to_owned())

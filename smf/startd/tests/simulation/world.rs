@@ -2,28 +2,26 @@
 //! true when it is at rest.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use smf_startd::engine::Engine;
 use smf_startd::state::State;
-use smf_startd::store::{Group, Groups, StoreError, View as Which};
+use smf_startd::store::{StoreError, View as Which};
 use smf_startd::sys::Happened;
 
-use crate::disk::{Disk, kind_of, property};
-use crate::oracle::View;
-use crate::plan::{Need, Order, Plan, Service, Step};
+use crate::disk::Disk;
+use crate::plan::{Order, Plan, Step};
 use crate::reality::{Killed, Reality, Repository, Shared, System};
-use crate::rules::{self, Rules};
+use crate::rules::Rules;
 
 type Living = Engine<Repository, System>;
 
 pub struct World {
-    shared: Shared,
-    engine: Option<Living>,
-    stamp: u64,
+    pub shared: Shared,
+    pub engine: Option<Living>,
+    pub stamp: u64,
     full_for: usize,
     deaths: usize,
 }
@@ -110,81 +108,10 @@ impl World {
         }
     }
 
-    /// Gives an order as svcadm and svccfg do: by what they write into the repository.
+    /// Gives an order.
     fn order(&mut self, order: &Order) {
-        let mut reality = self.shared.borrow_mut();
-        // A full repository takes no orders either.
-        if reality.full {
-            return;
-        }
-        reality.tell(|| format!("order: {order:?}"));
         self.stamp += 1;
-        let stamp = self.stamp.to_string();
-        let known = |fmri: &str, reality: &mut Reality| {
-            reality.disk.groups(fmri, Which::Live).ok().flatten().is_some()
-        };
-        let act = |fmri: &str, action: &str, reality: &mut Reality| {
-            if known(fmri, reality) {
-                let path = format!("restarter_actions/{action}");
-                reality.disk.put(fmri, &path, "integer", &[&stamp]);
-            }
-        };
-        match order {
-            Order::Enable(fmri) | Order::Disable(fmri) if known(fmri, &mut reality) => {
-                let word = if matches!(order, Order::Enable(_)) { "true" } else { "false" };
-                reality.disk.put(fmri, "general/enabled", "boolean", &[word]);
-                reality.disk.unset(fmri, "general_ovr/enabled");
-            }
-            Order::EnableForNow(fmri) | Order::DisableForNow(fmri) if known(fmri, &mut reality) => {
-                let word = if matches!(order, Order::EnableForNow(_)) { "true" } else { "false" };
-                reality.disk.put(fmri, "general_ovr/enabled", "boolean", &[word]);
-            }
-            Order::Enable(_)
-            | Order::Disable(_)
-            | Order::EnableForNow(_)
-            | Order::DisableForNow(_) => {}
-            Order::Restart(fmri) => act(fmri, "restart", &mut reality),
-            Order::Refresh(fmri) => act(fmri, "refresh", &mut reality),
-            Order::Clear(fmri) => act(fmri, "maint_off", &mut reality),
-            Order::Mark(fmri) => {
-                reality.rules.marked(fmri);
-                act(fmri, "maint_on", &mut reality);
-            }
-            Order::MarkImmediate(fmri) => {
-                reality.rules.marked(fmri);
-                act(fmri, "maint_on_immediate", &mut reality);
-            }
-            Order::Delete(fmri) if known(fmri, &mut reality) => {
-                reality.disk.delete(fmri);
-                reality.kernel.disown(fmri);
-                reality.rules.deleted(fmri);
-            }
-            Order::Delete(_) => {}
-            Order::Add(service) => {
-                if !known(service.fmri, &mut reality) {
-                    reality.add(service);
-                }
-            }
-            Order::Depend(fmri, needs) if known(fmri, &mut reality) => {
-                reality.disk.depend(fmri, dependencies(needs));
-                act(fmri, "refresh", &mut reality);
-            }
-            Order::Depend(..) => {}
-            Order::Touch(file) => {
-                let there = reality.files.remove(*file);
-                if !there {
-                    reality.files.insert((*file).to_owned());
-                }
-                let entity = format!("file:{file}");
-                for fmri in reality.disk.instances().unwrap_or_default() {
-                    let groups = reality.disk.groups(&fmri, Which::Live).ok().flatten();
-                    let needs = rules::needs(&groups.unwrap_or_default());
-                    if needs.iter().any(|need| need.entities.contains(&entity)) {
-                        act(&fmri, "refresh", &mut reality);
-                    }
-                }
-            }
-        }
+        self.shared.borrow_mut().order(order, self.stamp);
     }
 
     /// Lets the engine do something; it may die of it.  A panic that is no SIGKILL is a bug.
@@ -238,7 +165,7 @@ impl World {
 
     /// Everything that has happened is told to the engine, one thing after the other, as its main
     /// loop does: how processes ended, which contracts are empty, what changed, the time.
-    fn turn(&mut self) -> Result<(), String> {
+    pub fn turn(&mut self) -> Result<(), String> {
         let engine = self.shared.borrow().kernel.engine;
         loop {
             let mut told = std::mem::take(&mut self.shared.borrow_mut().kernel.told);
@@ -336,126 +263,6 @@ impl World {
         Ok(())
     }
 
-    /// What holds when nothing is under way.
-    fn at_rest(&mut self) -> Result<(), String> {
-        let view = self.shared.borrow_mut().view();
-        let instances = self.shared.borrow_mut().disk.instances().unwrap_or_default();
-        for fmri in instances {
-            let engine = self.engine.as_ref().ok_or("there is no engine")?;
-            let live = self.shared.borrow_mut().disk.groups(&fmri, Which::Live);
-            let live = live.ok().flatten().unwrap_or_default();
-            if rules::enabled(&live).is_none() {
-                continue;
-            }
-            let Some(state) = engine.state(&fmri) else {
-                return Err(format!("{fmri} is not managed"));
-            };
-            let told = |name: &str| live.get("restarter").and_then(|group| group.first(name));
-            if told("state") != Some(state.name()) || told("next_state") != Some("none") {
-                let (now, next) = (told("state"), told("next_state"));
-                return Err(format!("{fmri} is {state}, the repository says {now:?} {next:?}"));
-            }
-            self.right(&view, &fmri, state).map_err(|why| format!("{fmri} is {state}: {why}"))?;
-            self.processes(&fmri, state)?;
-        }
-        Ok(())
-    }
-
-    fn right(&self, view: &View, fmri: &str, state: State) -> Result<(), String> {
-        let reality = self.shared.borrow();
-        let Some(seen) = reality.rules.seen.get(fmri) else { return Err("never seen".into()) };
-        let known = view.instances.get(fmri).ok_or("unknown")?;
-        match (state, known.enabled) {
-            (State::Disabled, false) => Ok(()),
-            (State::Offline, true) if view.satisfied(fmri) => {
-                Err(format!("all its dependencies are satisfied: {:?}", known.needs))
-            }
-            (State::Offline, true) => Ok(()),
-            (State::Online | State::Degraded, true) => {
-                let wrong = known.needs.iter().find(|need| {
-                    let files = need.entities.iter().any(|entity| entity.starts_with("file:"));
-                    let strict = match need.grouping {
-                        "require_all" | "require_any" => {
-                            matches!(need.level, "restart" | "refresh")
-                        }
-                        grouping => grouping == "exclude_all",
-                    };
-                    strict && !files && !seen.changed && view.group(need) != 1
-                });
-                wrong.map_or(Ok(()), |need| Err(format!("{need:?} is not satisfied")))
-            }
-            (State::Maintenance, _) => self.justified(&reality, view, fmri),
-            (State::Disabled | State::Offline | State::Online | State::Degraded, enabled) => {
-                Err(format!("enabled is {enabled}"))
-            }
-            (State::None | State::Uninitialized, _) => Err("no state to rest in".to_owned()),
-        }
-    }
-
-    /// In maintenance only for a reason that there was.
-    fn justified(&self, reality: &Reality, view: &View, fmri: &str) -> Result<(), String> {
-        let seen = reality.rules.seen.get(fmri).ok_or("never seen")?;
-        let can = reality.kernel.transient_services.contains(fmri);
-        let reason = match seen.aux.as_str() {
-            "method_failed" => seen.failures > 0 || can,
-            "fault_threshold_reached" => seen.failures > 0,
-            "restarting_too_quickly" => seen.starts >= 5,
-            "administrative_request" | "service_request" => {
-                seen.marks > 0 || reality.rules.disk_refused
-            }
-            "dependency_cycle" => cyclic(view, fmri),
-            _ => false,
-        };
-        let known = format!("{} failures, {} starts", seen.failures, seen.starts);
-        if reason { Ok(()) } else { Err(format!("no reason to be: {} ({known})", seen.aux)) }
-    }
-
-    fn processes(&self, fmri: &str, state: State) -> Result<(), String> {
-        let reality = self.shared.borrow();
-        let living = reality.kernel.processes.values().find(|process| {
-            let one = reality.kernel.contracts.get(&process.contract);
-            process.fmri == fmri && one.is_some_and(|one| !one.abandoned)
-        });
-        match (state, living) {
-            (State::Disabled | State::Offline, Some(process)) => {
-                Err(format!("{fmri} is {state} and has a process in {}", process.contract))
-            }
-            (_, Some(process)) if process.method.is_some() => {
-                let child = reality.kernel.wait_services.contains(fmri);
-                if child { Ok(()) } else { Err(format!("{fmri}: a method lives")) }
-            }
-            (_, Some(_) | None) => Ok(()),
-        }
-    }
-
-    /// The administrator clears what is in maintenance.
-    fn repair(&mut self) -> Result<(), String> {
-        let seen: Vec<String> = self.shared.borrow().rules.seen.keys().cloned().collect();
-        for fmri in seen {
-            let state = self.engine.as_ref().and_then(|engine| engine.state(&fmri));
-            if state == Some(State::Maintenance) {
-                self.stamp += 1;
-                let stamp = self.stamp.to_string();
-                let path = "restarter_actions/maint_off";
-                self.shared.borrow_mut().disk.put(&fmri, path, "integer", &[&stamp]);
-            }
-        }
-        self.turn()
-    }
-
-    /// Cleared, and with methods that work, only what cannot be is in maintenance.
-    fn repaired(&mut self) -> Result<(), String> {
-        let reality = self.shared.borrow();
-        for (fmri, seen) in &reality.rules.seen {
-            let excused =
-                seen.aux == "dependency_cycle" || reality.kernel.transient_services.contains(fmri);
-            if seen.state == State::Maintenance && !excused {
-                return Err(format!("{fmri} is in maintenance again: {}", seen.aux));
-            }
-        }
-        Ok(())
-    }
-
     /// The engine is told to end: everything goes down, and only what was let go of lives on.
     fn end(&mut self) -> Result<(), String> {
         self.shared.borrow_mut().tell(|| "the engine is told to end".to_owned());
@@ -479,78 +286,7 @@ impl World {
     }
 }
 
-/// Whether what an instance depends on leads back to it, exclusions not followed.
-fn cyclic(view: &View, fmri: &str) -> bool {
-    let mut seen = Vec::new();
-    let mut rest = vec![fmri.to_owned()];
-    while let Some(next) = rest.pop() {
-        let needs = view.instances.get(&next).map_or(&[][..], |known| &known.needs);
-        for need in needs.iter().filter(|need| need.grouping != "exclude_all") {
-            let named = need.entities.iter().filter(|entity| !entity.starts_with("file:"));
-            for other in named.flat_map(|entity| view.meant(entity)) {
-                if other == fmri {
-                    return true;
-                }
-                if !seen.contains(&other.to_owned()) {
-                    seen.push(other.to_owned());
-                    rest.push(other.to_owned());
-                }
-            }
-        }
-    }
-    false
-}
-
-/// Dependencies as property groups.
-fn dependencies(needs: &[Need]) -> Groups {
-    let group = |(number, need): (usize, &Need)| {
-        let paths = need.entities.iter().any(|entity| entity.starts_with("file:"));
-        let entities: Vec<&str> = need.entities.iter().map(String::as_str).collect();
-        let properties = BTreeMap::from([
-            ("grouping".to_owned(), property("astring", &[need.grouping])),
-            ("restart_on".to_owned(), property("astring", &[need.level])),
-            ("type".to_owned(), property("astring", &[if paths { "path" } else { "service" }])),
-            ("entities".to_owned(), property("fmri", &entities)),
-        ]);
-        (format!("dep{number}"), Group { kind: "dependency".to_owned(), properties })
-    };
-    needs.iter().enumerate().map(group).collect()
-}
-
 impl Reality {
-    /// An instance is made, as svccfg import does.
-    fn add(&mut self, service: &Service) {
-        let mut groups = dependencies(&service.needs);
-        let mut put = |group: &str, name: &str, kind: &str, value: &str| {
-            let entry = groups.entry(group.to_owned()).or_default();
-            kind_of(group).clone_into(&mut entry.kind);
-            entry.properties.insert(name.to_owned(), property(kind, &[value]));
-        };
-        put("startd", "duration", "astring", service.model);
-        put("startd", "ignore_error", "astring", service.ignore);
-        put("startd", "timeout_retry", "boolean", if service.retry { "true" } else { "false" });
-        let methods =
-            [("start", Some(service.start)), ("stop", service.stop), ("refresh", service.refresh)];
-        for (method, exec) in methods {
-            if let Some(exec) = exec {
-                put(method, "exec", "astring", exec);
-                put(method, "timeout_seconds", "count", service.timeout);
-            }
-        }
-        put("start", "restart_on", "astring", service.restart_on);
-        put("general", "enabled", "boolean", if service.enabled { "true" } else { "false" });
-        for (names, model) in [
-            (&mut self.kernel.wait_services, "child"),
-            (&mut self.kernel.transient_services, "transient"),
-        ] {
-            names.remove(service.fmri);
-            if service.model == model {
-                names.insert(service.fmri.to_owned());
-            }
-        }
-        self.disk.add(service.fmri, groups);
-    }
-
     /// Time passes; the first thing that is due happens.
     fn pass(&mut self, when: Duration) {
         self.now = self.now.max(when);
@@ -560,9 +296,11 @@ impl Reality {
         };
         let Some(what) = self.kernel.pass(self.now) else { return };
         let well = what.ends_with("with 0x0");
+        let no_daemon = what.ends_with("with 0x5e00");
         for (pid, fmri) in before {
             if !well && !self.kernel.processes.contains_key(&pid) {
                 self.rules.failed(&fmri);
+                self.rules.no_daemon(&fmri, no_daemon);
             }
         }
         self.tell(|| what);
@@ -598,7 +336,8 @@ impl Reality {
             let state = told("state").and_then(State::parse).unwrap_or(State::None);
             let aux = told("auxiliary_state").unwrap_or_default().to_owned();
             if let Some(seen) = self.rules.seen.get_mut(&fmri) {
-                (seen.state, seen.next, seen.aux) = (state, State::None, aux);
+                let next = told("next_state").and_then(State::parse).unwrap_or(State::None);
+                (seen.state, seen.next, seen.aux) = (state, next, aux);
             }
         }
     }
