@@ -5,7 +5,8 @@
 
 use crate::config::{self, Restarter};
 use crate::engine::{Activity, Engine, Instance};
-use crate::graph::{Dependency, Descent, Entity, Grouping};
+use crate::evaluate::Evaluation;
+use crate::graph::Grouping;
 use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
 use crate::store::{Groups, Store, StoreError, View, Write};
@@ -34,6 +35,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             self.resume(fmri);
             self.actions(fmri);
         }
+        for fmri in &managed {
+            self.overtake(fmri);
+        }
         self.settle();
         Ok(())
     }
@@ -50,7 +54,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub fn repository_changed(&mut self) -> Result<(), StoreError> {
         for change in self.store.changes()? {
             match change.group.as_deref() {
-                None | Some("general" | "general_ovr" | "deathrow") => self.changed(&change.fmri),
+                None => self.came_or_went(&change.fmri),
+                Some("general" | "general_ovr") => self.changed(&change.fmri),
                 Some("restarter_actions") => self.actions(&change.fmri),
                 Some("restarter") => self.reported(&change.fmri),
                 Some("options" | "options_ovr") if change.fmri == config::MASTER => {
@@ -61,6 +66,18 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         self.settle();
         Ok(())
+    }
+
+    /// One that was deleted and made again before anybody looked is another one.
+    fn came_or_went(&mut self, fmri: &str) {
+        let live = self.store.groups(fmri, View::Live);
+        let Some(live) = self.noted(fmri, live) else { return };
+        let stateless = live.is_some_and(|live| recorded(&live).1);
+        let known = self.instances.contains_key(fmri) && !self.unwritten.contains_key(fmri);
+        if known && stateless {
+            self.dismiss(fmri);
+        }
+        self.changed(fmri);
     }
 
     fn changed(&mut self, fmri: &str) {
@@ -232,37 +249,50 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.give(fmri, Order::Emptied(contract));
             }
         }
-        if let Some(orphan) = orphan {
-            self.end_orphan(fmri, orphan);
-        }
-        if next != State::None {
-            let mut writes: Vec<Write> = vec![("transient_contract", "count", Vec::new())];
-            if starting {
-                writes.push(("contract", "count", Vec::new()));
-            }
-            self.record(fmri, writes);
+        let revives = orphan.is_some_and(|orphan| self.end_orphan(fmri, orphan, starting));
+        if next != State::None && !revives {
+            self.record(fmri, revived_writes(starting));
         }
         self.resume_order(fmri, state, next);
     }
 
-    /// The tree of a method whose engine died is ended before anything else happens.
-    fn end_orphan(&mut self, fmri: &str, contract: u64) {
-        if self.sys.adopt(contract) {
-            let killed = self.sys.signal(contract, libc::SIGKILL);
-            self.noted(fmri, killed);
-            self.contracts.insert(contract, fmri.to_owned());
-            if let Some(instance) = self.instances.get_mut(fmri) {
-                instance.activity = Some(Activity::Reviving { contract });
-            }
-            // Quick as it may be, its end is told as an event.
-            if self.sys.is_empty(contract) {
-                self.sys.abandon(contract);
-                self.contracts.remove(&contract);
-                self.idle(fmri);
-            }
-        } else {
-            self.sys.abandon(contract);
+    /// An engine that died may have died between a stop and the stops that follow from it.
+    fn overtake(&mut self, fmri: &str) {
+        let sys = &self.sys;
+        let exists = |path: &str| sys.exists(path);
+        let may_go_on = Evaluation::new(&self.graph, &exists).may_go_on(fmri);
+        if self.state(fmri).is_some_and(State::is_running) && !may_go_on {
+            self.give(fmri, Order::StopReset);
         }
+    }
+
+    /// The tree of a method whose engine died is ended before anything else happens; true when
+    /// that is still to be waited for.
+    fn end_orphan(&mut self, fmri: &str, contract: u64, starting: bool) -> bool {
+        if !self.sys.adopt(contract) {
+            self.sys.abandon(contract);
+            return false;
+        }
+        let killed = self.sys.signal(contract, libc::SIGKILL);
+        self.noted(fmri, killed);
+        // Quick as it may be, its end is told as an event.
+        if self.sys.is_empty(contract) {
+            self.sys.abandon(contract);
+            return false;
+        }
+        self.contracts.insert(contract, fmri.to_owned());
+        if let Some(instance) = self.instances.get_mut(fmri) {
+            instance.activity = Some(Activity::Reviving { contract, starting });
+        }
+        true
+    }
+
+    /// The tree of that method is gone.
+    pub(crate) fn revived(&mut self, fmri: &str, contract: u64, starting: bool) {
+        self.sys.abandon(contract);
+        self.contracts.remove(&contract);
+        self.record(fmri, revived_writes(starting));
+        self.idle(fmri);
     }
 
     fn resume_order(&mut self, fmri: &str, state: State, next: State) {
@@ -401,6 +431,15 @@ fn recorded(live: &Groups) -> (Instance, bool) {
         // Half of it is as good as nothing.
         (Some(_) | None, _) => (Instance::new(State::Maintenance, "bad_repo_state"), true),
     }
+}
+
+/// What to record when nothing is left of a method whose engine died.
+fn revived_writes(starting: bool) -> Vec<Write> {
+    let mut writes: Vec<Write> = vec![("transient_contract", "count", Vec::new())];
+    if starting {
+        writes.push(("contract", "count", Vec::new()));
+    }
+    writes
 }
 
 fn recorded_contract(live: &Groups, property: &str) -> Option<u64> {

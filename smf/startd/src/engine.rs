@@ -53,8 +53,9 @@ pub(crate) enum Activity {
     },
     /// The stop method is done; the service's processes are still to end.
     Draining { contract: u64, deadline: Option<Duration>, timed_out: bool, stop: Stop },
-    /// What an engine that died left running has been killed and is still to end.
-    Reviving { contract: u64 },
+    /// What an engine that died left running has been killed and is still to end; whether that was
+    /// a start method.  Until then it stays recorded: this engine may die as well.
+    Reviving { contract: u64, starting: bool },
     /// It fails too quickly.
     Throttled { until: Duration },
 }
@@ -252,10 +253,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             {
                 self.drained(fmri, stop, timed_out);
             }
-            Some(Activity::Reviving { contract: reviving }) if reviving == contract => {
-                self.sys.abandon(contract);
-                self.contracts.remove(&contract);
-                self.idle(fmri);
+            Some(Activity::Reviving { contract: reviving, starting }) if reviving == contract => {
+                self.revived(fmri, contract, starting);
             }
             Some(
                 Activity::Running { .. }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{Dependency, Descent, Entity, Graph, Grouping};
-use crate::state::State;
+use crate::state::{Severity, State};
 
 /// The value of a dependency or of one of its entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,33 @@ impl<'a> Evaluation<'a> {
     #[must_use]
     pub fn ready(&self, fmri: &str) -> bool {
         self.own(fmri, Question::Now, &mut Asked::new()) == Yes
+    }
+
+    /// Whether an instance may go on running, as far as can be told without having seen what
+    /// happened: what it requires and whose stops it listens to runs, what it excludes does not.
+    /// Files are not watched.
+    #[must_use]
+    pub fn may_go_on(&self, fmri: &str) -> bool {
+        let groups = self.graph.node(fmri).map_or(&[][..], |node| &node.dependencies);
+        groups.iter().all(|group| {
+            let counts = match group.grouping {
+                Grouping::RequireAll | Grouping::RequireAny => {
+                    group.restart_on >= Severity::Restart
+                }
+                Grouping::OptionalAll => false,
+                Grouping::ExcludeAll => true,
+            };
+            let files = group.entities.iter().any(|entity| matches!(entity, Entity::File(_)));
+            !counts || files || self.group(group, Question::Now, &mut Asked::new()) == Yes
+        })
+    }
+
+    /// Whether nothing that an instance excludes is there.
+    #[must_use]
+    pub fn excludes_nothing(&self, fmri: &str) -> bool {
+        let groups = self.graph.node(fmri).map_or(&[][..], |node| &node.dependencies);
+        let mut excluding = groups.iter().filter(|group| group.grouping == Grouping::ExcludeAll);
+        excluding.all(|group| self.group(group, Question::Now, &mut Asked::new()) == Yes)
     }
 
     fn own(&self, fmri: &str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
@@ -147,7 +174,10 @@ impl<'a> Evaluation<'a> {
                 Never | Yes => Yes,
                 NotNow => NotNow,
             },
-            State::Online | State::Degraded => self.instance(fmri, Question::Now, asked),
+            // On its way to be disabled it is still waited for: nobody waits for it then.
+            State::Online | State::Degraded => {
+                self.instance(fmri, Question::Now, asked).max(NotNow)
+            }
             State::None | State::Uninitialized => NotNow,
         }
     }

@@ -64,7 +64,11 @@ fn own(
         // It went down for the sake of another, which is still to go: not up again yet.
         (State::Offline, true) if descended && graph.stands_on_descending(t.fmri) => None,
         (State::Offline, true) => startable(graph, t.fmri, exists),
-        (State::Online | State::Degraded, true) => None,
+        // What it excludes may have come while it started.
+        (State::Online | State::Degraded, true) => {
+            let excluded = !Evaluation::new(graph, exists).excludes_nothing(t.fmri);
+            (!t.from.is_running() && excluded).then_some(Order::StopReset)
+        }
         (State::Disabled, false) | (State::Maintenance | State::None, _) => None,
     };
     orders.extend(order.map(|order| (t.fmri.to_owned(), order)));
