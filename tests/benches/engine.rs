@@ -1,0 +1,495 @@
+//! engine.rs - how quick svc.startd is, against a bare loop and against make(1).
+//!
+//! Run: `cargo build --release -p smf-startd -p smf-cmd && cargo bench -p tests --bench engine`
+//! With words, only the rows whose name has one of them.  Prints ours, the other, their ratio and
+//! the goal; asserts nothing of time.  Each row is measured several times, ours and the other in
+//! turn, and the least of each is printed: what else the machine does is in neither.
+//!
+//! "From engine start": the repository holds the enabled services, nothing runs, nothing volatile
+//! is left, as after a boot.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use smf_scf::handle::Handle;
+use smf_scf::protocol::{Choice, Query, Request, Response, Wanted};
+
+/// So often is each row measured.
+const TURNS: usize = 3;
+
+/// A service to be measured: its name, its method, what it depends on.
+struct Service {
+    name: String,
+    start: String,
+    model: &'static str,
+    on: Vec<String>,
+    enabled: bool,
+}
+
+impl Service {
+    fn transient(name: String, on: Vec<String>) -> Service {
+        Service { name, start: "/bin/true".to_owned(), model: "transient", on, enabled: true }
+    }
+
+    fn fmri(&self) -> String {
+        format!("svc:/{}:default", self.name)
+    }
+}
+
+fn bundle(services: &[Service]) -> String {
+    let mut text = "<?xml version='1.0'?>\n<!DOCTYPE service_bundle SYSTEM \
+                    '/usr/share/lib/xml/dtd/service_bundle.dtd.1'>\n\
+                    <service_bundle type='manifest' name='bench'>\n"
+        .to_owned();
+    for Service { name, start, model, on, enabled } in services {
+        let mut groups = String::new();
+        for (number, other) in on.iter().enumerate() {
+            write!(
+                groups,
+                "<dependency name='d{number}' grouping='require_all' restart_on='none' \
+                 type='service'><service_fmri value='svc:/{other}:default'/></dependency>"
+            )
+            .unwrap();
+        }
+        writeln!(
+            text,
+            "<service name='{name}' version='1' type='service'>\
+             <create_default_instance enabled='{enabled}'/>{groups}\
+             <exec_method type='method' name='start' exec='{start}' timeout_seconds='60'/>\
+             <exec_method type='method' name='stop' exec=':{}' timeout_seconds='60'/>\
+             <property_group name='startd' type='framework'>\
+             <propval name='duration' type='astring' value='{model}'/></property_group></service>",
+            if *model == "transient" { "true" } else { "kill" }
+        )
+        .unwrap();
+    }
+    text.push_str("</service_bundle>\n");
+    text
+}
+
+/// The folder of the programs of this profile.
+fn built() -> PathBuf {
+    let bench = std::env::current_exe().unwrap();
+    bench.parent().and_then(Path::parent).unwrap().to_path_buf()
+}
+
+/// A root with services, and its engine.
+struct World {
+    place: tempfile::TempDir,
+    engine: Option<Child>,
+    count: usize,
+}
+
+impl World {
+    fn new(services: &[Service]) -> World {
+        let place = tempfile::Builder::new().prefix("bench-").tempdir().unwrap();
+        let file = place.path().join("bench.xml");
+        fs::write(&file, bundle(services)).unwrap();
+        let count = services.iter().filter(|service| service.enabled).count();
+        let mut world = World { place, engine: None, count };
+        // The services are brought in by one private run, so that nothing has started yet.
+        let imported = world
+            .command("svccfg")
+            .env("SVCCFG_REPOSITORY", world.private())
+            .args(["import".as_ref(), file.as_os_str()])
+            .output()
+            .unwrap();
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        world.reset();
+        world
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.path().join("root")
+    }
+
+    fn private(&self) -> PathBuf {
+        self.place.path().join("repository.db")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(built().join(program));
+        command.env("SMF_ROOT", self.root()).stdin(Stdio::null());
+        command
+    }
+
+    /// As after an import and a boot.
+    fn reset(&mut self) {
+        self.kill();
+        let _absent = fs::remove_dir_all(self.root());
+        fs::create_dir_all(self.root().join("etc/svc")).unwrap();
+        fs::copy(self.private(), self.root().join("etc/svc/repository.db")).unwrap();
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            let _gone = engine.kill();
+            engine.wait().unwrap();
+        }
+    }
+
+    /// Takes everything down.
+    fn end(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            // SAFETY: kill takes two integers; the child is not reaped yet.
+            unsafe { libc::kill(engine.id() as i32, libc::SIGTERM) };
+            engine.wait().unwrap();
+        }
+    }
+
+    fn start(&mut self) {
+        let mut command = self.command("svc-startd");
+        command.arg("-f").stdout(Stdio::null()).stderr(Stdio::inherit());
+        self.engine = Some(command.spawn().unwrap());
+    }
+
+    fn connect(&self) -> Handle {
+        let door = self.root().join("etc/svc/volatile/repository_door");
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            match Handle::connect(&door) {
+                Ok(handle) => return handle,
+                Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// Waits until so many are in this state; returns when the last of them came to it.
+    fn settled(&self, state: &str) -> Instant {
+        let mut handle = self.connect();
+        let until = Instant::now() + Duration::from_secs(300);
+        let (mut last, mut moved) = (0, Instant::now());
+        loop {
+            let Ok(Response::Mark(mark)) = handle.call(&Request::Mark) else { panic!("no mark") };
+            if mark != last {
+                (last, moved) = (mark, Instant::now());
+            } else if moved.elapsed() > Duration::from_millis(30) {
+                if states(&mut handle).iter().filter(|one| *one == state).count() >= self.count {
+                    return moved;
+                }
+                let reached = states(&mut handle);
+                assert!(Instant::now() < until, "{reached:?}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The time the engine used, all its threads together.
+    fn cpu(&self) -> Duration {
+        let Some(engine) = &self.engine else { return Duration::ZERO };
+        let tasks = fs::read_dir(format!("/proc/{}/task", engine.id())).unwrap();
+        let nanoseconds = tasks.flatten().map(|task| {
+            let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let Some(engine) = &self.engine else { return 0 };
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", engine.id())).unwrap().flatten() {
+            let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix(field));
+            let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            sum += number.unwrap_or(0);
+            if field == "VmRSS:" {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// From the start of the engine until all are online, and the time it used itself.
+    fn boot(&mut self) -> (Duration, Duration) {
+        self.reset();
+        let began = Instant::now();
+        self.start();
+        let took = self.settled("online") - began;
+        (took, self.cpu())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn states(handle: &mut Handle) -> Vec<String> {
+    let query = Query {
+        instances: None,
+        live: Choice::These(vec![Wanted::Property("restarter".into(), "state".into())]),
+        running: Choice::Nothing,
+    };
+    let answer = handle.call(&Request::Composed(query)).unwrap();
+    let Response::Composed(all) = answer else { panic!("another answer") };
+    let state = |one: &smf_scf::protocol::Composed| {
+        let property = one.live.get("restarter")?.properties.get("state")?;
+        property.values.first().cloned()
+    };
+    let mine = all.iter().filter(|one| one.instance.starts_with("svc:/bench/"));
+    mine.filter_map(state).collect()
+}
+
+fn print(what: &str, ours: Duration, other: (&str, Duration), goal: &str) {
+    let (ours, theirs) = (ours.as_secs_f64() * 1e3, other.1.as_secs_f64() * 1e3);
+    let ratio = ours / theirs;
+    println!(
+        "{what:<46} {ours:>9.2} ms   {:<22} {theirs:>9.2} ms   ratio {ratio:>5.2}   goal {goal}",
+        other.0
+    );
+}
+
+fn figure(what: &str, ours: f64, unit: &str, goal: &str) {
+    println!("{what:<46} {ours:>9.2} {unit:<70} goal {goal}");
+}
+
+/// posix_spawn and waitpid, two at a time.
+fn bare(count: usize) -> Duration {
+    let mut log = tempfile::tempfile().unwrap();
+    let began = Instant::now();
+    let mut running = 0;
+    for number in 0..=count + 1 {
+        if running == 2 || number >= count {
+            let mut status = 0;
+            // SAFETY: waitpid for any child, with room for its status.
+            if running > 0 && unsafe { libc::waitpid(-1, &raw mut status, 0) } > 0 {
+                running -= 1;
+                std::io::Write::write_all(&mut log, b"exited\n").unwrap();
+            }
+        }
+        if number < count {
+            let arguments = [c"/bin/true".as_ptr().cast_mut(), std::ptr::null_mut()];
+            let environment = [c"PATH=/usr/bin".as_ptr().cast_mut(), std::ptr::null_mut()];
+            let mut pid = 0;
+            // SAFETY: all pointers live through the call; the arrays end with a null pointer.
+            let failed = unsafe {
+                libc::posix_spawn(
+                    &raw mut pid,
+                    c"/bin/true".as_ptr(),
+                    std::ptr::null(),
+                    std::ptr::null(),
+                    arguments.as_ptr(),
+                    environment.as_ptr(),
+                )
+            };
+            assert_eq!(0, failed);
+            running += 1;
+        }
+    }
+    began.elapsed()
+}
+
+fn make(services: &[Service], jobs: &str) -> Duration {
+    let place = tempfile::tempdir().unwrap();
+    let name = |name: &str| name.replace('/', "-");
+    let all: Vec<String> = services.iter().map(|service| name(&service.name)).collect();
+    let mut text = format!(".PHONY: all {0}\nall: {0}\n", all.join(" "));
+    for service in services {
+        let on: Vec<String> = service.on.iter().map(|on| name(on)).collect();
+        writeln!(text, "{}: {}\n\t@/bin/true", name(&service.name), on.join(" ")).unwrap();
+    }
+    let file = place.path().join("Makefile");
+    fs::write(&file, text).unwrap();
+    let began = Instant::now();
+    let made = Command::new("make").arg(jobs).arg("-f").arg(&file).arg("all").status().unwrap();
+    assert!(made.success());
+    began.elapsed()
+}
+
+fn name(number: usize) -> String {
+    format!("bench/s{number}")
+}
+
+fn flat(count: usize) -> Vec<Service> {
+    (0..count).map(|number| Service::transient(name(number), Vec::new())).collect()
+}
+
+fn chain(count: usize) -> Vec<Service> {
+    let on = |number: usize| number.checked_sub(1).map(name).into_iter().collect();
+    (0..count).map(|number| Service::transient(name(number), on(number))).collect()
+}
+
+/// Each depends on two of those before it.
+fn dag(count: usize) -> Vec<Service> {
+    let on = |number: usize| {
+        let parents = [number.checked_sub(1).map(|last| last / 2), number.checked_sub(7)];
+        let mut on: Vec<String> = parents.into_iter().flatten().map(name).collect();
+        on.dedup();
+        on
+    };
+    (0..count).map(|number| Service::transient(name(number), on(number))).collect()
+}
+
+/// Ours and the other in turn, the least of each.
+fn against(services: &[Service], other: impl Fn() -> Duration) -> (Duration, Duration, Duration) {
+    let mut world = World::new(services);
+    let (mut least, mut cpu, mut least_other) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    for _ in 0..TURNS {
+        let (took, used) = world.boot();
+        (least, cpu) = (least.min(took), cpu.min(used));
+        world.kill();
+        least_other = least_other.min(other());
+    }
+    (least, cpu, least_other)
+}
+
+fn rows() -> Vec<(&'static str, fn())> {
+    vec![
+        ("flat", || {
+            let (ours, cpu, other) = against(&flat(1_000), || bare(1_000));
+            print("1,000 flat, start to all online", ours, ("spawn loop, two", other), "1.3");
+            figure("   engine time for each", cpu.as_secs_f64(), "ms", "0.3");
+        }),
+        ("dag", || {
+            let services = dag(500);
+            let (ours, _, other) = against(&services, || make(&services, "-j8"));
+            print("500, two parents each", ours, ("make -j8", other), "1.3");
+        }),
+        ("chain", || {
+            let services = chain(500);
+            let (ours, _, other) = against(&services, || make(&services, "-j1"));
+            print("chain of 500", ours, ("make -j1", other), "1.3");
+        }),
+        ("long", || {
+            let (half, _, _) = against(&chain(5_000), || Duration::ZERO);
+            let (whole, _, _) = against(&chain(10_000), || Duration::ZERO);
+            print("chain of 10,000", whole, ("chain of 5,000", half), "2 (linear)");
+        }),
+        ("latency", latency),
+        ("idle", idle),
+        ("graph", graph),
+        ("adopt", adopt),
+    ]
+}
+
+/// How long after one is online the method of the next is executed, beyond what it takes to start
+/// a process and end it: a chain takes that long for each.
+fn latency() {
+    let (ours, _, other) = against(&chain(500), || {
+        let began = Instant::now();
+        for _ in 0..500 {
+            let mut command = Command::new("/bin/true");
+            // SAFETY: the closure does nothing, but with it the child is made by fork.
+            unsafe { command.pre_exec(|| Ok(())) };
+            assert!(command.status().unwrap().success());
+        }
+        began.elapsed()
+    });
+    let beyond = ours.saturating_sub(other).as_secs_f64() * 1e3 / 500.0;
+    figure("online to dependent's exec, beyond fork+exec", beyond, "ms", "1");
+}
+
+fn daemons(count: usize) -> Vec<Service> {
+    let daemon = |number| Service {
+        name: name(number),
+        start: "/bin/sleep 100000".to_owned(),
+        model: "child",
+        on: Vec::new(),
+        enabled: true,
+    };
+    (0..count).map(daemon).collect()
+}
+
+fn idle() {
+    let mut world = World::new(&flat(1_000));
+    world.boot();
+    figure("1,000 online: resident", world.status("VmRSS:") as f64 / 1024.0, "MB", "25");
+    std::thread::sleep(Duration::from_secs(1));
+    let woken = |world: &World| world.status("voluntary_ctxt_switches:");
+    let before = woken(&world);
+    std::thread::sleep(Duration::from_secs(60));
+    figure("1,000 online: wake-ups in a minute", (woken(&world) - before) as f64, "", "0");
+}
+
+/// `enable -r` of everything, and one restart among few and among many.
+fn graph() {
+    for count in [1_000, 10_000] {
+        let mut services: Vec<Service> = (0..count)
+            .map(|number: usize| {
+                let on = (1..=5).filter_map(|back| number.checked_sub(back * back)).map(name);
+                let on = on.collect();
+                Service { enabled: false, ..Service::transient(name(number), on) }
+            })
+            .collect();
+        let on = (0..count).map(name).collect();
+        services.push(Service { enabled: false, ..Service::transient("bench/all".into(), on) });
+        let alone = Service::transient("bench/alone".into(), Vec::new());
+        let fmri = alone.fmri();
+        services.push(Service { start: "/bin/true".into(), ..alone });
+        let mut world = World::new(&services);
+        world.start();
+        world.settled("online");
+        let began = Instant::now();
+        let enabled = world.command("svcadm").args(["enable", "-r", "bench/all"]).status().unwrap();
+        assert!(enabled.success());
+        world.count = count + 2;
+        let took = world.settled("online") - began;
+        let what = format!("enable -r of {count}, {} edges", 6 * count);
+        figure(&what, took.as_secs_f64() * 1e3 / count as f64, "ms for each", "");
+        let mut least = Duration::MAX;
+        for _ in 0..20 {
+            let used = world.cpu();
+            let restarted = world.command("svcadm").args(["restart", &fmri]).status().unwrap();
+            assert!(restarted.success());
+            world.settled("online");
+            least = least.min(world.cpu() - used);
+        }
+        let what = format!("one restart among {count}: engine time");
+        figure(&what, least.as_secs_f64() * 1e3, "ms", "the same for both");
+    }
+}
+
+/// A new engine over what the one before it left running.
+fn adopt() {
+    let mut world = World::new(&daemons(1_000));
+    let mut least = Duration::MAX;
+    world.boot();
+    let pids = children();
+    for _ in 0..TURNS {
+        world.kill();
+        let began = Instant::now();
+        world.start();
+        let mut handle = world.connect();
+        assert_eq!(states(&mut handle).iter().filter(|one| *one == "online").count(), 1_000);
+        let pid = world.root().join("etc/svc/volatile/svc.startd.pid");
+        let ours = world.engine.as_ref().map_or(0, Child::id).to_string();
+        while fs::read_to_string(&pid).unwrap_or_default().trim() != ours {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        least = least.min(began.elapsed());
+    }
+    let same = pids.iter().filter(|pid| children().contains(pid)).count();
+    figure("restart with 1,000 running: all adopted", least.as_secs_f64() * 1e3, "ms", "300");
+    figure("   of which still the same processes", same as f64, "", "1000");
+}
+
+/// The daemons of these benches.
+fn children() -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mine = processes.filter(|process| {
+        let text = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        text == b"/bin/sleep\x00100000\x00"
+    });
+    mine.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn main() {
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let forbidden =
+        std::env::var_os("LAMPLIGHTER_NO_CGROUP").is_some_and(|value| !value.is_empty());
+    println!("contracts: {}", if forbidden { "by cookie" } else { "by cgroup, where there are" });
+    for (row, measure) in rows() {
+        if words.is_empty() || words.iter().any(|word| row.contains(word.as_str())) {
+            measure();
+        }
+    }
+}
