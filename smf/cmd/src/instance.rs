@@ -17,9 +17,12 @@ pub struct Instance {
     pub fmri: String,
     /// The live groups.
     pub live: Groups,
-    /// The groups of the running snapshot.
-    pub running: Groups,
+    /// The groups of the running snapshot, if there is one.
+    pub running: Option<Groups>,
 }
+
+/// The restarter of whatever names none.
+pub const MASTER_RESTARTER: &str = "svc:/system/svc/restarter:default";
 
 /// Lays the groups of an instance over those of its service.
 #[must_use]
@@ -53,22 +56,22 @@ impl Instance {
     pub fn read(repository: &mut Repository, fmri: &str) -> Result<Self, RepositoryError> {
         let live = compose(repository.groups(fmri)?, repository.groups(service_of(fmri))?);
         let running = match repository.snapshot(fmri, "running")? {
-            Some((instance, service)) => compose(instance, service),
-            None => live.clone(),
+            Some((instance, service)) => Some(compose(instance, service)),
+            None => None,
         };
         Ok(Self { fmri: fmri.to_owned(), live, running })
+    }
+
+    /// What it runs with: the running snapshot, or the live groups where there is none.
+    #[must_use]
+    pub fn run(&self) -> &Groups {
+        self.running.as_ref().unwrap_or(&self.live)
     }
 
     /// The first value of a live property.
     #[must_use]
     pub fn live(&self, group: &str, name: &str) -> Option<&str> {
         property(&self.live, group, name)?.values.first().map(String::as_str)
-    }
-
-    /// The first value of a property of the running snapshot.
-    #[must_use]
-    pub fn running(&self, group: &str, name: &str) -> Option<&str> {
-        property(&self.running, group, name)?.values.first().map(String::as_str)
     }
 
     /// restarter/state, none when the restarter does not know the instance.
@@ -107,16 +110,36 @@ impl Instance {
         self.enabled_temporarily().or_else(|| self.enabled())
     }
 
+    /// Whether a temporary order stands that is not the permanent one.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.enabled_temporarily().is_some_and(|now| self.enabled() != Some(now))
+    }
+
+    /// What the administrator said when disabling it.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        let group = if self.enabled_temporarily().is_some() { "general_ovr" } else { "general" };
+        self.live(group, "comment").filter(|comment| !comment.is_empty())
+    }
+
     /// online or degraded.
     #[must_use]
     pub fn runs(&self) -> bool {
         matches!(self.state(), Some("online" | "degraded"))
     }
 
-    /// The identifiers of its contracts.
+    /// The identifiers of its contracts; none when the restarter never had one for it.
     #[must_use]
     pub fn contracts(&self) -> Option<&[String]> {
         property(&self.live, "restarter", "contract").map(|property| property.values.as_slice())
+    }
+
+    /// The contracts whose processes are its own: those of the service, and of a method that runs.
+    pub fn all_contracts(&self) -> impl Iterator<Item = &str> {
+        let of = |name| property(&self.live, "restarter", name).map(|p| p.values.as_slice());
+        let all = [of("contract"), of("transient_contract")].into_iter().flatten().flatten();
+        all.map(String::as_str)
     }
 
     /// Its restarter.
@@ -124,30 +147,30 @@ impl Instance {
     pub fn restarter(&self) -> &str {
         self.live("general", "restarter")
             .filter(|fmri| !fmri.is_empty())
-            .unwrap_or("svc:/system/svc/restarter:default")
+            .unwrap_or(MASTER_RESTARTER)
     }
 
-    /// The template's name of the service, on one line.
+    /// The template's name of the service, in the locale, else in C.
     #[must_use]
-    pub fn common_name(&self) -> Option<String> {
-        let group = self.running.get("tm_common_name")?;
-        let value = group.properties.get("C").or_else(|| group.properties.values().next())?;
-        value.values.first().map(|name| name.replace('\n', " "))
+    pub fn common_name(&self, locale: &str) -> Option<&str> {
+        let value = |locale| property(self.run(), "tm_common_name", locale)?.values.first();
+        value(locale).or_else(|| value("C")).map(String::as_str)
     }
 
     /// Its dependencies as they run.
     #[must_use]
     pub fn dependencies(&self) -> Vec<Dependency> {
-        let groups = self.running.iter().filter(|(_, group)| group.kind == "dependency");
+        let groups = self.run().iter().filter(|(_, group)| group.kind == "dependency");
         groups
-            .map(|(name, _)| {
-                let text = |property| self.running(name, property).unwrap_or_default().to_owned();
-                let entities = property(&self.running, name, "entities");
+            .map(|(name, group)| {
+                let values = |name: &str| group.properties.get(name).map(|p| p.values.as_slice());
+                let text = |name| values(name).and_then(<[String]>::first).cloned();
                 Dependency {
-                    grouping: text("grouping"),
-                    restart_on: text("restart_on"),
-                    path: text("type") == "path",
-                    entities: entities.map(|p| p.values.clone()).unwrap_or_default(),
+                    name: name.clone(),
+                    grouping: text("grouping").unwrap_or_default(),
+                    restart_on: text("restart_on").unwrap_or_default(),
+                    path: text("type").is_some_and(|kind| kind == "path"),
+                    entities: values("entities").unwrap_or_default().to_vec(),
                 }
             })
             .collect()
@@ -157,6 +180,8 @@ impl Instance {
 /// A dependency group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
+    /// The name of its group.
+    pub name: String,
     /// `require_all`, ...
     pub grouping: String,
     /// `none`, ...

@@ -2,14 +2,15 @@
 //!
 //! Reading order: `repository` (the configuration repository as the commands see it), `operand`
 //! (which instances an operand names, and what is said when it names none), `instance` (an
-//! instance with its properties, read once), `clock` (times the way svcs prints them), `svccfg_lex`
-//! (the words of svccfg, pure).
+//! instance with its properties, read once), `clock` (times the way svcs prints them), `locale`
+//! (whose template texts are shown).
 //!
 //! What is not here: options, messages and layouts, which belong to each command's own folder.
 
 pub mod backend;
 pub mod clock;
 pub mod instance;
+pub mod locale;
 pub mod operand;
 pub mod repository;
 pub mod svccfg_lex;

@@ -3,11 +3,22 @@
 //! In this order: an FMRI that exists is exact (a service stands for all its instances, unless
 //! services are wanted); `*`, `?` and `[` make a glob over full FMRIs; anything else is a partial
 //! FMRI, which must match at component boundaries.  Only the first occurrence of a partial FMRI is
-//! looked at, as in the original.
+//! looked at, as in the original: one that comes again at a better place does not count.
 
 use std::collections::BTreeMap;
 
+use smf_model::bundle::value::{valid_name, valid_service_name};
 pub use smf_model::fmri::{canonical, is_instance, service_of};
+
+/// The canonical form of an FMRI of a service or instance whose names are names.
+#[must_use]
+pub fn valid(text: &str) -> Option<String> {
+    let fmri = canonical(text)?;
+    let service = service_of(&fmri);
+    let name = service.strip_prefix("svc:/").filter(|name| valid_service_name(name));
+    let instance = fmri.get(service.len() + 1..);
+    (name.is_some() && instance.is_none_or(valid_name)).then_some(fmri)
+}
 
 /// Services and their instances, by FMRI.
 pub type Entities = BTreeMap<String, Vec<String>>;
@@ -36,8 +47,8 @@ pub enum Kind {
     Partial,
 }
 
-/// The longest FMRI: prefixes and five names.
-const LENGTH_MAX: usize = 700;
+/// The longest FMRI: prefixes, and five names of 119 bytes.
+const LENGTH_MAX: usize = "svc:///:/:properties//@localhost".len() + 5 * 119;
 
 /// What an operand matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +70,9 @@ pub fn find(operand: &str, wanted: Wanted, entities: &Entities) -> Result<Matche
     if let Some(fmris) = exact(operand, wanted, entities) {
         return Ok(Matched { kind: Kind::Exact, fmris });
     }
-    let glob = operand.contains(['*', '?', '[']);
-    let kind = if glob { Kind::Glob } else { Kind::Partial };
-    let pattern = if !glob || operand.starts_with('*') || operand.as_bytes().get(3) == Some(&b':') {
-        operand.to_owned()
-    } else {
-        format!("svc:/{operand}")
-    };
-    let hit = |fmri: &str| if glob { matches(&pattern, fmri) } else { partial(operand, fmri) };
-    let instances = entities.values().flatten().filter(|fmri| hit(fmri)).cloned();
-    let services = entities.keys().filter(|fmri| hit(fmri)).cloned();
+    let pattern = Pattern::new(operand);
+    let instances = entities.values().flatten().filter(|fmri| pattern.names(fmri)).cloned();
+    let services = entities.keys().filter(|fmri| pattern.names(fmri)).cloned();
     let mut fmris: Vec<String> = match wanted {
         Wanted::Instances | Wanted::Either => instances.clone().collect(),
         Wanted::Services | Wanted::ServiceFirst => services.clone().collect(),
@@ -80,7 +84,54 @@ pub fn find(operand: &str, wanted: Wanted, entities: &Entities) -> Result<Matche
             Wanted::ServiceFirst => instances.collect(),
         };
     }
-    if fmris.is_empty() { Err(no_match(operand, wanted)) } else { Ok(Matched { kind, fmris }) }
+    if fmris.is_empty() {
+        return Err(no_match(operand, wanted));
+    }
+    Ok(Matched { kind: pattern.kind(), fmris })
+}
+
+/// An operand that is no exact FMRI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pattern {
+    /// For fnmatch(3), over full FMRIs.
+    Glob(String),
+    /// A part of an FMRI.
+    Partial(String),
+}
+
+impl Pattern {
+    /// How an operand is understood.
+    #[must_use]
+    pub fn new(operand: &str) -> Self {
+        if !operand.contains(['*', '?', '[']) {
+            return Self::Partial(operand.to_owned());
+        }
+        // A glob that begins with a scheme, or with anything, is meant whole.
+        let whole = operand.starts_with('*') || operand.as_bytes().get(3) == Some(&b':');
+        Self::Glob(if whole { operand.to_owned() } else { format!("svc:/{operand}") })
+    }
+
+    /// Whether it names this FMRI (`svc:/...`, or `lrc:/...` of a legacy script).
+    #[must_use]
+    pub fn names(&self, fmri: &str) -> bool {
+        match self {
+            Self::Glob(pattern) => matches(pattern, fmri),
+            Self::Partial(part) => partial(part, fmri),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Glob(_) => Kind::Glob,
+            Self::Partial(_) => Kind::Partial,
+        }
+    }
+}
+
+/// What is said when an operand names a legacy script where only services can be meant.
+#[must_use]
+pub fn legacy(operand: &str) -> String {
+    format!("Operation not supported for legacy service '{operand}'")
 }
 
 /// What is said when an operand names nothing.
@@ -216,8 +267,47 @@ mod tests {
         for good in ["sendmail", ":sendmail", "smtp", "smtp:sendmail", "network/smtp"] {
             assert!(partial(good, fmri), "{good}");
         }
-        for bad in ["mail", "network", "network/smt", "svc", "", "smt"] {
+        for bad in ["mail", "network", "network/smt", "svc", "", "smt", "svc:/network/smtp", "/"] {
             assert!(!partial(bad, fmri), "{bad}");
+        }
+        for (part, fmri, expected) in [
+            // The first occurrence decides, wherever the others are.
+            ("smtp", "svc:/network/xsmtp/smtp:default", false),
+            ("smtp", "svc:/network/smtp/xsmtp:default", false),
+            ("a", "svc:/network/ab:a", false),
+            ("default", "svc:/network/a:default", true),
+            ("smtp:", "svc:/network/smtp:default", true),
+            (":def", "svc:/network/smtp:default", false),
+            (":", "svc:/network/smtp:default", false),
+            ("S47pppd", "lrc:/etc/rc2_d/S47pppd", true),
+            ("47pppd", "lrc:/etc/rc2_d/S47pppd", false),
+        ] {
+            assert_eq!(partial(part, fmri), expected, "{part} {fmri}");
+        }
+    }
+
+    #[test]
+    fn an_argument_is_as_long_as_an_fmri_may_be() {
+        for (length, expected) in [
+            (LENGTH_MAX, "doesn't match any instances"),
+            (LENGTH_MAX + 1, "is too long, ignoring"),
+        ] {
+            let said = find(&"x".repeat(length), Wanted::Instances, &entities()).unwrap_err();
+            assert!(said.ends_with(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_glob_without_a_scheme_gets_one() {
+        for (operand, fmri, expected) in [
+            ("network/*", "svc:/network/smtp:sendmail", true),
+            ("svc:/network/*", "svc:/network/smtp:sendmail", true),
+            ("*mail", "svc:/network/smtp:sendmail", true),
+            ("net*", "lrc:/etc/rc2_d/S47pppd", false),
+            ("lrc:*", "lrc:/etc/rc2_d/S47pppd", true),
+            ("*pppd", "lrc:/etc/rc2_d/S47pppd", true),
+        ] {
+            assert_eq!(Pattern::new(operand).names(fmri), expected, "{operand}");
         }
     }
 

@@ -1,16 +1,12 @@
-//! columns.rs - the table of svcs: what each column holds, how wide it is, how rows sort.
+//! columns.rs - the table of svcs: what each column holds and how wide it is.
 //!
-//! Columns are joined; a cell that is too long pushes the others on only in FMRI and SVC.
-//! Trailing blanks go.
-
-use std::cmp::Ordering;
+//! Columns are joined; a cell that is too long pushes the others on in CTID, FMRI, SVC and ZONE, and
+//! is cut elsewhere.  Everything stands left but the contract's number.  Trailing blanks go.
 
 use jiff::tz::TimeZone;
 use smf_cmd::clock;
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::service_of;
 
-use crate::options::Direction;
+use crate::row::Row;
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,23 +29,23 @@ pub enum Column {
 }
 use Column::{Ctid, Desc, Fmri, Inst, N, Nsta, Nstate, S, Scope, Sn, Sta, State, Stime, Svc, Zone};
 
-/// Name, column, width with the separator.
-const COLUMNS: &[(&str, Column, usize)] = &[
-    ("CTID", Ctid, 7),
-    ("DESC", Desc, 100),
-    ("FMRI", Fmri, 51),
-    ("INST", Inst, 21),
-    ("N", N, 2),
-    ("NSTA", Nsta, 5),
-    ("NSTATE", Nstate, 14),
-    ("S", S, 3),
-    ("SCOPE", Scope, 21),
-    ("SN", Sn, 3),
-    ("STA", Sta, 5),
-    ("STATE", State, 15),
-    ("STIME", Stime, 9),
-    ("SVC", Svc, 21),
-    ("ZONE", Zone, 17),
+/// Name, column, width with the separator, what -? says of it.
+pub const COLUMNS: &[(&str, Column, usize, &str)] = &[
+    ("CTID", Ctid, 7, "contract ID for service (see contract(4))"),
+    ("DESC", Desc, 100, "human-readable description of the service"),
+    ("FMRI", Fmri, 51, "Fault Managed Resource Identifier for service"),
+    ("INST", Inst, 21, "portion of the FMRI indicating service instance"),
+    ("N", N, 2, "abbreviation for next state (if in transition)"),
+    ("NSTA", Nsta, 5, "abbreviation for next state (if in transition)"),
+    ("NSTATE", Nstate, 14, "name for next state (if in transition)"),
+    ("S", S, 3, "abbreviation for current state"),
+    ("SCOPE", Scope, 21, "name for scope associated with service"),
+    ("SN", Sn, 3, "abbreviation for current state and next state"),
+    ("SVC", Svc, 21, "portion of the FMRI representing service name"),
+    ("STA", Sta, 5, "abbreviation for current state"),
+    ("STATE", State, 15, "name for current state"),
+    ("STIME", Stime, 9, "time of last state change"),
+    ("ZONE", Zone, 17, "name of zone"),
 ];
 
 impl Column {
@@ -60,33 +56,12 @@ impl Column {
 
     /// By its name in either case.
     pub fn from_name(name: &str) -> Option<Self> {
-        COLUMNS.iter().find(|(n, _, _)| n.eq_ignore_ascii_case(name)).map(|(_, column, _)| *column)
+        COLUMNS.iter().find(|(own, ..)| own.eq_ignore_ascii_case(name)).map(|(_, own, ..)| *own)
     }
 
     fn name_and_width(self) -> (&'static str, usize) {
-        let found = COLUMNS.iter().find(|(_, column, _)| *column == self);
-        found.map_or(("", 0), |(name, _, width)| (name, *width))
-    }
-}
-
-/// A key to sort by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortKey {
-    State,
-    Stime,
-    Fmri,
-    Other(Column),
-}
-
-impl SortKey {
-    /// By the name of its column.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match Column::from_name(name)? {
-            State | S | Sta => Self::State,
-            Stime => Self::Stime,
-            Fmri => Self::Fmri,
-            other => Self::Other(other),
-        })
+        let found = COLUMNS.iter().find(|(_, column, ..)| *column == self);
+        found.map_or(("", 0), |(name, _, width, _)| (name, *width))
     }
 }
 
@@ -100,69 +75,70 @@ pub struct Table<'a> {
 impl Table<'_> {
     /// The header line.
     pub fn header(&self) -> String {
-        let cell = |column: &Column| {
+        let cells = self.columns.iter().map(|column| {
             let (name, width) = column.name_and_width();
-            // The contract's number stands right, and so does its name.
-            if *column == Ctid { format!("{name:>6} ") } else { format!("{name:width$}") }
-        };
-        self.columns.iter().map(cell).collect::<String>().trim_end().to_owned()
+            format!("{name:width$}")
+        });
+        cells.collect::<String>().trim_end().to_owned()
     }
 
-    /// The line of an instance.
-    pub fn row(&self, instance: &Instance) -> String {
-        self.columns.iter().map(|c| self.cell(*c, instance)).collect::<String>().trim_end().into()
-    }
-
-    fn cell(&self, column: Column, instance: &Instance) -> String {
-        let (_, width) = column.name_and_width();
-        let text = match column {
-            Ctid => match instance.contracts() {
-                None | Some([]) => format!("{:>6}", "-"),
-                Some([one]) => format!("{one:>6}"),
-                Some([first, ..]) => format!("{first:>5}*"),
-            },
-            Desc => instance.common_name().unwrap_or_else(|| "-".into()),
-            Fmri => return wide(&instance.fmri, width),
-            Inst => name(&instance.fmri).chars().take(width - 1).collect(),
-            N => instance.next_state().map_or("-", letter).to_owned(),
-            Nsta => instance.next_state().map_or("-", short).to_owned(),
-            Nstate => instance.next_state().unwrap_or("-").to_owned(),
-            S => marked(instance, letter),
-            Scope => "localhost".to_owned(),
-            Sn => format!(
-                "{}{}",
-                instance.state().map_or("-", letter),
-                instance.next_state().map_or("-", letter)
-            ),
-            Sta => marked(instance, short),
-            State => {
-                let state = instance.state().unwrap_or("-");
-                let shown = [N, Sn, Nsta, Nstate].iter().any(|c| self.columns.contains(c));
-                let mark = if instance.next_state().is_some() && !shown { "*" } else { "" };
-                format!("{state}{mark}")
+    /// The line of a row.
+    pub fn line(&self, row: &Row) -> String {
+        let mut line = String::with_capacity(96);
+        for column in self.columns {
+            let (_, width) = column.name_and_width();
+            let text = self.cell(*column, row);
+            let grows = matches!(column, Ctid | Fmri | Svc | Zone);
+            let length = text.chars().count();
+            match grows || length < width {
+                true => line.push_str(&text),
+                false => line.extend(text.chars().take(width - 1)),
             }
-            Stime => instance
-                .state_seconds()
-                .map_or("-".into(), |then| clock::stime(then, self.now, self.zone)),
-            Svc => return wide(&service_of(&instance.fmri)["svc:/".len()..], width),
-            Zone => "global".to_owned(),
-        };
-        format!("{text:width$}")
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(length).max(1)));
+        }
+        line.truncate(line.trim_end_matches(' ').len());
+        line
     }
-}
 
-/// A cell that grows, and still keeps a blank behind it.
-fn wide(text: &str, width: usize) -> String {
-    if text.len() < width { format!("{text:width$}") } else { format!("{text} ") }
-}
+    /// The contents of a cell.
+    pub fn cell(&self, column: Column, row: &Row) -> String {
+        let next = |form: fn(&str) -> &'static str| match row.next_state.as_str() {
+            "none" => "-",
+            other => form(other),
+        };
+        match column {
+            Ctid => match row.contracts.as_slice() {
+                [] => format!("{:>6}", "-"),
+                [one] => format!("{one:>6}"),
+                [first, ..] => format!("{first:>5}*"),
+            },
+            Desc => row.description.clone().unwrap_or_else(|| "-".into()),
+            Fmri => row.fmri.clone(),
+            Inst => row.instance.clone(),
+            N => next(letter).to_owned(),
+            Nsta => next(short).to_owned(),
+            Nstate => if row.in_transition() { row.next_state.as_str() } else { "-" }.to_owned(),
+            S => format!("{}{}", letter(&row.state), self.mark(row)),
+            Scope => "localhost".to_owned(),
+            Sn => format!("{}{}", letter(&row.state), next(letter)),
+            Sta => format!("{}{}", short(&row.state), self.mark(row)),
+            State if row.state.is_empty() => "-".to_owned(),
+            State => format!("{}{}", row.state, self.mark(row)),
+            Stime => match &row.time {
+                Some((then, _)) => clock::stime(*then, self.now, self.zone),
+                None => "-".to_owned(),
+            },
+            Svc => row.service.clone(),
+            // There is but one, off illumos as in the global zone.
+            Zone => "global".to_owned(),
+        }
+    }
 
-fn name(fmri: &str) -> &str {
-    fmri[service_of(fmri).len()..].trim_start_matches(':')
-}
-
-fn marked(instance: &Instance, form: fn(&str) -> &'static str) -> String {
-    let mark = if instance.next_state().is_some() { "*" } else { "" };
-    format!("{}{mark}", instance.state().map_or("-", form))
+    /// The star behind a state, unless a column tells the next one.
+    fn mark(&self, row: &Row) -> &'static str {
+        let told = [N, Sn, Nsta, Nstate].iter().any(|column| self.columns.contains(column));
+        if row.in_transition() && !told { "*" } else { "" }
+    }
 }
 
 fn letter(state: &str) -> &'static str {
@@ -191,98 +167,39 @@ fn short(state: &str) -> &'static str {
     }
 }
 
-/// The order of states, which is not that of the alphabet.
-fn rank(instance: &Instance) -> u8 {
-    match instance.state() {
-        Some("legacy_run") => 0,
-        Some("disabled") => 1,
-        Some("online") => 2,
-        Some("degraded") => 3,
-        Some("offline") => 4,
-        Some("maintenance") => 5,
-        Some("uninitialized") => 6,
-        _ => 7,
-    }
-}
-
-/// Sorts by the keys in their order; ties stand in reverse order of visiting.
-pub fn sort(instances: &mut [&Instance], keys: &[(SortKey, Direction)]) {
-    instances.reverse();
-    instances.sort_by(|a, b| {
-        keys.iter()
-            .map(|(key, direction)| match direction {
-                Direction::Ascending => compare(*key, a, b),
-                Direction::Descending => compare(*key, b, a),
-            })
-            .find(|ordering| ordering.is_ne())
-            .unwrap_or(Ordering::Equal)
-    });
-}
-
-fn compare(key: SortKey, a: &Instance, b: &Instance) -> Ordering {
-    match key {
-        SortKey::State => rank(a).cmp(&rank(b)),
-        // With the fraction: the stored form sorts by seconds first.
-        SortKey::Stime => time(a).cmp(&time(b)),
-        SortKey::Fmri => a.fmri.cmp(&b.fmri),
-        SortKey::Other(column) => {
-            let table = Table { columns: &[column], zone: &TimeZone::UTC, now: 0 };
-            table.cell(column, a).cmp(&table.cell(column, b))
-        }
-    }
-}
-
-fn time(instance: &Instance) -> (i64, String) {
-    let stored = instance.live("restarter", "state_timestamp").unwrap_or_default();
-    let fraction = stored.split_once('.').map_or("", |(_, fraction)| fraction);
-    (clock::seconds(stored).unwrap_or(i64::MIN), fraction.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smf_scf::import::merge::{Group, Property};
 
-    fn instance(fmri: &str, properties: &[(&str, &str)]) -> Instance {
-        let property = |values: &str| Property {
-            kind: "astring".into(),
-            values: values.split_whitespace().map(str::to_owned).collect(),
-        };
-        let properties =
-            properties.iter().map(|(name, values)| ((*name).to_owned(), property(values)));
-        let group = Group {
-            kind: "framework".into(),
-            properties: properties.collect(),
-            ..Group::default()
-        };
-        let live = [("restarter".to_owned(), group)].into();
-        Instance { fmri: fmri.into(), live, ..Instance::default() }
+    const THEN: i64 = 1_265_947_111; // Fri Feb 12 03:58:31 2010 UTC
+
+    fn row(fmri: &str, state: &str, next: &str, contracts: &[&str]) -> Row {
+        let (service, instance) = fmri["svc:/".len()..].rsplit_once(':').unwrap();
+        Row {
+            fmri: fmri.into(),
+            service: service.into(),
+            instance: instance.into(),
+            state: state.into(),
+            next_state: next.into(),
+            time: (!state.is_empty()).then(|| (THEN, "5".into())),
+            contracts: contracts.iter().map(|id| (*id).to_owned()).collect(),
+            ..Row::default()
+        }
     }
 
-    fn row(columns: &str, instance: &Instance) -> String {
+    fn shown(columns: &str, row: &Row, age: i64) -> String {
         let columns: Vec<_> = columns.split(',').filter_map(Column::from_name).collect();
-        let zone = TimeZone::UTC;
-        let table = Table { columns: &columns, zone: &zone, now: 1_265_947_111 + 60 };
-        format!("{}|{}", table.header(), table.row(instance))
+        let table = Table { columns: &columns, zone: &TimeZone::UTC, now: THEN + age };
+        format!("{}|{}", table.header(), table.line(row))
     }
 
     #[test]
     fn the_layout_is_literal() {
-        let one = instance(
-            "svc:/network/smtp:sendmail",
-            &[
-                ("state", "online"),
-                ("next_state", "none"),
-                ("state_timestamp", "1265947111.5"),
-                ("contract", "63"),
-            ],
-        );
-        let moving = instance(
-            "svc:/application/a-very-long-name-of-a-service/that-does-not-fit:default",
-            &[("state", "offline"), ("next_state", "online"), ("contract", "7 8")],
-        );
-        let unknown = instance("svc:/a/b:c", &[]);
-        for (columns, instance, expected) in [
+        let one = row("svc:/network/smtp:sendmail", "online", "none", &["63"]);
+        let long = "svc:/application/a-very-long-name-of-a-service/that-does-not-fit:an-instance-that-is-long";
+        let moving = row(long, "offline", "online", &["7", "8"]);
+        let unknown = row("svc:/a/b:c", "", "", &[]);
+        for (columns, row, expected) in [
             (
                 "state,stime,fmri",
                 &one,
@@ -291,44 +208,53 @@ mod tests {
             (
                 "state,nstate,stime,ctid,fmri",
                 &one,
-                "STATE          NSTATE        STIME      CTID FMRI|online         -              \
+                "STATE          NSTATE        STIME    CTID   FMRI|online         -              \
                  3:58:31     63 svc:/network/smtp:sendmail",
             ),
             (
-                "state,fmri,ctid",
+                "fmri,ctid",
                 &moving,
-                "STATE          FMRI                                                 CTID|offline*       \
-                 svc:/application/a-very-long-name-of-a-service/that-does-not-fit:default     7*",
+                "FMRI                                               CTID|svc:/application/\
+                 a-very-long-name-of-a-service/that-does-not-fit:an-instance-that-is-long     7*",
             ),
-            ("s,sn,n,sta,nsta", &moving, "S  SN N STA  NSTA|0* 01 1 OFF* ON"),
-            (
-                "state,stime,ctid",
-                &unknown,
-                "STATE          STIME      CTID|-              -             -",
-            ),
+            ("state", &moving, "STATE|offline*"),
+            ("state,n", &moving, "STATE          N|offline        1"),
+            ("s,sta", &moving, "S  STA|0* OFF*"),
+            ("s,sn,n,sta,nsta", &moving, "S  SN N STA  NSTA|0  01 1 OFF  ON"),
+            ("state,stime,ctid", &unknown, "STATE          STIME    CTID|-              -             -"),
+            ("s,sta,n,nsta,nstate", &unknown, "S  STA  N NSTA NSTATE|?  ?    ? ?    -"),
             (
                 "svc,inst,scope",
                 &one,
-                "SVC                  INST                 SCOPE|network/smtp         sendmail             localhost",
+                "SVC                  INST                 SCOPE|network/smtp         \
+                 sendmail             localhost",
             ),
+            (
+                "inst,svc,s",
+                &moving,
+                "INST                 SVC                  S|an-instance-that-is- \
+                 application/a-very-long-name-of-a-service/that-does-not-fit 0*",
+            ),
+            ("zone,desc", &one, "ZONE             DESC|global           -"),
         ] {
-            assert_eq!(row(columns, instance), expected, "{columns}");
+            assert_eq!(shown(columns, row, 60), expected, "{columns}");
         }
     }
 
     #[test]
-    fn states_sort_by_rank_and_ties_reverse() {
-        let a = instance("svc:/a:x", &[("state", "maintenance")]);
-        let b = instance("svc:/b:x", &[("state", "online")]);
-        let c = instance("svc:/c:x", &[("state", "online")]);
-        let names = |keys: &[(SortKey, Direction)]| {
-            let mut all = vec![&a, &b, &c];
-            sort(&mut all, keys);
-            all.iter().map(|i| &i.fmri["svc:/".len()..][..1]).collect::<String>()
-        };
-        assert_eq!(names(&[(SortKey::State, Direction::Ascending)]), "cba");
-        assert_eq!(names(&[(SortKey::State, Direction::Descending)]), "acb");
-        assert_eq!(names(&[]), "cba");
-        assert_eq!(names(&[(SortKey::Fmri, Direction::Ascending)]), "abc");
+    fn a_description_is_cut_and_keeps_its_blank() {
+        let described =
+            Row { description: Some("d".repeat(120)), ..row("svc:/a:b", "online", "none", &[]) };
+        let said = shown("desc,s", &described, 0);
+        assert!(said.ends_with(&format!("|{} 1", "d".repeat(99))), "{said}");
+    }
+
+    #[test]
+    fn names_are_taken_in_either_case() {
+        for (name, expected) in
+            [("StaTe", Some(State)), ("ctid", Some(Ctid)), ("", None), ("states", None)]
+        {
+            assert_eq!(Column::from_name(name), expected, "{name}");
+        }
     }
 }

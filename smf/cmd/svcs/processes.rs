@@ -4,7 +4,7 @@
 //! environment carries the contract's number.  Where there is no /proc of this kind, nothing is
 //! found.
 
-use smf_cmd::instance::Instance;
+use std::collections::BTreeMap;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,42 +18,64 @@ pub struct Process {
     pub arguments: String,
 }
 
-/// The processes of an instance's contracts, by ascending number.
-pub fn of(instance: &Instance) -> Vec<Process> {
-    let contracts = instance.contracts().unwrap_or_default();
-    if contracts.is_empty() {
-        return Vec::new();
-    }
-    let boot = boot_seconds();
-    let Ok(directory) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let pids = names.filter_map(|name| name.parse::<u32>().ok());
-    let mut processes: Vec<_> = pids
-        .filter(|pid| belongs(*pid, contracts))
-        .filter_map(|pid| read(pid, boot.unwrap_or_default()))
-        .collect();
-    processes.sort_by_key(|process| process.pid);
-    processes
+/// The processes of the system that are in a contract, by its number.
+#[derive(Debug, Default)]
+pub struct Processes {
+    members: BTreeMap<String, Vec<Process>>,
 }
 
-fn belongs(pid: u32, contracts: &[String]) -> bool {
+impl Processes {
+    /// Looks at every process once.
+    pub fn read() -> Self {
+        let mut members: BTreeMap<String, Vec<Process>> = BTreeMap::new();
+        let boot = boot_seconds().unwrap_or_default();
+        let Ok(directory) = std::fs::read_dir("/proc") else { return Self::default() };
+        let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for pid in names.filter_map(|name| name.parse::<u32>().ok()) {
+            let contracts = contracts(pid);
+            // Gone, or become a zombie, since the directory was read.
+            let Some(process) = (!contracts.is_empty()).then(|| read(pid, boot)).flatten() else {
+                continue;
+            };
+            for id in contracts {
+                members.entry(id).or_default().push(process.clone());
+            }
+        }
+        Self { members }
+    }
+
+    /// The processes in these contracts, by ascending number.
+    pub fn of<'a>(&self, contracts: impl Iterator<Item = &'a str>) -> Vec<&Process> {
+        let all = contracts.filter_map(|id| self.members.get(id)).flatten();
+        let by_pid: BTreeMap<u32, &Process> = all.map(|process| (process.pid, process)).collect();
+        by_pid.into_values().collect()
+    }
+}
+
+/// The numbers of the contracts that a process is in.
+fn contracts(pid: u32) -> Vec<String> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    contracts.iter().any(|id| in_group(&groups, id) || carries(&environment, id))
+    let mut all = of_groups(&groups);
+    all.extend(of_cookie(&environment));
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// `0::/user/lamplighter-<owner>-<id>/...`
-fn in_group(groups: &str, id: &str) -> bool {
+fn of_groups(groups: &str) -> Vec<String> {
     let components = groups.lines().flat_map(|line| line.split('/'));
-    let mut names = components.filter_map(|name| name.strip_prefix("lamplighter-"));
-    names.any(|name| name.rsplit_once('-').is_some_and(|(_, number)| number == id))
+    let names = components.filter_map(|name| name.strip_prefix("lamplighter-"));
+    names.filter_map(|name| name.rsplit_once('-')).map(|(_, id)| id.to_owned()).collect()
 }
 
 /// `LAMPLIGHTER_CONTRACT=:12:57:`
-fn carries(environment: &[u8], id: &str) -> bool {
+fn of_cookie(environment: &[u8]) -> Vec<String> {
     let variables = environment.split(|byte| *byte == 0);
-    let mut values = variables.filter_map(|v| v.strip_prefix(b"LAMPLIGHTER_CONTRACT="));
-    values.any(|value| value.split(|byte| *byte == b':').any(|part| part == id.as_bytes()))
+    let values = variables.filter_map(|v| v.strip_prefix(b"LAMPLIGHTER_CONTRACT="));
+    let parts = values.flat_map(|value| value.split(|byte| *byte == b':'));
+    parts.filter(|id| !id.is_empty()).map(|id| String::from_utf8_lossy(id).into_owned()).collect()
 }
 
 /// When the system was started, in seconds since 1970.
@@ -85,21 +107,39 @@ mod tests {
 
     #[test]
     fn members_are_found_both_ways() {
-        for (groups, id, expected) in [
-            ("0::/a/lamplighter-startd-12", "12", true),
-            ("0::/a/lamplighter-startd-12/lamplighter-process-3", "12", true),
-            ("0::/a/lamplighter-startd-123", "12", false),
-            ("0::/a", "12", false),
+        for (groups, expected) in [
+            ("0::/a/lamplighter-startd-12", "12"),
+            ("0::/a/lamplighter-startd-12/lamplighter-process-3", "12 3"),
+            ("0::/a", ""),
         ] {
-            assert_eq!(in_group(groups, id), expected, "{groups}");
+            assert_eq!(of_groups(groups).join(" "), expected, "{groups}");
         }
-        for (environment, id, expected) in [
-            (&b"A=1\0LAMPLIGHTER_CONTRACT=:12:57:\0"[..], "57", true),
-            (b"LAMPLIGHTER_CONTRACT=:12:57:\0", "5", false),
-            (b"XLAMPLIGHTER_CONTRACT=:5:\0", "5", false),
+        for (environment, expected) in [
+            (&b"A=1\0LAMPLIGHTER_CONTRACT=:12:57:\0"[..], "12 57"),
+            (b"XLAMPLIGHTER_CONTRACT=:5:\0", ""),
         ] {
-            assert_eq!(carries(environment, id), expected);
+            assert_eq!(of_cookie(environment).join(" "), expected);
         }
+    }
+
+    #[test]
+    fn a_process_of_two_contracts_is_listed_once() {
+        let process = |pid| Process {
+            pid,
+            start: 0,
+            name: "sh".into(),
+            arguments: "sh".into(),
+        };
+        let members = [("1", vec![process(9), process(2)]), ("2", vec![process(9), process(5)])];
+        let members = members.map(|(id, all)| (id.to_owned(), all)).into();
+        let processes = Processes { members };
+        let pids: Vec<u32> =
+            processes.of(["1", "2", "3"].into_iter()).iter().map(|p| p.pid).collect();
+        assert_eq!(pids, [2, 5, 9]);
+    }
+
+    #[test]
+    fn this_process_is_read() {
         let own = read(std::process::id(), boot_seconds().unwrap()).unwrap();
         assert!((own.start - smf_cmd::clock::now()).abs() < 3600);
     }
