@@ -5,20 +5,69 @@
 //! instance that has none.  Composition is by property: those of the instance hide those of the
 //! service.
 
-use smf_scf::import::merge::{Groups, Property};
+use std::collections::HashMap;
 
-use crate::operand::service_of;
+use smf_scf::import::merge::{Groups, Property};
+use smf_scf::protocol::{Choice, Composed, Query, Wanted};
+
 use crate::repository::{Repository, RepositoryError};
 
-/// An instance, composed.
+/// An instance, composed; of what was not asked for it holds nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Instance {
     /// Canonical FMRI.
     pub fmri: String,
     /// The live groups.
     pub live: Groups,
-    /// The groups of the running snapshot, if there is one.
-    pub running: Option<Groups>,
+    /// What it runs with: the running snapshot, or the live groups where there is none.
+    pub running: Groups,
+}
+
+/// How much of an instance is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What a line of a table tells: states, and whether it is enabled.
+    States,
+    /// States, and the common name.
+    Names,
+    /// Dependencies only.
+    Dependencies,
+    /// States, whether it is enabled and why, dependencies and templates.
+    Causes,
+    /// All there is.
+    Everything,
+}
+
+impl Depth {
+    fn query(self, instances: Option<Vec<String>>) -> Query {
+        let group = |name: &str| Wanted::Group(name.to_owned());
+        let property = |group: &str, name: &str| Wanted::Property(group.into(), name.into());
+        let state = |name| property("restarter", name);
+        let states = || {
+            let all = ["state", "next_state", "state_timestamp", "contract", "transient_contract"];
+            let enabled = [
+                property("general", "enabled"),
+                property("general", "restarter"),
+                property("general_ovr", "enabled"),
+            ];
+            Choice::These(all.map(state).into_iter().chain(enabled).collect())
+        };
+        let (live, running) = match self {
+            Self::States => (states(), Choice::Nothing),
+            Self::Names => (states(), Choice::These(vec![group("tm_common_name")])),
+            Self::Dependencies => {
+                (Choice::Nothing, Choice::These(vec![Wanted::Kind("dependency".into())]))
+            }
+            Self::Causes => {
+                let live = ["restarter", "general", "general_ovr", "msg"].map(group).to_vec();
+                let kinds = ["dependency", "template"];
+                let running = kinds.map(|kind| Wanted::Kind(kind.into())).to_vec();
+                (Choice::These(live), Choice::These(running))
+            }
+            Self::Everything => (Choice::Everything, Choice::Everything),
+        };
+        Query { instances, live, running }
+    }
 }
 
 /// The restarter of whatever names none.
@@ -48,30 +97,56 @@ fn property<'a>(groups: &'a Groups, group: &str, name: &str) -> Option<&'a Prope
     groups.get(group)?.properties.get(name)
 }
 
+impl From<Composed> for Instance {
+    fn from(found: Composed) -> Self {
+        Self { fmri: found.instance, live: found.live, running: found.running }
+    }
+}
+
 impl Instance {
     /// Reads an instance.
     ///
     /// # Errors
     /// It does not exist, or the repository cannot be read.
     pub fn read(repository: &mut Repository, fmri: &str) -> Result<Self, RepositoryError> {
-        let live = compose(repository.groups(fmri)?, repository.groups(service_of(fmri))?);
-        let running = match repository.snapshot(fmri, "running")? {
-            Some((instance, service)) => Some(compose(instance, service)),
-            None => None,
-        };
-        Ok(Self { fmri: fmri.to_owned(), live, running })
+        let mut found = Self::of(repository, &[fmri.to_owned()], Depth::Everything)?;
+        found.pop().ok_or_else(|| RepositoryError::NotFound(fmri.to_owned()))
     }
 
-    /// What it runs with: the running snapshot, or the live groups where there is none.
-    #[must_use]
-    pub fn run(&self) -> &Groups {
-        self.running.as_ref().unwrap_or(&self.live)
+    /// Reads those of these instances that are there, in this order.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn of(
+        repository: &mut Repository,
+        fmris: &[String],
+        depth: Depth,
+    ) -> Result<Vec<Self>, RepositoryError> {
+        let found = repository.composed(&depth.query(Some(fmris.to_vec())))?;
+        let mut by_name: HashMap<String, Composed> =
+            found.into_iter().map(|one| (one.instance.clone(), one)).collect();
+        Ok(fmris.iter().filter_map(|fmri| by_name.remove(fmri)).map(Self::from).collect())
+    }
+
+    /// Reads every instance, in the order of their names.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn every(repository: &mut Repository, depth: Depth) -> Result<Vec<Self>, RepositoryError> {
+        let found = repository.composed(&depth.query(None))?;
+        Ok(found.into_iter().map(Self::from).collect())
     }
 
     /// The first value of a live property.
     #[must_use]
     pub fn live(&self, group: &str, name: &str) -> Option<&str> {
         property(&self.live, group, name)?.values.first().map(String::as_str)
+    }
+
+    /// The first value of a property of general.
+    #[must_use]
+    pub fn general(&self, name: &str) -> Option<&str> {
+        self.live("general", name).filter(|value| !value.is_empty())
     }
 
     /// restarter/state, none when the restarter does not know the instance.
@@ -145,22 +220,20 @@ impl Instance {
     /// Its restarter.
     #[must_use]
     pub fn restarter(&self) -> &str {
-        self.live("general", "restarter")
-            .filter(|fmri| !fmri.is_empty())
-            .unwrap_or(MASTER_RESTARTER)
+        self.general("restarter").unwrap_or(MASTER_RESTARTER)
     }
 
     /// The template's name of the service, in the locale, else in C.
     #[must_use]
     pub fn common_name(&self, locale: &str) -> Option<&str> {
-        let value = |locale| property(self.run(), "tm_common_name", locale)?.values.first();
+        let value = |locale| property(&self.running, "tm_common_name", locale)?.values.first();
         value(locale).or_else(|| value("C")).map(String::as_str)
     }
 
     /// Its dependencies as they run.
     #[must_use]
     pub fn dependencies(&self) -> Vec<Dependency> {
-        let groups = self.run().iter().filter(|(_, group)| group.kind == "dependency");
+        let groups = self.running.iter().filter(|(_, group)| group.kind == "dependency");
         groups
             .map(|(name, group)| {
                 let values = |name: &str| group.properties.get(name).map(|p| p.values.as_slice());
@@ -169,7 +242,7 @@ impl Instance {
                     name: name.clone(),
                     grouping: text("grouping").unwrap_or_default(),
                     restart_on: text("restart_on").unwrap_or_default(),
-                    path: text("type").is_some_and(|kind| kind == "path"),
+                    kind: text("type").unwrap_or_default(),
                     entities: values("entities").unwrap_or_default().to_vec(),
                 }
             })
@@ -186,8 +259,16 @@ pub struct Dependency {
     pub grouping: String,
     /// `none`, ...
     pub restart_on: String,
-    /// Its entities are files.
-    pub path: bool,
+    /// `service` or `path`.
+    pub kind: String,
     /// FMRIs.
     pub entities: Vec<String>,
+}
+
+impl Dependency {
+    /// Whether its entities are files.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        self.kind == "path"
+    }
 }

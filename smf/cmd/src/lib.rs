@@ -3,12 +3,13 @@
 //! Reading order: `repository` (the configuration repository as the commands see it), `operand`
 //! (which instances an operand names, and what is said when it names none), `instance` (an
 //! instance with its properties, read once), `clock` (times the way svcs prints them), `locale`
-//! (whose template texts are shown).
+//! (whose template texts are shown), `getopt` (a command line that cannot be read).
 //!
 //! What is not here: options, messages and layouts, which belong to each command's own folder.
 
 pub mod backend;
 pub mod clock;
+pub mod getopt;
 pub mod instance;
 pub mod locale;
 pub mod operand;

@@ -6,6 +6,7 @@
 //! looked at, as in the original: one that comes again at a better place does not count.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use smf_model::bundle::value::{valid_name, valid_service_name};
 pub use smf_model::fmri::{canonical, is_instance, service_of};
@@ -18,6 +19,17 @@ pub fn valid(text: &str) -> Option<String> {
     let name = service.strip_prefix("svc:/").filter(|name| valid_service_name(name));
     let instance = fmri.get(service.len() + 1..);
     (name.is_some() && instance.is_none_or(valid_name)).then_some(fmri)
+}
+
+/// The path that a file FMRI names, on this host.
+#[must_use]
+pub fn file_path(fmri: &str) -> Option<&Path> {
+    let path = fmri.strip_prefix("file:")?;
+    let path = match path.strip_prefix("//") {
+        Some(rest) => rest.strip_prefix("localhost").unwrap_or(rest),
+        None => path,
+    };
+    path.starts_with('/').then(|| Path::new(path))
 }
 
 /// Services and their instances, by FMRI.
@@ -288,12 +300,33 @@ mod tests {
 
     #[test]
     fn an_argument_is_as_long_as_an_fmri_may_be() {
-        for (length, expected) in [
-            (LENGTH_MAX, "doesn't match any instances"),
-            (LENGTH_MAX + 1, "is too long, ignoring"),
-        ] {
+        for (length, expected) in
+            [(LENGTH_MAX, "doesn't match any instances"), (LENGTH_MAX + 1, "is too long, ignoring")]
+        {
             let said = find(&"x".repeat(length), Wanted::Instances, &entities()).unwrap_err();
             assert!(said.ends_with(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn file_fmris() {
+        for (fmri, expected) in [
+            ("file:/etc/x", Some("/etc/x")),
+            ("file:///etc/x", Some("/etc/x")),
+            ("file://localhost/etc/x", Some("/etc/x")),
+            ("file://elsewhere/etc/x", None),
+            ("file:etc/x", None),
+            ("svc:/a/b:c", None),
+        ] {
+            assert_eq!(file_path(fmri), expected.map(Path::new), "{fmri}");
+        }
+        for (fmri, expected) in [
+            ("a/b:c", Some("svc:/a/b:c")),
+            ("svc:/a/b:c.d", None),
+            ("svc:/1/b:c", None),
+            ("::", None),
+        ] {
+            assert_eq!(valid(fmri).as_deref(), expected, "{fmri}");
         }
     }
 

@@ -1,26 +1,32 @@
 //! svcadm(8): orders for instances.
 //!
 //! Reading order: `options` (the command line), `order` (what each verb writes), `enable` (the
-//! walk of -r), `wait` (-s).  An order is stored, and that is success; only -s waits for what
-//! becomes of it.
+//! walk of -r), `milestone`, `wait` (-s) and `potential` (whether waiting makes sense).  An order
+//! is stored, and that is success; only -s waits for what becomes of it.
 
 mod enable;
+mod milestone;
 mod options;
 mod order;
+mod potential;
 mod wait;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
-use smf_cmd::operand::{self, Entities, Kind, Wanted};
+use smf_cmd::instance::{Depth, Instance};
+use smf_cmd::operand::{self, Entities, Kind, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
 
-use options::{Options, Verb};
+use options::{Options, Refusal, Verb, Wait};
+use order::{Order, Wish};
 
 /// What every verb needs.
 struct World {
     repository: Repository,
     entities: Entities,
     verbose: bool,
+    every_zone: bool,
     /// Something was said on standard error that makes the status 1.
     failed: bool,
 }
@@ -28,16 +34,15 @@ struct World {
 fn main() -> ExitCode {
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(options) => options,
-        Err(message) => {
-            if let Some(message) = message {
-                eprintln!("svcadm: {message}");
-            }
-            eprint!("{}", options::USAGE);
-            return ExitCode::from(2);
-        }
+        Err(refusal) => return refused(refusal),
     };
     match run(&options) {
         Ok(status) => ExitCode::from(status),
+        Err(RepositoryError::NoServer) => {
+            let why = "repository server unavailable";
+            eprintln!("svcadm: Couldn't bind to configuration repository: {why}.");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("svcadm: {error}");
             ExitCode::FAILURE
@@ -45,40 +50,100 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> anyhow::Result<u8> {
+fn refused(refusal: Refusal) -> ExitCode {
+    let say = |text: Option<String>| text.iter().for_each(|text| eprintln!("svcadm: {text}"));
+    match refusal {
+        Refusal::Usage(text) => {
+            say(text);
+            eprint!("{}", options::USAGE);
+        }
+        Refusal::MilestoneUsage(text) => {
+            say(text);
+            milestone::print_usage();
+        }
+        Refusal::Wrong(text) => say(Some(text)),
+        Refusal::Fatal(text) => {
+            say(Some(text));
+            return ExitCode::FAILURE;
+        }
+        Refusal::Silent(status) => return ExitCode::from(status),
+    }
+    ExitCode::from(2)
+}
+
+fn run(options: &Options) -> Result<u8, RepositoryError> {
+    if options.verb == Verb::Switch {
+        return Ok(0);
+    }
     let mut repository = Repository::open_live()?;
+    match &options.verb {
+        Verb::Milestone { name, default } => {
+            return milestone::set(&mut repository, name, *default);
+        }
+        Verb::Backup { name } => return backup(&mut repository, name),
+        _ => {}
+    }
     let entities = repository.entities()?;
-    let mut world = World { repository, entities, verbose: options.verbose, failed: false };
+    let (verbose, every_zone) = (options.verbose, options.every_zone);
+    let mut world = World { repository, entities, verbose, every_zone, failed: false };
     let chosen = match &options.state {
         Some(state) => world.in_state(state)?,
-        None => world.chosen(&options.operands),
+        None => world.chosen(&options.operands)?,
     };
-    let missed = world.failed;
-    let mut waiting = Vec::new();
+    let missed = std::mem::take(&mut world.failed);
     for fmri in &chosen {
-        let done = match &options.verb {
-            Verb::Enable { recursive, temporary, .. } => {
-                enable::enable(&mut world, fmri, *recursive, *temporary)
-            }
-            Verb::Disable { temporary, .. } => order::disable(&mut world, fmri, *temporary),
-            Verb::Restart { dump } => order::restart(&mut world, fmri, *dump),
-            Verb::Refresh => order::action(&mut world, fmri, "refresh"),
-            Verb::Clear => order::clear(&mut world, fmri),
-            Verb::Mark { state } => order::mark(&mut world, fmri, *state),
-        };
-        match done {
-            Ok(()) => waiting.push(fmri.clone()),
-            Err(order::OrderError::Repository(error)) => world.denied(fmri, error)?,
-            Err(error) => world.complain(&error.to_string()),
-        }
+        carry_out(&mut world, fmri, &options.verb)?;
     }
-    let outcome = match options.verb {
-        Verb::Enable { wait: true, .. } => wait::enabled(&mut world, &waiting)?,
-        // The orders are stored; nobody waits when an operand matched nothing.
-        Verb::Disable { wait: true, .. } if !missed => wait::disabled(&mut world, &waiting)?,
+    // Nobody waits when an order was not stored.
+    let outcome = match &options.verb {
+        Verb::Enable { wait: Wait { wait: true, longest }, .. } if !world.failed => {
+            wait::enabled(&mut world, &chosen, *longest)?
+        }
+        Verb::Disable { wait: Wait { wait: true, longest }, .. } if !world.failed && !missed => {
+            wait::disabled(&mut world, &chosen, *longest)?
+        }
         _ => 0,
     };
-    Ok(if world.failed { 1 } else { outcome })
+    Ok(if world.failed || missed { 1 } else { outcome })
+}
+
+fn carry_out(world: &mut World, fmri: &str, verb: &Verb) -> Result<(), RepositoryError> {
+    match verb {
+        Verb::Enable { recursive, temporary, .. } => {
+            let wish = Wish { enabled: true, temporary: *temporary, comment: None };
+            match recursive {
+                true => enable::recursively(world, fmri, &wish),
+                false => order::wish(world, fmri, &wish),
+            }
+        }
+        Verb::Disable { temporary, comment, .. } => {
+            let comment = comment.clone();
+            order::wish(world, fmri, &Wish { enabled: false, temporary: *temporary, comment })
+        }
+        Verb::Restart { dump } => {
+            if *dump {
+                order::act(world, fmri, Order::Dump)?;
+            }
+            order::act(world, fmri, Order::Restart)
+        }
+        Verb::Refresh => order::act(world, fmri, Order::Refresh),
+        Verb::Clear => order::clear(world, fmri),
+        Verb::Mark { state, immediate, temporary } => {
+            order::mark(world, fmri, *state, *immediate, *temporary)
+        }
+        Verb::Milestone { .. } | Verb::Backup { .. } | Verb::Switch => Ok(()),
+    }
+}
+
+fn backup(repository: &mut Repository, name: &str) -> Result<u8, RepositoryError> {
+    match repository.snapshots(name).map(drop) {
+        Ok(()) => Ok(0),
+        Err(error @ RepositoryError::NoServer) => Err(error),
+        Err(error) => {
+            eprintln!("svcadm: failed to backup repository: {error}");
+            Ok(1)
+        }
+    }
 }
 
 impl World {
@@ -87,54 +152,52 @@ impl World {
         self.failed = true;
     }
 
-    /// What one instance may not be told does not stop the others.
-    fn denied(&mut self, fmri: &str, error: RepositoryError) -> Result<(), RepositoryError> {
-        match error {
-            RepositoryError::Denied => self.complain(&format!("{fmri}: Permission denied.")),
-            RepositoryError::ReadOnly => self.complain(&format!("{fmri}: Repository read-only.")),
-            // Deleted since it was found.
-            RepositoryError::NotFound(_) => {
-                self.complain(&operand::no_match(fmri, Wanted::Instances));
-            }
-            other => return Err(other),
-        }
-        Ok(())
+    /// Complains about an operand; where every zone is told, the zone is named.
+    fn complain_of_operand(&mut self, message: &str) {
+        let zone = if self.every_zone { " (global)" } else { "" };
+        eprintln!("svcadm{zone}: {message}");
+        self.failed = true;
     }
 
     /// What the operands name, each once; a partial FMRI must be unique.
-    fn chosen(&mut self, operands: &[String]) -> Vec<String> {
-        let mut chosen: Vec<String> = Vec::new();
+    fn chosen(&mut self, operands: &[String]) -> Result<Vec<String>, RepositoryError> {
+        let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
         for operand in operands {
             match operand::find(operand, Wanted::Instances, &self.entities) {
                 Ok(matched) if matched.kind == Kind::Partial && matched.fmris.len() > 1 => {
                     let text = operand::several("Partial FMRI", operand, &matched.fmris);
-                    self.complain(&text);
+                    self.complain_of_operand(&text);
                 }
                 Ok(matched) => {
-                    for fmri in matched.fmris {
-                        if !chosen.contains(&fmri) {
-                            chosen.push(fmri);
-                        }
-                    }
+                    let new = matched.fmris.into_iter().filter(|fmri| seen.insert(fmri.clone()));
+                    chosen.extend(new);
                 }
-                Err(message) => self.complain(&message),
+                Err(_) if self.names_script(operand)? => {
+                    self.complain_of_operand(&operand::legacy(operand));
+                }
+                Err(message) => self.complain_of_operand(&message),
             }
         }
-        chosen
+        Ok(chosen)
+    }
+
+    /// Whether an operand names a legacy script.
+    fn names_script(&mut self, operand: &str) -> Result<bool, RepositoryError> {
+        let groups = match self.repository.groups("svc:/smf/legacy_run") {
+            Ok(groups) => groups,
+            Err(RepositoryError::NotFound(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let pattern = Pattern::new(operand);
+        let names = groups.values().filter_map(|group| group.properties.get("name"));
+        let mut names = names.filter_map(|name| name.values.first());
+        Ok(names.any(|name| pattern.names(&format!("lrc:{name}"))))
     }
 
     /// Every instance in a state (-S).
     fn in_state(&mut self, state: &str) -> Result<Vec<String>, RepositoryError> {
-        let every: Vec<String> = self.entities.values().flatten().cloned().collect();
-        let mut chosen = Vec::new();
-        for fmri in every {
-            let groups = self.repository.groups(&fmri)?;
-            let restarter = groups.get("restarter").and_then(|group| group.properties.get("state"));
-            if restarter.is_some_and(|property| property.values.first().is_some_and(|v| v == state))
-            {
-                chosen.push(fmri);
-            }
-        }
-        Ok(chosen)
+        let every = Instance::every(&mut self.repository, Depth::States)?;
+        let wanted = every.into_iter().filter(|instance| instance.state() == Some(state));
+        Ok(wanted.map(|instance| instance.fmri).collect())
     }
 }

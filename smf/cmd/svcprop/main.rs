@@ -1,109 +1,130 @@
-//! svcprop(1): the values of properties, for scripts.
+//! svcprop(1): prints property values, for scripts.
 //!
-//! Reading order: `options`, then `view` (which groups an operand shows), then here (what is
-//! printed of them).  Standard output carries values only; scripts split them at blanks.
+//! Reading order: `options`, `target` (what an operand names), `view` (which groups an entity
+//! shows), `print` (a line), then here.  Standard output carries values only; scripts split them at
+//! blanks.
 
 mod options;
+mod print;
+mod target;
 mod view;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use smf_cmd::operand::{self, Entities, Wanted};
-use smf_cmd::repository::Repository;
-use smf_scf::import::merge::{Groups, Property};
+use smf_cmd::operand;
+use smf_cmd::repository::{Repository, RepositoryError};
+use smf_scf::import::merge::{Group, Groups, Property};
 
-use options::{Options, Selector, View};
+use options::{Options, Refusal, Selector, View};
+use print::Style;
+use target::{Part, Target};
 
-/// Characters that a backslash makes plain.
-const SPECIAL: &str = ";&()|^<>\n \t\\\"'`";
+/// Why it ends at once.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Output(#[from] std::io::Error),
+    /// A status, and what is said.
+    #[error("{1}")]
+    Said(u8, String),
+    /// With the usage.
+    #[error("{0}")]
+    Usage(String),
+}
 
 fn main() -> ExitCode {
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(options) => options,
-        Err(message) => {
-            if let Some(message) = message {
-                eprintln!("svcprop: {message}");
-            }
-            eprint!("{}", options::USAGE);
-            return ExitCode::from(2);
-        }
+        Err(refusal) => return refused(refusal),
     };
-    match run(&options, &mut std::io::stdout().lock()) {
-        Ok(failed) => ExitCode::from(u8::from(failed)),
-        Err(error) => {
-            eprintln!("svcprop: {error}");
-            ExitCode::FAILURE
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let done = run(&options, &mut out).and_then(|failed| Ok(out.flush().map(|()| failed)?));
+    let said = |status, text: &str| {
+        if !options.quiet {
+            eprintln!("svcprop: {text}");
         }
+        ExitCode::from(status)
+    };
+    match done {
+        Ok(failed) => ExitCode::from(u8::from(failed)),
+        // Whoever reads has seen enough.
+        Err(End::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(End::Usage(text)) => refused(Refusal::Usage(Some(text))),
+        Err(End::Said(2, text)) => refused(Refusal::Wrong(text)),
+        Err(End::Said(status, text)) => said(status, &text),
+        Err(End::Repository(RepositoryError::NoServer)) => {
+            let why = "repository server unavailable";
+            said(1, &format!("Could not connect to configuration repository: {why}."))
+        }
+        Err(error) => said(1, &error.to_string()),
     }
+}
+
+fn refused(refusal: Refusal) -> ExitCode {
+    let (text, usage, status) = match refusal {
+        Refusal::Usage(text) => (text, options::USAGE, 2),
+        Refusal::Wrong(text) => (Some(text), "", 2),
+        Refusal::Fatal(text) => (Some(text), "", 1),
+    };
+    if let Some(text) = text {
+        eprintln!("svcprop: {text}");
+    }
+    eprint!("{usage}");
+    ExitCode::from(status)
 }
 
 /// Whether anything was not found.
-fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
+fn run(options: &Options, out: &mut dyn Write) -> Result<bool, End> {
     let mut repository = Repository::open()?;
-    let entities = repository.entities()?;
-    let mut failed = false;
-    let targets = targets(options, &entities, &mut failed);
+    let mut printer = Printer { options, style: Style::of(options), failed: false };
+    let targets = printer.targets(&mut repository)?;
     if options.wait {
-        return wait(options, &mut repository, &targets, out);
+        printer.wait(&mut repository, &targets, out)?;
+        return Ok(printer.failed);
     }
     // Of several entities nobody could tell whose a property is.
-    let several = targets.len() > 1;
-    let style = Style {
-        full: options.full || several,
-        types: options.types || several || options.full || mixed(&options.selectors),
-    };
+    if targets.len() > 1 {
+        printer.style = Style { full: true, types: true };
+    }
+    let fmris: Vec<&str> = targets.iter().map(|target| target.fmri.as_str()).collect();
+    let groups = wanted(options, &targets);
+    let mut reader = view::Reader::new(&mut repository, &options.view, &fmris, &groups)?;
     for target in &targets {
-        let mut printer = Printer { options, style, failed: false };
-        printer.entity(&mut repository, target, out)?;
-        failed |= printer.failed;
-        if failed && options.quiet && !options.verbose {
+        let snapshot = matches!(options.view, View::Snapshot(_));
+        if snapshot && !operand::is_instance(&target.fmri) {
+            return Err(End::Said(1, "Only instances have snapshots.".into()));
+        }
+        let Some(shown) = reader.groups(&mut repository, &target.fmri)? else {
+            return Err(End::Said(1, "No such snapshot.".into()));
+        };
+        printer.target(target, &shown, out)?;
+        // Nobody will hear of the others.
+        if printer.failed && options.quiet && !options.verbose {
             return Ok(true);
         }
     }
-    Ok(failed)
+    Ok(printer.failed)
 }
 
-/// An operand: the entity, and what of it, when the operand is a property FMRI.
-struct Target {
-    fmri: String,
-    selector: Option<Selector>,
-}
-
-fn targets(options: &Options, entities: &Entities, failed: &mut bool) -> Vec<Target> {
-    let mut targets: Vec<Target> = Vec::new();
-    for operand in &options.operands {
-        let (entity, selector) = match operand.split_once("/:properties/") {
-            Some((entity, rest)) => (entity, Some(Selector::from_text(rest))),
-            None => (operand.as_str(), None),
-        };
-        match operand::find(entity, Wanted::Either, entities) {
-            Ok(matched) => {
-                for fmri in matched.fmris {
-                    targets.push(Target { fmri, selector: selector.clone() });
-                }
-            }
-            Err(message) => {
-                *failed = true;
-                if !options.quiet || options.verbose {
-                    let message = message.replace("instances or services", "entities");
-                    eprintln!("svcprop: {message}");
-                }
-            }
+/// The groups that will be looked at; all when there are none.
+fn wanted<'a>(options: &'a Options, targets: &'a [Target]) -> Vec<&'a str> {
+    let of_options = || options.selectors.iter().map(|selector| selector.group.as_str());
+    let mut groups = Vec::new();
+    for target in targets {
+        match &target.part {
+            Part::Entity if options.selectors.is_empty() => return Vec::new(),
+            Part::Entity => groups.extend(of_options()),
+            Part::Group(group) | Part::Property(group, _) => groups.push(group),
         }
     }
-    targets
-}
-
-/// One-part and two-part selectors together turn types on everywhere.
-fn mixed(selectors: &[Selector]) -> bool {
-    selectors.iter().any(|s| s.property.is_none()) && selectors.iter().any(|s| s.property.is_some())
-}
-
-#[derive(Clone, Copy)]
-struct Style {
-    full: bool,
-    types: bool,
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 struct Printer<'a> {
@@ -113,40 +134,78 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn entity(
-        &mut self,
-        repository: &mut Repository,
-        target: &Target,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
-        let fmri = &target.fmri;
-        let view = self.options.view.clone();
-        if let (View::Snapshot(_), false) = (&view, operand::is_instance(fmri)) {
-            eprintln!("svcprop: Only instances have snapshots.");
-            self.failed = true;
-            return Ok(());
+    /// Says what was not found.
+    fn missing(&mut self, message: &str) {
+        self.failed = true;
+        if !self.options.quiet || self.options.verbose {
+            eprintln!("svcprop: {message}");
         }
-        let selectors: Vec<Selector> = match &target.selector {
-            Some(selector) => vec![selector.clone()],
-            None => self.options.selectors.clone(),
-        };
-        let Some(shown) = view::groups(repository, fmri, &view)? else {
-            let View::Snapshot(name) = &view else { return Ok(()) };
-            eprintln!("svcprop: Couldn't find snapshot `{name}' for instance `{fmri}'.");
-            self.failed = true;
-            return Ok(());
-        };
-        if selectors.is_empty() {
-            let style = Style { types: true, ..self.style };
-            for (name, group) in &shown.whole {
-                for (property, value) in &group.properties {
-                    self.print(fmri, (name, property), value, style, out)?;
+    }
+
+    /// Says that an operand is the FMRI of nothing.
+    fn no_part(&mut self, fmri: &str) {
+        match self.options.quiet {
+            true => self.failed = true,
+            false => self.missing(&target::nothing(fmri)),
+        }
+    }
+
+    fn targets(&mut self, repository: &mut Repository) -> Result<Vec<Target>, End> {
+        let mut targets: Vec<Target> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for operand in &self.options.operands {
+            match target::find(repository, operand)? {
+                Ok(found) if self.options.wait && found.len() > 1 => {
+                    let fmris: Vec<String> = found.into_iter().map(|one| one.fmri).collect();
+                    self.missing(&operand::several("Pattern", operand, &fmris));
+                }
+                Ok(found) => targets.extend(found.into_iter().filter(|t| seen.insert(t.clone()))),
+                // What does not name anything is not spoken of with -q, -v or not.
+                Err(_) if self.options.quiet => self.failed = true,
+                Err(message) => self.missing(&message),
+            }
+        }
+        Ok(targets)
+    }
+
+    fn target(
+        &mut self,
+        target: &Target,
+        shown: &view::Shown,
+        out: &mut dyn Write,
+    ) -> Result<(), End> {
+        let (fmri, groups) = (&target.fmri, &shown.selectable);
+        let selectors = &self.options.selectors;
+        match &target.part {
+            Part::Entity if selectors.is_empty() => {
+                for (name, group) in &shown.whole {
+                    self.group(fmri, (name, group), out)?;
                 }
             }
-            return Ok(());
-        }
-        for selector in &selectors {
-            self.select(fmri, &shown.selectable, selector, out)?;
+            Part::Entity => {
+                for selector in selectors {
+                    self.select(fmri, groups, selector, out)?;
+                }
+            }
+            Part::Group(name) if selectors.is_empty() => match groups.get(name) {
+                Some(group) => self.group(fmri, (name, group), out)?,
+                None => self.no_part(&format!("{fmri}/:properties/{name}")),
+            },
+            Part::Group(name) => {
+                for selector in selectors {
+                    self.select_within(fmri, groups, (name, selector), out)?;
+                }
+            }
+            Part::Property(_, _) if !selectors.is_empty() => {
+                let text = "The -p option cannot be used with property operands.";
+                return Err(End::Usage(text.into()));
+            }
+            Part::Property(name, property) => {
+                match groups.get(name).and_then(|group| group.properties.get(property)) {
+                    Some(value) => self.property(fmri, (name, property), value, out)?,
+                    None => self.no_part(&format!("{fmri}/:properties/{name}/{property}")),
+                }
+            }
         }
         Ok(())
     }
@@ -157,125 +216,104 @@ impl Printer<'_> {
         groups: &Groups,
         selector: &Selector,
         out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), End> {
         let what = if operand::is_instance(fmri) { "instance" } else { "service" };
         let name = &selector.group;
         let Some(group) = groups.get(name) else {
-            let missing = match &selector.property {
-                Some(property) => format!("property `{name}/{property}'"),
-                None => format!("property group `{name}'"),
-            };
-            self.missing(&format!("Couldn't find {missing} for {what} `{fmri}'."));
+            self.missing(&format!("Couldn't find property group `{name}' for {what} `{fmri}'."));
             return Ok(());
         };
-        match &selector.property {
+        let Some(property) = &selector.property else {
+            return self.group(fmri, (name, group), out);
+        };
+        match group.properties.get(property) {
+            Some(value) => self.property(fmri, (name, property), value, out),
             None => {
-                // Once a whole group has been shown, types stay.
-                self.style.types = true;
-                for (property, value) in &group.properties {
-                    self.print(fmri, (name, property), value, self.style, out)?;
-                }
+                let text =
+                    format!("Couldn't find property `{name}/{property}' for {what} `{fmri}'.");
+                self.missing(&text);
+                Ok(())
             }
-            Some(property) => match group.properties.get(property) {
-                Some(value) => self.print(fmri, (name, property), value, self.style, out)?,
-                None => self.missing(&format!(
-                    "Couldn't find property `{name}/{property}' for {what} `{fmri}'."
-                )),
-            },
+        }
+    }
+
+    /// -p with the FMRI of a group: a property of it.
+    fn select_within(
+        &mut self,
+        fmri: &str,
+        groups: &Groups,
+        (name, selector): (&str, &Selector),
+        out: &mut dyn Write,
+    ) -> Result<(), End> {
+        let whole = format!("{fmri}/:properties/{name}");
+        let first = &selector.group;
+        if let Some(second) = &selector.property {
+            let text = "has too many components for property group";
+            return Err(End::Said(2, format!("-p argument `{first}/{second}' {text} `{whole}'.")));
+        }
+        match groups.get(name).and_then(|group| group.properties.get(first)) {
+            Some(value) => self.property(fmri, (name, first), value, out),
+            None => {
+                self.missing(&format!(
+                    "Couldn't find property `{first}' in property group `{whole}'."
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn group(
+        &mut self,
+        fmri: &str,
+        (name, group): (&str, &Group),
+        out: &mut dyn Write,
+    ) -> Result<(), End> {
+        // Once a whole group has been shown, types stay.
+        self.style.types = true;
+        for (property, value) in &group.properties {
+            self.property(fmri, (name, property), value, out)?;
         }
         Ok(())
     }
 
-    fn missing(&mut self, message: &str) {
-        self.failed = true;
-        if !self.options.quiet || self.options.verbose {
-            eprintln!("svcprop: {message}");
-        }
-    }
-
-    fn print(
+    fn property(
         &self,
         fmri: &str,
         (group, property): (&str, &str),
         value: &Property,
-        style: Style,
         out: &mut dyn Write,
-    ) -> std::io::Result<()> {
-        if self.options.quiet {
-            return Ok(());
+    ) -> Result<(), End> {
+        if !self.options.quiet {
+            let line = print::line(self.style, fmri, (group, property), value);
+            writeln!(out, "{line}")?;
         }
-        let values: Vec<String> = value.values.iter().map(|value| quoted(value)).collect();
-        let values = values.join(" ");
-        if style.full {
-            writeln!(out, "{fmri}/:properties/{group}/{property} {} {values}", value.kind)
-        } else if style.types {
-            writeln!(out, "{group}/{property} {} {values}", value.kind)
-        } else {
-            writeln!(out, "{values}")
-        }
-    }
-}
-
-/// -w: waits for a change of the group, then prints.
-fn wait(
-    options: &Options,
-    repository: &mut Repository,
-    targets: &[Target],
-    out: &mut dyn Write,
-) -> anyhow::Result<bool> {
-    let [target] = targets else { return Ok(true) };
-    let selector = target.selector.as_ref().or(options.selectors.first());
-    let Some(selector) = selector else {
-        eprintln!("svcprop: Cannot wait for an instance.");
-        std::process::exit(2);
-    };
-    repository.wait_for_change(&target.fmri, &selector.group)?;
-    let style = Style { full: options.full, types: options.types || options.full };
-    let mut printer = Printer { options, style, failed: false };
-    let shown = Target { fmri: target.fmri.clone(), selector: Some(selector.clone()) };
-    printer.entity(repository, &shown, out)?;
-    Ok(printer.failed)
-}
-
-/// A value that a shell reads back as one word.
-fn quoted(value: &str) -> String {
-    if value.is_empty() {
-        return "\"\"".into();
-    }
-    let mut text = String::with_capacity(value.len());
-    for character in value.chars() {
-        if SPECIAL.contains(character) {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metacharacter_gets_a_backslash() {
-        for (value, expected) in [
-            ("", "\"\""),
-            ("plain", "plain"),
-            ("two words", "two\\ words"),
-            ("a;b&c(d)e|f^g<h>i", "a\\;b\\&c\\(d\\)e\\|f\\^g\\<h\\>i"),
-            ("\n\t\\\"'`", "\\\n\\\t\\\\\\\"\\'\\`"),
-            ("$*#", "$*#"),
-            ("ä", "ä"),
-        ] {
-            assert_eq!(quoted(value), expected);
-        }
+        Ok(())
     }
 
-    #[test]
-    fn mixing_selectors_is_noticed() {
-        let selector = |text: &str| Selector::from_text(text);
-        assert!(mixed(&[selector("a"), selector("a/b")]));
-        assert!(!mixed(&[selector("a/c"), selector("a/b")]));
-        assert!(!mixed(&[]));
+    /// -w: waits for one change of the group, then prints it as it is then.
+    fn wait(
+        &mut self,
+        repository: &mut Repository,
+        targets: &[Target],
+        out: &mut dyn Write,
+    ) -> Result<(), End> {
+        let [target] = targets else { return Ok(()) };
+        let fmri = &target.fmri;
+        let (name, property) = target::awaited(target, &self.options.selectors)?;
+        let not_found = || End::Said(1, "Not found.".into());
+        let found = repository.groups(fmri)?.remove(&name).ok_or_else(not_found)?;
+        if property.as_ref().is_some_and(|property| !found.properties.contains_key(property)) {
+            return Err(not_found());
+        }
+        repository.wait_for_change(fmri, &name)?;
+        let now = repository.groups(fmri)?.remove(&name).ok_or_else(not_found)?;
+        match property {
+            None => self.group(fmri, (&name, &now), out)?,
+            Some(property) => match now.properties.get(&property) {
+                Some(value) => self.property(fmri, (&name, &property), value, out)?,
+                None => self.missing("Not found."),
+            },
+        }
+        Ok(())
     }
 }

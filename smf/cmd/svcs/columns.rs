@@ -221,7 +221,11 @@ mod tests {
             ("state,n", &moving, "STATE          N|offline        1"),
             ("s,sta", &moving, "S  STA|0* OFF*"),
             ("s,sn,n,sta,nsta", &moving, "S  SN N STA  NSTA|0  01 1 OFF  ON"),
-            ("state,stime,ctid", &unknown, "STATE          STIME    CTID|-              -             -"),
+            (
+                "state,stime,ctid",
+                &unknown,
+                "STATE          STIME    CTID|-              -             -",
+            ),
             ("s,sta,n,nsta,nstate", &unknown, "S  STA  N NSTA NSTATE|?  ?    ? ?    -"),
             (
                 "svc,inst,scope",

@@ -2,11 +2,13 @@
 //!
 //! Both read the running snapshots.  Exclusions are not dependencies to list.
 
-use smf_cmd::instance::Instance;
+use smf_cmd::instance::{Dependency, Depth, Instance};
 use smf_cmd::operand::{self, Entities, Wanted, service_of};
 use smf_cmd::repository::RepositoryError;
 
-use crate::World;
+use crate::options::Options;
+use crate::row::Row;
+use crate::world::World;
 
 /// The instances an entity of a dependency stands for.
 pub fn members(entity: &str, entities: &Entities) -> Vec<String> {
@@ -18,39 +20,36 @@ pub fn members(entity: &str, entities: &Entities) -> Vec<String> {
     entities.get(&fmri).cloned().unwrap_or_default()
 }
 
-/// What these instances depend on, each once.
-pub fn dependencies(
-    world: &mut World,
-    instances: &[Instance],
-) -> Result<Vec<Instance>, RepositoryError> {
-    let mut found: Vec<String> = Vec::new();
-    for dependency in instances.iter().flat_map(Instance::dependencies) {
-        if dependency.grouping == "exclude_all" {
-            continue;
-        }
-        // A file is not listed, but counts as a failure unless a service follows.
-        world.failed |= dependency.path && !dependency.entities.is_empty();
-        for fmri in dependency.entities.iter().flat_map(|entity| members(entity, &world.entities)) {
-            world.failed &= dependency.path;
+/// Dependencies that are no exclusions.
+fn wanted(instance: &Instance) -> impl Iterator<Item = Dependency> {
+    instance.dependencies().into_iter().filter(|dependency| dependency.grouping != "exclude_all")
+}
+
+/// What the operands depend on, each once.
+pub fn dependencies(world: &mut World, options: &Options) -> Result<Vec<Row>, RepositoryError> {
+    let chosen = world.chosen(&options.operands, Depth::Dependencies)?;
+    let entities = world.entities()?;
+    let mut found = Vec::new();
+    // A file is nothing that could be listed, and no failure.
+    let services = chosen.iter().flat_map(wanted).filter(|dependency| !dependency.is_path());
+    for entity in services.flat_map(|dependency| dependency.entities) {
+        for fmri in members(&entity, entities) {
             if !found.contains(&fmri) {
                 found.push(fmri);
             }
         }
     }
-    world.read(found.iter())
+    let instances = Instance::of(&mut world.repository, &found, crate::depth(options))?;
+    Ok(instances.iter().map(|instance| Row::of(instance, &world.locale)).collect())
 }
 
 /// What depends on what the operands name.
-pub fn dependents(
-    world: &mut World,
-    operands: &[String],
-) -> Result<Vec<Instance>, RepositoryError> {
-    // A service is meant as a service here: only dependencies on the service count then.
+pub fn dependents(world: &mut World, options: &Options) -> Result<Vec<Row>, RepositoryError> {
+    // A service is meant as a service here: only dependencies on the service count then.  An
+    // instance is depended on by whoever depends on its service, too.
     let mut targets: Vec<String> = Vec::new();
-    for operand in operands {
-        let found = operand::find(operand, Wanted::Services, &world.entities)
-            .or_else(|_| operand::find(operand, Wanted::Instances, &world.entities));
-        match found {
+    for name in &options.operands {
+        match operand::find(name, Wanted::ServiceFirst, world.entities()?) {
             Ok(matched) => {
                 for fmri in matched.fmris {
                     if operand::is_instance(&fmri) {
@@ -59,18 +58,15 @@ pub fn dependents(
                     targets.push(fmri);
                 }
             }
-            Err(_) => {
-                eprintln!("svcs: {}", operand::no_match(operand, Wanted::Either));
-                world.failed = true;
-            }
+            Err(message) => world.complain(&message),
         }
     }
-    let every = world.every()?;
     let depends = |instance: &Instance| {
-        let dependencies = instance.dependencies();
-        let wanted = dependencies.iter().filter(|d| !d.path && d.grouping != "exclude_all");
-        let mut entities = wanted.flat_map(|d| d.entities.iter());
-        entities.any(|e| operand::canonical(e).is_some_and(|fmri| targets.contains(&fmri)))
+        let mut entities = wanted(instance).flat_map(|dependency| dependency.entities);
+        entities.any(|e| operand::canonical(&e).is_some_and(|fmri| targets.contains(&fmri)))
     };
-    Ok(every.into_iter().filter(depends).collect())
+    let every = Instance::every(&mut world.repository, Depth::Dependencies)?;
+    let found: Vec<String> = every.into_iter().filter(depends).map(|one| one.fmri).collect();
+    let instances = Instance::of(&mut world.repository, &found, crate::depth(options))?;
+    Ok(instances.iter().map(|instance| Row::of(instance, &world.locale)).collect())
 }

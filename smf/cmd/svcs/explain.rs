@@ -1,23 +1,28 @@
 //! explain.rs - svcs -x: which services need a hand, why, and what they keep from running.
 //!
-//! Without operands only root causes are listed: what an administrator has to act on.  An offline
-//! service whose cause lies elsewhere is counted in the Impact of that cause instead.
+//! Without operands only root causes are listed, those first that keep most from running: what an
+//! administrator has to act on.  An offline service whose cause lies elsewhere is counted in the
+//! Impact of that cause instead.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, Write};
 
 use smf_cmd::clock;
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::Wanted;
+use smf_cmd::instance::{Depth, Instance, MASTER_RESTARTER};
+use smf_scf::import::merge::Group;
 
-use crate::World;
-use crate::reasons::{self, Cause, Graph, Reason};
+use crate::graph::{Cause, Graph, Id};
+use crate::options::Zones;
+use crate::reasons::{self, Reason};
+use crate::world::World;
 
 /// Where messages are explained, unless the restarter says otherwise.
 const MESSAGE_BASE: &str = "http://illumos.org/msg/";
 
-/// Causes of every offline instance, by FMRI.
-type Causes = BTreeMap<String, Vec<Cause>>;
+/// Where manual pages are that name no place.
+const MAN_PATH: &str = "/usr/share/man";
+
+/// The columns of a terminal; what is longer is broken.
+const WIDTH: usize = 80;
 
 /// Explains the operands, or whatever needs it.
 pub fn print(
@@ -26,102 +31,31 @@ pub fn print(
     verbose: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let every = world.every()?;
-    let instances = every.into_iter().map(|instance| (instance.fmri.clone(), instance)).collect();
-    let graph = Graph { instances, entities: world.entities.clone() };
-    let offline = |instance: &&Instance| {
-        instance.state() == Some("offline") && instance.next_state().is_none()
-    };
-    let causes: Causes = graph
-        .instances
-        .values()
-        .filter(offline)
-        .map(|instance| (instance.fmri.clone(), reasons::causes(&graph, instance)))
-        .collect();
-    let mut chosen: Vec<String> = if operands.is_empty() {
-        roots(&graph, &causes).into_iter().collect()
+    let every = Instance::every(&mut world.repository, Depth::Causes)?;
+    let base = message_base(&every);
+    let graph = Graph::new(every);
+    for complaint in &graph.complaints {
+        eprintln!("{complaint}");
+    }
+    let chosen = if operands.is_empty() {
+        graph.roots()
     } else {
-        world.chosen_fmris(operands, Wanted::Instances)
+        let named = world.chosen(operands, Depth::States)?;
+        named.iter().filter_map(|instance| graph.id(&instance.fmri)).collect()
     };
-    chosen.sort_by_key(|fmri| std::cmp::Reverse(impacted(&causes, fmri).len()));
-    for (position, fmri) in chosen.iter().enumerate() {
-        let Some(instance) = graph.instances.get(fmri) else { continue };
+    let mut page = Page { world, graph: &graph, base, verbose, out };
+    for (position, id) in chosen.into_iter().enumerate() {
         if position > 0 {
-            writeln!(out)?;
+            writeln!(page.out)?;
         }
-        explain(world, &graph, &causes, instance, verbose, out)?;
+        page.explain(id)?;
     }
-    Ok(())
-}
-
-/// What is listed without operands.
-fn roots(graph: &Graph, causes: &Causes) -> BTreeSet<String> {
-    let mut roots = BTreeSet::new();
-    for instance in graph.instances.values() {
-        let listed = match instance.state() {
-            Some("maintenance") => true,
-            Some("disabled") => instance.effectively_enabled() == Some(true),
-            Some("offline") if instance.next_state().is_some() => true,
-            Some("offline") if instance.effectively_enabled() != Some(true) => false,
-            Some("offline") => {
-                let own = causes.get(&instance.fmri).map_or(&[][..], Vec::as_slice);
-                roots.extend(own.iter().filter_map(Cause::instance).map(str::to_owned));
-                own.iter().all(|cause| cause.instance().is_none())
-            }
-            None | Some("online" | "degraded" | "uninitialized" | "legacy_run") => false,
-            Some(_) => true,
-        };
-        if listed {
-            roots.insert(instance.fmri.clone());
-        }
-    }
-    roots
-}
-
-/// The offline instances that this one keeps down.
-fn impacted<'a>(causes: &'a Causes, fmri: &str) -> Vec<&'a str> {
-    let kept = causes.iter().filter(|(name, causes)| {
-        name.as_str() != fmri && causes.iter().any(|cause| cause.instance() == Some(fmri))
-    });
-    kept.map(|(name, _)| name.as_str()).collect()
-}
-
-fn explain(
-    world: &World,
-    graph: &Graph,
-    causes: &Causes,
-    instance: &Instance,
-    verbose: bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let name = instance.common_name().unwrap_or_else(|| "?".into());
-    writeln!(out, "{} ({name})", instance.fmri)?;
-    let state = instance.state().unwrap_or("uninitialized");
-    match instance.state_seconds() {
-        Some(then) => writeln!(out, " State: {state} since {}", clock::date(then, &world.zone))?,
-        None => writeln!(out, " State: {state}")?,
-    }
-    let base = message_base(graph);
-    match causes.get(&instance.fmri).filter(|causes| !causes.is_empty()) {
-        Some(causes) => {
-            for cause in causes {
-                print_cause(graph, cause, base.as_deref(), verbose, out)?;
-            }
-        }
-        None => {
-            if let Some(reason) = reasons::own(graph, instance) {
-                print_reason(&reason, base.as_deref(), out)?;
-            }
-        }
-    }
-    see(instance, verbose, out)?;
-    impact(causes, instance, verbose, out)?;
     Ok(())
 }
 
 /// None when the restarter's msg/base is empty or has several values.
-fn message_base(graph: &Graph) -> Option<String> {
-    let restarter = graph.instances.get("svc:/system/svc/restarter:default");
+fn message_base(every: &[Instance]) -> Option<String> {
+    let restarter = every.iter().find(|instance| instance.fmri == MASTER_RESTARTER);
     let group = restarter.and_then(|instance| instance.live.get("msg"));
     match group.and_then(|group| group.properties.get("base")) {
         None => Some(MESSAGE_BASE.to_owned()),
@@ -132,88 +66,148 @@ fn message_base(graph: &Graph) -> Option<String> {
     }
 }
 
-fn print_reason(reason: &Reason, base: Option<&str>, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "Reason: {}", reason.text)?;
-    match base {
-        Some(base) => writeln!(out, "   See: {base}SMF-8000-{}", reason.code),
-        None => Ok(()),
-    }
+struct Page<'a> {
+    world: &'a World,
+    graph: &'a Graph,
+    base: Option<String>,
+    verbose: bool,
+    out: &'a mut dyn Write,
 }
 
-fn print_cause(
-    graph: &Graph,
-    cause: &Cause,
-    base: Option<&str>,
-    verbose: bool,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let (text, code) = match cause {
-        Cause::Absent(entity) => (format!("Dependency {entity} is absent."), "E2"),
-        Cause::NotRunning(path) | Cause::Excluded(path) => {
-            let fmri = path.last().map_or("", String::as_str);
-            let summary = graph.instances.get(fmri).map_or("is absent.", reasons::summary);
-            let line = format!("Service {fmri} {summary}");
-            // Eighty columns, the label included.
-            let wrapped = format!("Service {fmri}\n        {summary}");
-            let fits = "Reason: ".len() + line.len() <= 80;
-            let code = if matches!(cause, Cause::Excluded(_)) { "FJ" } else { "GE" };
-            (if fits { line } else { wrapped }, code)
+impl Page<'_> {
+    fn explain(&mut self, id: Id) -> io::Result<()> {
+        let graph = self.graph;
+        let node = &graph.nodes[id];
+        let instance = &node.instance;
+        let name = instance.common_name(&self.world.locale).unwrap_or("?");
+        writeln!(self.out, "{} ({name})", instance.fmri)?;
+        if self.world.zones != Zones::Own {
+            writeln!(self.out, "  Zone: global")?;
         }
-    };
-    print_reason(&Reason { text, code }, base, out)?;
-    if verbose && cause.path().len() > 1 {
-        for (hop, fmri) in cause.path().iter().enumerate() {
-            match hop {
-                0 => writeln!(out, "  Path: {fmri}")?,
-                _ => writeln!(out, "{:1$}{fmri}", "", 8 + 2 * hop)?,
+        let state = instance.state().unwrap_or_default();
+        match instance.state_seconds() {
+            Some(then) => {
+                let date = clock::date(then, &self.world.zone);
+                writeln!(self.out, " State: {state} since {date}")?;
+            }
+            None => writeln!(self.out, " State: {state}")?,
+        }
+        let causes: Vec<Cause> =
+            node.causes.iter().copied().filter(|cause| cause.next.is_some()).collect();
+        if causes.is_empty() && node.absent.is_empty() {
+            if let Some(reason) = reasons::own(graph, node) {
+                self.reason(&reason)?;
             }
         }
+        for entity in &node.absent {
+            self.coded(&format!("Dependency {entity} is absent."), Some("E2"))?;
+        }
+        for cause in causes {
+            self.cause(id, cause)?;
+        }
+        self.documents(instance)?;
+        self.logs(instance)?;
+        self.impact(id)
     }
-    Ok(())
-}
 
-/// Manual pages, documents and logs.
-fn see(instance: &Instance, verbose: bool, out: &mut dyn Write) -> std::io::Result<()> {
-    for (name, group) in &instance.running {
-        let text = |property: &str| {
-            let value = group.properties.get(property).and_then(|p| p.values.first());
-            value.map_or("", String::as_str)
+    fn coded(&mut self, text: &str, code: Option<&str>) -> io::Result<()> {
+        writeln!(self.out, "Reason: {text}")?;
+        self.code(code)
+    }
+
+    fn code(&mut self, code: Option<&str>) -> io::Result<()> {
+        match (&self.base, code) {
+            (Some(base), Some(code)) => writeln!(self.out, "   See: {base}SMF-8000-{code}"),
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+
+    fn reason(&mut self, reason: &Reason) -> io::Result<()> {
+        writeln!(self.out, "Reason: {}", reason.text)?;
+        let requester = reason.requester.as_deref().and_then(|fmri| self.graph.id(fmri));
+        if let Some(id) = requester {
+            self.logs(&self.graph.nodes[id].instance)?;
+        }
+        self.code(reason.code)
+    }
+
+    fn cause(&mut self, id: Id, cause: Cause) -> io::Result<()> {
+        let culprit = &self.graph.nodes[cause.node];
+        let (fmri, summary) = (&culprit.instance.fmri, reasons::summary(culprit));
+        let line = format!("Service {fmri} {summary}");
+        match culprit.instance.runs() {
+            true => self.coded(&line, Some("FJ"))?,
+            false if "Reason: ".len() + line.len() <= WIDTH => self.coded(&line, Some("GE"))?,
+            false => self.coded(&format!("Service {fmri}\n        {summary}"), Some("GE"))?,
+        }
+        if self.verbose {
+            for (hop, node) in self.graph.path(id, cause).into_iter().enumerate() {
+                let fmri = &self.graph.nodes[node].instance.fmri;
+                match hop {
+                    0 => writeln!(self.out, "  Path: {fmri}")?,
+                    _ => writeln!(self.out, "{:1$}{fmri}", "", 8 + 2 * hop)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Manual pages, and other documents.
+    fn documents(&mut self, instance: &Instance) -> io::Result<()> {
+        let templates = || instance.running.iter().filter(|(_, group)| group.kind == "template");
+        for (_, page) in templates().filter(|(name, _)| name.starts_with("tm_man_")) {
+            let (Some(title), Some(section)) = (text(page, "title"), text(page, "section")) else {
+                continue;
+            };
+            match (self.verbose, text(page, "manpath")) {
+                (false, _) => writeln!(self.out, "   See: {title}({section})")?,
+                (true, Some(path)) => {
+                    let path = if path == ":default" { MAN_PATH } else { path };
+                    writeln!(self.out, "   See: man -M {path} -s {section} {title}")?;
+                }
+                (true, None) => {}
+            }
+        }
+        for (_, document) in templates().filter(|(name, _)| name.starts_with("tm_doc_")) {
+            if let Some(uri) = text(document, "uri") {
+                writeln!(self.out, "   See: {uri}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn logs(&mut self, instance: &Instance) -> io::Result<()> {
+        for name in ["alt_logfile", "logfile"] {
+            if let Some(file) = instance.live("restarter", name) {
+                writeln!(self.out, "   See: {file}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn impact(&mut self, id: Id) -> io::Result<()> {
+        let hit = self.graph.impact(id);
+        let (count, verb) = match hit.len() {
+            0 if self.graph.nodes[id].instance.runs() => {
+                return writeln!(self.out, "Impact: None.");
+            }
+            0 => return writeln!(self.out, "Impact: This service is not running."),
+            1 => ("1 dependent service".to_owned(), "is"),
+            n => (format!("{n} dependent services"), "are"),
         };
-        if name.starts_with("tm_man_") {
-            let (title, section, path) = (text("title"), text("section"), text("manpath"));
-            match (verbose, path) {
-                (true, ":default" | "") => writeln!(out, "   See: man -s {section} {title}")?,
-                (true, path) => writeln!(out, "   See: man -M {path} -s {section} {title}")?,
-                (false, _) => writeln!(out, "   See: {title}({section})")?,
-            }
-        } else if name.starts_with("tm_doc_") {
-            writeln!(out, "   See: {}", text("uri"))?;
+        if !self.verbose {
+            let hint = "(Use -v for list.)";
+            return writeln!(self.out, "Impact: {count} {verb} not running.  {hint}");
         }
-    }
-    for name in ["alt_logfile", "logfile"] {
-        if let Some(file) = instance.live("restarter", name) {
-            writeln!(out, "   See: {file}")?;
+        writeln!(self.out, "Impact: {count} {verb} not running:")?;
+        for dependent in hit {
+            writeln!(self.out, "        {}", self.graph.nodes[dependent].instance.fmri)?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
-fn impact(
-    causes: &Causes,
-    instance: &Instance,
-    verbose: bool,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let kept = impacted(causes, &instance.fmri);
-    let (count, verb) = match kept.len() {
-        0 if instance.runs() => return writeln!(out, "Impact: None."),
-        0 => return writeln!(out, "Impact: This service is not running."),
-        1 => ("1 dependent service".to_owned(), "is"),
-        n => (format!("{n} dependent services"), "are"),
-    };
-    if !verbose {
-        return writeln!(out, "Impact: {count} {verb} not running.  (Use -v for list.)");
-    }
-    writeln!(out, "Impact: {count} {verb} not running:")?;
-    kept.iter().try_for_each(|fmri| writeln!(out, "        {fmri}"))
+fn text<'a>(group: &'a Group, property: &str) -> Option<&'a str> {
+    let value = group.properties.get(property)?.values.first().map(String::as_str);
+    value.filter(|value| !value.is_empty())
 }

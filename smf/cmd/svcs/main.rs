@@ -1,56 +1,56 @@
 //! svcs(1): what runs, what does not, and why.
 //!
-//! Reading order: `options`, `columns` (rows and sorting), `processes` (-p), `long` (-l),
-//! `depend` (-d, -D), `explain` and `reasons` (-x).
+//! Reading order: `options`, `world` (what is asked of the repository), `row`, `columns` and `sort`
+//! (the table), `processes` (-p), `depend` (-d, -D), `long` and `template` (-l), `notify` (-n),
+//! `graph`, `reasons` and `explain` (-x).
 
 mod columns;
 mod depend;
 mod explain;
+mod graph;
 mod long;
+mod notify;
 mod options;
 mod processes;
 mod reasons;
+mod row;
+mod sort;
+mod template;
+mod world;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use jiff::tz::TimeZone;
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::{self, Entities, Wanted};
-use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::instance::Depth;
 
-use options::{Mode, Options};
-
-/// What every mode needs.
-struct World {
-    repository: Repository,
-    entities: Entities,
-    zone: TimeZone,
-    now: i64,
-    failed: bool,
-}
+use columns::{Column, Table};
+use options::{Mode, Options, Refusal};
+use processes::Processes;
+use row::Row;
+use world::World;
 
 fn main() -> ExitCode {
-    let options = match options::parse() {
+    let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(options) => options,
-        Err(options::Refusal::Help) => {
-            print!("{}", options::HELP);
+        Err(Refusal::Help) => {
+            print!("{}", options::help());
             return ExitCode::SUCCESS;
         }
-        Err(options::Refusal::Usage(message)) => {
+        Err(Refusal::Usage(message)) => {
             if let Some(message) = message {
                 eprintln!("svcs: {message}");
             }
             eprint!("{}", options::USAGE);
             return ExitCode::from(2);
         }
-        Err(options::Refusal::Fatal(message)) => {
+        Err(Refusal::Fatal(message)) => {
             eprintln!("svcs: {message}");
-            return ExitCode::from(2);
+            return ExitCode::FAILURE;
         }
     };
-    let mut out = std::io::stdout().lock();
-    match run(&options, &mut out) {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let done = run(&options, &mut out).and_then(|failed| Ok(out.flush().map(|()| failed)?));
+    match done {
         Ok(failed) => ExitCode::from(u8::from(failed)),
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -69,138 +69,81 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Whether anything failed.
 fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let mut repository = Repository::open()?;
-    let entities = repository.entities()?;
-    let (zone, now) = (TimeZone::system(), smf_cmd::clock::now());
-    let mut world = World { repository, entities, zone, now, failed: false };
+    let mut world = World::open(options.zones)?;
+    if options.all && !options.operands.is_empty() {
+        eprintln!("svcs: -a ignored when used with arguments.");
+    }
     match options.mode {
-        Mode::List => list(&mut world, options, out)?,
+        Mode::List => {
+            let rows = list(&mut world, options)?;
+            print(&world, options, rows, out)?;
+        }
         Mode::Dependencies => {
-            let chosen = world.chosen(&options.operands, Wanted::Instances)?;
-            let found = depend::dependencies(&mut world, &chosen)?;
-            print(&mut world, options, &found, out)?;
+            let rows = depend::dependencies(&mut world, options)?;
+            print(&world, options, rows, out)?;
         }
         Mode::Dependents => {
-            let found = depend::dependents(&mut world, &options.operands)?;
-            print(&mut world, options, &found, out)?;
+            let rows = depend::dependents(&mut world, options)?;
+            print(&world, options, rows, out)?;
         }
-        Mode::Long => {
-            let chosen = world.chosen(&options.operands, Wanted::Instances)?;
-            long::print(&mut world, &chosen, options.processes, options.verbose, out)?;
-        }
+        Mode::Long => long::print(&mut world, options, out)?,
         Mode::LogFiles => {
-            for instance in world.chosen(&options.operands, Wanted::Instances)? {
+            for instance in world.chosen(&options.operands, Depth::Everything)? {
                 if let Some(file) = instance.live("restarter", "logfile") {
                     writeln!(out, "{file}")?;
                 }
             }
         }
+        Mode::Notifications => notify::print(&mut world, &options.operands, out)?,
         Mode::Explain => explain::print(&mut world, &options.operands, options.verbose, out)?,
     }
     Ok(world.failed)
 }
 
+/// How much a table needs to know.
+fn depth(options: &Options) -> Depth {
+    let described = |column: &Column| *column == Column::Desc;
+    let sorted = options.sort.iter().map(|key| &key.column);
+    if options.columns.iter().chain(sorted).any(described) { Depth::Names } else { Depth::States }
+}
+
 /// The plain form.
-fn list(world: &mut World, options: &Options, out: &mut dyn Write) -> anyhow::Result<()> {
-    if options.all && !options.operands.is_empty() {
-        eprintln!("svcs: -a ignored when used with arguments.");
+fn list(world: &mut World, options: &Options) -> anyhow::Result<Vec<Row>> {
+    let shows_all = options.all || !options.operands.is_empty() || !options.restarters.is_empty();
+    let mut instances = world.chosen_or_legacy(&options.operands, depth(options))?;
+    instances.retain(|instance| {
+        let enabled = instance.enabled() == Some(true);
+        let restarter = instance.restarter();
+        (shows_all || enabled || instance.enabled_temporarily() == Some(true))
+            && (options.restarters.is_empty() || options.restarters.iter().any(|r| r == restarter))
+    });
+    let mut rows: Vec<Row> =
+        instances.iter().map(|instance| Row::of(instance, &world.locale)).collect();
+    // A legacy script has no restarter.
+    if options.restarters.is_empty() {
+        rows.extend(world.take_legacy());
     }
-    let mut chosen = if options.operands.is_empty() {
-        let every = world.every()?;
-        let shown = |instance: &Instance| {
-            options.all
-                || options.restarter.is_some()
-                || instance.enabled() == Some(true)
-                || instance.enabled_temporarily() == Some(true)
-        };
-        every.into_iter().filter(shown).collect()
-    } else {
-        world.chosen(&options.operands, Wanted::Instances)?
-    };
-    if let Some(restarter) = &options.restarter {
-        chosen.retain(|instance| instance.restarter() == restarter);
-    }
-    print(world, options, &chosen, out)
+    Ok(rows)
 }
 
 fn print(
-    world: &mut World,
+    world: &World,
     options: &Options,
-    instances: &[Instance],
+    mut rows: Vec<Row>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let table = columns::Table { columns: &options.columns, zone: &world.zone, now: world.now };
+    let table = Table { columns: &options.columns, zone: &world.zone, now: world.now };
     if !options.no_header {
         writeln!(out, "{}", table.header())?;
     }
-    let mut sorted: Vec<&Instance> = instances.iter().collect();
-    columns::sort(&mut sorted, &options.sort);
-    for instance in sorted {
-        writeln!(out, "{}", table.row(instance))?;
-        if options.processes {
-            for process in processes::of(instance) {
-                let start = smf_cmd::clock::stime(process.start, world.now, &world.zone);
-                writeln!(out, "{:15}{start:<8}   {:6} {}", "", process.pid, process.name)?;
-            }
+    sort::sort(&mut rows, &options.sort);
+    let processes = if options.processes { Processes::read() } else { Processes::default() };
+    for row in &rows {
+        writeln!(out, "{}", table.line(row))?;
+        for process in processes.of(row.processes.iter().map(String::as_str)) {
+            let start = smf_cmd::clock::stime(process.start, world.now, &world.zone);
+            writeln!(out, "{:15}{start:<8}   {:6} {}", "", process.pid, process.name)?;
         }
     }
     Ok(())
-}
-
-impl World {
-    /// Every instance.
-    fn every(&mut self) -> Result<Vec<Instance>, RepositoryError> {
-        let fmris: Vec<String> = self.entities.values().flatten().cloned().collect();
-        self.read(fmris.iter())
-    }
-
-    /// The instances of this list that are still there.
-    fn read<'a>(
-        &mut self,
-        fmris: impl Iterator<Item = &'a String>,
-    ) -> Result<Vec<Instance>, RepositoryError> {
-        let mut instances = Vec::new();
-        for fmri in fmris {
-            match Instance::read(&mut self.repository, fmri) {
-                Ok(instance) => instances.push(instance),
-                // Deleted since it was listed.
-                Err(RepositoryError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(instances)
-    }
-
-    /// What the operands name, each once; the others are complained about.
-    fn chosen_fmris(&mut self, operands: &[String], wanted: Wanted) -> Vec<String> {
-        let mut chosen: Vec<String> = Vec::new();
-        for operand in operands {
-            match operand::find(operand, wanted, &self.entities) {
-                Ok(matched) => {
-                    for fmri in matched.fmris {
-                        if !chosen.contains(&fmri) {
-                            chosen.push(fmri);
-                        }
-                    }
-                }
-                Err(message) => {
-                    eprintln!("svcs: {message}");
-                    self.failed = true;
-                }
-            }
-        }
-        chosen
-    }
-
-    fn chosen(
-        &mut self,
-        operands: &[String],
-        wanted: Wanted,
-    ) -> Result<Vec<Instance>, RepositoryError> {
-        if operands.is_empty() {
-            return self.every();
-        }
-        let fmris = self.chosen_fmris(operands, wanted);
-        self.read(fmris.iter())
-    }
 }

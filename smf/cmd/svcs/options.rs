@@ -3,7 +3,7 @@
 //! The modes exclude each other; which option goes with which mode, `checked` says.
 
 use lexopt::prelude::{Short, Value};
-use smf_cmd::operand;
+use smf_cmd::{getopt, operand};
 
 use crate::columns::{COLUMNS, Column};
 use crate::sort::{self, Direction, Key};
@@ -123,7 +123,7 @@ struct Raw {
 /// Reads the arguments.
 pub fn parse(mut parser: lexopt::Parser) -> Result<Options, Refusal> {
     let mut raw = Raw::default();
-    let usage = |error: lexopt::Error| Refusal::Usage(Some(error.to_string()));
+    let usage = |error: lexopt::Error| Refusal::Usage(Some(getopt::said(&error)));
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Short('?') => return Err(Refusal::Help),
@@ -149,7 +149,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Options, Refusal> {
                 }
             }
             Value(operand) => raw.operands.push(operand.to_string_lossy().into_owned()),
-            other => return Err(Refusal::Usage(Some(other.unexpected().to_string()))),
+            other => return Err(usage(other.unexpected())),
         }
     }
     checked(raw)
@@ -300,7 +300,10 @@ mod tests {
             ("-o nonsense -o fmri", "List"),
             ("-s nonsense", "Unrecognized sort column \"nonsense\"."),
             ("-R ::", "Restarter FMRI \"::\" is invalid."),
-            ("-R network/inetd", "Restarter FMRI \"network/inetd\" does not designate an instance."),
+            (
+                "-R network/inetd",
+                "Restarter FMRI \"network/inetd\" does not designate an instance.",
+            ),
         ] {
             assert_eq!(said(arguments), expected, "{arguments}");
         }

@@ -124,12 +124,7 @@ mod tests {
 
     #[test]
     fn a_process_of_two_contracts_is_listed_once() {
-        let process = |pid| Process {
-            pid,
-            start: 0,
-            name: "sh".into(),
-            arguments: "sh".into(),
-        };
+        let process = |pid| Process { pid, start: 0, name: "sh".into(), arguments: "sh".into() };
         let members = [("1", vec![process(9), process(2)]), ("2", vec![process(9), process(5)])];
         let members = members.map(|(id, all)| (id.to_owned(), all)).into();
         let processes = Processes { members };

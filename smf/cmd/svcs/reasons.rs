@@ -1,283 +1,218 @@
-//! reasons.rs - why an instance is in its state, from properties alone.
+//! reasons.rs - why an instance is in its state, in words, from its own properties.
 //!
-//! `reason` looks at one instance; `causes` follows the dependencies of an offline one to the
-//! instances at the end of the chain, which are what has to be repaired.  Nothing is printed here.
+//! What others do to it, `graph` finds out.  Nothing is printed here.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use smf_cmd::instance::{Instance, MASTER_RESTARTER};
+use smf_cmd::operand;
 
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::Entities;
+use crate::graph::{Graph, Node, RestarterFault};
 
-use crate::depend::members;
-
-/// All instances by FMRI, and what there is.
-pub struct Graph {
-    pub instances: BTreeMap<String, Instance>,
-    pub entities: Entities,
-}
-
-/// A reason and its code; `None` where there is none to look up.
+/// A reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     pub text: String,
-    pub code: &'static str,
+    /// The code that is explained on the message's page, behind `SMF-8000-`.
+    pub code: Option<&'static str>,
+    /// Whose logs tell more.
+    pub requester: Option<String>,
 }
 
 fn reason(text: impl Into<String>, code: &'static str) -> Reason {
-    Reason { text: text.into(), code }
+    Reason { text: text.into(), code: Some(code), requester: None }
 }
 
-/// What keeps an offline instance down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// Something that is not there: an FMRI or a file.
-    Absent(String),
-    /// An instance that does not run, with the way to it (the last is itself).
-    NotRunning(Vec<String>),
-    /// An excluded instance that runs, with the way to it.
-    Excluded(Vec<String>),
+/// The reason of an instance that does not wait for others; none where there is nothing to explain.
+pub fn own(graph: &Graph, node: &Node) -> Option<Reason> {
+    let instance = &node.instance;
+    Some(match instance.state()? {
+        "online" | "legacy_run" => return None,
+        "uninitialized" => uninitialized(graph, instance.restarter()),
+        "disabled" => disabled(instance),
+        "maintenance" => maintenance(instance),
+        "degraded" => degraded(instance),
+        "offline" => match (instance.next_state(), node.restarter_fault) {
+            (Some("online"), _) => reason("Start method is running.", "C4"),
+            (Some(next), _) => reason(format!("Transitioning to state {next}."), "PH"),
+            (None, Some(RestarterFault::Invalid)) => invalid_restarter(instance.restarter()),
+            (None, Some(RestarterFault::Absent)) => absent_restarter(instance.restarter()),
+            (None, None) => reason("Unknown.", "AR"),
+        },
+        other => reason(format!("Not in valid state ({other})."), "N3"),
+    })
 }
 
-impl Cause {
-    /// The instance to be looked at, if there is one.
-    pub fn instance(&self) -> Option<&str> {
-        match self {
-            Self::Absent(_) => None,
-            Self::NotRunning(path) | Self::Excluded(path) => path.last().map(String::as_str),
-        }
-    }
-
-    /// The way to it.
-    pub fn path(&self) -> &[String] {
-        match self {
-            Self::Absent(_) => &[],
-            Self::NotRunning(path) | Self::Excluded(path) => path,
-        }
-    }
+fn invalid_restarter(fmri: &str) -> Reason {
+    reason(format!("Restarter \"{fmri}\" is invalid."), "2A")
 }
 
-/// The reasons of an instance that is not offline for the sake of others.
-pub fn own(graph: &Graph, instance: &Instance) -> Option<Reason> {
-    let restarter = instance.restarter();
-    match instance.state() {
-        None | Some("uninitialized") => Some(uninitialized(graph, restarter)),
-        Some("disabled") => Some(match instance.enabled_temporarily() {
-            Some(_) => reason("Temporarily disabled by an administrator.", "1S"),
-            None => reason("Disabled by an administrator.", "05"),
-        }),
-        Some("maintenance") => Some(maintenance(instance)),
-        Some("degraded") => Some(reason("Degraded by an administrator.", "DX")),
-        Some("online" | "legacy_run") => None,
-        Some("offline") => Some(match instance.next_state() {
-            Some("online") => reason("Start method is running.", "C4"),
-            Some(next) => reason(format!("Transitioning to state {next}."), "PH"),
-            None => reason("Unknown.", "AR"),
-        }),
-        Some(other) => Some(reason(format!("Not in valid state ({other})."), "N3")),
-    }
+fn absent_restarter(fmri: &str) -> Reason {
+    reason(format!("Restarter \"{fmri}\" does not exist."), "3P")
 }
 
 fn uninitialized(graph: &Graph, restarter: &str) -> Reason {
-    match graph.instances.get(restarter) {
-        // svc.startd is itself, wherever its own instance was not imported.
-        _ if restarter == "svc:/system/svc/restarter:default" => {
-            reason(format!("Restarter {restarter} has not initialized service state."), "4D")
-        }
-        None => reason(format!("Restarter \"{restarter}\" does not exist."), "3P"),
-        Some(there) if !there.runs() => {
-            reason(format!("Restarter {restarter} is not running."), "5H")
-        }
-        Some(_) => {
-            reason(format!("Restarter {restarter} has not initialized service state."), "4D")
-        }
+    let valid = operand::valid(restarter).filter(|fmri| operand::is_instance(fmri));
+    let Some(fmri) = valid else { return invalid_restarter(restarter) };
+    // svc.startd is at work, whether or not it is among the services it cares for.
+    let runs = match graph.id(&fmri) {
+        _ if fmri == MASTER_RESTARTER => true,
+        None => return absent_restarter(restarter),
+        Some(id) => graph.nodes[id].instance.runs(),
+    };
+    match runs {
+        true => reason(format!("Restarter {restarter} has not initialized service state."), "4D"),
+        false => reason(format!("Restarter {restarter} is not running."), "5H"),
     }
 }
 
+fn disabled(instance: &Instance) -> Reason {
+    let (text, code) = match instance.is_temporary() {
+        true => ("Temporarily disabled by an administrator", "1S"),
+        false => ("Disabled by an administrator", "05"),
+    };
+    match instance.comment() {
+        Some(comment) => reason(format!("{text}: {comment}"), code),
+        None => reason(format!("{text}."), code),
+    }
+}
+
+/// restarter/auxiliary_state; `none` where the restarter said nothing.
+fn auxiliary(instance: &Instance) -> &str {
+    instance.live("restarter", "auxiliary_state").filter(|aux| !aux.is_empty()).unwrap_or("none")
+}
+
 fn maintenance(instance: &Instance) -> Reason {
-    let status = instance.live("restarter", "start_method_waitstatus");
-    let status = status.and_then(|text| text.parse::<i32>().ok()).unwrap_or(0);
-    match instance.live("restarter", "auxiliary_state").unwrap_or("none") {
+    let restarter = instance.restarter();
+    match auxiliary(instance) {
         "administrative_request" => reason("Maintenance requested by an administrator.", "63"),
-        "service_request" => match instance.live("restarter", "auxiliary_fmri") {
-            Some(fmri) => reason(format!("Maintenance requested by \"{fmri}\""), "R4"),
+        "service_request" => match requester(instance) {
+            Some(fmri) => Reason {
+                requester: Some(fmri.to_owned()),
+                ..reason(format!("Maintenance requested by \"{fmri}\""), "R4")
+            },
             None => reason("Maintenance requested by another service.", "R4"),
         },
         "dependency_cycle" => reason("Completes a dependency cycle.", "HP"),
         "invalid_dependency" => reason("Has invalid dependency.", "JA"),
-        "invalid_restarter" => {
-            reason(format!("Restarter \"{}\" is invalid.", instance.restarter()), "2A")
-        }
-        "method_failed" if status == 0 => reason("Method failed.", "8Q"),
-        "method_failed" => reason(format!("Start method {}.", died(status)), "KS"),
-        "fault_threshold_reached" if status == 0 => reason("Method failed repeatedly.", "8Q"),
-        "fault_threshold_reached" => {
-            reason(format!("Start method failed repeatedly, last {}.", died(status)), "KS")
-        }
+        "invalid_restarter" => invalid_restarter(restarter),
+        aux @ ("method_failed" | "fault_threshold_reached") => method_failed(instance, aux),
         "restarting_too_quickly" => reason("Restarting too quickly.", "L5"),
-        "none" | "" => {
-            reason(format!("Restarter {} gave no explanation.", instance.restarter()), "9C")
-        }
+        "none" => reason(format!("Restarter {restarter} gave no explanation."), "9C"),
         _ => reason("Unknown.", "AR"),
     }
 }
 
-/// A wait(2) status in words.
-fn died(status: i32) -> String {
-    if libc::WIFSIGNALED(status) {
-        let signal = libc::WTERMSIG(status);
-        let verb = if libc::WCOREDUMP(status) { "dumped core" } else { "died" };
-        return format!("{verb} on {} ({signal})", signal_text(signal));
-    }
-    match libc::WEXITSTATUS(status) {
-        95 => "exited with $SMF_EXIT_ERR_FATAL".into(),
-        96 => "exited with $SMF_EXIT_ERR_CONFIG".into(),
-        other => format!("exited with status {other}"),
-    }
-}
-
-fn signal_text(signal: i32) -> String {
-    match signal {
-        1 => "Hangup".into(),
-        2 => "Interrupt".into(),
-        3 => "Quit".into(),
-        4 => "Illegal Instruction".into(),
-        6 => "Abort".into(),
-        8 => "Arithmetic Exception".into(),
-        9 => "Killed".into(),
-        11 => "Segmentation Fault".into(),
-        13 => "Broken Pipe".into(),
-        14 => "Alarm Clock".into(),
-        15 => "Terminated".into(),
-        other => match nix::sys::signal::Signal::try_from(other) {
-            Ok(signal) => signal.as_str().to_owned(),
-            Err(_) => format!("signal {other}"),
-        },
-    }
-}
-
-/// What keeps an offline instance down, by the ends of the chains.
-pub fn causes(graph: &Graph, instance: &Instance) -> Vec<Cause> {
-    let mut found = Vec::new();
-    let mut path = vec![instance.fmri.clone()];
-    follow(graph, instance, &mut path, &mut found);
-    let mut unique: Vec<Cause> = Vec::new();
-    for cause in found {
-        let same = |other: &Cause| match (other.instance(), cause.instance()) {
-            (Some(a), Some(b)) => a == b,
-            _ => *other == cause,
-        };
-        if !unique.iter().any(same) {
-            unique.push(cause);
+fn degraded(instance: &Instance) -> Reason {
+    match auxiliary(instance) {
+        "administrative_request" => reason("Degraded by an administrator.", "DX"),
+        "service_request" => {
+            let who = requester(instance);
+            let text = match who {
+                Some(fmri) => format!("Degraded by \"{fmri}\""),
+                None => "Degraded by another service.".into(),
+            };
+            Reason { text, code: None, requester: who.map(str::to_owned) }
         }
-    }
-    unique
-}
-
-fn follow(graph: &Graph, instance: &Instance, path: &mut Vec<String>, found: &mut Vec<Cause>) {
-    for dependency in instance.dependencies() {
-        if dependency.path {
-            let files = dependency.entities.iter().filter(|entity| !file_is_there(entity));
-            found.extend(files.map(|entity| Cause::Absent(entity.clone())));
-            continue;
-        }
-        let grouping = dependency.grouping.as_str();
-        let sets: Vec<(String, Vec<&Instance>)> = dependency
-            .entities
-            .iter()
-            .map(|entity| {
-                let names = members(entity, &graph.entities);
-                let there = names.iter().filter_map(|name| graph.instances.get(name));
-                (entity.clone(), there.collect())
-            })
-            .collect();
-        let runs = |set: &[&Instance]| set.iter().any(|member| member.runs());
-        if grouping == "require_any" && (sets.is_empty() || sets.iter().any(|(_, set)| runs(set))) {
-            continue;
-        }
-        for (entity, set) in sets {
-            match grouping {
-                "exclude_all" => {
-                    for member in set.iter().filter(|member| member.runs()) {
-                        let mut way = path.clone();
-                        way.push(member.fmri.clone());
-                        found.push(Cause::Excluded(way));
-                    }
-                    continue;
-                }
-                "optional_all" if set.iter().all(|member| settled(member)) => continue,
-                "require_all" if set.is_empty() => {
-                    found.push(Cause::Absent(entity));
-                    continue;
-                }
-                _ => {}
-            }
-            if runs(&set) {
-                continue;
-            }
-            for member in set {
-                step(graph, member, path, found);
-            }
-        }
+        aux @ "method_failed" => method_failed(instance, aux),
+        _ => reason("Unknown.", "AR"),
     }
 }
 
-/// One member of a dependency that does not run: itself, or what keeps it down.
-fn step(graph: &Graph, member: &Instance, path: &mut Vec<String>, found: &mut Vec<Cause>) {
-    if path.contains(&member.fmri) {
-        return;
-    }
-    path.push(member.fmri.clone());
-    let before = found.len();
-    if member.state() == Some("offline") && member.next_state().is_none() {
-        follow(graph, member, path, found);
-    }
-    // Absent things are the fault of whoever needs them.
-    let only_absent = found[before..].iter().all(|cause| matches!(cause, Cause::Absent(_)));
-    if only_absent {
-        found.truncate(before);
-        found.push(Cause::NotRunning(path.clone()));
-    }
-    path.pop();
+fn requester(instance: &Instance) -> Option<&str> {
+    instance.live("restarter", "auxiliary_fmri").filter(|fmri| !fmri.is_empty())
 }
 
-/// An optional dependency waits only for what is on its way.
-fn settled(member: &Instance) -> bool {
-    member.runs() || matches!(member.state(), None | Some("disabled" | "maintenance"))
+fn method_failed(instance: &Instance, aux: &str) -> Reason {
+    let status = instance.live("restarter", "start_method_waitstatus");
+    let status = status.and_then(|text| text.parse::<i32>().ok()).unwrap_or(0);
+    let ended = if status == 0 { None } else { ended(status) };
+    match (ended, aux == "fault_threshold_reached") {
+        (Some(how), true) => reason(format!("Start method failed repeatedly, last {how}."), "KS"),
+        (Some(how), false) => reason(format!("Start method {how}."), "KS"),
+        // The start was good, so it was another method.
+        (None, true) => reason("Method failed repeatedly.", "8Q"),
+        (None, false) => reason("Method failed.", "8Q"),
+    }
 }
 
-fn file_is_there(entity: &str) -> bool {
-    let path = entity.strip_prefix("file:").unwrap_or(entity);
-    let path = path.strip_prefix("//").map_or(path, |rest| {
-        // Whatever host is named is skipped.
-        rest.find('/').map_or("", |at| &rest[at..])
-    });
-    Path::new(path).exists()
+/// A wait(2) status in words, of a process that ended.
+fn ended(status: i32) -> Option<String> {
+    if libc::WIFEXITED(status) {
+        return Some(match libc::WEXITSTATUS(status) {
+            95 => "exited with $SMF_EXIT_ERR_FATAL".into(),
+            96 => "exited with $SMF_EXIT_ERR_CONFIG".into(),
+            other => format!("exited with status {other}"),
+        });
+    }
+    if !libc::WIFSIGNALED(status) {
+        return None;
+    }
+    let signal = libc::WTERMSIG(status);
+    let verb = if libc::WCOREDUMP(status) { "dumped core" } else { "died" };
+    Some(match signal_text(signal) {
+        Some(text) => format!("{verb} on {text} ({signal})"),
+        None if verb == "died" => format!("died on signal {signal}"),
+        None => format!("dumped core signal {signal}"),
+    })
+}
+
+/// What strsignal(3C) calls a signal there.
+fn signal_text(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "Hangup",
+        libc::SIGINT => "Interrupt",
+        libc::SIGQUIT => "Quit",
+        libc::SIGILL => "Illegal Instruction",
+        libc::SIGTRAP => "Trace/Breakpoint Trap",
+        libc::SIGABRT => "Abort",
+        libc::SIGFPE => "Arithmetic Exception",
+        libc::SIGKILL => "Killed",
+        libc::SIGBUS => "Bus Error",
+        libc::SIGSEGV => "Segmentation Fault",
+        libc::SIGSYS => "Bad System Call",
+        libc::SIGPIPE => "Broken Pipe",
+        libc::SIGALRM => "Alarm Clock",
+        libc::SIGTERM => "Terminated",
+        libc::SIGUSR1 => "User Signal 1",
+        libc::SIGUSR2 => "User Signal 2",
+        libc::SIGCHLD => "Child Status Changed",
+        libc::SIGWINCH => "Window Size Change",
+        libc::SIGURG => "Urgent Socket Condition",
+        libc::SIGSTOP => "Stopped (signal)",
+        libc::SIGTSTP => "Stopped (user)",
+        libc::SIGCONT => "Continued",
+        libc::SIGTTIN => "Stopped (tty input)",
+        libc::SIGTTOU => "Stopped (tty output)",
+        libc::SIGVTALRM => "Virtual Timer Expired",
+        libc::SIGPROF => "Profiling Timer Expired",
+        libc::SIGXCPU => "Cpu Limit Exceeded",
+        libc::SIGXFSZ => "File Size Limit Exceeded",
+        _ => return None,
+    })
 }
 
 /// How an instance that keeps others down is described.
-pub fn summary(instance: &Instance) -> &'static str {
+pub fn summary(node: &Node) -> &'static str {
+    let instance = &node.instance;
     match instance.state() {
         Some("online" | "degraded") => "is running.",
-        None | Some("uninitialized") => "is uninitialized.",
-        Some("disabled") if instance.enabled_temporarily().is_some() => "is temporarily disabled.",
+        Some("uninitialized") => "is uninitialized.",
+        Some("disabled") if instance.is_temporary() => "is temporarily disabled.",
         Some("disabled") => "is disabled.",
+        Some("offline") if !node.absent.is_empty() => "has missing dependencies.",
         Some("offline") if instance.next_state() == Some("online") => "is starting.",
         Some("offline") => "is offline.",
-        Some("maintenance") => {
-            match instance.live("restarter", "auxiliary_state").unwrap_or_default() {
-                "administrative_request" => "was taken down for maintenace by an administrator.",
-                "dependency_cycle" => "completed a dependency cycle.",
-                "fault_threshold_reached" => "is not running because a method failed repeatedly.",
-                "invalid_dependency" => "has an invalid dependency.",
-                "invalid_restarter" => "has an invalid restarter.",
-                "method_failed" => "is not running because a method failed.",
-                "none" | "" => "is not running for an unknown reason.",
-                "restarting_too_quickly" => "was restarting too quickly.",
-                _ => "requires maintenance.",
-            }
-        }
-        Some(_) => "is in an invalid state.",
+        Some("maintenance") => match auxiliary(instance) {
+            "administrative_request" => "was taken down for maintenace by an administrator.",
+            "dependency_cycle" => "completed a dependency cycle.",
+            "fault_threshold_reached" => "is not running because a method failed repeatedly.",
+            "invalid_dependency" => "has an invalid dependency.",
+            "invalid_restarter" => "has an invalid restarter.",
+            "method_failed" => "is not running because a method failed.",
+            "none" => "is not running for an unknown reason.",
+            "restarting_too_quickly" => "was restarting too quickly.",
+            _ => "requires maintenance.",
+        },
+        Some(_) | None => "is in an invalid state.",
     }
 }
 
@@ -288,13 +223,17 @@ mod tests {
     #[test]
     fn a_wait_status_in_words() {
         for (status, expected) in [
-            (1 << 8, "exited with status 1"),
-            (95 << 8, "exited with $SMF_EXIT_ERR_FATAL"),
-            (96 << 8, "exited with $SMF_EXIT_ERR_CONFIG"),
-            (9, "died on Killed (9)"),
-            (11 | 0x80, "dumped core on Segmentation Fault (11)"),
+            (1 << 8, Some("exited with status 1")),
+            (95 << 8, Some("exited with $SMF_EXIT_ERR_FATAL")),
+            (96 << 8, Some("exited with $SMF_EXIT_ERR_CONFIG")),
+            (9, Some("died on Killed (9)")),
+            (15, Some("died on Terminated (15)")),
+            (11 | 0x80, Some("dumped core on Segmentation Fault (11)")),
+            (60, Some("died on signal 60")),
+            (60 | 0x80, Some("dumped core signal 60")),
+            (0x7f, None),
         ] {
-            assert_eq!(died(status), expected);
+            assert_eq!(ended(status).as_deref(), expected, "{status}");
         }
     }
 }

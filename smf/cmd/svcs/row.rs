@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_legacy_script() {
-        let property = |value: &str| Property { kind: "astring".into(), values: vec![value.into()] };
+        let property =
+            |value: &str| Property { kind: "astring".into(), values: vec![value.into()] };
         let properties = [
             ("name", "/etc/rc2_d/S47pppd"),
             ("state_timestamp", "1265947111.000000001"),

@@ -121,8 +121,10 @@ mod tests {
             (&[(Ctid, Ascending), (Fmri, Ascending)], "cefghiabd"),
             (&[(Scope, Ascending)], "ihgfedcba"),
         ] {
-            let keys: Vec<Key> =
-                keys.iter().map(|(column, direction)| Key { column: *column, direction: *direction }).collect();
+            let keys: Vec<Key> = keys
+                .iter()
+                .map(|(column, direction)| Key { column: *column, direction: *direction })
+                .collect();
             let mut all = rows();
             sort(&mut all, &keys);
             let got: String = all.iter().map(|row| row.fmri.as_str()).collect();

@@ -1,0 +1,116 @@
+//! world.rs - what is asked of the repository, and what was found wanting.
+//!
+//! Everything is asked for at once, however many instances there are.  A list of what there is, is
+//! read only where an operand has to be looked up.
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+use smf_cmd::instance::{Depth, Instance};
+use smf_cmd::locale;
+use smf_cmd::operand::{self, Entities, Pattern, Wanted};
+use smf_cmd::repository::{Repository, RepositoryError};
+use smf_scf::import::merge::Groups;
+
+use crate::options::Zones;
+use crate::row::{self, Row};
+
+/// What every mode needs.
+pub struct World {
+    pub repository: Repository,
+    pub zone: TimeZone,
+    pub zones: Zones,
+    pub locale: String,
+    pub now: i64,
+    pub failed: bool,
+    entities: Option<Entities>,
+    /// The lines of legacy scripts that were chosen.
+    legacy: Vec<Row>,
+}
+
+type Answer<T> = Result<T, RepositoryError>;
+
+impl World {
+    /// Finds the repository.
+    pub fn open(zones: Zones) -> Answer<Self> {
+        Ok(Self {
+            repository: Repository::open()?,
+            zone: TimeZone::system(),
+            zones,
+            locale: locale::messages(|name| std::env::var_os(name)),
+            now: smf_cmd::clock::now(),
+            failed: false,
+            entities: None,
+            legacy: Vec::new(),
+        })
+    }
+
+    /// Every service with its instances.
+    pub fn entities(&mut self) -> Answer<&Entities> {
+        let entities = match self.entities.take() {
+            Some(entities) => entities,
+            None => self.repository.entities()?,
+        };
+        Ok(self.entities.insert(entities))
+    }
+
+    /// Says what is wrong; where every zone is asked, not finding is no reason to speak.
+    pub fn complain(&mut self, message: &str) {
+        if self.zones != Zones::Every {
+            eprintln!("svcs: {message}");
+        }
+        self.failed = true;
+    }
+
+    /// The instances that the operands name, each once; all where there are no operands.
+    pub fn chosen(&mut self, operands: &[String], depth: Depth) -> Answer<Vec<Instance>> {
+        self.chosen_but(operands, &Groups::new(), depth)
+    }
+
+    /// As `chosen`; legacy scripts are kept for `take_legacy`.
+    pub fn chosen_or_legacy(&mut self, operands: &[String], depth: Depth) -> Answer<Vec<Instance>> {
+        let scripts = match self.repository.groups(row::LEGACY) {
+            Ok(groups) => groups,
+            Err(RepositoryError::NotFound(_)) => Groups::new(),
+            Err(error) => return Err(error),
+        };
+        let patterns: Vec<Pattern> = operands.iter().map(|operand| Pattern::new(operand)).collect();
+        let named = |row: &Row| {
+            patterns.is_empty() || patterns.iter().any(|pattern| pattern.names(&row.fmri))
+        };
+        self.legacy = scripts.values().map(Row::of_legacy).filter(named).collect();
+        self.chosen_but(operands, &scripts, depth)
+    }
+
+    /// The lines of the legacy scripts that were chosen last.
+    pub fn take_legacy(&mut self) -> Vec<Row> {
+        std::mem::take(&mut self.legacy)
+    }
+
+    fn chosen_but(
+        &mut self,
+        operands: &[String],
+        scripts: &Groups,
+        depth: Depth,
+    ) -> Answer<Vec<Instance>> {
+        if operands.is_empty() {
+            return Instance::every(&mut self.repository, depth);
+        }
+        let names_script = |operand: &str| {
+            let pattern = Pattern::new(operand);
+            scripts.values().any(|script| pattern.names(&row::legacy_fmri(script)))
+        };
+        let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
+        for operand in operands {
+            match operand::find(operand, Wanted::Instances, self.entities()?) {
+                Ok(matched) => {
+                    let new = matched.fmris.into_iter().filter(|fmri| seen.insert(fmri.clone()));
+                    chosen.extend(new);
+                }
+                Err(_) if names_script(operand) => {}
+                Err(message) => self.complain(&message),
+            }
+        }
+        Instance::of(&mut self.repository, &chosen, depth)
+    }
+}
