@@ -19,9 +19,8 @@ fn group(kind: &str, volatile: bool, properties: &[(&str, &str, &str)]) -> Group
         kind: kind.into(),
         values: value.split_whitespace().map(str::to_owned).collect(),
     };
-    let properties = properties.iter().map(|(name, kind, value)| {
-        ((*name).to_owned(), property(kind, value))
-    });
+    let properties =
+        properties.iter().map(|(name, kind, value)| ((*name).to_owned(), property(kind, value)));
     Group { kind: kind.into(), volatile, properties: properties.collect() }
 }
 

@@ -10,7 +10,9 @@ use smf_configd::{Change, Repository};
 use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Composed, Expected, Query, Refusal, Request, Response, WAIT_MAX_MS};
+use smf_scf::protocol::{
+    Columns, Composed, Expected, Query, Refusal, Request, Response, WAIT_MAX_MS,
+};
 use smf_scf::root;
 
 use crate::operand::Entities;
@@ -163,6 +165,10 @@ impl Backend for Server {
         ask!(self, Request::Composed(query.clone()), Composed)
     }
 
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
+        ask!(self, Request::Table(columns.clone()), Table)
+    }
+
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
         self.act(&Request::Revert(instance.to_owned(), name.to_owned()))
     }
@@ -272,6 +278,10 @@ impl Backend for File {
 
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
         Ok(self.repository.composed(query))
+    }
+
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
+        Ok(self.repository.seen_by(&Caller::Owner).table(columns))
     }
 
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {

@@ -12,6 +12,13 @@ pub fn seconds(stored: &str) -> Option<i64> {
     stored.split_once('.').map_or(stored, |(whole, _)| whole).parse().ok()
 }
 
+/// Seconds and the digits of the fraction of a stored time value.
+#[must_use]
+pub fn seconds_and_fraction(stored: &str) -> Option<(i64, String)> {
+    let (whole, fraction) = stored.split_once('.').unwrap_or((stored, ""));
+    Some((whole.parse().ok()?, fraction.to_owned()))
+}
+
 /// The STIME column: the hour within a day, the day within 360 days, else the year.
 #[must_use]
 pub fn stime(then: i64, now: i64, zone: &TimeZone) -> String {

@@ -26,10 +26,6 @@ pub struct Instance {
 /// How much of an instance is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// What a line of a table tells: states, and whether it is enabled.
-    States,
-    /// States, and the common name.
-    Names,
     /// Dependencies only.
     Dependencies,
     /// States, whether it is enabled and why, dependencies and templates.
@@ -41,20 +37,7 @@ pub enum Depth {
 impl Depth {
     fn query(self, instances: Option<Vec<String>>) -> Query {
         let group = |name: &str| Wanted::Group(name.to_owned());
-        let property = |group: &str, name: &str| Wanted::Property(group.into(), name.into());
-        let state = |name| property("restarter", name);
-        let states = || {
-            let all = ["state", "next_state", "state_timestamp", "contract", "transient_contract"];
-            let enabled = [
-                property("general", "enabled"),
-                property("general", "restarter"),
-                property("general_ovr", "enabled"),
-            ];
-            Choice::These(all.map(state).into_iter().chain(enabled).collect())
-        };
         let (live, running) = match self {
-            Self::States => (states(), Choice::Nothing),
-            Self::Names => (states(), Choice::These(vec![group("tm_common_name")])),
             Self::Dependencies => {
                 (Choice::Nothing, Choice::These(vec![Wanted::Kind("dependency".into())]))
             }

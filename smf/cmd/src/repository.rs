@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use smf_scf::import::merge::{Groups, Property};
 use smf_scf::import::{Operation, Source};
-use smf_scf::protocol::{Composed, Expected, Query};
+use smf_scf::protocol::{Columns, Composed, Expected, Query};
 
 use crate::operand::Entities;
 
@@ -98,6 +98,11 @@ pub trait Backend {
     /// # Errors
     /// The repository cannot be read.
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>>;
+    /// A few properties of many instances: rows of `smf_scf::table`.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>>;
     /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
     /// `previous`; general/enabled stays.
     ///
@@ -242,6 +247,14 @@ impl Repository {
     /// The repository cannot be read.
     pub fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
         self.backend.composed(query)
+    }
+
+    /// A few properties of many instances: rows of `smf_scf::table`.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
+        self.backend.table(columns)
     }
 
     /// Takes the lasting groups of an instance and its service back from a snapshot, after taking

@@ -14,9 +14,9 @@ mod wait;
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use smf_cmd::instance::{Depth, Instance};
 use smf_cmd::operand::{self, Entities, Kind, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::states;
 
 use options::{Options, Refusal, Verb, Wait};
 use order::{Order, Wish};
@@ -196,8 +196,8 @@ impl World {
 
     /// Every instance in a state (-S).
     fn in_state(&mut self, state: &str) -> Result<Vec<String>, RepositoryError> {
-        let every = Instance::every(&mut self.repository, Depth::States)?;
-        let wanted = every.into_iter().filter(|instance| instance.state() == Some(state));
-        Ok(wanted.map(|instance| instance.fmri).collect())
+        let every = states::read(&mut self.repository, None, None)?;
+        let wanted = every.into_iter().filter(|one| one.state == state);
+        Ok(wanted.map(|one| one.fmri).collect())
     }
 }

@@ -39,8 +39,8 @@ pub fn dependencies(world: &mut World, options: &Options) -> Result<Vec<Row>, Re
             }
         }
     }
-    let instances = Instance::of(&mut world.repository, &found, crate::depth(options))?;
-    Ok(instances.iter().map(|instance| Row::of(instance, &world.locale)).collect())
+    let states = crate::rows(world, options, Some(&found))?;
+    Ok(states.into_iter().map(Row::of).collect())
 }
 
 /// What depends on what the operands name.
@@ -67,6 +67,6 @@ pub fn dependents(world: &mut World, options: &Options) -> Result<Vec<Row>, Repo
     };
     let every = Instance::every(&mut world.repository, Depth::Dependencies)?;
     let found: Vec<String> = every.into_iter().filter(depends).map(|one| one.fmri).collect();
-    let instances = Instance::of(&mut world.repository, &found, crate::depth(options))?;
-    Ok(instances.iter().map(|instance| Row::of(instance, &world.locale)).collect())
+    let states = crate::rows(world, options, Some(&found))?;
+    Ok(states.into_iter().map(Row::of).collect())
 }

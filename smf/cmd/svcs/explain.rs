@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use smf_cmd::clock;
 use smf_cmd::instance::{Depth, Instance, MASTER_RESTARTER};
-use smf_scf::import::merge::Group;
+use smf_scf::import::merge::{Group, Groups};
 
 use crate::graph::{Cause, Graph, Id};
 use crate::options::Zones;
@@ -40,8 +40,8 @@ pub fn print(
     let chosen = if operands.is_empty() {
         graph.roots()
     } else {
-        let named = world.chosen(operands, Depth::States)?;
-        named.iter().filter_map(|instance| graph.id(&instance.fmri)).collect()
+        let named = world.named(operands, &Groups::new())?.unwrap_or_default();
+        named.iter().filter_map(|fmri| graph.id(fmri)).collect()
     };
     let mut page = Page { world, graph: &graph, base, verbose, out };
     for (position, id) in chosen.into_iter().enumerate() {

@@ -7,6 +7,7 @@ use smf_cmd::clock;
 use smf_cmd::instance::{Depth, Instance};
 use smf_cmd::operand;
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::states::{self, State};
 use smf_scf::import::merge::{Group, Property};
 
 use crate::depend;
@@ -107,14 +108,16 @@ impl States {
             .map(|entity| (entity.clone(), depend::members(entity, there)))
             .collect();
         let asked: Vec<String> = members.values().flatten().cloned().collect();
-        let found = Instance::of(&mut world.repository, &asked, Depth::States)?;
-        let states: HashMap<&str, &str> =
-            found.iter().map(|one| (one.fmri.as_str(), one.state().unwrap_or("-"))).collect();
+        let found = states::read(&mut world.repository, Some(&asked), None)?;
+        let of =
+            |state: &State| if state.state.is_empty() { "-".into() } else { state.state.clone() };
+        let states: HashMap<&str, String> =
+            found.iter().map(|one| (one.fmri.as_str(), of(one))).collect();
         let state = |entity: &String| match members.get(entity).map(Vec::as_slice) {
             _ if entity.starts_with("file:") => state_of_file(entity),
             _ if operand::valid(entity).is_none() => "invalid",
             None | Some([]) => "absent",
-            Some([one]) => states.get(one.as_str()).copied().unwrap_or("absent"),
+            Some([one]) => states.get(one.as_str()).map_or("absent", String::as_str),
             Some([_, ..]) => "multiple",
         };
         let all = entities.iter().map(|entity| (entity.clone(), state(entity).to_owned()));

@@ -22,6 +22,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use smf_cmd::instance::Depth;
+use smf_cmd::repository::RepositoryError;
+use smf_cmd::states::{self, State};
 
 use columns::{Column, Table};
 use options::{Mode, Options, Refusal};
@@ -100,25 +102,34 @@ fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
     Ok(world.failed)
 }
 
-/// How much a table needs to know.
-fn depth(options: &Options) -> Depth {
+/// The locale of common names, if the table needs them.
+fn described<'a>(world: &'a World, options: &Options) -> Option<&'a str> {
     let described = |column: &Column| *column == Column::Desc;
     let sorted = options.sort.iter().map(|key| &key.column);
-    if options.columns.iter().chain(sorted).any(described) { Depth::Names } else { Depth::States }
+    options.columns.iter().chain(sorted).any(described).then_some(&*world.locale)
+}
+
+/// The lines of these instances, or of all.
+fn rows(
+    world: &mut World,
+    options: &Options,
+    fmris: Option<&[String]>,
+) -> Result<Vec<State>, RepositoryError> {
+    let locale = described(world, options).map(str::to_owned);
+    states::read(&mut world.repository, fmris, locale.as_deref())
 }
 
 /// The plain form.
 fn list(world: &mut World, options: &Options) -> anyhow::Result<Vec<Row>> {
     let shows_all = options.all || !options.operands.is_empty() || !options.restarters.is_empty();
-    let mut instances = world.chosen_or_legacy(&options.operands, depth(options))?;
-    instances.retain(|instance| {
-        let enabled = instance.enabled() == Some(true);
-        let restarter = instance.restarter();
-        (shows_all || enabled || instance.enabled_temporarily() == Some(true))
-            && (options.restarters.is_empty() || options.restarters.iter().any(|r| r == restarter))
+    let chosen = world.chosen_or_legacy(&options.operands)?;
+    let mut found = rows(world, options, chosen.as_deref())?;
+    found.retain(|one| {
+        let restarters = &options.restarters;
+        (shows_all || one.is_wanted())
+            && (restarters.is_empty() || restarters.contains(&one.restarter))
     });
-    let mut rows: Vec<Row> =
-        instances.iter().map(|instance| Row::of(instance, &world.locale)).collect();
+    let mut rows: Vec<Row> = found.into_iter().map(Row::of).collect();
     // A legacy script has no restarter.
     if options.restarters.is_empty() {
         rows.extend(world.take_legacy());

@@ -3,9 +3,9 @@
 //! A legacy script is a property group of svc:/smf/legacy_run: it ran once when the system
 //! started, and has neither a state that changes nor a restarter.
 
-use smf_cmd::clock;
-use smf_cmd::instance::Instance;
+use smf_cmd::clock::seconds_and_fraction;
 use smf_cmd::operand::service_of;
+use smf_cmd::states::State;
 use smf_scf::import::merge::Group;
 
 /// The service whose groups are the legacy scripts.
@@ -30,27 +30,22 @@ pub struct Row {
     pub processes: Vec<String>,
 }
 
-fn time(stored: Option<&str>) -> Option<(i64, String)> {
-    let stored = stored?;
-    let fraction = stored.split_once('.').map_or("", |(_, fraction)| fraction);
-    Some((clock::seconds(stored)?, fraction.to_owned()))
-}
-
 impl Row {
     /// The line of an instance.
-    pub fn of(instance: &Instance, locale: &str) -> Self {
-        let text = |name| instance.live("restarter", name).unwrap_or_default().to_owned();
-        let service = service_of(&instance.fmri);
+    pub fn of(one: State) -> Self {
+        let at = service_of(&one.fmri).len();
+        let mut processes = one.contracts.clone();
+        processes.extend(one.method_contracts);
         Self {
-            fmri: instance.fmri.clone(),
-            service: service["svc:/".len()..].to_owned(),
-            instance: instance.fmri[service.len()..].trim_start_matches(':').to_owned(),
-            state: text("state"),
-            next_state: text("next_state"),
-            time: time(instance.live("restarter", "state_timestamp")),
-            contracts: instance.contracts().unwrap_or_default().to_vec(),
-            description: instance.common_name(locale).map(|name| name.replace('\n', " ")),
-            processes: instance.all_contracts().map(str::to_owned).collect(),
+            service: one.fmri["svc:/".len()..at].to_owned(),
+            instance: one.fmri[at..].trim_start_matches(':').to_owned(),
+            fmri: one.fmri,
+            state: one.state,
+            next_state: one.next_state,
+            time: one.time,
+            contracts: one.contracts,
+            description: one.common_name.map(|name| name.replace('\n', " ")),
+            processes,
         }
     }
 
@@ -65,7 +60,7 @@ impl Row {
             instance: "-".into(),
             state: "legacy_run".into(),
             next_state: "none".into(),
-            time: time(first("state_timestamp")),
+            time: first("state_timestamp").and_then(seconds_and_fraction),
             contracts: contracts.clone(),
             description: None,
             processes: contracts,

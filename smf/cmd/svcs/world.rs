@@ -64,11 +64,15 @@ impl World {
 
     /// The instances that the operands name, each once; all where there are no operands.
     pub fn chosen(&mut self, operands: &[String], depth: Depth) -> Answer<Vec<Instance>> {
-        self.chosen_but(operands, &Groups::new(), depth)
+        match self.named(operands, &Groups::new())? {
+            None => Instance::every(&mut self.repository, depth),
+            Some(fmris) => Instance::of(&mut self.repository, &fmris, depth),
+        }
     }
 
-    /// As `chosen`; legacy scripts are kept for `take_legacy`.
-    pub fn chosen_or_legacy(&mut self, operands: &[String], depth: Depth) -> Answer<Vec<Instance>> {
+    /// The names of the instances that the operands name; none where there are no operands.
+    /// Legacy scripts are kept for `take_legacy`.
+    pub fn chosen_or_legacy(&mut self, operands: &[String]) -> Answer<Option<Vec<String>>> {
         let scripts = match self.repository.groups(row::LEGACY) {
             Ok(groups) => groups,
             Err(RepositoryError::NotFound(_)) => Groups::new(),
@@ -79,7 +83,7 @@ impl World {
             patterns.is_empty() || patterns.iter().any(|pattern| pattern.names(&row.fmri))
         };
         self.legacy = scripts.values().map(Row::of_legacy).filter(named).collect();
-        self.chosen_but(operands, &scripts, depth)
+        self.named(operands, &scripts)
     }
 
     /// The lines of the legacy scripts that were chosen last.
@@ -87,14 +91,10 @@ impl World {
         std::mem::take(&mut self.legacy)
     }
 
-    fn chosen_but(
-        &mut self,
-        operands: &[String],
-        scripts: &Groups,
-        depth: Depth,
-    ) -> Answer<Vec<Instance>> {
+    /// The names that the operands stand for; an operand may name one of the scripts instead.
+    pub fn named(&mut self, operands: &[String], scripts: &Groups) -> Answer<Option<Vec<String>>> {
         if operands.is_empty() {
-            return Instance::every(&mut self.repository, depth);
+            return Ok(None);
         }
         let names_script = |operand: &str| {
             let pattern = Pattern::new(operand);
@@ -111,6 +111,6 @@ impl World {
                 Err(message) => self.complain(&message),
             }
         }
-        Instance::of(&mut self.repository, &chosen, depth)
+        Ok(Some(chosen))
     }
 }

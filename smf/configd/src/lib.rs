@@ -20,6 +20,7 @@ pub mod restore;
 pub mod rights;
 mod schema;
 mod server;
+mod table;
 mod version;
 pub mod view;
 

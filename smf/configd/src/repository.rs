@@ -262,6 +262,10 @@ impl Repository {
         })
     }
 
+    pub(crate) fn every(&self) -> impl Iterator<Item = (&String, &Entity)> {
+        self.entities.iter()
+    }
+
     pub(crate) fn entity(&self, fmri: &str) -> Result<&Entity, Refusal> {
         self.entities.get(fmri).ok_or_else(|| Refusal::NotFound(fmri.to_owned()))
     }

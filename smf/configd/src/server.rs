@@ -109,6 +109,9 @@ fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Re
         Request::Composed(query) => Ok(Response::Composed(
             host.read(|repository| repository.seen_by(caller).composed(&query)),
         )),
+        Request::Table(columns) => {
+            Ok(Response::Table(host.read(|repository| repository.seen_by(caller).table(&columns))))
+        }
         Request::Revert(instance, name) => host
             .by_client(|repository| repository.revert(&instance, &name, caller))
             .map(|()| Response::Done),

@@ -19,8 +19,8 @@ use crate::version::{self, Snapshot, Version};
 /// A repository, to one caller.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'r> {
-    repository: &'r Repository,
-    caller: &'r Caller,
+    pub(crate) repository: &'r Repository,
+    pub(crate) caller: &'r Caller,
 }
 
 /// Names of groups.

@@ -12,3 +12,4 @@ pub mod packed;
 pub mod protocol;
 pub mod root;
 pub mod socket;
+pub mod table;

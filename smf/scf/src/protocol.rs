@@ -48,6 +48,8 @@ pub enum Request {
     WaitGroup(Expected, u64),
     /// Many instances at once, composed.
     Composed(Query),
+    /// A few properties of many instances, composed, as text.
+    Table(Columns),
     /// Take the lasting groups of an instance and its service back from a snapshot (instance,
     /// name), after taking `previous`; general/enabled stays.
     Revert(String, String),
@@ -86,6 +88,17 @@ pub struct Query {
     pub live: Choice,
     /// What of the running snapshot, or of the live groups where there is no such snapshot.
     pub running: Choice,
+}
+
+/// Which instances, and which properties of each: group and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// Canonical FMRIs, in the order of the answer; none = every instance.
+    pub instances: Option<Vec<String>>,
+    /// Of the live groups.
+    pub live: Vec<(String, String)>,
+    /// Of the running snapshot, or of the live groups where there is no such snapshot.
+    pub running: Vec<(String, String)>,
 }
 
 /// A part of the groups of an instance.
@@ -154,6 +167,8 @@ pub enum Response {
     Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
     Composed(Vec<Composed>),
+    /// Rows as `table` writes them, of the instances that were asked for and are there.
+    Table(Vec<String>),
     /// It is done, durably.
     Done,
     /// Where the backup is; none when the last one of that name holds the same.
