@@ -49,8 +49,7 @@ fn cleanup(session: &mut Session, tokens: &[Token]) -> Outcome {
             Err(other) => return Err(other),
         }
     }
-    forget_hashes(session)?;
-    session.settle()
+    forget_hashes(session)
 }
 
 /// Where manifests are managed, as they are recorded.

@@ -87,8 +87,7 @@ fn delete(session: &mut Session, name: &str, running: Running) -> Outcome {
         Some(child) => child,
         None => only(name, &entities)?,
     };
-    withdraw::entity(session, &fmri, running)?;
-    session.settle()
+    withdraw::entity(session, &fmri, running)
 }
 
 fn refresh(session: &mut Session, tokens: &[Token]) -> Outcome {

@@ -16,6 +16,8 @@ use crate::voice::Voice;
 /// The longest time the restarter is given to take up what is new.
 const SETTLE: Duration = Duration::from_secs(2);
 
+const DELETED: &str = "Current selection has been deleted.";
+
 /// Why a command did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complaint {
@@ -106,7 +108,7 @@ impl Session {
             self.snapshot = None;
             let service = service_of(&selected).to_owned();
             self.selection = there(&service).then_some(service);
-            self.voice.say("Current selection has been deleted.");
+            self.voice.say(DELETED);
         }
         Ok(())
     }
@@ -136,7 +138,7 @@ impl Session {
     pub fn groups(&mut self) -> Result<Groups, Complaint> {
         let entity = self.entity()?;
         match self.snapshot.clone() {
-            None => Ok(self.repository()?.groups(&entity)?),
+            None => self.live(&entity),
             Some((name, level)) => match self.repository()?.snapshot(&entity, &name)? {
                 Some((own, _)) if level == Level::Instance => Ok(own),
                 Some((_, service)) => Ok(service),
@@ -147,7 +149,11 @@ impl Session {
 
     /// The groups of an entity as they are now.
     pub fn live(&mut self, entity: &str) -> Result<Groups, Complaint> {
-        Ok(self.repository()?.groups(entity)?)
+        let gone = self.selection.as_deref() == Some(entity);
+        match self.repository()?.groups(entity) {
+            Err(RepositoryError::NotFound(_)) if gone => complain(DELETED),
+            other => Ok(other?),
+        }
     }
 
     /// Carries out all operations, or none.

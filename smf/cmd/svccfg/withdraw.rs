@@ -64,7 +64,7 @@ fn empty(session: &mut Session, entity: &str, own: &Groups) -> Outcome {
     let going = own.iter().filter(|(_, group)| !is_external(group));
     let operations: Vec<_> =
         going.map(|(name, _)| Operation::RemoveGroup(entity.to_owned(), name.clone())).collect();
-    Ok(session.repository()?.carry_out(&operations)?)
+    session.commit(operations)
 }
 
 /// Whether a group is a dependency that another entity has placed here.
