@@ -11,7 +11,7 @@ use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{
-    Columns, Composed, Expected, Query, Refusal, Request, Response, WAIT_MAX_MS,
+    Composed, Expected, Packed, Query, Refusal, Request, Response, WAIT_MAX_MS,
 };
 use smf_scf::root;
 
@@ -162,7 +162,9 @@ impl Backend for Server {
     }
 
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
-        ask!(self, Request::Composed(query.clone()), Composed)
+        let packed: Answer<Vec<Packed>> = ask!(self, Request::Composed(query.clone()), Composed);
+        let unpacked = packed?.into_iter().map(Packed::unpack).collect::<Option<_>>();
+        unpacked.ok_or(CallError::Protocol.into())
     }
 
     fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {

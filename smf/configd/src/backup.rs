@@ -114,9 +114,9 @@ impl Repository {
             return Err(BackupError::Tag(tag.to_owned()));
         }
         let Some(lasting) = &self.backed_up else {
-            return Err(BackupError::Private(self.file.path.clone()));
+            return Err(BackupError::Private(self.file().path.clone()));
         };
-        make(&self.file, lasting, tag)
+        make(&self.file(), lasting, tag)
     }
 }
 

@@ -1,6 +1,7 @@
 //! host.rs - a repository that a restarter and its clients share.
 //!
-//! One lock holds the repository; whoever changes it tells those who wait.  Changes by clients are
+//! Any number read the repository, or one writes; a writer goes before those who come to read after
+//! it.  Whoever changes it tells those who wait.  Changes by clients are
 //! kept for the restarter, and one byte in a pipe says that there are some; what the restarter
 //! itself writes is told to clients only.
 
@@ -8,12 +9,13 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smf_scf::import::Operation;
 use smf_scf::protocol::{Expected, Refusal};
 
+use crate::clients::Limits;
 use crate::repository::{Change, Repository};
 use crate::rights::Caller;
 use crate::server;
@@ -32,17 +34,13 @@ pub enum ServeError {
 }
 
 #[derive(Debug)]
-struct State {
-    repository: Repository,
-    mark: u64,
-    /// Changes by clients that the restarter has not seen yet.
-    feed: Vec<Change>,
-}
-
-#[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    repository: RwLock<Repository>,
+    /// How far changes have come.  Taken after the repository's lock, never before it.
+    mark: Mutex<u64>,
     moved: Condvar,
+    /// Changes by clients that the restarter has not seen yet.
+    feed: Mutex<Vec<Change>>,
     bell: UnixStream,
 }
 
@@ -62,9 +60,17 @@ impl Host {
         let (bell, ear) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ear.set_nonblocking(true)?;
-        let state = Mutex::new(State { repository, mark: 1, feed: Vec::new() });
-        let shared = Arc::new(Shared { state, moved: Condvar::new(), bell });
-        Ok(Self { shared, ear: Arc::new(ear) })
+        // Ahead of those that an earlier server gave out: who waits since one of them wakes.
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mark = Mutex::new(u64::try_from(begun.as_micros()).unwrap_or(1));
+        let shared = Shared {
+            repository: RwLock::new(repository),
+            mark,
+            moved: Condvar::new(),
+            feed: Mutex::default(),
+            bell,
+        };
+        Ok(Self { shared: Arc::new(shared), ear: Arc::new(ear) })
     }
 
     /// Serves clients behind a socket from now on, in threads of its own.  What users hold is
@@ -73,7 +79,20 @@ impl Host {
     /// # Errors
     /// The socket cannot be made.
     pub fn serve(&self, socket: &Path, root: &Path) -> Result<(), ServeError> {
-        server::serve(self.clone(), socket, root)
+        self.serve_within(Limits::default(), socket, root)
+    }
+
+    /// The same, with limits for clients.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn serve_within(
+        &self,
+        limits: Limits,
+        socket: &Path,
+        root: &Path,
+    ) -> Result<(), ServeError> {
+        server::serve(self.clone(), socket, root, limits)
             .map_err(|source| ServeError::Socket { path: socket.to_path_buf(), source })
     }
 
@@ -89,12 +108,12 @@ impl Host {
         let mut bytes = [0; 64];
         // Emptied before the feed is taken: a change that comes between rings again.
         while matches!((&*self.ear).read(&mut bytes), Ok(1..)) {}
-        std::mem::take(&mut self.lock().feed)
+        std::mem::take(&mut *hold(&self.shared.feed))
     }
 
     /// Reads.
     pub fn read<T>(&self, look: impl FnOnce(&Repository) -> T) -> T {
-        look(&self.lock().repository)
+        look(&self.shared.repository.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The restarter's own commit: of what it decides on by what there is, with nobody in between.
@@ -105,10 +124,10 @@ impl Host {
         &self,
         decide: impl FnOnce(&Repository) -> Vec<Operation>,
     ) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        let operations = decide(&state.repository);
-        let changes = state.repository.carry_out(&operations, &Caller::Owner)?;
-        self.moved(&mut state, &changes);
+        let mut repository = self.write();
+        let operations = decide(&repository);
+        let changes = repository.carry_out(&operations, &Caller::Owner)?;
+        self.moved(&changes);
         Ok(())
     }
 
@@ -117,11 +136,12 @@ impl Host {
         &self,
         act: impl FnOnce(&mut Repository) -> Result<Vec<Change>, Refusal>,
     ) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        let changes = act(&mut state.repository)?;
-        self.moved(&mut state, &changes);
+        let mut repository = self.write();
+        let changes = act(&mut repository)?;
+        self.moved(&changes);
         if !changes.is_empty() {
-            state.feed.extend(changes);
+            // Within the repository's lock, so that the feed has the order of the commits.
+            hold(&self.shared.feed).extend(changes);
             // A full pipe rings already.
             let _rings = (&self.shared.bell).write(b"!");
         }
@@ -130,48 +150,52 @@ impl Host {
 
     /// How far changes have come.
     pub(crate) fn mark(&self) -> u64 {
-        self.lock().mark
+        *hold(&self.shared.mark)
     }
 
     /// Sleeps until changes have come further than `since`, or for this long.
     pub(crate) fn wait(&self, since: u64, longest: Duration) -> u64 {
         let until = Instant::now() + longest;
-        let mut state = self.lock();
-        while state.mark <= since {
+        let mut mark = hold(&self.shared.mark);
+        while *mark <= since {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            let woken = self.shared.moved.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.shared.moved.wait_timeout(mark, left);
+            mark = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.mark
+        *mark
     }
 
     /// Sleeps until a group is at another generation than this, or for this long.
     pub(crate) fn wait_group(&self, known: &Expected, longest: Duration) -> u64 {
         let until = Instant::now() + longest;
-        let mut state = self.lock();
         loop {
-            let now = state.repository.generation(&known.entity, &known.group);
+            // Before the look: a change after it is further than this.
+            let mark = self.mark();
+            let now = self.read(|repository| repository.generation(&known.entity, &known.group));
             let left = until.saturating_duration_since(Instant::now());
             if now != known.generation || left.is_zero() {
                 return now;
             }
-            let woken = self.shared.moved.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.wait(mark, left);
         }
     }
 
-    fn moved(&self, state: &mut State, changes: &[Change]) {
+    fn moved(&self, changes: &[Change]) {
         if !changes.is_empty() {
-            state.mark += 1;
+            *hold(&self.shared.mark) += 1;
             self.shared.moved.notify_all();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, Repository> {
         // A commit changes memory only after the file took it, so a panic elsewhere tears nothing.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.repository.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

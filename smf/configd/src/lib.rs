@@ -1,16 +1,20 @@
 //! The configuration repository.
 //!
 //! Reading order: `repository` (entities, groups, snapshots; one commit changes many or none),
-//! `file` (the two SQLite files behind it), `host` (a repository that a restarter and its clients
-//! share), `server` (the socket that clients come by), `rights` (what a client holds),
-//! `authorization` (what a change needs).
+//! `version` (what a group is in memory), `draft` (what operations come to), `check` (names and
+//! values), `view` (the repository as one caller sees it); `file`, `schema`, `load` (the two SQLite
+//! files behind it), `backup`, `restore`; `host` (a repository that a restarter and its clients
+//! share), `server`, `clients`, `answer` (the socket that clients come by), `rights` (what a client
+//! holds), `authorization` (what a change needs).
 //!
 //! svc.startd hosts it in its own process; svcs and svcprop open it for reading when no svc.startd
 //! runs.
 
+mod answer;
 mod authorization;
 pub mod backup;
 mod check;
+pub mod clients;
 mod draft;
 mod file;
 pub mod host;
@@ -24,5 +28,6 @@ mod table;
 mod version;
 pub mod view;
 
+pub use clients::Limits;
 pub use host::{Host, ServeError};
 pub use repository::{Change, OpenError, Repository};

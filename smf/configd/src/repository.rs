@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::Operation;
@@ -44,7 +44,8 @@ pub struct Change {
 /// A repository.
 #[derive(Debug)]
 pub struct Repository {
-    pub(crate) file: File,
+    /// Behind a lock only because SQLite's connections are not for several threads at once.
+    file: Mutex<File>,
     entities: Entities,
     /// Versions in the file that nothing refers to; removed with the next commit.
     garbage: Vec<u64>,
@@ -87,7 +88,7 @@ impl Repository {
         };
         let mut repository = opened?;
         repository.backed_up = Some(lasting.to_path_buf());
-        let stamped = repository.file.stamped(BOOT).map_err(file::sql(volatile))?;
+        let stamped = repository.file().stamped(BOOT).map_err(file::sql(volatile))?;
         repository.boot_backup = (!stamped).then(|| volatile.to_path_buf());
         Ok(repository)
     }
@@ -112,7 +113,7 @@ impl Repository {
     fn over(file: File, writable: bool) -> Result<Self, OpenError> {
         let loaded = load(&file)?;
         Ok(Self {
-            file,
+            file: Mutex::new(file),
             entities: loaded.entities,
             garbage: loaded.garbage,
             next: loaded.next,
@@ -270,6 +271,11 @@ impl Repository {
         self.entities.get(fmri).ok_or_else(|| Refusal::NotFound(fmri.to_owned()))
     }
 
+    pub(crate) fn file(&self) -> MutexGuard<'_, File> {
+        // SQLite takes back what a panic left half done.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn version(&self, entity: &str, name: &str) -> Option<&Arc<Version>> {
         version::find(&self.entities.get(entity)?.level, name)
     }
@@ -303,12 +309,12 @@ impl Repository {
     fn write(&mut self, rows: &[Row<'_>], next: u64) -> Result<(), Refusal> {
         if !rows.iter().any(Row::is_lasting) {
             let upkeep = Upkeep { garbage: &[], reserved: None };
-            return self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error));
+            return self.file().commit(rows, &upkeep).map_err(|error| file::refusal(&error));
         }
         self.back_up_once();
         let reserved = (next > self.reserved).then_some(next + RESERVE);
         let upkeep = Upkeep { garbage: &self.garbage, reserved };
-        self.file.commit(rows, &upkeep).map_err(|error| file::refusal(&error))?;
+        self.file().commit(rows, &upkeep).map_err(|error| file::refusal(&error))?;
         self.garbage.clear();
         self.reserved = reserved.unwrap_or(self.reserved);
         Ok(())
@@ -320,7 +326,7 @@ impl Repository {
         let Some(volatile) = self.boot_backup.take() else { return };
         // Of a new repository there is nothing to keep.
         let made = if self.entities.is_empty() { Ok(None) } else { self.backup(BOOT) };
-        let stamped = self.file.stamp(BOOT);
+        let stamped = self.file().stamp(BOOT);
         let said = made.map(drop).map_err(|error| format!("{error}: no backup"));
         if let Err(text) = said.and(stamped.map_err(|error| error.to_string())) {
             let _unwritten = restore::note(&volatile, &text);

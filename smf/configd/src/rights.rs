@@ -2,15 +2,21 @@
 //!
 //! ```text
 //! etc/user_attr, etc/user_attr.d/*                      alice::::auths=A,B;profiles=Software Builder
+//!                                                       @staff::::auths=A
 //! etc/security/prof_attr, etc/security/prof_attr.d/*    Software Builder:::what for:auths=C;profiles=D
 //! ```
+//! etc/security/policy.conf                              AUTHS_GRANTED=A  PROFS_GRANTED=D
 //!
+//! An entry whose name begins with @ is for the members of a group; policy.conf is for everybody.
 //! An authorization that ends in `.*` stands for all that begin so.  Lines of another form grant
 //! nothing.  The files are read for every connection: what is taken away is gone for the next one.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fs;
 use std::path::Path;
+
+use nix::unistd::User;
 
 /// What a caller may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +28,12 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Whether the caller holds no authorization at all.
+    #[must_use]
+    pub fn holds_nothing(&self) -> bool {
+        matches!(self, Caller::Holder(authorizations) if authorizations.is_empty())
+    }
+
     /// Whether the caller holds an authorization.
     #[must_use]
     pub fn holds(&self, authorization: &str) -> bool {
@@ -38,10 +50,24 @@ impl Caller {
 
 /// What a user holds by the files below `root`.
 #[must_use]
-pub fn of_user(user: &str, root: &Path) -> Caller {
+pub fn of_user(user: &User, root: &Path) -> Caller {
     let users = text_of(root, "etc/user_attr");
     let profiles = text_of(root, "etc/security/prof_attr");
-    Caller::Holder(authorizations(user, &users, &profiles))
+    let policy = text_of(root, "etc/security/policy.conf");
+    let mut names = vec![user.name.clone()];
+    // Groups are looked up only where one is named.
+    if users.lines().any(|line| line.starts_with('@')) {
+        names.extend(groups_of(user).into_iter().map(|group| format!("@{group}")));
+    }
+    Caller::Holder(authorizations(&names, &users, &profiles, &policy))
+}
+
+/// The names of the groups of a user.
+fn groups_of(user: &User) -> Vec<String> {
+    let Ok(name) = CString::new(user.name.as_str()) else { return Vec::new() };
+    let gids = nix::unistd::getgrouplist(&name, user.gid).unwrap_or_else(|_| vec![user.gid]);
+    let group = |gid| nix::unistd::Group::from_gid(gid).ok().flatten().map(|group| group.name);
+    gids.into_iter().filter_map(group).collect()
 }
 
 /// A file and the fragments beside it, one after the other; none of them has to be there.
@@ -55,9 +81,17 @@ fn text_of(root: &Path, name: &str) -> String {
     texts.map(|text| text + "\n").collect()
 }
 
-fn authorizations(user: &str, users: &str, profiles: &str) -> BTreeSet<String> {
+fn authorizations(names: &[String], users: &str, profiles: &str, policy: &str) -> BTreeSet<String> {
     let mut held = BTreeSet::new();
-    let mut wanted = grants(users, user, &mut held);
+    let mut wanted: Vec<String> =
+        names.iter().flat_map(|name| grants(users, name, &mut held)).collect();
+    for line in policy.lines() {
+        match line.split_once('=') {
+            Some(("AUTHS_GRANTED", list)) => held.extend(words(list)),
+            Some(("PROFS_GRANTED", list)) => wanted.extend(words(list)),
+            Some(_) | None => {}
+        }
+    }
     let mut seen = BTreeSet::new();
     while let Some(profile) = wanted.pop() {
         if seen.insert(profile.clone()) {
@@ -65,6 +99,10 @@ fn authorizations(user: &str, users: &str, profiles: &str) -> BTreeSet<String> {
         }
     }
     held
+}
+
+fn words(list: &str) -> impl Iterator<Item = String> {
+    list.split(',').map(|word| word.trim().to_owned())
 }
 
 /// Takes the authorizations of an entry; the profiles it names.
@@ -77,9 +115,6 @@ fn grants(text: &str, name: &str, held: &mut BTreeSet<String>) -> Vec<String> {
             continue;
         }
         for attribute in attributes.split(';') {
-            let words = |list: &str| -> Vec<String> {
-                list.split(',').map(|word| word.trim().to_owned()).collect()
-            };
             match attribute.trim().split_once('=') {
                 Some(("auths", list)) => held.extend(words(list)),
                 Some(("profiles", list)) => profiles.extend(words(list)),
@@ -100,7 +135,7 @@ mod tests {
                      alice::::auths=solaris.smf.read;profiles=Builder,Nothing\n\
                      bob:::auths=solaris.smf.modify\n";
         let profiles = "Builder:::builds:auths=solaris.smf.manage.*;profiles=Builder\n";
-        let alice = Caller::Holder(authorizations("alice", users, profiles));
+        let alice = Caller::Holder(authorizations(&["alice".into()], users, profiles, ""));
         for (authorization, held) in [
             ("solaris.smf.read", true),
             ("solaris.smf.manage.builder", true),
@@ -109,7 +144,14 @@ mod tests {
         ] {
             assert_eq!(alice.holds(authorization), held, "{authorization}");
         }
-        assert_eq!(authorizations("bob", users, profiles), BTreeSet::new(), "too few fields");
+        assert_eq!(
+            authorizations(&["bob".into()], users, profiles, ""),
+            BTreeSet::new(),
+            "too few fields"
+        );
+        let everybody = "AUTHS_GRANTED=a.b,c.*\nPROFS_GRANTED=Builder\n";
+        let granted = authorizations(&["eve".into()], users, profiles, everybody);
+        assert_eq!(granted.into_iter().collect::<Vec<_>>(), ["a.b", "c.*", "solaris.smf.manage.*"]);
         assert!(!Caller::Holder(["*".to_owned()].into()).holds("solaris.smf.read"));
         assert!(Caller::Owner.holds("anything"));
     }
@@ -117,11 +159,18 @@ mod tests {
     #[test]
     fn files_and_fragments() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(of_user("alice", root.path()), Caller::Holder(BTreeSet::new()));
+        let user = User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
+        let group = nix::unistd::Group::from_gid(user.gid).unwrap().unwrap().name;
+        assert!(of_user(&user, root.path()).holds_nothing());
         fs::create_dir_all(root.path().join("etc/user_attr.d")).unwrap();
         fs::create_dir_all(root.path().join("etc/security")).unwrap();
-        fs::write(root.path().join("etc/user_attr.d/site"), "alice::::profiles=B").unwrap();
+        let site =
+            format!("{}::::profiles=B\n@{group}::::auths=of.group\n@none::::auths=no", user.name);
+        fs::write(root.path().join("etc/user_attr.d/site"), site).unwrap();
         fs::write(root.path().join("etc/security/prof_attr"), "B::::auths=a.b").unwrap();
-        assert!(of_user("alice", root.path()).holds("a.b"));
+        let caller = of_user(&user, root.path());
+        for (authorization, held) in [("a.b", true), ("of.group", true), ("no", false)] {
+            assert_eq!(caller.holds(authorization), held, "{authorization}");
+        }
     }
 }

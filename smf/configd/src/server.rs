@@ -1,31 +1,33 @@
 //! server.rs - clients of the repository, each with a thread of its own.
 //!
-//! Whoever may open the socket may read; who a client is, the credentials of its socket say, and
-//! what it may change, its authorizations (root and the server's own user may everything).  A client that sends what is no message is
-//! let go; it can hold up nobody but itself.
+//! Whoever may open the socket may ask; who a client is, the credentials of its socket say, and
+//! what it may do, its authorizations (root and the server's own user may everything).  A client
+//! that sends what is no message, sends or reads too slowly or is idle too long is let go; it can
+//! hold up nobody but itself (`clients`).
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use smf_scf::protocol::{Refusal, Request, Response, WAIT_MAX_MS, receive, send};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use smf_scf::protocol::{Refusal, Request, Response, receive_at_most, send};
 use smf_scf::socket;
 
-use crate::authorization;
-use crate::backup::BackupError;
+use crate::answer::answer;
+use crate::clients::{Clients, Limits, Place, Until, Who};
 use crate::host::Host;
 use crate::rights::{self, Caller};
 
-/// More clients than this at once are turned away.
-const CLIENTS_MAX: usize = 512;
+/// How long nobody is let in after the system had no descriptor for somebody.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves from now on.
-pub(crate) fn serve(host: Host, path: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn serve(host: Host, path: &Path, root: &Path, limits: Limits) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -33,136 +35,104 @@ pub(crate) fn serve(host: Host, path: &Path, root: &Path) -> io::Result<()> {
     }
     let listener = socket::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-    let clients = Arc::new(AtomicUsize::new(0));
+    let clients = Clients::new(limits);
     let root: Arc<Path> = root.into();
     std::thread::Builder::new().name("configd".into()).spawn(move || {
         for stream in listener.incoming() {
-            let Ok(stream) = stream else { continue };
-            let place = Place::take(&clients);
-            let (host, root) = (host.clone(), root.clone());
-            let client = move || {
-                if place.within {
-                    // The connection is gone; so is whoever would have heard why.
-                    let _lost = attend(&host, &stream, &root);
-                }
-            };
-            // Without a thread the client finds its connection closed, and says so.
-            let _refused = std::thread::Builder::new().stack_size(1 << 20).spawn(client);
+            match stream {
+                Ok(stream) => receive_client(&host, &clients, stream, &root),
+                // It went away while it stood in line, or there are no descriptors.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => std::thread::sleep(PAUSE),
+            }
         }
     })?;
     Ok(())
 }
 
-/// One client's place among those at once.
-struct Place {
-    clients: Arc<AtomicUsize>,
-    within: bool,
-}
-
-impl Place {
-    fn take(clients: &Arc<AtomicUsize>) -> Self {
-        let within = clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
-        Self { clients: clients.clone(), within }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn attend(host: &Host, stream: &UnixStream, root: &Path) -> io::Result<()> {
-    let caller = caller(stream, root);
-    while let Some(request) = receive(stream)? {
-        let response = answer(host, request, &caller);
-        send(stream, &response.unwrap_or_else(Response::Refused))?;
-    }
-    Ok(())
-}
-
-fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Refusal> {
-    match request {
-        Request::Entities => Ok(Response::Entities(host.read(|repository| repository.entities()))),
-        Request::Groups(entity) => {
-            host.read(|repository| repository.seen_by(caller).groups(&entity)).map(Response::Groups)
-        }
-        Request::Snapshot(instance, name) => host
-            .read(|repository| repository.seen_by(caller).snapshot(&instance, &name))
-            .map(Response::Snapshot),
-        Request::Snapshots(instance) => {
-            host.read(|repository| repository.snapshots(&instance)).map(Response::Snapshots)
-        }
-        Request::Hidden(entity) => host
-            .read(|repository| repository.seen_by(caller).hidden(&entity))
-            .map(|names| Response::Hidden(names.into_iter().collect())),
-        Request::CarryOutUpon(expected, operations) => host
-            .by_client(|repository| repository.carry_out_upon(&expected, &operations, caller))
-            .map(|()| Response::Done),
-        Request::Generation(entity, group) => {
-            Ok(Response::Generation(host.read(|repository| repository.generation(&entity, &group))))
-        }
-        Request::WaitGroup(known, longest_ms) => {
-            let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
-            Ok(Response::Generation(host.wait_group(&known, longest)))
-        }
-        Request::Composed(query) => Ok(Response::Composed(
-            host.read(|repository| repository.seen_by(caller).composed(&query)),
-        )),
-        Request::Table(columns) => {
-            Ok(Response::Table(host.read(|repository| repository.seen_by(caller).table(&columns))))
-        }
-        Request::Revert(instance, name) => host
-            .by_client(|repository| repository.revert(&instance, &name, caller))
-            .map(|()| Response::Done),
-        Request::RemoveSnapshot(instance, name) => host
-            .by_client(|repository| repository.remove_snapshot(&instance, &name, caller))
-            .map(|()| Response::Done),
-        Request::Delete(entity) => {
-            host.by_client(|repository| repository.delete(&entity, caller)).map(|()| Response::Done)
-        }
-        Request::CarryOut(operations) => host
-            .by_client(|repository| repository.carry_out(&operations, caller))
-            .map(|()| Response::Done),
-        Request::Backup(tag) => {
-            if !authorization::may_modify(caller) {
-                return Err(Refusal::Denied);
-            }
-            let made = host.read(|repository| repository.backup(&tag));
-            let path = made.map_err(|error| match error {
-                BackupError::Tag(tag) => Refusal::InvalidName(tag),
-                other => Refusal::Failed(with_sources(&other)),
-            })?;
-            Ok(Response::Backup(path.map(|path| path.display().to_string())))
-        }
-        Request::Mark => Ok(Response::Mark(host.mark())),
-        Request::Wait { since, longest_ms } => {
-            let longest = Duration::from_millis(longest_ms.min(WAIT_MAX_MS));
-            Ok(Response::Mark(host.wait(since, longest)))
-        }
-    }
-}
-
-/// An error and what it came of, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// Who the other side is.
-fn caller(stream: &UnixStream, root: &Path) -> Caller {
+fn receive_client(host: &Host, clients: &Arc<Clients>, stream: UnixStream, root: &Arc<Path>) {
+    let stream = Arc::new(stream);
+    let uid = peer(&stream);
     let own = nix::unistd::geteuid().as_raw();
-    let Some(uid) = peer(stream) else { return Caller::Holder(BTreeSet::new()) };
-    if uid == 0 || uid == own {
-        return Caller::Owner;
+    let who = match uid {
+        Some(uid) if uid == 0 || uid == own => Who::Owner,
+        // Nobody has this number.
+        other => Who::User(other.unwrap_or(u32::MAX)),
+    };
+    let Some(place) = clients.admit(who, &stream) else {
+        // Whoever is not there to read it does not hear it.
+        let _unheard = stream
+            .set_nonblocking(true)
+            .and_then(|()| send(&*stream, &Response::Refused(Refusal::Busy)));
+        return;
+    };
+    let (host, root) = (host.clone(), root.clone());
+    let client = move || {
+        let caller = caller(who, &root);
+        // The connection is gone; so is whoever would have heard why.
+        let _lost = attend(&host, &stream, &caller, &place);
+    };
+    // Without a thread the client finds its connection closed, and says so.
+    let _refused = std::thread::Builder::new().stack_size(1 << 20).spawn(client);
+}
+
+fn attend(host: &Host, stream: &UnixStream, caller: &Caller, place: &Place) -> io::Result<()> {
+    let limits = *place.limits();
+    let longest = match place.who {
+        Who::Owner => limits.request,
+        Who::User(_) => limits.request_of_others,
+    };
+    loop {
+        place.is_idle();
+        if !comes(stream, limits.idle)? {
+            return Ok(());
+        }
+        place.is_answered();
+        let Some(request) = receive_at_most(Until::new(stream, limits.message), longest)? else {
+            return Ok(());
+        };
+        // Held until the answer is through: room for it is room for those of the same user.
+        let _large = match is_large(&request).then(|| place.large()) {
+            Some(None) => {
+                send(Until::new(stream, limits.message), &Response::Refused(Refusal::Busy))?;
+                continue;
+            }
+            Some(Some(large)) => Some(large),
+            None => None,
+        };
+        let waits = matches!(request, Request::Wait { .. } | Request::WaitGroup(..));
+        let response = if waits && !place.may_wait() {
+            Err(Refusal::Busy)
+        } else {
+            answer(host, request, caller)
+        };
+        let response = response.unwrap_or_else(Response::Refused);
+        send(Until::new(stream, limits.message), &response)?;
     }
+}
+
+/// Whether the answer may be as large as the repository.
+fn is_large(request: &Request) -> bool {
+    matches!(request, Request::Entities | Request::Composed(_))
+}
+
+/// Sleeps until there is something to read, or the end; false after this long.
+fn comes(stream: &UnixStream, longest: Duration) -> io::Result<bool> {
+    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+    loop {
+        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(count) => return Ok(count > 0),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// What the other side may do.
+fn caller(who: Who, root: &Path) -> Caller {
+    let Who::User(uid) = who else { return Caller::Owner };
     match nix::unistd::User::from_uid(uid.into()) {
-        Ok(Some(user)) => rights::of_user(&user.name, root),
+        Ok(Some(user)) => rights::of_user(&user, root),
         Ok(None) | Err(_) => Caller::Holder(BTreeSet::new()),
     }
 }

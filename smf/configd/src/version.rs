@@ -4,7 +4,7 @@
 //! it is share it, in memory and in the file.  Its generation is its own alone: no other version of
 //! any group ever gets the same.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smf_scf::import::merge::{Group, Groups};
@@ -134,9 +134,13 @@ impl Entity {
 /// group, the version whose type counts, and by name the rest of each property's line.
 type Composed<'a> = Vec<(&'a Version, Vec<(&'a str, &'a str)>)>;
 
-/// Lays a level over another: properties hide those of the same name in the group below.
-fn compose<'a>(upper: &'a [Arc<Version>], lower: &'a [Arc<Version>]) -> Composed<'a> {
-    let mut composed: Composed<'a> = Vec::with_capacity(upper.len() + lower.len());
+/// Lays a level over another, of the groups that are wanted: properties hide those of the same name in the group below.
+fn compose<'a>(
+    upper: &'a [Arc<Version>],
+    lower: &'a [Arc<Version>],
+    touches: impl Fn(&Version) -> bool,
+) -> Composed<'a> {
+    let mut composed: Composed<'a> = Vec::new();
     let (mut upper, mut lower) = (upper.iter().peekable(), lower.iter().peekable());
     loop {
         let (own, below) = match (upper.peek(), lower.peek()) {
@@ -150,6 +154,9 @@ fn compose<'a>(upper: &'a [Arc<Version>], lower: &'a [Arc<Version>]) -> Composed
             },
         };
         let Some(counts) = own.or(below) else { return composed };
+        if !touches(counts) {
+            continue;
+        }
         let mut lines: Vec<_> = packed::lines(counts.properties()).collect();
         if let (Some(_), Some(below)) = (own, below) {
             let hidden = lines.len();
@@ -164,29 +171,36 @@ fn compose<'a>(upper: &'a [Arc<Version>], lower: &'a [Arc<Version>]) -> Composed
     }
 }
 
-/// The chosen part of two levels, the upper hiding the lower property by property.
+/// The text of the chosen part of two levels; of hidden groups without the values.
 pub(crate) fn chosen(
     (own, service): (&[Arc<Version>], &[Arc<Version>]),
     choice: &Choice,
-) -> Groups {
-    let mut groups = Groups::new();
+    hidden: &BTreeSet<String>,
+) -> String {
+    let mut text = String::new();
     if *choice == Choice::Nothing {
-        return groups;
+        return text;
     }
-    for (version, lines) in compose(own, service) {
+    let touches = |version: &Version| choice.touches(version.name(), version.kind());
+    for (version, lines) in compose(own, service, touches) {
         let (name, kind) = (version.name(), version.kind());
         let takes = |property: &str| choice.takes(name, kind, property);
-        let mut properties = BTreeMap::new();
-        for (property, rest) in lines.into_iter().filter(|(property, _)| takes(property)) {
-            properties.extend(packed::property(rest).map(|value| (property.to_owned(), value)));
-        }
+        let any = lines.iter().any(|(property, _)| takes(property));
         // An empty group is there for whoever asked for it by its own name or type.
-        if !properties.is_empty() || takes("") {
-            let (kind, volatile) = (kind.to_owned(), version.volatile);
-            groups.insert(name.to_owned(), Group { kind, volatile, properties });
+        if !any && !takes("") {
+            continue;
+        }
+        packed::head(name, kind, version.volatile, &mut text);
+        let values = !hidden.contains(name);
+        for (property, rest) in lines.into_iter().filter(|(property, _)| takes(property)) {
+            let kind = rest.split('\t').next().unwrap_or_default();
+            text.push_str(property);
+            text.push('\t');
+            text.push_str(if values { rest } else { kind });
+            text.push('\n');
         }
     }
-    groups
+    text
 }
 
 #[cfg(test)]
@@ -217,7 +231,7 @@ mod tests {
             ("a:", "a:x2", "a:x2"),
         ] {
             let (upper, lower) = (level(upper), level(lower));
-            let shown = compose(&upper, &lower).into_iter().map(|(version, lines)| {
+            let shown = compose(&upper, &lower, |_| true).into_iter().map(|(version, lines)| {
                 let lines = lines.iter().map(|(name, rest)| name.to_string() + &rest[8..]);
                 format!("{}:{}", version.name(), lines.collect::<Vec<_>>().join(","))
             });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Composed, Query, Refusal};
+use smf_scf::protocol::{Composed, Packed, Query, Refusal};
 
 use crate::authorization::may_read;
 use crate::repository::Repository;
@@ -91,26 +91,21 @@ impl<'r> View<'r> {
     /// Many instances, composed; those that are not there are left out.
     #[must_use]
     pub fn composed(&self, query: &Query) -> Vec<Composed> {
-        let fmris = self.repository.instances(query);
-        fmris.iter().filter_map(|fmri| self.compose(fmri, query)).collect()
+        let fmris = self.repository.instances(query).into_iter();
+        fmris.filter_map(|fmri| self.compose(&fmri, query)?.unpack()).collect()
     }
 
     /// One instance, composed, if it is there.
-    pub(crate) fn compose(&self, fmri: &str, query: &Query) -> Option<Composed> {
+    pub(crate) fn compose(&self, fmri: &str, query: &Query) -> Option<Packed> {
         let own = self.repository.entity(fmri).ok().filter(|_| is_instance(fmri))?;
         let service = self.repository.entity(service_of(fmri)).ok()?;
         let running = own.snapshot("running");
         let levels = running
             .map_or((&*own.level, &*service.level), |running| (&*running.own, &*running.service));
-        let mut composed = Composed {
-            instance: fmri.to_owned(),
-            live: version::chosen((&own.level, &service.level), &query.live),
-            running: version::chosen(levels, &query.running),
-        };
         let hidden = self.hidden_in(fmri, running).ok()?;
-        conceal(&mut composed.live, &hidden);
-        conceal(&mut composed.running, &hidden);
-        Some(composed)
+        let live = version::chosen((&own.level, &service.level), &query.live, &hidden);
+        let running = version::chosen(levels, &query.running, &hidden);
+        Some(Packed(fmri.to_owned(), live, running))
     }
 }
 

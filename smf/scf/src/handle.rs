@@ -1,8 +1,9 @@
 //! handle.rs - a connection to a repository, from the side that asks.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::protocol::{Refusal, Request, Response, receive, send};
 use crate::socket;
@@ -21,10 +22,12 @@ pub enum CallError {
     Protocol,
 }
 
-/// A connection.
+/// A connection.  One that the server has closed while nothing was asked (it was idle long, or
+/// svc.startd came up anew) is made again with the next question.
 #[derive(Debug)]
 pub struct Handle {
     stream: UnixStream,
+    path: PathBuf,
 }
 
 impl Handle {
@@ -33,7 +36,7 @@ impl Handle {
     /// # Errors
     /// Nobody listens there.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        Ok(Self { stream: socket::connect(path)? })
+        Ok(Self { stream: socket::connect(path)?, path: path.to_path_buf() })
     }
 
     /// Asks, and waits for the answer.
@@ -41,11 +44,33 @@ impl Handle {
     /// # Errors
     /// The repository refuses, or the connection breaks.
     pub fn call(&mut self, request: &Request) -> Result<Response, CallError> {
-        send(&self.stream, request).map_err(CallError::Lost)?;
-        match receive(&self.stream).map_err(CallError::Lost)? {
-            Some(Response::Refused(refusal)) => Err(refusal.into()),
-            Some(response) => Ok(response),
-            None => Err(CallError::Lost(io::ErrorKind::UnexpectedEof.into())),
+        if self.is_closed() {
+            self.stream = socket::connect(&self.path).map_err(CallError::Lost)?;
+        }
+        let sent = match send(&self.stream, request) {
+            // Whoever was refused a place is told so without having been heard.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                return Err(CallError::Lost(error));
+            }
+            sent => sent,
+        };
+        match receive(&self.stream) {
+            Ok(Some(Response::Refused(refusal))) => Err(refusal.into()),
+            Ok(Some(response)) => sent.map(|()| response).map_err(CallError::Lost),
+            Ok(None) => Err(CallError::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Err(CallError::Lost(sent.err().unwrap_or(error))),
+        }
+    }
+
+    /// Whether the server has gone from the other end.
+    fn is_closed(&self) -> bool {
+        use nix::sys::socket::{MsgFlags, recv};
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        match recv(self.stream.as_raw_fd(), &mut [0], flags) {
+            Ok(0) => true,
+            // Between two questions there is nothing to read.
+            Err(nix::errno::Errno::EAGAIN) | Ok(_) => false,
+            Err(_) => true,
         }
     }
 }

@@ -15,9 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::Operation;
 use crate::import::merge::Groups;
+use crate::packed;
 
-/// The longest message, in bytes: more than any import of the largest bundle comes to.
+/// The longest request, in bytes: more than any import of the largest bundle comes to.
 pub const LENGTH_MAX: usize = 32 << 20;
+
+/// The longest answer, in bytes: more than all of a repository of ten thousand instances.
+pub const ANSWER_MAX: usize = 512 << 20;
 
 /// The longest time one `Wait` is held, in milliseconds; who wants longer asks again.
 pub const WAIT_MAX_MS: u64 = 30_000;
@@ -125,7 +129,7 @@ pub enum Wanted {
 }
 
 /// An instance: its properties, and below them those of its service that they do not hide.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Composed {
     /// Canonical FMRI.
     pub instance: String,
@@ -135,7 +139,35 @@ pub struct Composed {
     pub running: Groups,
 }
 
+/// An instance as it travels: its FMRI, and two texts of groups (`packed`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed(pub String, pub String, pub String);
+
+impl Packed {
+    /// What was packed; none when it is no text of groups.
+    #[must_use]
+    pub fn unpack(self) -> Option<Composed> {
+        let Self(instance, live, running) = self;
+        let (live, running) = (packed::groups(&live)?, packed::groups(&running)?);
+        Some(Composed { instance, live, running })
+    }
+}
+
 impl Choice {
+    /// Whether anything of this group may be chosen.
+    #[must_use]
+    pub fn touches(&self, group: &str, kind: &str) -> bool {
+        let touches = |wanted: &Wanted| match wanted {
+            Wanted::Group(name) | Wanted::Property(name, _) => name == group,
+            Wanted::Kind(own) => own == kind,
+        };
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::These(wanted) => wanted.iter().any(touches),
+        }
+    }
+
     /// Whether this property of this group is chosen.
     #[must_use]
     pub fn takes(&self, group: &str, kind: &str, property: &str) -> bool {
@@ -166,9 +198,7 @@ pub enum Response {
     /// Names of groups.
     Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
-    Composed(Vec<Composed>),
-    /// Rows as `table` writes them, of the instances that were asked for and are there.
-    Table(Vec<String>),
+    Composed(Vec<Packed>),
     /// It is done, durably.
     Done,
     /// Where the backup is; none when the last one of that name holds the same.
@@ -237,7 +267,7 @@ pub fn send<T: Serialize>(mut stream: impl Write, message: &T) -> io::Result<()>
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;
     let length = bytes.len() - 4;
-    if length > LENGTH_MAX {
+    if length > ANSWER_MAX {
         return Err(too_long(length));
     }
     let header = u32::try_from(length).map_err(|_| too_long(length))?;
@@ -249,7 +279,18 @@ pub fn send<T: Serialize>(mut stream: impl Write, message: &T) -> io::Result<()>
 ///
 /// # Errors
 /// The stream's, or `InvalidData` for what is no message.
-pub fn receive<T: DeserializeOwned>(mut stream: impl Read) -> io::Result<Option<T>> {
+pub fn receive<T: DeserializeOwned>(stream: impl Read) -> io::Result<Option<T>> {
+    receive_at_most(stream, ANSWER_MAX)
+}
+
+/// Reads one message of at most this many bytes; none when the other side has closed between two.
+///
+/// # Errors
+/// The stream's, or `InvalidData` for what is no message.
+pub fn receive_at_most<T: DeserializeOwned>(
+    mut stream: impl Read,
+    longest: usize,
+) -> io::Result<Option<T>> {
     let mut header = [0; 4];
     let first = stream.read(&mut header)?;
     if first == 0 {
@@ -257,7 +298,7 @@ pub fn receive<T: DeserializeOwned>(mut stream: impl Read) -> io::Result<Option<
     }
     stream.read_exact(&mut header[first..])?;
     let length = u32::from_be_bytes(header) as usize;
-    if length > LENGTH_MAX {
+    if length > longest {
         return Err(too_long(length));
     }
     // Room is made as bytes come, not as a header promises.

@@ -1,0 +1,232 @@
+//! Clients that mean no good, or are stuck, stop neither the engine nor another client.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use smf_configd::rights::Caller;
+use smf_configd::{Host, Limits, Repository};
+use smf_scf::handle::{CallError, Handle};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::{Group, Property};
+use smf_scf::protocol::{Choice, Expected, Query, Refusal, Request, Response, send};
+use smf_scf::socket;
+
+struct Served {
+    root: tempfile::TempDir,
+    host: Host,
+}
+
+const INSTANCE: &str = "svc:/a/b:c";
+
+/// A repository of so many instances, served.
+fn served(limits: Limits, instances: usize) -> Served {
+    let root = tempfile::tempdir().unwrap();
+    let (lasting, volatile) = (root.path().join("lasting.db"), root.path().join("volatile.db"));
+    let mut repository = Repository::open(&lasting, &volatile).unwrap();
+    let text = Property { kind: "astring".into(), values: vec!["x".repeat(4000)] };
+    let group = Group {
+        kind: "application".into(),
+        properties: BTreeMap::from([("text".into(), text)]),
+        ..Group::default()
+    };
+    let mut operations = vec![Operation::Add("svc:/a/b".into()), Operation::Add(INSTANCE.into())];
+    for number in 0..instances {
+        let fmri = format!("svc:/a/b:i{number}");
+        operations.push(Operation::Add(fmri.clone()));
+        operations.push(Operation::AddGroup(fmri, "p".into(), group.clone()));
+    }
+    repository.carry_out(&operations, &Caller::Owner).unwrap();
+    let host = Host::new(repository).unwrap();
+    host.serve_within(limits, &root.path().join("door"), root.path()).unwrap();
+    Served { root, host }
+}
+
+impl Served {
+    fn door(&self) -> PathBuf {
+        self.root.path().join("door")
+    }
+
+    fn raw(&self) -> UnixStream {
+        socket::connect(&self.door()).unwrap()
+    }
+
+    /// An ordinary client gets its answer and the engine its commit, at once.
+    fn works(&self, what: &str) {
+        let begun = Instant::now();
+        let mut client = Handle::connect(&self.door()).unwrap();
+        assert!(matches!(client.call(&Request::Entities), Ok(Response::Entities(_))), "{what}");
+        let value = Property { kind: "astring".into(), values: vec![what.to_owned()] };
+        self.host
+            .update(|repository| {
+                let group = Group { kind: "framework".into(), volatile: true, ..Group::default() };
+                let (entity, name) = (INSTANCE.to_owned(), "restarter".to_owned());
+                let add = Operation::AddGroup(entity.clone(), name.clone(), group);
+                let there = repository.generation(&entity, &name) != 0;
+                let set = Operation::Set(entity, name, "state".into(), value);
+                if there { vec![set] } else { vec![add, set] }
+            })
+            .unwrap();
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+    }
+}
+
+/// Until the other side has closed.
+fn until_closed(mut stream: &UnixStream) -> usize {
+    let mut read = 0;
+    let mut bytes = [0; 1 << 16];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return read,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return read,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn soon() -> Limits {
+    let idle = Duration::from_millis(300);
+    Limits { idle, message: Duration::from_millis(300), ..Limits::default() }
+}
+
+#[test]
+fn what_is_no_message_ends_a_connection() {
+    let served = served(Limits::default(), 0);
+    let long = u32::try_from(Limits::default().request + 1).unwrap().to_be_bytes();
+    let zeros = vec![0; 1 << 20];
+    for (what, bytes) in [
+        ("another protocol", &b"GET / HTTP/1.0\r\n\r\n"[..]),
+        ("a length beyond every limit", b"\xff\xff\xff\xff"),
+        ("a length just beyond the limit", &long),
+        ("no JSON", b"\0\0\0\x03foo"),
+        ("no request", b"\0\0\0\x06\"Nope\""),
+        ("a request of another shape", b"\0\0\0\x12{\"Groups\":[1,2,3]}"),
+        ("not UTF-8", b"\0\0\0\x04\"\xff\xfe\""),
+        ("empty messages", &zeros),
+        ("deep nesting", &[&b"\0\0\x10\0"[..], &[b'['; 0x1000]].concat()),
+    ] {
+        let mut stream = served.raw();
+        // It may be closed before all is written.
+        let _closed = stream.write_all(bytes);
+        assert_eq!(until_closed(&stream), 0, "{what}");
+        served.works(what);
+    }
+}
+
+#[test]
+fn whoever_is_slow_or_idle_is_let_go() {
+    let served = served(soon(), 2000);
+    let mut half = served.raw();
+    half.write_all(b"\0\0\0\x10\"Enti").unwrap();
+    let mut header = served.raw();
+    header.write_all(b"\0\0").unwrap();
+    let idle = served.raw();
+    // Eight megabytes that nobody reads.
+    let deaf = served.raw();
+    let everything = Query { live: Choice::Everything, ..Query::default() };
+    send(&deaf, &Request::Composed(everything.clone())).unwrap();
+    served.works("while they are stuck");
+    for (what, stream) in [("half", &half), ("header", &header), ("idle", &idle)] {
+        assert_eq!(until_closed(stream), 0, "{what}");
+    }
+    // A byte now and then is not enough either.
+    let mut trickle = served.raw();
+    trickle.write_all(&1000_u32.to_be_bytes()).unwrap();
+    let begun = Instant::now();
+    while trickle.write_all(b" ").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "still heard");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What was written before it was given up is all that comes.
+    let mut client = Handle::connect(&served.door()).unwrap();
+    let Ok(Response::Composed(all)) = client.call(&Request::Composed(everything)) else { panic!() };
+    assert!(until_closed(&deaf) < all.iter().map(|one| one.1.len()).sum());
+}
+
+#[test]
+fn a_client_that_was_let_go_while_idle_connects_again() {
+    let served = served(soon(), 0);
+    let mut client = Handle::connect(&served.door()).unwrap();
+    let mut seen = served.raw();
+    seen.set_read_timeout(None).unwrap();
+    for _ in 0..2 {
+        assert!(client.call(&Request::Mark).is_ok());
+        // As old as the client's own connection, or younger: when it is closed the other is.
+        assert_eq!(until_closed(&seen), 0);
+        seen = served.raw();
+    }
+    assert!(client.call(&Request::Mark).is_ok());
+}
+
+#[test]
+fn ten_thousand_connections() {
+    let served = served(Limits::default(), 0);
+    let mut held = Vec::new();
+    for number in 0..10_000 {
+        held.push(served.raw());
+        if number % 1000 == 999 {
+            served.works("among thousands");
+        }
+        // This process has not descriptors enough for both ends of all of them.
+        if held.len() == 300 {
+            held.remove(0);
+        }
+    }
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    assert!(threads < Limits::default().owner + 50, "{threads} threads");
+    drop(held);
+    served.works("afterwards");
+}
+
+#[test]
+fn waits_are_limited_and_wake() {
+    let served = served(Limits { waits: 3, ..Limits::default() }, 0);
+    let generation = served.host.read(|repository| repository.generation(INSTANCE, "restarter"));
+    let known = Expected { entity: INSTANCE.into(), group: "restarter".into(), generation };
+    let wait = Request::WaitGroup(known, 30_000);
+    let (tell, told) = std::sync::mpsc::channel();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let (door, wait, tell) = (served.door(), wait.clone(), tell.clone());
+            std::thread::spawn(move || {
+                tell.send(Handle::connect(&door).unwrap().call(&wait)).unwrap();
+            })
+        })
+        .collect();
+    // Those that are too many are told so while the others sleep.
+    for _ in 0..5 {
+        let answer = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(matches!(answer, Err(CallError::Refused(Refusal::Busy))), "{answer:?}");
+    }
+    served.works("while some sleep");
+    for _ in 0..3 {
+        let answer = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(matches!(answer, Ok(Response::Generation(_))), "{answer:?}");
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn large_answers_hold_up_no_commit() {
+    let served = served(Limits::default(), 3000);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let door = served.door();
+    let hog = std::thread::spawn(move || {
+        let everything = Query { live: Choice::Everything, ..Query::default() };
+        let mut client = Handle::connect(&door).unwrap();
+        while stopped.try_recv().is_err() {
+            client.call(&Request::Composed(everything.clone())).unwrap();
+        }
+    });
+    for _ in 0..20 {
+        served.works("beside large answers");
+    }
+    stop.send(()).unwrap();
+    hog.join().unwrap();
+}
