@@ -139,6 +139,32 @@ impl File {
         Ok(Self { connection, path: lasting.to_path_buf(), volatile: Some(volatile.to_path_buf()) })
     }
 
+    /// Opens the lasting file for reading, where that is all there is to be had (a root that is
+    /// still mounted read-only), and the volatile one for writing.
+    ///
+    /// What is opened is a copy in the volatile directory: a log beside a file needs a directory
+    /// that can be written, even to be read.
+    pub(crate) fn open_read_only_root(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
+        let copy = volatile.with_file_name("repository_readonly.db");
+        for (suffix, needed) in [("", true), ("-wal", false), ("-shm", false)] {
+            let with = |path: &Path| {
+                let mut name = path.as_os_str().to_owned();
+                name.push(suffix);
+                PathBuf::from(name)
+            };
+            let (from, to) = (with(lasting), with(&copy));
+            let copied = match std::fs::remove_file(&to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // The index of the log is made anew, not copied.
+                Ok(()) | Err(_) if suffix == "-shm" || !(needed || from.exists()) => Ok(()),
+                Ok(()) | Err(_) => std::fs::copy(&from, &to).map(drop),
+            };
+            copied.map_err(io(&to))?;
+        }
+        let file = Self::open(&copy, volatile)?;
+        Ok(Self { path: lasting.to_path_buf(), ..file })
+    }
+
     /// Opens one file for writing and locks it; the volatile groups are in memory.
     pub(crate) fn open_private(path: &Path) -> Result<Self, OpenError> {
         own(path)?;
@@ -309,28 +335,35 @@ pub(crate) fn corrupt(path: &Path, reason: String) -> OpenError {
     OpenError::Corrupt { path: path.to_path_buf(), reason }
 }
 
+/// Whether a lasting file that is there cannot be written, nor anything beside it.
+pub(crate) fn is_read_only(lasting: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    let folder = lasting.parent().unwrap_or(Path::new("."));
+    let refused = |path: &Path| {
+        use nix::errno::Errno::{EACCES, EROFS};
+        matches!(access(path, AccessFlags::W_OK), Err(EROFS | EACCES))
+    };
+    lasting.exists() && (refused(lasting) || refused(folder))
+}
+
+/// What others may do with the files: nothing.
+const MODE: u32 = 0o600;
+
 /// Makes a file that is not there, and takes from others what they may.
 pub(crate) fn own(path: &Path) -> Result<(), OpenError> {
     let failed = io(path);
-    let mode = 0o600;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(mode)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
-        .map_err(&failed)?;
-    if file.metadata().map_err(&failed)?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(mode)).map_err(&failed)?;
-    }
-    for log in ["-wal", "-shm"] {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(&failed)?;
+    for log in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(log);
-        match std::fs::set_permissions(&name, Permissions::from_mode(mode)) {
+        match std::fs::metadata(&name) {
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(&name, Permissions::from_mode(MODE)).map_err(&failed)?;
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(()) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(())

@@ -41,6 +41,15 @@ pub struct Change {
     pub group: Option<String>,
 }
 
+/// What can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Writes {
+    Everything,
+    Nothing,
+    /// What is volatile: the root is mounted read-only.  The two files.
+    Volatile(PathBuf, PathBuf),
+}
+
 /// A repository.
 #[derive(Debug)]
 pub struct Repository {
@@ -53,7 +62,7 @@ pub struct Repository {
     next: u64,
     /// The file knows that generations below this may be used.
     reserved: u64,
-    writable: bool,
+    writes: Writes,
     /// The lasting file, if backups are made of it.
     pub(crate) backed_up: Option<PathBuf>,
     /// The volatile file, while the backup before this boot's first write is still to be made.
@@ -71,7 +80,12 @@ impl Repository {
             let (path, advice) = (lasting.to_path_buf(), restore::advice(lasting));
             return Err(OpenError::Gone { path, advice });
         }
-        let open = || Self::over(File::open(lasting, volatile)?, true);
+        if file::is_read_only(lasting) {
+            let file = File::open_read_only_root(lasting, volatile)?;
+            let files = (lasting.to_path_buf(), volatile.to_path_buf());
+            return Self::over(file, Writes::Volatile(files.0, files.1));
+        }
+        let open = || Self::over(File::open(lasting, volatile)?, Writes::Everything);
         let opened = match open() {
             Err(OpenError::Corrupt { path, reason }) => {
                 let aside = restore::set_aside(&path).map_err(file::io(&path))?;
@@ -98,7 +112,7 @@ impl Repository {
     /// # Errors
     /// There is no repository, or it cannot be read.
     pub fn open_read_only(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
-        Self::over(File::open_read_only(lasting, volatile)?, false)
+        Self::over(File::open_read_only(lasting, volatile)?, Writes::Nothing)
     }
 
     /// Opens one file for reading and writing, making it if need be: a repository of one's own,
@@ -107,10 +121,10 @@ impl Repository {
     /// # Errors
     /// The file is damaged, of a newer version, or cannot be opened.
     pub fn open_private(lasting: &Path) -> Result<Self, OpenError> {
-        Self::over(File::open_private(lasting)?, true)
+        Self::over(File::open_private(lasting)?, Writes::Everything)
     }
 
-    fn over(file: File, writable: bool) -> Result<Self, OpenError> {
+    fn over(file: File, writes: Writes) -> Result<Self, OpenError> {
         let loaded = load(&file)?;
         Ok(Self {
             file: Mutex::new(file),
@@ -118,7 +132,7 @@ impl Repository {
             garbage: loaded.garbage,
             next: loaded.next,
             reserved: 0,
-            writable,
+            writes,
             backed_up: None,
             boot_backup: None,
         })
@@ -286,6 +300,7 @@ impl Repository {
         caller: &Caller,
         act: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal>,
     ) -> Result<Vec<Change>, Refusal> {
+        self.become_writable();
         let mut draft = Draft::new(&self.entities, self.next);
         act(&mut draft)?;
         let (finished, next) = draft.finish();
@@ -296,14 +311,28 @@ impl Repository {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        if !self.writable {
-            return Err(Refusal::ReadOnly);
+        match &self.writes {
+            Writes::Everything => {}
+            Writes::Volatile(..) if !rows.iter().any(Row::is_lasting) => {}
+            Writes::Nothing | Writes::Volatile(..) => return Err(Refusal::ReadOnly),
         }
         self.write(&rows, next)?;
         drop(rows);
         self.take_over(finished);
         self.next = next;
         Ok(changes.into_iter().collect())
+    }
+
+    /// Opens the lasting file for writing once its root is no longer read-only.
+    fn become_writable(&mut self) {
+        let Writes::Volatile(lasting, volatile) = &self.writes else { return };
+        if file::is_read_only(lasting) {
+            return;
+        }
+        // What cannot be opened yet is tried with the next commit.
+        let Ok(mut opened) = Self::open(&lasting.clone(), &volatile.clone()) else { return };
+        opened.next = opened.next.max(self.next);
+        *self = opened;
     }
 
     fn write(&mut self, rows: &[Row<'_>], next: u64) -> Result<(), Refusal> {

@@ -12,7 +12,6 @@
 //! nothing.  The files are read for every connection: what is taken away is gone for the next one.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
@@ -54,20 +53,17 @@ pub fn of_user(user: &User, root: &Path) -> Caller {
     let users = text_of(root, "etc/user_attr");
     let profiles = text_of(root, "etc/security/prof_attr");
     let policy = text_of(root, "etc/security/policy.conf");
-    let mut names = vec![user.name.clone()];
-    // Groups are looked up only where one is named.
-    if users.lines().any(|line| line.starts_with('@')) {
-        names.extend(groups_of(user).into_iter().map(|group| format!("@{group}")));
-    }
+    let entries = users.lines().filter_map(|line| line.split_once(':'));
+    let groups = entries.filter(|(name, _)| is_member(user, name)).map(|(name, _)| name.to_owned());
+    let names: Vec<String> = groups.chain([user.name.clone()]).collect();
     Caller::Holder(authorizations(&names, &users, &profiles, &policy))
 }
 
-/// The names of the groups of a user.
-fn groups_of(user: &User) -> Vec<String> {
-    let Ok(name) = CString::new(user.name.as_str()) else { return Vec::new() };
-    let gids = nix::unistd::getgrouplist(&name, user.gid).unwrap_or_else(|_| vec![user.gid]);
-    let group = |gid| nix::unistd::Group::from_gid(gid).ok().flatten().map(|group| group.name);
-    gids.into_iter().filter_map(group).collect()
+/// Whether an entry is of a group, and the user is in it.
+fn is_member(user: &User, name: &str) -> bool {
+    let named = name.strip_prefix('@').map(nix::unistd::Group::from_name);
+    let group = named.and_then(|found| found.ok().flatten());
+    group.is_some_and(|group| group.gid == user.gid || group.mem.contains(&user.name))
 }
 
 /// A file and the fragments beside it, one after the other; none of them has to be there.
