@@ -36,6 +36,8 @@ struct Import {
     refresh: bool,
     owners: Owners,
     progress: Option<Box<dyn Write>>,
+    /// Instances that were made.
+    made: Vec<String>,
 }
 
 /// A file to be imported.
@@ -62,6 +64,7 @@ fn import(session: &mut Session, tokens: &[Token]) -> Outcome {
         refresh: !given('n'),
         owners: Owners::default(),
         progress: progress.map(open_progress).transpose()?,
+        made: Vec::new(),
     };
     let mut tasks = Vec::new();
     let mut directory = false;
@@ -81,6 +84,7 @@ fn import(session: &mut Session, tokens: &[Token]) -> Outcome {
         return Ok(());
     }
     let failed = import.all(session, &tasks)?;
+    session.settled(&import.made)?;
     if directory {
         session.voice.say(&format!("Loaded {} smf(5) service descriptions", tasks.len()));
         if !failed.is_empty() {
@@ -182,10 +186,22 @@ impl Import {
         }
         package(&mut bundle);
         let path = absolute(&task.path);
-        let plan = planned(session, &bundle, &task.path)?;
-        carry_out(session, &bundle, plan, Some(&path), self.refresh)?;
-        // What was imported may be what has patterns for the next.
-        self.owners.forget();
+        let inside = hash::inside(&path).to_string_lossy().into_owned();
+        let name = hash::name_of(&path);
+        let package = std::env::var("PKGINST").ok();
+        let delivery = Delivery {
+            bundle,
+            file: name.as_deref().map(|name| (name, inside.as_str())),
+            package: package.as_deref(),
+        };
+        let plan = held
+            .import(&delivery)
+            .map_err(|refused| Complaint::Refused(format!("{}: {refused}", task.path.display())))?;
+        if !plan.operations.is_empty() {
+            // What is imported may be what has patterns for the next.
+            self.owners.forget();
+        }
+        self.made.extend(carry_out(session, plan, self.refresh)?);
         match &task.hash {
             Some(hash) => hash::keep(session, &path, hash),
             None => Ok(()),
@@ -193,51 +209,13 @@ impl Import {
     }
 }
 
-/// `PKGINST`: the package that delivers the bundle.
-fn package(bundle: &mut Bundle) {
-    use smf_model::bundle::value::{PropertyType, Value};
-    use smf_model::bundle::{Group, Property, Values};
-    let Ok(name) = std::env::var("PKGINST") else { return };
-    let Ok(value) = Value::parse(PropertyType::Astring, &name) else { return };
-    for service in &mut bundle.services {
-        let at = service.at;
-        let values = Values::Typed(PropertyType::Astring, vec![value.clone()]);
-        let property = Property { at, name: "package".into(), overrides: false, values };
-        let groups = &mut service.entity.groups;
-        match groups.iter_mut().find(|group| group.name == "general") {
-            Some(general) => general.properties.push(property),
-            None => groups.push(Group {
-                at,
-                name: "general".into(),
-                kind: Some("framework".into()),
-                delete: false,
-                properties: vec![property],
-            }),
-        }
-    }
-}
-
-/// What a bundle does to the repository.
-pub fn planned(session: &mut Session, bundle: &Bundle, path: &Path) -> Result<Plan, Complaint> {
-    let repository = session.repository()?;
-    let plan = match bundle.kind {
-        Kind::Profile => import::apply(repository, bundle),
-        Kind::Manifest | Kind::Archive => import::import(repository, bundle),
-    };
-    plan.map_err(|error| match error {
-        import::PlanError::Repository(error) => error.into(),
-        other => Complaint::Refused(format!("{}: {other}", path.display())),
-    })
-}
-
-/// Carries a plan out, says what could not be taken over, and refreshes what was touched.
+/// Carries a plan out, says what could not be taken over, and refreshes what was touched; the
+/// instances that it made.
 pub fn carry_out(
     session: &mut Session,
-    bundle: &Bundle,
     plan: Plan,
-    file: Option<&Path>,
     refresh: bool,
-) -> Outcome {
+) -> Result<Vec<String>, Complaint> {
     let mut operations = plan.operations;
     for service in bundle.services.iter().filter(|_| file.is_some()) {
         let fmri = format!("svc:/{}", service.name);
@@ -262,15 +240,12 @@ pub fn carry_out(
     if session.verbose {
         plan.notes.iter().for_each(|note| session.voice.say(note));
     }
-    if session.connection.is_private() {
-        return Ok(());
-    }
-    if refresh {
+    if refresh && !session.connection.is_private() {
         for instance in &plan.touched {
             session.refresh(instance)?;
         }
     }
-    session.settled(&new)
+    Ok(new)
 }
 
 /// The instances that operations make and that a restarter will look after.

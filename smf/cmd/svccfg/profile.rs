@@ -74,7 +74,10 @@ fn one(session: &mut Session, path: &Path, how: Apply) -> Outcome {
     let plan = planned(session, &bundle, path)?;
     match how {
         Apply::Look => Ok(()),
-        Apply::Really => carry_out(session, &bundle, plan, None, true),
+        Apply::Really => {
+            let new = carry_out(session, plan, true)?;
+            session.settled(&new)
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use smf_cmd::operand::{is_instance, service_of};
 use smf_cmd::repository::{Repository, RepositoryError};
 use smf_scf::import::Operation;
-use smf_scf::import::merge::Groups;
+use smf_scf::import::merge::{Group, Groups};
+use smf_scf::protocol::{Choice, Query, Wanted};
 
 use crate::connection::Connection;
 use crate::voice::Voice;
@@ -199,24 +200,24 @@ impl Session {
         if new.is_empty() || !self.connection.has_restarter() {
             return Ok(());
         }
+        let state = Wanted::Property("restarter".into(), "state".into());
+        let query = Query {
+            instances: Some(new.to_vec()),
+            live: Choice::These(vec![state]),
+            running: Choice::Nothing,
+        };
         let until = Instant::now() + SETTLE;
-        for instance in new {
-            loop {
-                let repository = self.repository()?;
-                let mark = repository.mark()?;
-                let groups = match repository.groups(instance) {
-                    Err(RepositoryError::NotFound(_)) => break,
-                    other => other?,
-                };
-                let left = until.saturating_duration_since(Instant::now());
-                let state = groups.get("restarter").and_then(|g| g.properties.get("state"));
-                if state.is_some() || left.is_zero() {
-                    break;
-                }
-                repository.wait_since(mark, left)?;
+        loop {
+            let repository = self.repository()?;
+            let mark = repository.mark()?;
+            // One that has been deleted meanwhile is not waited for.
+            let there = repository.composed(&query)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || there.iter().all(|one| one.live.contains_key("restarter")) {
+                return Ok(());
             }
+            repository.wait_since(mark, left)?;
         }
-        Ok(())
     }
 }
 
