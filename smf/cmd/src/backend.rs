@@ -9,9 +9,10 @@ use smf_configd::rights::Caller;
 use smf_configd::{Change, Repository};
 use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
+use smf_scf::import::held::Found;
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{
-    Composed, Expected, Packed, Query, Refusal, Request, Response, WAIT_MAX_MS,
+    Composed, Expected, Packed, PackedService, Query, Refusal, Request, Response, WAIT_MAX_MS,
 };
 use smf_scf::root;
 
@@ -167,8 +168,9 @@ impl Backend for Server {
         unpacked.ok_or(CallError::Protocol.into())
     }
 
-    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
-        ask!(self, Request::Table(columns.clone()), Table)
+    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>> {
+        let packed: Answer<_> = ask!(self, Request::Services(services.to_vec()), Services);
+        unpacked(packed?)
     }
 
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
@@ -214,6 +216,11 @@ impl Backend for Server {
         });
         Ok(moved?.unwrap_or(known.generation))
     }
+}
+
+fn unpacked(services: Vec<PackedService>) -> Answer<Vec<Found>> {
+    let unpacked = services.into_iter().map(PackedService::unpack).collect::<Option<_>>();
+    unpacked.ok_or(CallError::Protocol.into())
 }
 
 /// Asks for at most this long, or until there is an answer; the server holds no question longer
@@ -282,8 +289,8 @@ impl Backend for File {
         Ok(self.repository.composed(query))
     }
 
-    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
-        Ok(self.repository.seen_by(&Caller::Owner).table(columns))
+    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>> {
+        unpacked(self.repository.seen_by(&Caller::Owner).services(services))
     }
 
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {

@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use smf_scf::import::held::Found;
 use smf_scf::import::merge::{Groups, Property};
 use smf_scf::import::{Operation, Source};
 use smf_scf::protocol::{Columns, Composed, Expected, Query};
@@ -98,11 +99,11 @@ pub trait Backend {
     /// # Errors
     /// The repository cannot be read.
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>>;
-    /// A few properties of many instances: rows of `smf_scf::table`.
+    /// Services with all that an import looks at: one question for all of them.
     ///
     /// # Errors
     /// The repository cannot be read.
-    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>>;
+    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>>;
     /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
     /// `previous`; general/enabled stays.
     ///
@@ -432,5 +433,9 @@ impl Source for Repository {
 
     fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {
         self.backend.snapshot(instance, name)
+    }
+
+    fn found(&mut self, services: &[String]) -> Answer<Vec<Found>> {
+        self.backend.services(services)
     }
 }

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::repository::{Change, Repository};
 use crate::rights::Caller;
 
-/// So many instances are composed before others get their turn.
+/// So many instances are composed, or services looked at, before others get their turn.
 const TURN: usize = 256;
 
 pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Refusal> {
@@ -32,6 +32,7 @@ pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<R
             Ok(Response::Generation(host.read(|repository| repository.generation(&entity, &group))))
         }
         Request::Composed(query) => Ok(composed(host, &query, caller)),
+        Request::Services(services) => Ok(found(host, &services, caller)),
         Request::CarryOut(operations) => {
             commit(host, caller, |repository| repository.carry_out(&operations, caller))
         }
@@ -73,6 +74,14 @@ fn composed(host: &Host, query: &Query, caller: &Caller) -> Response {
         }));
     }
     Response::Composed(found)
+}
+
+fn found(host: &Host, services: &[String], caller: &Caller) -> Response {
+    let mut found = Vec::new();
+    for turn in services.chunks(TURN) {
+        found.extend(host.read(|repository| repository.seen_by(caller).services(turn)));
+    }
+    Response::Services(found)
 }
 
 fn commit(

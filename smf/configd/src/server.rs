@@ -113,7 +113,7 @@ fn attend(host: &Host, stream: &UnixStream, caller: &Caller, place: &Place) -> i
 
 /// Whether the answer may be as large as the repository.
 fn is_large(request: &Request) -> bool {
-    matches!(request, Request::Entities | Request::Composed(_))
+    matches!(request, Request::Entities | Request::Composed(_) | Request::Services(_))
 }
 
 /// Sleeps until there is something to read, or the end; false after this long.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::import::Operation;
+use crate::import::held::{Found, FoundInstance};
 use crate::import::merge::Groups;
 use crate::packed;
 
@@ -52,8 +53,8 @@ pub enum Request {
     WaitGroup(Expected, u64),
     /// Many instances at once, composed.
     Composed(Query),
-    /// A few properties of many instances, composed, as text.
-    Table(Columns),
+    /// Services with all that an import looks at; those that are not there are left out.
+    Services(Vec<String>),
     /// Take the lasting groups of an instance and its service back from a snapshot (instance,
     /// name), after taking `previous`; general/enabled stays.
     Revert(String, String),
@@ -153,6 +154,36 @@ impl Packed {
     }
 }
 
+/// A service as it travels: its FMRI, a text of groups (`packed`), and its instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedService(pub String, pub String, pub Vec<PackedInstance>);
+
+/// An instance of a service as it travels: its FMRI, a text of groups, and of each snapshot the
+/// name and the texts of its groups and of those of the service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedInstance(pub String, pub String, pub Vec<(String, String, String)>);
+
+impl PackedService {
+    /// What was packed; none when there is a text that is none of groups.
+    #[must_use]
+    pub fn unpack(self) -> Option<Found> {
+        let Self(service, groups, instances) = self;
+        let instances = instances.into_iter().map(PackedInstance::unpack).collect::<Option<_>>()?;
+        Some(Found { service, groups: packed::groups(&groups)?, instances })
+    }
+}
+
+impl PackedInstance {
+    fn unpack(self) -> Option<FoundInstance> {
+        let Self(instance, groups, snapshots) = self;
+        let unpack = |(name, own, service): (String, String, String)| {
+            Some((name, (packed::groups(&own)?, packed::groups(&service)?)))
+        };
+        let snapshots = snapshots.into_iter().map(unpack).collect::<Option<_>>()?;
+        Some(FoundInstance { instance, groups: packed::groups(&groups)?, snapshots })
+    }
+}
+
 impl Choice {
     /// Whether anything of this group may be chosen.
     #[must_use]
@@ -199,6 +230,8 @@ pub enum Response {
     Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
     Composed(Vec<Packed>),
+    /// The services that were asked for and are there, in the order of the question.
+    Services(Vec<PackedService>),
     /// It is done, durably.
     Done,
     /// Where the backup is; none when the last one of that name holds the same.
