@@ -65,7 +65,7 @@ pub fn owner(session: &mut Session, fmri: &str) -> Result<Option<Owner>, Complai
         Err(RepositoryError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    Ok(Some(Owner { fmri: fmri.to_owned(), groups }))
+    Ok(Some(Owner::new(fmri, groups)))
 }
 
 /// The owners that the bundles of one command ask for, each read once.

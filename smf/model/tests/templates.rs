@@ -156,7 +156,7 @@ fn a_pattern_gives_a_property_its_type() {
 fn a_restarter_of_its_own_brings_its_own_patterns() {
     let bundle = read(&folder().join("delegated.xml"));
     let restarter = bundle.services.iter().find(|service| service.name == "ab/restarter").unwrap();
-    let owner = Owner { fmri: "svc:/ab/restarter:default".into(), groups: restarter.entity.held() };
+    let owner = Owner::new("svc:/ab/restarter:default", restarter.entity.held());
     let find = |fmri: &str| match fmri {
         builtin::GLOBAL => None,
         other => (other == owner.fmri).then(|| owner.clone()),

@@ -32,10 +32,7 @@ pub fn global() -> &'static Owner {
 fn owner(fmri: &str, text: &str) -> Owner {
     let bundle = bundle::parse(text).expect("the shipped bundles are read by the tests below");
     let service = bundle.services.first().map(|service| service.entity.held());
-    Owner {
-        fmri: fmri.to_owned(),
-        groups: composed(&crate::group::Groups::new(), &service.unwrap_or_default()),
-    }
+    Owner::new(fmri, composed(&crate::group::Groups::new(), &service.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -50,7 +47,7 @@ mod tests {
         ] {
             for pattern in patterns {
                 let name = format!("tm_pgpat{pattern}");
-                assert!(owner.groups.contains_key(&name), "{}: {name}", owner.fmri);
+                assert!(owner.groups().contains_key(&name), "{}: {name}", owner.fmri());
             }
         }
     }

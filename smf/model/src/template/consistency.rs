@@ -5,6 +5,8 @@
 //! something.  A pattern for what the restarter or the global service already describes is
 //! discouraged, which is a warning.
 
+use std::sync::Arc;
+
 use super::error::{Problem, TemplateError};
 use super::lookup::Templates;
 use super::pattern::{GroupPattern, Level, PropertyPattern, Target};
@@ -77,7 +79,10 @@ pub(super) fn check(fmri: &str, templates: &Templates) -> Vec<TemplateError> {
 }
 
 /// Two patterns for groups of one name that ask for different types; the nearest of each name.
-fn group_conflicts<'a>(own: &'a [GroupPattern], report: &mut Report<'_>) -> Vec<&'a GroupPattern> {
+fn group_conflicts<'a>(
+    own: &'a [Arc<GroupPattern>],
+    report: &mut Report<'_>,
+) -> Vec<&'a GroupPattern> {
     let mut nearest: Vec<&GroupPattern> = Vec::new();
     for pattern in own {
         let Some(other) = nearest.iter().find(|other| is_about_the_same(other, pattern)) else {
@@ -105,7 +110,7 @@ fn is_about_the_same(one: &GroupPattern, other: &GroupPattern) -> bool {
 }
 
 fn property_conflicts<'a>(
-    own: &'a [PropertyPattern],
+    own: &'a [Arc<PropertyPattern>],
     templates: &Templates,
     report: &mut Report<'_>,
 ) -> Vec<&'a PropertyPattern> {

@@ -4,6 +4,8 @@
 //! Of the patterns that fit, the one with name and type wins over the one with a name, that over
 //! the one with a type, that over the one with neither; among equals the nearest.
 
+use std::sync::{Arc, OnceLock};
+
 use super::builtin;
 use super::pattern::{GroupPattern, Level, PropertyPattern};
 use crate::bundle::value::PropertyType;
@@ -12,13 +14,54 @@ use crate::group::{Groups, composed};
 /// The restarter of an instance that names none.
 pub const STARTD: &str = "svc:/system/svc/restarter:default";
 
-/// An entity that has patterns for others.
-#[derive(Debug, Clone, PartialEq)]
+/// An entity that has patterns for others; clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Owner {
+    owned: Arc<Owned>,
+}
+
+#[derive(Debug)]
+struct Owned {
+    fmri: String,
+    groups: Groups,
+    /// Read when they are first asked for: there are many, and they hold for many entities.
+    as_restarter: OnceLock<Patterns>,
+    as_global: OnceLock<Patterns>,
+}
+
+/// Patterns for groups, and for properties.
+type Patterns = (Vec<Arc<GroupPattern>>, Vec<Arc<PropertyPattern>>);
+
+impl Owner {
+    /// With its name and its groups, composed.
+    #[must_use]
+    pub fn new(fmri: impl Into<String>, groups: Groups) -> Self {
+        let (as_restarter, as_global) = <(OnceLock<_>, OnceLock<_>)>::default();
+        let owned = Owned { fmri: fmri.into(), groups, as_restarter, as_global };
+        Self { owned: Arc::new(owned) }
+    }
+
     /// Its name.
-    pub fmri: String,
+    #[must_use]
+    pub fn fmri(&self) -> &str {
+        &self.owned.fmri
+    }
+
     /// Its groups, composed.
-    pub groups: Groups,
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.owned.groups
+    }
+
+    fn as_restarter(&self) -> &Patterns {
+        let read = || read(self.fmri(), Level::Restarter, self.groups());
+        self.owned.as_restarter.get_or_init(read)
+    }
+
+    fn as_global(&self) -> &Patterns {
+        let read = || read(self.fmri(), Level::Global, self.groups());
+        self.owned.as_global.get_or_init(read)
+    }
 }
 
 /// The levels at which patterns are looked for.
@@ -61,10 +104,10 @@ pub fn restarter_of<'a>(instance: &'a Groups, service: &'a Groups) -> &'a str {
 /// All patterns that hold for an entity, nearest first.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
-    pub(super) groups: Vec<GroupPattern>,
-    pub(super) properties: Vec<PropertyPattern>,
+    pub(super) groups: Vec<Arc<GroupPattern>>,
+    pub(super) properties: Vec<Arc<PropertyPattern>>,
     /// Those of the instance and its service as each has them, not composed.
-    pub(super) declared: (Vec<GroupPattern>, Vec<PropertyPattern>),
+    pub(super) declared: Patterns,
 }
 
 impl Templates {
@@ -75,10 +118,10 @@ impl Templates {
         templates.add_own(levels);
         let restarter = levels.restarter.unwrap_or_else(|| builtin::restarter());
         let global = levels.global.unwrap_or_else(|| builtin::global());
-        templates.add(&restarter.fmri, Level::Restarter, &restarter.groups);
+        templates.add(restarter.as_restarter());
         // The global service has its patterns already, as its own.
-        if global.fmri != levels.fmri() && global.fmri != levels.service.0 {
-            templates.add(&global.fmri, Level::Global, &global.groups);
+        if global.fmri() != levels.fmri() && global.fmri() != levels.service.0 {
+            templates.add(global.as_global());
         }
         templates
     }
@@ -94,43 +137,44 @@ impl Templates {
         }
         let (service, inherited) = levels.service;
         if let Some((fmri, own)) = levels.instance {
-            self.add(fmri, Level::Instance, &of_instance);
-            let (groups, properties) = read(fmri, Level::Instance, own);
-            self.declared = (groups, properties);
+            self.add(&read(fmri, Level::Instance, &of_instance));
+            self.declared = read(fmri, Level::Instance, own);
         }
-        self.add(service, Level::Service, &of_service);
+        self.add(&read(service, Level::Service, &of_service));
         let (groups, properties) = read(service, Level::Service, inherited);
         self.declared.0.extend(groups);
         self.declared.1.extend(properties);
     }
 
-    fn add(&mut self, source: &str, level: Level, groups: &Groups) {
-        let (groups, properties) = read(source, level, groups);
-        self.groups.extend(groups);
-        self.properties.extend(properties);
+    fn add(&mut self, (groups, properties): &Patterns) {
+        self.groups.extend(groups.iter().cloned());
+        self.properties.extend(properties.iter().cloned());
     }
 
     /// The patterns for groups that reach the entity, nearest first.
     pub fn groups(&self) -> impl Iterator<Item = &GroupPattern> {
-        self.groups.iter().filter(|pattern| pattern.target.reaches_from(pattern.level))
+        let all = self.groups.iter().map(Arc::as_ref);
+        all.filter(|pattern: &&GroupPattern| pattern.target.reaches_from(pattern.level))
     }
 
     /// The pattern for a group of this name and type.
     #[must_use]
     pub fn group(&self, name: &str, kind: &str) -> Option<&GroupPattern> {
-        let wanted = [
-            format!("tm_pgpatnt_{name}"),
-            format!("tm_pgpatn_{name}"),
-            format!("tm_pgpatt_{kind}"),
-            "tm_pgpat_".to_owned(),
-        ];
-        wanted.iter().find_map(|wanted| self.groups().find(|pattern| pattern.group == *wanted))
+        let wanted = [("nt_", name), ("n_", name), ("t_", kind), ("_", "")];
+        wanted.iter().find_map(|(what, of)| {
+            let is = |pattern: &&GroupPattern| {
+                let rest = pattern.group.strip_prefix("tm_pgpat");
+                rest.and_then(|rest| rest.strip_prefix(what)) == Some(of)
+            };
+            self.groups().find(is)
+        })
     }
 
     /// The patterns for properties of a group pattern, nearest first.
     pub fn properties(&self, of: &GroupPattern) -> impl Iterator<Item = &PropertyPattern> {
         let name = of.group.clone();
-        self.properties.iter().filter(move |pattern| pattern.of == name)
+        let all = self.properties.iter().map(Arc::as_ref);
+        all.filter(move |pattern: &&PropertyPattern| pattern.of == name)
     }
 
     /// The pattern for a property of a group that has this pattern.
@@ -155,9 +199,9 @@ impl Templates {
 }
 
 /// The patterns among the groups of one entity.
-fn read(source: &str, level: Level, groups: &Groups) -> (Vec<GroupPattern>, Vec<PropertyPattern>) {
+fn read(source: &str, level: Level, groups: &Groups) -> Patterns {
     let of_groups = groups.iter().filter_map(|(n, g)| GroupPattern::read(source, level, n, g));
     let of_properties =
         groups.iter().filter_map(|(n, g)| PropertyPattern::read(source, level, n, g));
-    (of_groups.collect(), of_properties.collect())
+    (of_groups.map(Arc::new).collect(), of_properties.map(Arc::new).collect())
 }

@@ -66,7 +66,7 @@ fn validate_service(
         let own = instance.held();
         let name = restarter_of(&own, &groups);
         // A restarter that is not there yet has no patterns yet; svc.startd always has.
-        let absent = || Owner { fmri: name.to_owned(), groups: Groups::new() };
+        let absent = || Owner::new(name, Groups::new());
         let restarter = match owner(name) {
             None if name == super::lookup::STARTD => None,
             found => Some(found.unwrap_or_else(absent)),

@@ -8,6 +8,7 @@
 //! that were never read are not known to be absent; asking for one is a mistake of the planner.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use smf_model::fmri::{is_instance, service_of};
 
@@ -43,7 +44,8 @@ pub struct FoundInstance {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Entity {
     groups: Groups,
-    snapshots: BTreeMap<String, (Groups, Groups)>,
+    /// Shared: they never change, and what was before a plan is kept until it is made.
+    snapshots: BTreeMap<String, Arc<(Groups, Groups)>>,
 }
 
 /// What is known of a repository.
@@ -64,6 +66,8 @@ impl Held {
         for Found { service, groups, instances } in found {
             self.entities.insert(service, Some(Entity { groups, ..Entity::default() }));
             for FoundInstance { instance, groups, snapshots } in instances {
+                let shared = snapshots.into_iter().map(|(name, taken)| (name, Arc::new(taken)));
+                let snapshots = shared.collect();
                 self.entities.insert(instance, Some(Entity { groups, snapshots }));
             }
         }
@@ -96,7 +100,7 @@ impl Held {
     /// A snapshot of an instance: its own groups, and those of its service.
     #[must_use]
     pub fn snapshot(&self, instance: &str, name: &str) -> Option<&(Groups, Groups)> {
-        self.entity(instance)?.snapshots.get(name)
+        self.entity(instance)?.snapshots.get(name).map(Arc::as_ref)
     }
 
     /// The instances of a service.
@@ -122,15 +126,22 @@ impl Held {
         running.or_else(|| self.groups(entity))
     }
 
-    /// What a snapshot would take of an instance: the groups that last.
+    /// Whether a snapshot of this name holds what it would take of an instance now.
     #[must_use]
-    pub fn lasting(&self, instance: &str) -> (Groups, Groups) {
-        let lasting = |entity: &str| {
-            let groups = self.groups(entity).into_iter().flatten();
-            let kept = groups.filter(|(_, group)| !group.volatile);
-            kept.map(|(name, group)| (name.clone(), group.clone())).collect()
-        };
-        (lasting(instance), lasting(service_of(instance)))
+    pub fn is_taken(&self, instance: &str, name: &str) -> bool {
+        self.snapshot(instance, name).is_some_and(|(own, service)| {
+            own.iter().eq(self.lasting(instance))
+                && service.iter().eq(self.lasting(service_of(instance)))
+        })
+    }
+
+    /// What a snapshot takes: the groups that last.
+    fn lasting(&self, entity: &str) -> impl Iterator<Item = (&String, &Group)> {
+        self.groups(entity).into_iter().flatten().filter(|(_, group)| !group.volatile)
+    }
+
+    fn taken(&self, entity: &str) -> Groups {
+        self.lasting(entity).map(|(name, group)| (name.clone(), group.clone())).collect()
     }
 
     /// Begins a plan: from here on `undo` takes back.
@@ -180,11 +191,11 @@ impl Held {
                 }
             }
             Operation::Take(instance, name) => {
-                let taken = self.lasting(instance);
+                let taken = Arc::new((self.taken(instance), self.taken(service_of(instance))));
                 self.changed(instance).snapshots.insert(name.clone(), taken);
             }
             Operation::Record { instance, name, own, service } => {
-                let contents = (own.clone(), service.clone());
+                let contents = Arc::new((own.clone(), service.clone()));
                 self.changed(instance).snapshots.insert(name.clone(), contents);
             }
         }

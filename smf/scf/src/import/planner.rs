@@ -108,7 +108,7 @@ impl<'h> Planner<'h> {
 
     /// Takes a snapshot, if it is not that already.
     pub fn take(&mut self, instance: &str, name: &str) {
-        if self.held.snapshot(instance, name) != Some(&self.held.lasting(instance)) {
+        if !self.held.is_taken(instance, name) {
             self.emit(Operation::Take(instance.to_owned(), name.to_owned()));
         }
     }

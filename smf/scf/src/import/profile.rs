@@ -119,7 +119,7 @@ fn owner(held: &Held, fmri: &str) -> Option<Owner> {
     let groups = held.groups(fmri)?;
     let service = held.groups(smf_model::fmri::service_of(fmri))?;
     let groups = smf_model::group::composed(groups, service);
-    Some(Owner { fmri: fmri.to_owned(), groups })
+    Some(Owner::new(fmri, groups))
 }
 
 /// Plans the groups and dependents of an entity.
