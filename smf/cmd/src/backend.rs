@@ -162,6 +162,10 @@ impl Backend for Server {
         self.act(&Request::CarryOutUpon(expected.to_vec(), operations.to_vec()))
     }
 
+    fn found(&mut self, services: &[String]) -> Answer<Vec<Found>> {
+        ask!(self, Request::Found(services.to_vec()), Found)
+    }
+
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {
         let packed: Answer<Vec<Packed>> = ask!(self, Request::Composed(query.clone()), Composed);
         let unpacked = packed?.into_iter().map(Packed::unpack).collect::<Option<_>>();
@@ -283,6 +287,11 @@ impl Backend for File {
         self.commit(&mut |repository| {
             repository.carry_out_upon(expected, operations, &Caller::Owner)
         })
+    }
+
+    fn found(&mut self, services: &[String]) -> Answer<Vec<Found>> {
+        let view = self.repository.seen_by(&Caller::Owner);
+        Ok(services.iter().filter_map(|service| view.found(service)).collect())
     }
 
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>> {

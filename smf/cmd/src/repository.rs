@@ -99,11 +99,11 @@ pub trait Backend {
     /// # Errors
     /// The repository cannot be read.
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>>;
-    /// Services with all that an import looks at: one question for all of them.
+    /// Services with all that an import looks at; those that are not there are left out.
     ///
     /// # Errors
     /// The repository cannot be read.
-    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>>;
+    fn found(&mut self, services: &[String]) -> Answer<Vec<Found>>;
     /// Takes the lasting groups of an instance and its service back from a snapshot, after taking
     /// `previous`; general/enabled stays.
     ///
@@ -436,6 +436,6 @@ impl Source for Repository {
     }
 
     fn found(&mut self, services: &[String]) -> Answer<Vec<Found>> {
-        self.backend.services(services)
+        self.backend.found(services)
     }
 }

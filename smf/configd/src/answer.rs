@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::repository::{Change, Repository};
 use crate::rights::Caller;
 
-/// So many instances are composed, or services looked at, before others get their turn.
+/// So many instances or services are read before others get their turn.
 const TURN: usize = 256;
 
 pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<Response, Refusal> {
@@ -32,7 +32,7 @@ pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<R
             Ok(Response::Generation(host.read(|repository| repository.generation(&entity, &group))))
         }
         Request::Composed(query) => Ok(composed(host, &query, caller)),
-        Request::Services(services) => Ok(found(host, &services, caller)),
+        Request::Found(services) => Ok(found(host, &services, caller)),
         Request::CarryOut(operations) => {
             commit(host, caller, |repository| repository.carry_out(&operations, caller))
         }
@@ -77,11 +77,14 @@ fn composed(host: &Host, query: &Query, caller: &Caller) -> Response {
 }
 
 fn found(host: &Host, services: &[String], caller: &Caller) -> Response {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(services.len());
     for turn in services.chunks(TURN) {
-        found.extend(host.read(|repository| repository.seen_by(caller).services(turn)));
+        found.extend(host.read(|repository| -> Vec<_> {
+            let view = repository.seen_by(caller);
+            turn.iter().filter_map(|service| view.found(service)).collect()
+        }));
     }
-    Response::Services(found)
+    Response::Found(found)
 }
 
 fn commit(

@@ -151,6 +151,13 @@ impl Repository {
         services
     }
 
+    /// The instances of a service.
+    pub(crate) fn instances_of(&self, service: &str) -> Vec<String> {
+        let first = format!("{service}:");
+        let from = self.entities.range(first.clone()..).map(|(fmri, _)| fmri);
+        from.take_while(|fmri| fmri.starts_with(&first)).cloned().collect()
+    }
+
     /// The live groups of an entity itself.
     ///
     /// # Errors

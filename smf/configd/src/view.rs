@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smf_model::fmri::{is_instance, service_of};
-use smf_scf::import::held::SNAPSHOTS;
+use smf_scf::import::held::{Found, FoundInstance, SNAPSHOTS};
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{Choice, Composed, Packed, PackedInstance, PackedService, Query, Refusal};
 
@@ -87,6 +87,21 @@ impl<'r> View<'r> {
             conceal(level, &hidden);
         }
         Ok(groups)
+    }
+
+    /// A service with all that an import looks at, if it is there.
+    #[must_use]
+    pub fn found(&self, service: &str) -> Option<Found> {
+        let groups = self.groups(service).ok().filter(|_| !is_instance(service))?;
+        let mut found = Found { service: service.to_owned(), groups, instances: Vec::new() };
+        for instance in self.repository.instances_of(service) {
+            let groups = self.groups(&instance).ok()?;
+            let snapshot =
+                |name: &str| Some((name.to_owned(), self.snapshot(&instance, name).ok()??));
+            let snapshots = SNAPSHOTS.into_iter().filter_map(snapshot).collect();
+            found.instances.push(FoundInstance { instance, groups, snapshots });
+        }
+        Some(found)
     }
 
     /// Many instances, composed; those that are not there are left out.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::import::Operation;
-use crate::import::held::{Found, FoundInstance};
+use crate::import::held::Found;
 use crate::import::merge::Groups;
 use crate::packed;
 
@@ -53,8 +53,8 @@ pub enum Request {
     WaitGroup(Expected, u64),
     /// Many instances at once, composed.
     Composed(Query),
-    /// Services with all that an import looks at; those that are not there are left out.
-    Services(Vec<String>),
+    /// Services with all that an import looks at.
+    Found(Vec<String>),
     /// Take the lasting groups of an instance and its service back from a snapshot (instance,
     /// name), after taking `previous`; general/enabled stays.
     Revert(String, String),
@@ -230,8 +230,8 @@ pub enum Response {
     Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
     Composed(Vec<Packed>),
-    /// The services that were asked for and are there, in the order of the question.
-    Services(Vec<PackedService>),
+    /// Those of the services that are there.
+    Found(Vec<Found>),
     /// It is done, durably.
     Done,
     /// Where the backup is; none when the last one of that name holds the same.
