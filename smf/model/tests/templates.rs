@@ -159,7 +159,7 @@ fn a_restarter_of_its_own_brings_its_own_patterns() {
     let owner = Owner::new("svc:/ab/restarter:default", restarter.entity.held());
     let find = |fmri: &str| match fmri {
         builtin::GLOBAL => None,
-        other => (other == owner.fmri).then(|| owner.clone()),
+        other => (other == owner.fmri()).then(|| owner.clone()),
     };
     let delegated = validate_bundle(&bundle, &find);
     let delegated: Vec<_> =
