@@ -102,7 +102,11 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<bool, End> {
         let Some(shown) = reader.groups(&mut repository, &target.fmri)? else {
             return Err(End::Said(1, "No such snapshot.".into()));
         };
+        let denied = printer.denied(&mut repository, target, &shown)?;
         printer.target(target, &shown, out)?;
+        if denied {
+            return Err(End::Said(1, "Permission denied.".into()));
+        }
         // Nobody will hear of the others.
         if printer.failed && options.quiet && !options.verbose {
             return Ok(true);
@@ -140,6 +144,31 @@ impl Printer<'_> {
         if !self.options.quiet || self.options.verbose {
             eprintln!("svcprop: {message}");
         }
+    }
+
+    /// Whether -p names a property whose values the caller may not read; without -p its line just
+    /// shows none.
+    fn denied(
+        &self,
+        repository: &mut Repository,
+        target: &Target,
+        shown: &view::Shown,
+    ) -> Result<bool, RepositoryError> {
+        let group_of = |selector: &'_ Selector| match &target.part {
+            Part::Entity => selector.group.clone(),
+            Part::Group(group) | Part::Property(group, _) => group.clone(),
+        };
+        let is_bare = |group: &String| {
+            let found = shown.selectable.get(group);
+            found.is_some_and(|group| group.properties.values().any(|p| p.values.is_empty()))
+        };
+        let bare: Vec<String> =
+            self.options.selectors.iter().map(group_of).filter(is_bare).collect();
+        if bare.is_empty() {
+            return Ok(false);
+        }
+        let hidden = repository.hidden(&target.fmri)?;
+        Ok(bare.iter().any(|group| hidden.contains(group)))
     }
 
     /// Says that an operand is the FMRI of nothing.

@@ -75,9 +75,10 @@ fn disabled(instance: &Instance) -> Reason {
     }
 }
 
-/// restarter/auxiliary_state; `none` where the restarter said nothing.
+/// restarter/auxiliary_state: `none` where the restarter gives no reason, and nothing where it
+/// does not even say that.
 fn auxiliary(instance: &Instance) -> &str {
-    instance.live("restarter", "auxiliary_state").filter(|aux| !aux.is_empty()).unwrap_or("none")
+    instance.live("restarter", "auxiliary_state").unwrap_or_default()
 }
 
 fn maintenance(instance: &Instance) -> Reason {

@@ -158,7 +158,13 @@ fn svccfg_subcommands() {
 
 transcripts! {
     build_notes: "build-notes.txt",
+    svcadm: "svcadm.txt",
+    svcadm_wait: "svcadm-wait.txt",
+    svccfg: "svccfg.txt",
     svcprop: "svcprop.txt",
     svcs_explain: "svcs-explain.txt",
-    svcs_svcadm: "svcs-svcadm.txt",
+    svcs_explain_roots: "svcs-explain-roots.txt",
+    svcs_long: "svcs-long.txt",
+    svcs_notify: "svcs-notify.txt",
+    svcs_table: "svcs-table.txt",
 }
