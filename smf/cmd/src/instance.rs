@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 
-use smf_scf::import::merge::{Groups, Property};
+use smf_scf::import::merge::{Group, Groups, Property};
 use smf_scf::protocol::{Choice, Composed, Query, Wanted};
 
 use crate::repository::{Repository, RepositoryError};
+use crate::states::State;
 
 /// An instance, composed; of what was not asked for it holds nothing.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +79,36 @@ pub fn compose(instance: Groups, service: Groups) -> Groups {
 
 fn property<'a>(groups: &'a Groups, group: &str, name: &str) -> Option<&'a Property> {
     groups.get(group)?.properties.get(name)
+}
+
+impl From<State> for Instance {
+    /// An instance of which nothing is known but its state.
+    fn from(state: State) -> Self {
+        let property =
+            |kind: &str, value: String| Property { kind: kind.into(), values: vec![value] };
+        let group = |properties: Vec<(&str, Property)>| Group {
+            kind: "framework".into(),
+            properties: properties.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            ..Group::default()
+        };
+        let enabled = |enabled: Option<bool>| {
+            enabled.map(|on| ("enabled", property("boolean", on.to_string())))
+        };
+        let mut live = Groups::new();
+        if !state.state.is_empty() {
+            let states = vec![
+                ("state", property("astring", state.state)),
+                ("next_state", property("astring", state.next_state)),
+            ];
+            live.insert("restarter".into(), group(states));
+        }
+        let general = enabled(state.enabled).into_iter();
+        let restarter = [("restarter", property("fmri", state.restarter))];
+        live.insert("general".into(), group(general.chain(restarter).collect()));
+        let temporary = enabled(state.enabled_temporarily).into_iter().collect();
+        live.insert("general_ovr".into(), group(temporary));
+        Self { fmri: state.fmri, live, running: Groups::new() }
+    }
 }
 
 impl From<Composed> for Instance {

@@ -9,17 +9,18 @@ use crate::clock;
 use crate::instance::MASTER_RESTARTER;
 use crate::repository::{Repository, RepositoryError};
 
-/// The properties that are asked for, in the order of the fields of `State`.
-const PROPERTIES: [(&str, &str); 8] = [
+/// The properties that only an instance has, in the order of the fields of `State`.
+const OWN: [(&str, &str); 6] = [
     ("restarter", "state"),
     ("restarter", "next_state"),
     ("restarter", "state_timestamp"),
     ("restarter", "contract"),
     ("restarter", "transient_contract"),
-    ("general", "enabled"),
-    ("general", "restarter"),
     ("general_ovr", "enabled"),
 ];
+
+/// The properties that its service may have for it.
+const COMPOSED: [(&str, &str); 2] = [("general", "enabled"), ("general", "restarter")];
 
 /// An instance, as far as a table goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl State {
         let (state, next_state) = (text(next()), text(next()));
         let time = next().and_then(Cell::first);
         let (contracts, method_contracts) = (all(next()), all(next()));
-        let (enabled, restarter) = (boolean(next()), text(next()));
         let enabled_temporarily = boolean(next());
+        let (enabled, restarter) = (boolean(next()), text(next()));
         let name = [text(next()), text(next())].into_iter().find(|name| !name.is_empty());
         Self {
             fmri: fmri.to_owned(),
@@ -89,6 +90,17 @@ impl State {
     }
 }
 
+/// Which of these instances are there, in their order.
+///
+/// # Errors
+/// The repository cannot be read.
+pub fn there(
+    repository: &mut Repository,
+    fmris: Vec<String>,
+) -> Result<Vec<String>, RepositoryError> {
+    repository.table(&Columns { instances: Some(fmris), ..Columns::default() })
+}
+
 /// Reads the states of these instances in their order, or of all; with the common names in a
 /// locale, if one is given.
 ///
@@ -103,7 +115,8 @@ pub fn read(
     let names = locale.map(|locale| [locale, "C"].map(|name| own(("tm_common_name", name))));
     let columns = Columns {
         instances: fmris.map(<[String]>::to_vec),
-        live: PROPERTIES.map(own).to_vec(),
+        own: OWN.map(own).to_vec(),
+        live: COMPOSED.map(own).to_vec(),
         running: names.map(Vec::from).unwrap_or_default(),
     };
     Ok(repository.table(&columns)?.iter().map(|row| State::of_row(row)).collect())
@@ -115,7 +128,7 @@ mod tests {
 
     #[test]
     fn rows() {
-        let row = "svc:/a:b|offline|online|5.25|7,8|9|true||false||name";
+        let row = "svc:/a:b|offline|online|5.25|7,8|9|false|true|||name";
         let state = State::of_row(row);
         let expected = State {
             fmri: "svc:/a:b".into(),

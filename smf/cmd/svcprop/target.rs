@@ -5,7 +5,7 @@
 
 use smf_cmd::operand::{self, Wanted, is_instance};
 use smf_cmd::repository::{Repository, RepositoryError};
-use smf_scf::protocol::Query;
+use smf_cmd::states;
 
 use crate::End;
 use crate::options::Selector;
@@ -44,8 +44,7 @@ pub fn find(
     let (entity, part) = split(operand);
     let target = |fmri: String| Target { fmri, part: part.clone() };
     if let Some(fmri) = operand::canonical(entity).filter(|fmri| is_instance(fmri)) {
-        let query = Query { instances: Some(vec![fmri.clone()]), ..Query::default() };
-        if !repository.composed(&query)?.is_empty() {
+        if !states::there(repository, vec![fmri.clone()])?.is_empty() {
             return Ok(Ok(vec![target(fmri)]));
         }
     }

@@ -4,10 +4,13 @@
 //! administrator has to act on.  An offline service whose cause lies elsewhere is counted in the
 //! Impact of that cause instead.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use smf_cmd::clock;
 use smf_cmd::instance::{Depth, Instance, MASTER_RESTARTER};
+use smf_cmd::repository::RepositoryError;
+use smf_cmd::states::{self, State};
 use smf_scf::import::merge::{Group, Groups};
 
 use crate::graph::{Cause, Graph, Id};
@@ -31,9 +34,7 @@ pub fn print(
     verbose: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let every = Instance::every(&mut world.repository, Depth::Causes)?;
-    let base = message_base(&every);
-    let graph = Graph::new(every);
+    let graph = Graph::new(read(world)?);
     for complaint in &graph.complaints {
         eprintln!("{complaint}");
     }
@@ -43,7 +44,15 @@ pub fn print(
         let named = world.named(operands, &Groups::new())?.unwrap_or_default();
         named.iter().filter_map(|fmri| graph.id(fmri)).collect()
     };
-    let mut page = Page { world, graph: &graph, base, verbose, out };
+    let of = |id: &Id| graph.nodes[*id].instance.fmri.clone();
+    let requesters = chosen.iter().filter_map(|id| requester(&graph, *id));
+    let fmris: Vec<String> =
+        chosen.iter().map(of).chain(requesters).chain([MASTER_RESTARTER.to_owned()]).collect();
+    let whole = Instance::of(&mut world.repository, &fmris, Depth::Causes)?;
+    let whole: HashMap<String, Instance> =
+        whole.into_iter().map(|instance| (instance.fmri.clone(), instance)).collect();
+    let base = message_base(whole.get(MASTER_RESTARTER));
+    let mut page = Page { world, graph: &graph, whole, base, verbose, out };
     for (position, id) in chosen.into_iter().enumerate() {
         if position > 0 {
             writeln!(page.out)?;
@@ -53,9 +62,34 @@ pub fn print(
     Ok(())
 }
 
+/// Every instance: of what runs its state, of the others what may be the reason, too.
+fn read(world: &mut World) -> Result<Vec<Instance>, RepositoryError> {
+    let states = states::read(&mut world.repository, None, None)?;
+    let is_fine = |state: &State| state.state == "online";
+    let others: Vec<String> =
+        states.iter().filter(|state| !is_fine(state)).map(|state| state.fmri.clone()).collect();
+    let mut others = Instance::of(&mut world.repository, &others, Depth::Causes)?.into_iter();
+    let mut next = others.next();
+    let mut every = Vec::with_capacity(states.len());
+    for state in states {
+        match next.take_if(|instance| instance.fmri == state.fmri) {
+            Some(instance) => {
+                every.push(instance);
+                next = others.next();
+            }
+            None => every.push(state.into()),
+        }
+    }
+    Ok(every)
+}
+
+/// Whose logs tell more of an instance's reason.
+fn requester(graph: &Graph, id: Id) -> Option<String> {
+    reasons::own(graph, &graph.nodes[id])?.requester
+}
+
 /// None when the restarter's msg/base is empty or has several values.
-fn message_base(every: &[Instance]) -> Option<String> {
-    let restarter = every.iter().find(|instance| instance.fmri == MASTER_RESTARTER);
+fn message_base(restarter: Option<&Instance>) -> Option<String> {
     let group = restarter.and_then(|instance| instance.live.get("msg"));
     match group.and_then(|group| group.properties.get("base")) {
         None => Some(MESSAGE_BASE.to_owned()),
@@ -69,6 +103,8 @@ fn message_base(every: &[Instance]) -> Option<String> {
 struct Page<'a> {
     world: &'a World,
     graph: &'a Graph,
+    /// What is explained, and who asked for it, with all there is to say.
+    whole: HashMap<String, Instance>,
     base: Option<String>,
     verbose: bool,
     out: &'a mut dyn Write,
@@ -78,7 +114,8 @@ impl Page<'_> {
     fn explain(&mut self, id: Id) -> io::Result<()> {
         let graph = self.graph;
         let node = &graph.nodes[id];
-        let instance = &node.instance;
+        // Deleted since it was looked at, it has what was seen then.
+        let instance = &self.whole.get(&node.instance.fmri).unwrap_or(&node.instance).clone();
         let name = instance.common_name(&self.world.locale).unwrap_or("?");
         writeln!(self.out, "{} ({name})", instance.fmri)?;
         if self.world.zones != Zones::Own {
@@ -124,9 +161,9 @@ impl Page<'_> {
 
     fn reason(&mut self, reason: &Reason) -> io::Result<()> {
         writeln!(self.out, "Reason: {}", reason.text)?;
-        let requester = reason.requester.as_deref().and_then(|fmri| self.graph.id(fmri));
-        if let Some(id) = requester {
-            self.logs(&self.graph.nodes[id].instance)?;
+        let requester = reason.requester.as_deref().and_then(|fmri| self.whole.get(fmri));
+        if let Some(requester) = requester.cloned() {
+            self.logs(&requester)?;
         }
         self.code(reason.code)
     }

@@ -10,6 +10,7 @@ use smf_cmd::instance::{Depth, Instance};
 use smf_cmd::locale;
 use smf_cmd::operand::{self, Entities, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::states;
 use smf_scf::import::merge::Groups;
 
 use crate::options::Zones;
@@ -91,10 +92,25 @@ impl World {
         std::mem::take(&mut self.legacy)
     }
 
+    /// The instances, if every operand is the FMRI of one: then nobody has to look through all.
+    fn exact(&mut self, operands: &[String]) -> Answer<Option<Vec<String>>> {
+        let of = |operand: &String| operand::canonical(operand).filter(|f| operand::is_instance(f));
+        let Some(mut fmris) = operands.iter().map(of).collect::<Option<Vec<String>>>() else {
+            return Ok(None);
+        };
+        let mut seen = HashSet::new();
+        fmris.retain(|fmri| seen.insert(fmri.clone()));
+        let there = states::there(&mut self.repository, fmris.clone())?;
+        Ok((there.len() == fmris.len()).then_some(fmris))
+    }
+
     /// The names that the operands stand for; an operand may name one of the scripts instead.
     pub fn named(&mut self, operands: &[String], scripts: &Groups) -> Answer<Option<Vec<String>>> {
         if operands.is_empty() {
             return Ok(None);
+        }
+        if let Some(fmris) = self.exact(operands)? {
+            return Ok(Some(fmris));
         }
         let names_script = |operand: &str| {
             let pattern = Pattern::new(operand);

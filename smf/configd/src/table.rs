@@ -40,8 +40,9 @@ impl View<'_> {
 
     fn row(&self, fmri: &str, own: &Entity, columns: &Columns) -> Result<String, Refusal> {
         let service = self.repository.entity(service_of(fmri))?;
-        let mut row = String::with_capacity(fmri.len() + 16 * columns.live.len());
+        let mut row = String::with_capacity(fmri.len() + 16 * (columns.own.len() + columns.live.len()));
         row.push_str(fmri);
+        self.cells(Levels { own: &own.level, service: &[] }, &columns.own, &mut row);
         self.cells(Levels { own: &own.level, service: &service.level }, &columns.live, &mut row);
         let running = match own.snapshot("running") {
             Some(taken) => Levels { own: &taken.own, service: &taken.service },
@@ -52,18 +53,18 @@ impl View<'_> {
     }
 
     fn cells(&self, levels: Levels<'_>, columns: &[(String, String)], row: &mut String) {
-        // Columns of one group stand together, so it is looked up once.
-        let mut last: Option<(&str, [Option<&Version>; 2])> = None;
-        for (group, name) in columns {
-            let versions = match last {
-                Some((same, versions)) if same == group => versions,
-                _ => [levels.own, levels.service].map(|level| self.readable(&levels, level, group)),
-            };
-            last = Some((group, versions));
-            let line = versions.into_iter().flatten().find_map(|version| version.property(name));
-            let property = line.and_then(packed::property);
-            let values = property.iter().flat_map(|property| &property.values);
-            add_cell(row, values.map(String::as_str));
+        // Columns of one group stand together, so it is looked up and looked through once.
+        for columns in columns.chunk_by(|(one, _), (next, _)| one == next) {
+            let group = columns[0].0.as_str();
+            let mut lines: Vec<Option<&str>> = vec![None; columns.len()];
+            for level in [levels.own, levels.service] {
+                if lines.iter().any(Option::is_none) {
+                    if let Some(version) = self.readable(&levels, level, group) {
+                        look_through(version, columns, &mut lines);
+                    }
+                }
+            }
+            lines.into_iter().for_each(|line| cell(line, row));
         }
     }
 
@@ -77,5 +78,31 @@ impl View<'_> {
         let below = || version::find(levels.service, group).map(AsRef::as_ref);
         let open = *self.caller == Caller::Owner || may_read(self.caller, version, below());
         open.then_some(version)
+    }
+}
+
+/// Takes the lines of the columns that are not found yet.
+fn look_through<'r>(
+    version: &'r Version,
+    columns: &[(String, String)],
+    lines: &mut [Option<&'r str>],
+) {
+    for (name, rest) in packed::lines(version.properties()) {
+        if let Some(at) = columns.iter().position(|(_, column)| column == name) {
+            lines[at].get_or_insert(rest);
+        }
+    }
+}
+
+/// Adds the cell of a property's line: its type, then its values.
+fn cell(line: Option<&str>, row: &mut String) {
+    match line {
+        None => add_cell(row, std::iter::empty()),
+        Some(line) if !line.contains('\\') => add_cell(row, line.split('\t').skip(1)),
+        Some(line) => {
+            let property = packed::property(line);
+            let values = property.iter().flat_map(|property| &property.values);
+            add_cell(row, values.map(String::as_str));
+        }
     }
 }

@@ -100,7 +100,9 @@ pub struct Query {
 pub struct Columns {
     /// Canonical FMRIs, in the order of the answer; none = every instance.
     pub instances: Option<Vec<String>>,
-    /// Of the live groups.
+    /// Of the live groups of the instance alone.
+    pub own: Vec<(String, String)>,
+    /// Of the live groups, composed.
     pub live: Vec<(String, String)>,
     /// Of the running snapshot, or of the live groups where there is no such snapshot.
     pub running: Vec<(String, String)>,

@@ -57,16 +57,21 @@ impl<'r> Cell<'r> {
 /// Parts at a separator that no backslash stands before.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
+    let is_plain = !text.contains('\\');
     std::iter::from_fn(move || {
         let whole = rest?;
-        let mut escaped = false;
-        let end = whole.find(|letter| {
-            let is_end = letter == separator && !escaped;
-            escaped = letter == '\\' && !escaped;
-            is_end
-        });
+        let end = if is_plain { whole.find(separator) } else { unescaped(whole, separator) };
         rest = end.map(|at| &whole[at + separator.len_utf8()..]);
         Some(end.map_or(whole, |at| &whole[..at]))
+    })
+}
+
+fn unescaped(text: &str, separator: char) -> Option<usize> {
+    let mut escaped = false;
+    text.find(|letter| {
+        let is_end = letter == separator && !escaped;
+        escaped = letter == '\\' && !escaped;
+        is_end
     })
 }
 
