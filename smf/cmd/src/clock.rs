@@ -50,6 +50,12 @@ pub fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
+/// Now, in milliseconds.
+#[must_use]
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 /// The time since the system was started, as gethrtime(3C) gives it.
 #[must_use]
 pub fn monotonic_ns() -> i64 {

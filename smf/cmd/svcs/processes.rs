@@ -28,13 +28,14 @@ impl Processes {
     /// Looks at every process once.
     pub fn read() -> Self {
         let mut members: BTreeMap<String, Vec<Process>> = BTreeMap::new();
-        let boot = boot_seconds().unwrap_or_default();
+        let boot_ms = boot_ms().unwrap_or_default();
         let Ok(directory) = std::fs::read_dir("/proc") else { return Self::default() };
         let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         for pid in names.filter_map(|name| name.parse::<u32>().ok()) {
             let contracts = contracts(pid);
             // Gone, or become a zombie, since the directory was read.
-            let Some(process) = (!contracts.is_empty()).then(|| read(pid, boot)).flatten() else {
+            let Some(process) = (!contracts.is_empty()).then(|| read(pid, boot_ms)).flatten()
+            else {
                 continue;
             };
             for id in contracts {
@@ -78,13 +79,15 @@ fn of_cookie(environment: &[u8]) -> Vec<String> {
     parts.filter(|id| !id.is_empty()).map(|id| String::from_utf8_lossy(id).into_owned()).collect()
 }
 
-/// When the system was started, in seconds since 1970.
-fn boot_seconds() -> Option<i64> {
-    let text = std::fs::read_to_string("/proc/stat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+/// When the system was started, in milliseconds since 1970.
+fn boot_ms() -> Option<i64> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+    let up_ms = seconds.parse::<i64>().ok()? * 1000 + hundredths.parse::<i64>().ok()? * 10;
+    Some(smf_cmd::clock::now_ms() - up_ms)
 }
 
-fn read(pid: u32, boot: i64) -> Option<Process> {
+fn read(pid: u32, boot_ms: i64) -> Option<Process> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name is in parentheses and may hold anything; the fields follow the last one.
     let (head, tail) = stat.rsplit_once(')')?;
@@ -98,7 +101,8 @@ fn read(pid: u32, boot: i64) -> Option<Process> {
     let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ").trim_end().to_owned();
     let arguments = if arguments.is_empty() { name.clone() } else { arguments };
-    Some(Process { pid, start: boot + ticks / per_second, name, arguments })
+    let start = (boot_ms + ticks * 1000 / per_second) / 1000;
+    Some(Process { pid, start, name, arguments })
 }
 
 #[cfg(test)]
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn this_process_is_read() {
-        let own = read(std::process::id(), boot_seconds().unwrap()).unwrap();
+        let own = read(std::process::id(), boot_ms().unwrap()).unwrap();
         assert!((own.start - smf_cmd::clock::now()).abs() < 3600);
     }
 }
