@@ -182,7 +182,8 @@ mod tests {
             ("file_chown,-file_chown", 0, &[]),
         ] {
             let found = Privileges::parse(text).unwrap();
-            assert_eq!((mask, unmet.to_vec()), (found.capabilities(), found.unmet), "{text}");
+            let unmet: Vec<String> = unmet.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!((mask, unmet), (found.capabilities(), found.unmet), "{text}");
         }
         let most = Privileges::parse("all,!sys_time").unwrap().capabilities();
         assert_eq!((0, 1 << 0), (most & 1 << 25, most & 1 << 0));
