@@ -260,14 +260,31 @@ fn keep(birth: &Birth<'_>) {
 fn keep(_birth: &Birth<'_>) {}
 
 fn assume(birth: &Birth<'_>, credential: &Credential) {
+    if !become_user(credential) {
+        complain(birth, b"setuid", b"");
+    }
+}
+
+/// By the kernel's own calls.  The C library's change the user of every thread of a process, and
+/// would wait here for threads that only the parent has.
+#[cfg(target_os = "linux")]
+fn become_user(credential: &Credential) -> bool {
+    let groups = &credential.groups;
     // SAFETY: three system calls on numbers and on a slice that lives until the exec.
-    let done = unsafe {
+    unsafe {
+        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
+            && libc::syscall(libc::SYS_setgid, credential.gid) == 0
+            && libc::syscall(libc::SYS_setuid, credential.uid) == 0
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn become_user(credential: &Credential) -> bool {
+    // SAFETY: as above.
+    unsafe {
         libc::setgroups(credential.groups.len() as _, credential.groups.as_ptr()) == 0
             && libc::setgid(credential.gid) == 0
             && libc::setuid(credential.uid) == 0
-    };
-    if !done {
-        complain(birth, b"setuid", b"");
     }
 }
 
