@@ -12,6 +12,7 @@
 //!
 //! The mount point is discovered: on hosts with a mixed layout v2 is not at /sys/fs/cgroup.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,14 +108,21 @@ pub fn id_of(owner: &str, name: &str) -> Option<u64> {
     name.strip_prefix(PREFIX)?.strip_prefix(owner)?.strip_prefix('-')?.parse().ok()
 }
 
-/// Looks for the directory called `name` below `top`.
+/// The directories of all contracts below `top`, by name.
 #[must_use]
-pub fn find(top: &Path, name: &str) -> Option<PathBuf> {
-    let here = top.join(name);
-    if here.is_dir() {
-        return Some(here);
+pub fn all(top: &Path) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
+    let mut rest = vec![top.to_path_buf()];
+    while let Some(dir) = rest.pop() {
+        for child in children(&dir) {
+            let name = child.file_name().and_then(|name| name.to_str());
+            if let Some(name) = name.filter(|name| name.starts_with(PREFIX)) {
+                found.insert(name.to_owned(), child.clone());
+            }
+            rest.push(child);
+        }
     }
-    children(top).iter().find_map(|child| find(child, name))
+    found
 }
 
 /// The groups directly below `dir`.

@@ -4,16 +4,20 @@
 //! process in it.  A contract that is dropped without [`Contract::remove`] leaves its processes
 //! alone and can be adopted by its number, also by a later program.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::cookie::Survey;
+use crate::family::Family;
 use crate::processes::{self, Pid, Process};
 use crate::watch::{self, Watch};
 use crate::{cgroup, cookie};
@@ -48,6 +52,22 @@ pub struct Contracts {
     owner: String,
     way: Way,
     outer: String,
+    /// For a maker that reaps all it starts.
+    family: Option<Arc<Mutex<Family>>>,
+}
+
+/// What many adoptions look at, looked at once: the groups and the processes of the host.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    groups: OnceCell<BTreeMap<String, PathBuf>>,
+    processes: OnceCell<Survey>,
+}
+
+impl Surroundings {
+    fn group(&self, name: &str) -> Option<PathBuf> {
+        let all = || cgroup::mount_point().map(|top| cgroup::all(&top)).unwrap_or_default();
+        self.groups.get_or_init(all).get(name).cloned()
+    }
 }
 
 impl Contracts {
@@ -61,14 +81,29 @@ impl Contracts {
             Some(_) | None => Way::Cookie,
         };
         let outer = std::env::var(cookie::NAME).unwrap_or_default();
-        Contracts { owner: owner.to_owned(), way, outer }
+        Contracts { owner: owner.to_owned(), way, outer, family: None }
+    }
+
+    /// For a process that is the subreaper of all it starts, and tells of every child it reaps by
+    /// [`Contracts::reaped`]: looks for members among its own children only.
+    #[must_use]
+    pub fn as_reaper(self) -> Contracts {
+        Contracts { family: Some(Arc::default()), ..self }
+    }
+
+    /// A child of this process has been reaped.
+    pub fn reaped(&self, pid: Pid) {
+        if let Some(family) = &self.family {
+            lock(family).reaped(pid);
+        }
     }
 
     /// A maker of contracts inside of `outer`, the way its members would make them.
     #[must_use]
     pub fn below(owner: &str, outer: &Contract) -> Contracts {
         let way = outer.directory().map_or(Way::Cookie, |dir| Way::Cgroup(dir.to_path_buf()));
-        Contracts { owner: owner.to_owned(), way, outer: outer.value.clone() }
+        let family = outer.family.clone();
+        Contracts { owner: owner.to_owned(), way, outer: outer.value.clone(), family }
     }
 
     /// The way that was chosen.
@@ -132,7 +167,9 @@ impl Contracts {
                     }
                 }
             };
-            return Contract::new(id, hold, cookie::value(&self.outer, id));
+            let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id))?;
+            contract.family.clone_from(&self.family);
+            return Ok(contract);
         }
     }
 
@@ -142,30 +179,60 @@ impl Contracts {
     /// # Errors
     /// Its group is there and cannot be opened.
     pub fn adopt(&self, id: u64) -> Result<Option<Contract>, ContractError> {
+        self.adopt_among(id, &Surroundings::default())
+    }
+
+    /// The same, for many: `around` is one for all of them, and no older than the first.
+    ///
+    /// # Errors
+    /// As [`Contracts::adopt`].
+    pub fn adopt_among(
+        &self,
+        id: u64,
+        around: &Surroundings,
+    ) -> Result<Option<Contract>, ContractError> {
         let name = cgroup::name(&self.owner, id);
-        let dir = match &self.way {
-            // It may have been made from another group: look everywhere.
-            Way::Cgroup(base) if base.join(&name).is_dir() => Some(base.join(&name)),
-            Way::Cgroup(_) | Way::Cookie => {
-                cgroup::mount_point().and_then(|top| cgroup::find(&top, &name))
-            }
+        let near = match &self.way {
+            Way::Cgroup(base) => Hold::cgroup(id, base.join(&name)).ok(),
+            Way::Cookie => None,
         };
-        let hold = match dir {
-            Some(dir) => Hold::cgroup(id, dir)?,
-            None => Hold::Cookie,
+        // It may have been made from another group: look everywhere.
+        let hold = match near {
+            Some(hold) => hold,
+            None => match around.group(&name) {
+                Some(dir) => Hold::cgroup(id, dir)?,
+                None => Hold::Cookie,
+            },
         };
         let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id))?;
-        if contract.is_empty()? {
+        let empty = match &contract.hold {
+            Hold::Cgroup { .. } => contract.is_empty()?,
+            Hold::Cookie => {
+                let survey = around.processes.get_or_init(Survey::take);
+                contract.meet(&survey.members(id, &cookie::Known::new()))?
+            }
+        };
+        if empty {
             contract.remove();
             return Ok(None);
         }
         Ok(Some(contract))
     }
 
+    /// The contracts that a child is known to belong to, outermost first: for makers that reap.
+    #[must_use]
+    pub fn contracts_of(&self, child: Pid) -> Vec<u64> {
+        let family = self.family.as_ref().map(|family| lock(family));
+        family.and_then(|f| f.contracts_of(child).map(<[u64]>::to_vec)).unwrap_or_default()
+    }
+
     /// The contract of this owner that a process is or, being a zombie, was a member of.  Only the
     /// cgroup way remembers; none in the cookie way.
     #[must_use]
     pub fn contract_of(&self, pid: Pid) -> Option<u64> {
+        if self.way == Way::Cookie {
+            return None;
+        }
         let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         cgroup::group(&text)?
             .components()
@@ -243,7 +310,14 @@ pub struct Contract {
     value: String,
     /// Cookie way: members seen, and whoever made a session that still has members.
     known: BTreeMap<(Pid, u64), Option<OwnedFd>>,
+    /// Cookie way: whoever reaps the members, if that is this process.
+    family: Option<Arc<Mutex<Family>>>,
     watch: Watch,
+}
+
+fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
+    // What was read of a child is whole or not there.
+    family.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Contract {
@@ -253,7 +327,7 @@ impl Contract {
         if let Hold::Cgroup { events, .. } = &hold {
             watch.add_events(events).map_err(failed)?;
         }
-        Ok(Contract { id, hold, value, known: BTreeMap::new(), watch })
+        Ok(Contract { id, hold, value, known: BTreeMap::new(), family: None, watch })
     }
 
     fn error(&self, what: &'static str) -> impl FnOnce(io::Error) -> ContractError + use<> {
@@ -366,18 +440,34 @@ impl Contract {
 
     #[cfg(target_os = "linux")]
     fn look(&mut self) -> Result<Vec<Process>, ContractError> {
-        let found = cookie::members(self.id, &self.known.keys().copied().collect());
+        let found = self.seen();
         for process in &found {
             self.remember(process)?;
         }
         Ok(found)
     }
 
+    #[cfg(target_os = "linux")]
+    fn seen(&self) -> Vec<Process> {
+        let known = self.known.keys().copied().collect();
+        let family = self.family.as_ref().map(|family| lock(family));
+        let found = family.and_then(|mut family| family.members(self.id, &known));
+        found.unwrap_or_else(|| Survey::take().members(self.id, &known))
+    }
+
     /// Searches, and forgets the dead.  Only this may: with a member's descriptor goes the event
     /// of its end, which must be told before it is forgotten.
     #[cfg(target_os = "linux")]
     fn search_anew(&mut self) -> Result<bool, ContractError> {
-        let found = self.look()?;
+        let found = self.seen();
+        self.meet(&found)
+    }
+
+    /// Takes over who was found, and forgets the dead; true when nobody was.
+    fn meet(&mut self, found: &[Process]) -> Result<bool, ContractError> {
+        for process in found {
+            self.remember(process)?;
+        }
         self.known.retain(|(pid, started), _| {
             found.iter().any(|process| {
                 process.session == *pid || (process.pid == *pid && process.started == *started)

@@ -4,7 +4,7 @@
 //! made by a member of 12.  The variable is set in the cgroup way too, so that a contract can be
 //! found by a shell, and so that ways may differ between nested contracts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::processes::{self, Pid, Process};
@@ -18,64 +18,80 @@ pub fn value(outer: &str, id: u64) -> String {
     if outer.is_empty() { format!(":{id}:") } else { format!("{outer}{id}:") }
 }
 
-/// Whether an environment (as in /proc/<pid>/environ, entries ended by NUL) names contract `id`.
+/// The contracts that an environment (as in /proc/<pid>/environ, entries ended by NUL) names,
+/// outermost first.
 #[must_use]
-pub fn names(environment: &[u8], id: u64) -> bool {
-    let mark = format!(":{id}:");
-    environment.split(|byte| *byte == 0).any(|entry| {
-        entry
-            .strip_prefix(NAME.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b"="))
-            .is_some_and(|value| value.windows(mark.len()).any(|part| part == mark.as_bytes()))
-    })
+pub fn contracts(environment: &[u8]) -> Vec<u64> {
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
+    let value = value.map(String::from_utf8_lossy).unwrap_or_default();
+    value.split(':').filter_map(|number| number.parse().ok()).collect()
 }
 
 /// What is known of a contract's members from earlier looks: (number, start time).
 pub type Known = BTreeSet<(Pid, u64)>;
 
-/// Looks for the members of contract `id` among all processes: those that carry the cookie, those
-/// known before, the children of members, and the sessions that members made.
-#[must_use]
-pub fn members(id: u64, known: &Known) -> Vec<Process> {
-    let all = processes::all();
-    select(&all, known, |process| {
-        fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|text| names(&text, id))
-    })
+/// All processes of the host at one moment, and the contracts their environments name.
+#[derive(Debug, Default)]
+pub struct Survey {
+    all: BTreeMap<Pid, Process>,
+    carriers: BTreeMap<u64, Vec<Pid>>,
+    by_parent: BTreeMap<Pid, Vec<Pid>>,
+    by_session: BTreeMap<Pid, Vec<Pid>>,
 }
 
-fn select(all: &[Process], known: &Known, carries: impl Fn(&Process) -> bool) -> Vec<Process> {
-    let me = std::process::id() as Pid;
-    // A number that names a later process by now says nothing about sessions.
-    let reused = |pid: Pid, started: u64| {
-        all.iter().any(|process| process.pid == pid && process.started != started)
-    };
-    let mut sessions: BTreeSet<Pid> = known
-        .iter()
-        .filter(|(pid, started)| !reused(*pid, *started))
-        .map(|(pid, _)| *pid)
-        .collect();
-    let mut found: BTreeSet<Process> = all
-        .iter()
-        .filter(|process| known.contains(&(process.pid, process.started)) || carries(process))
-        .copied()
-        .collect();
-    // Until nothing is added: a child of a child of a member is one.
-    loop {
-        let before = found.len();
-        sessions.extend(found.iter().map(|process| process.pid));
-        let more = all.iter().filter(|process| {
-            sessions.contains(&process.session)
-                || found.iter().any(|member| member.pid == process.parent)
-        });
-        let more: Vec<Process> = more.copied().collect();
-        found.extend(more);
-        if found.len() == before {
-            break;
-        }
+impl Survey {
+    /// Looks at them.
+    #[must_use]
+    pub fn take() -> Survey {
+        let of = |process: &Process| {
+            let environment = fs::read(format!("/proc/{}/environ", process.pid));
+            contracts(&environment.unwrap_or_default())
+        };
+        Survey::of(processes::all().into_iter().map(|process| (process, of(&process))))
     }
-    // Whoever asks is outside of the contract he asks about, even where his own maker counts him
-    // in: nobody ends himself here.
-    found.into_iter().filter(|process| !process.zombie && process.pid != me).collect()
+
+    fn of(processes: impl Iterator<Item = (Process, Vec<u64>)>) -> Survey {
+        let mut survey = Survey::default();
+        for (process, contracts) in processes {
+            survey.all.insert(process.pid, process);
+            survey.by_parent.entry(process.parent).or_default().push(process.pid);
+            survey.by_session.entry(process.session).or_default().push(process.pid);
+            for id in contracts {
+                survey.carriers.entry(id).or_default().push(process.pid);
+            }
+        }
+        survey
+    }
+
+    /// The living members of a contract: those that carry the cookie, those known before, the
+    /// children of members, and the sessions that members made.
+    #[must_use]
+    pub fn members(&self, id: u64, known: &Known) -> Vec<Process> {
+        let me = std::process::id() as Pid;
+        let at = |pid: Pid| self.all.get(&pid).map(|process| process.started);
+        let mut rest: Vec<Pid> = self.carriers.get(&id).cloned().unwrap_or_default();
+        for (pid, started) in known {
+            match at(*pid) {
+                Some(now) if now == *started => rest.push(*pid),
+                // A number that names a later process by now says nothing about sessions.
+                Some(_) => {}
+                None => rest.extend(self.by_session.get(pid).into_iter().flatten()),
+            }
+        }
+        let mut found = BTreeSet::new();
+        while let Some(pid) = rest.pop() {
+            let Some(process) = self.all.get(&pid) else { continue };
+            if found.insert(*process) {
+                rest.extend(self.by_parent.get(&pid).into_iter().flatten());
+                rest.extend(self.by_session.get(&pid).into_iter().flatten());
+            }
+        }
+        // Whoever asks is outside of the contract he asks about, even where his own maker counts
+        // him in: nobody ends himself here.
+        found.into_iter().filter(|process| !process.zombie && process.pid != me).collect()
+    }
 }
 
 #[cfg(test)]
@@ -84,15 +100,15 @@ mod tests {
 
     #[test]
     fn environments() {
-        for (text, id, want) in [
-            ("A=1\0LAMPLIGHTER_CONTRACT=:12:57:\0B=2\0", 57, true),
-            ("LAMPLIGHTER_CONTRACT=:12:57:\0", 12, true),
-            ("LAMPLIGHTER_CONTRACT=:12:57:\0", 5, false),
-            ("XLAMPLIGHTER_CONTRACT=:5:\0", 5, false),
-            ("A=:5:\0", 5, false),
-            ("", 5, false),
+        for (text, want) in [
+            ("A=1\0LAMPLIGHTER_CONTRACT=:12:57:\0B=2\0", &[12, 57][..]),
+            ("LAMPLIGHTER_CONTRACT=:5:\0", &[5]),
+            ("LAMPLIGHTER_CONTRACT=:x:\0", &[]),
+            ("XLAMPLIGHTER_CONTRACT=:5:\0", &[]),
+            ("A=:5:\0", &[]),
+            ("", &[]),
         ] {
-            assert_eq!(want, names(text.as_bytes(), id), "{text} {id}");
+            assert_eq!(want, contracts(text.as_bytes()), "{text}");
         }
         assert_eq!(":5:", value("", 5));
         assert_eq!(":5:6:", value(":5:", 6));
@@ -113,7 +129,9 @@ mod tests {
             process(105, 1, 1),
         ];
         let known = Known::from([(104, 1), (105, 9)]);
-        let found = select(&all, &known, |process| process.pid == 100);
+        let carries = |process: &Process| if process.pid == 100 { vec![7, 9] } else { vec![] };
+        let survey = Survey::of(all.into_iter().map(|process| (process, carries(&process))));
+        let found = survey.members(9, &known);
         let pids: Vec<Pid> = found.iter().map(|process| process.pid).collect();
         assert_eq!(vec![100, 101, 102, 103, 104], pids);
     }

@@ -8,7 +8,8 @@
 //! - a cgroup (v2) of its own, where one can be made below the caller's;
 //! - else a cookie in the environment, looked for in /proc, with descendants and sessions.
 //!
-//! Reading order: [`cgroup`] (the directory), [`cookie`] (the environment), [`processes`] (/proc),
+//! Reading order: [`cgroup`] (the directory), [`cookie`] (the environment), [`family`] (the same,
+//! for who reaps all it starts), [`processes`] (/proc),
 //! [`watch`] (one descriptor that tells when a contract may have become empty).
 //!
 //! Law: a contract is named by a number that nobody else on the host uses.  Signals go to a process
@@ -21,8 +22,11 @@
 pub mod cgroup;
 pub mod contract;
 pub mod cookie;
+pub mod family;
 pub mod processes;
 pub mod watch;
 
-pub use contract::{Contract, ContractError, Contracts, Entrance, FORBID_CGROUP, Way};
+pub use contract::{
+    Contract, ContractError, Contracts, Entrance, FORBID_CGROUP, Surroundings, Way,
+};
 pub use processes::{Pid, become_subreaper, reap_orphans};

@@ -7,7 +7,7 @@
 use crate::config;
 use crate::engine::Engine;
 use crate::state::Order;
-use crate::store::{Group, Store, View};
+use crate::store::{Group, Store};
 use crate::sys::Sys;
 use crate::unwritten::Refused;
 
@@ -61,13 +61,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if !self.instances.contains_key(fmri) {
             return;
         }
-        let live = self.store.groups(fmri, View::Live);
-        let live = self.noted(fmri, live).flatten().unwrap_or_default();
-        let Some(group) = live.get("restarter_actions") else { return };
-        for (_, _, name, action, value) in pending(group) {
+        let group = self.store.group(fmri, "restarter_actions");
+        let Some(group) = self.noted(fmri, group).flatten() else { return };
+        for (_, _, name, action, value) in pending(&group) {
             let Some(instance) = self.instances.get_mut(fmri) else { return };
             if instance.acted.insert((name.to_owned(), value.to_owned())) {
-                self.act(fmri, action, group);
+                self.act(fmri, action, &group);
             }
             self.finish_action(fmri, name, value);
             if let Some(dump) = group.first("do_dump").filter(|_| action == Action::Restart) {

@@ -31,10 +31,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         self.begin_milestone();
         self.options();
+        self.sys.adoptions(true);
         for fmri in &managed {
             self.resume(fmri);
             self.actions(fmri);
         }
+        self.sys.adoptions(false);
         for fmri in &managed {
             self.overtake(fmri);
         }
@@ -233,10 +235,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if self.graph.node(fmri).is_some_and(|node| node.delegated) {
             return;
         }
-        let live = self.store.groups(fmri, View::Live);
-        let live = self.noted(fmri, live).flatten().unwrap_or_default();
-        let contract = recorded_contract(&live, "contract");
-        let transient = recorded_contract(&live, "transient_contract");
+        let recorded = self.store.group(fmri, "restarter");
+        let recorded = self.noted(fmri, recorded).flatten().unwrap_or_default();
+        let number = |property: &str| recorded.first(property).and_then(|text| text.parse().ok());
+        let contract: Option<u64> = number("contract");
+        let transient: Option<u64> = number("transient_contract");
         let Some(instance) = self.instances.get_mut(fmri) else { return };
         let (state, next) = (instance.state, instance.next);
         instance.next = State::None;
@@ -440,8 +443,4 @@ fn revived_writes(starting: bool) -> Vec<Write> {
         writes.push(("contract", "count", Vec::new()));
     }
     writes
-}
-
-fn recorded_contract(live: &Groups, property: &str) -> Option<u64> {
-    live.get("restarter")?.first(property)?.parse().ok()
 }

@@ -45,6 +45,15 @@ impl Store for Host {
         }))
     }
 
+    fn group(&mut self, fmri: &str, group: &str) -> Result<Option<Group>, StoreError> {
+        let Some(group) = self.read(|repository| repository.group(fmri, group)) else {
+            return Ok(None);
+        };
+        let of = |value: merge::Property| Property { kind: value.kind, values: value.values };
+        let properties = group.properties.into_iter().map(|(name, value)| (name, of(value)));
+        Ok(Some(Group { kind: group.kind, properties: properties.collect() }))
+    }
+
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         self.update(|repository| {
             let there = repository.generation(fmri, group) != 0;

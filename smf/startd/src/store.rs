@@ -84,6 +84,14 @@ pub trait Store {
     /// The repository cannot be read.
     fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError>;
 
+    /// One live group of the instance itself.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn group(&mut self, fmri: &str, group: &str) -> Result<Option<Group>, StoreError> {
+        Ok(self.groups(fmri, View::Live)?.and_then(|mut groups| groups.remove(group)))
+    }
+
     /// Sets properties of a volatile framework group, making it if need be.  Properties not named
     /// stay.
     ///

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use smf_contract::{Contract, ContractError, Contracts};
+use smf_contract::{Contract, ContractError, Contracts, Surroundings};
 
 use super::child::{self, Birth};
 use super::identity::{Identity, identify};
@@ -41,6 +41,8 @@ pub struct Machine {
     root: PathBuf,
     /// Of the method that is started next, and its contract.
     prepared: Option<(u64, Identity)>,
+    /// While many contracts are taken over.
+    surroundings: Option<Surroundings>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -64,7 +66,7 @@ impl Machine {
     ) -> io::Result<Machine> {
         smf_contract::become_subreaper()?;
         Ok(Machine {
-            contracts: Contracts::open(owner),
+            contracts: Contracts::open(owner).as_reaper(),
             held: BTreeMap::new(),
             poller: Poller::new()?,
             methods: BTreeSet::new(),
@@ -80,6 +82,7 @@ impl Machine {
             logging: Logging::default(),
             root: PathBuf::from("/"),
             prepared: None,
+            surroundings: None,
         })
     }
 
@@ -127,6 +130,7 @@ impl Machine {
             if unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } != pid {
                 break;
             }
+            self.contracts.reaped(pid);
             happened.push(match contract {
                 Some(contract) => Happened::MemberEnded { contract, status },
                 None => Happened::Ended { pid, status },
@@ -145,7 +149,9 @@ impl Machine {
 
     fn contract_of(&self, pid: i32) -> Option<u64> {
         let by_group = self.contracts.contract_of(pid);
-        by_group.or_else(|| {
+        let named = self.contracts.contracts_of(pid);
+        let by_name = || named.into_iter().find(|id| self.held.contains_key(id));
+        by_group.or_else(by_name).or_else(|| {
             let found = self.held.iter().find(|(_, held)| held.contract.knows(pid));
             found.map(|(id, _)| *id)
         })
@@ -290,8 +296,16 @@ impl Sys for Machine {
         Ok(pid)
     }
 
+    fn adoptions(&mut self, ahead: bool) {
+        self.surroundings = ahead.then(Surroundings::default);
+    }
+
     fn adopt(&mut self, contract: u64) -> bool {
-        match self.contracts.adopt(contract) {
+        let adopted = match &self.surroundings {
+            Some(around) => self.contracts.adopt_among(contract, around),
+            None => self.contracts.adopt(contract),
+        };
+        match adopted {
             Ok(Some(adopted)) => {
                 let held = Held { contract: adopted, watched: false, abandoned: false };
                 self.held.insert(contract, held);

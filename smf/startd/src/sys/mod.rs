@@ -159,6 +159,8 @@ pub trait Sys {
     /// # Errors
     /// What the system says.
     fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String>;
+    /// Many contracts are going to be taken over from now on, or no longer.
+    fn adoptions(&mut self, _ahead: bool) {}
     /// Takes a contract over from an engine that died; false when nothing lives in it.
     fn adopt(&mut self, contract: u64) -> bool;
     /// Sends a signal to all members.
