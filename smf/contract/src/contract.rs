@@ -219,11 +219,14 @@ impl Contracts {
         Ok(Some(contract))
     }
 
-    /// The contracts that a child is known to belong to, outermost first: for makers that reap.
+    /// The contracts that the environment of a process names, outermost first; of a child that has
+    /// ended only a maker that reaps knows, if it ever looked at it.
     #[must_use]
-    pub fn contracts_of(&self, child: Pid) -> Vec<u64> {
+    pub fn contracts_of(&self, pid: Pid) -> Vec<u64> {
         let family = self.family.as_ref().map(|family| lock(family));
-        family.and_then(|f| f.contracts_of(child).map(<[u64]>::to_vec)).unwrap_or_default()
+        let seen = family.and_then(|family| family.contracts_of(pid).map(<[u64]>::to_vec));
+        let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        seen.unwrap_or_else(|| cookie::contracts(&read()))
     }
 
     /// The contract of this owner that a process is or, being a zombie, was a member of.  Only the

@@ -4,20 +4,19 @@
 //! a method, and for a watchdog that asked to hear from this loop.  Signals arrive as bytes in a socket pair: SIGCHLD first, so that how a process ended
 //! is known before its contract is found empty.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{
-    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
-};
 
 use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use crate::sys::machine::Machine;
 use crate::sys::manager::Manager;
+use crate::sys::signals::Sender;
+pub use crate::sys::signals::Signals;
+use crate::sys::{Level, Sys};
 
 /// What ends the loop early.
 #[derive(Debug, thiserror::Error)]
@@ -28,46 +27,6 @@ pub enum LoopError {
     /// The repository cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// The signals of this process, as descriptors.
-#[derive(Debug)]
-pub struct Signals {
-    child: UnixStream,
-    end: UnixStream,
-}
-
-impl Signals {
-    /// Takes them.  Those that nobody has a use for here are caught and dropped: any process of
-    /// the same user may send them, services included.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn take() -> io::Result<Signals> {
-        let pair = |signals: &[i32]| -> io::Result<UnixStream> {
-            let (reader, writer) = UnixStream::pair()?;
-            reader.set_nonblocking(true)?;
-            for signal in signals {
-                signal_hook::low_level::pipe::register(*signal, writer.try_clone()?)?;
-            }
-            Ok(reader)
-        };
-        let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        for signal in [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO] {
-            signal_hook::flag::register(signal, ignored.clone())?;
-        }
-        Ok(Signals { child: pair(&[SIGCHLD])?, end: pair(&[SIGTERM, SIGINT])? })
-    }
-}
-
-/// Empties a pipe; true if there was anything in it.
-fn drain(mut pipe: &UnixStream) -> bool {
-    let mut bytes = [0u8; 256];
-    let mut any = false;
-    while matches!(pipe.read(&mut bytes), Ok(1..)) {
-        any = true;
-    }
-    any
 }
 
 /// Runs the engine until it is told to end and everything is down.  `changes` is readable when
@@ -101,10 +60,12 @@ pub fn run<S: Store>(
 /// # Errors
 /// The repository is gone.
 pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Result<(), LoopError> {
-    if drain(&signals.end) {
-        engine.end();
+    for sender in signals.orders_to_end() {
+        if !of_a_service(engine, sender) {
+            engine.end();
+        }
     }
-    drain(&signals.child);
+    signals.children_ended();
     for happened in engine.sys().reap() {
         engine.happened(happened);
     }
@@ -114,6 +75,18 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
     engine.repository_changed()?;
     engine.tick();
     Ok(())
+}
+
+/// Whether it is a service that orders the end: its restarter is not its to end.  Who has ended
+/// since cannot be told from anybody else.
+fn of_a_service<S: Store>(engine: &mut Engine<S, Machine>, sender: Sender) -> bool {
+    let Sender::Process(pid) = sender else { return false };
+    let Some(fmri) = engine.sys().contract_of(pid).and_then(|id| engine.instance_of(id)) else {
+        return false;
+    };
+    let what = format!("{fmri}: its process {pid} orders the end of svc.startd; ignored");
+    engine.sys().note(Level::Notice, &what);
+    true
 }
 
 /// Sleeps until something happens, or the engine's next deadline, or `limit`.
@@ -130,8 +103,8 @@ pub fn wait<S: Store>(
     let machine = engine.sys();
     let timeout = if machine.has_more() { Some(Duration::ZERO) } else { timeout };
     let mut fds = vec![
-        PollFd::new(signals.child.as_fd(), PollFlags::POLLIN),
-        PollFd::new(signals.end.as_fd(), PollFlags::POLLIN),
+        PollFd::new(signals.child(), PollFlags::POLLIN),
+        PollFd::new(signals.end(), PollFlags::POLLIN),
         PollFd::new(changes, PollFlags::POLLIN),
     ];
     fds.extend(machine.descriptor().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));

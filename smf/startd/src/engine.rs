@@ -174,6 +174,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         &mut self.sys
     }
 
+    /// Whose contract this is.
+    #[must_use]
+    pub fn instance_of(&self, contract: u64) -> Option<String> {
+        self.contracts.get(&contract).cloned()
+    }
+
     /// The state of an instance, if it is managed.
     #[must_use]
     pub fn state(&self, fmri: &str) -> Option<State> {

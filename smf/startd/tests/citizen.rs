@@ -79,7 +79,15 @@ fn it_ends_dependents_first_and_with_success() {
 
 #[test]
 fn what_services_do_to_it() {
-    let engine = Engine::new(&[]);
+    survives(Engine::new(&[]));
+}
+
+#[test]
+fn what_services_do_to_it_without_cgroups() {
+    survives(Engine::new(&[("LAMPLIGHTER_NO_CGROUP", "1")]));
+}
+
+fn survives(engine: Engine) {
     // Each of these is tried by a start method that then succeeds.
     let tricks = [
         (
@@ -95,6 +103,7 @@ fn what_services_do_to_it() {
         ),
         ("link", "ln -sf /etc/passwd $SMF_ROOT/var/svc/log/site-link:default.log"),
         ("door", "printf '\\377\\377\\377\\377' | timeout 5 nc -U $LIBSCF_DOORPATH || true"),
+        ("parent", "kill -TERM $PPID; kill -INT $PPID"),
         ("stopped", "kill -TSTP $$ & kill -CONT $$"),
     ];
     for (name, trick) in tricks {

@@ -147,7 +147,9 @@ impl Machine {
         watched.map(|(id, _)| *id).collect()
     }
 
-    fn contract_of(&self, pid: i32) -> Option<u64> {
+    /// The contract that a process belongs to, or, ended and not reaped yet, belonged to.
+    #[must_use]
+    pub fn contract_of(&self, pid: i32) -> Option<u64> {
         let by_group = self.contracts.contract_of(pid);
         let named = self.contracts.contracts_of(pid);
         let by_name = || named.into_iter().find(|id| self.held.contains_key(id));

@@ -12,6 +12,7 @@ pub mod manager;
 pub mod poller;
 mod privilege;
 mod profile;
+pub mod signals;
 mod syslog;
 
 use std::path::PathBuf;
