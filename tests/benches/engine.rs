@@ -91,24 +91,22 @@ impl World {
         fs::write(&file, bundle(services)).unwrap();
         let count = services.iter().filter(|service| service.enabled).count();
         let mut world = World { place, engine: None, count };
-        // The services are brought in by one private run, so that nothing has started yet.
-        let imported = world
-            .command("svccfg")
-            .env("SVCCFG_REPOSITORY", world.private())
-            .args(["import".as_ref(), file.as_os_str()])
-            .output()
-            .unwrap();
+        // The services are brought in by a run that is not measured.
+        fs::create_dir_all(world.root()).unwrap();
+        world.start();
+        drop(world.connect());
+        let imported =
+            world.command("svccfg").args(["import".as_ref(), file.as_os_str()]).output().unwrap();
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        world.settled("online");
+        world.end();
+        copy_repository(&world.root().join("etc/svc"), world.place.path());
         world.reset();
         world
     }
 
     fn root(&self) -> PathBuf {
         self.place.path().join("root")
-    }
-
-    fn private(&self) -> PathBuf {
-        self.place.path().join("repository.db")
     }
 
     fn command(&self, program: &str) -> Command {
@@ -122,7 +120,7 @@ impl World {
         self.kill();
         let _absent = fs::remove_dir_all(self.root());
         fs::create_dir_all(self.root().join("etc/svc")).unwrap();
-        fs::copy(self.private(), self.root().join("etc/svc/repository.db")).unwrap();
+        copy_repository(self.place.path(), &self.root().join("etc/svc"));
     }
 
     fn kill(&mut self) {
@@ -219,6 +217,14 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+fn copy_repository(from: &Path, to: &Path) {
+    for name in ["repository.db", "repository.db-wal"] {
+        if from.join(name).exists() {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
     }
 }
 
