@@ -5,8 +5,8 @@
 
 use crate::config::{self, Restarter};
 use crate::engine::{Activity, Engine, Instance};
-use crate::evaluate::Evaluation;
-use crate::graph::Grouping;
+use crate::evaluate::{Evaluation, reckon};
+use crate::graph::{Dependency, Descent, Entity, Grouping};
 use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
 use crate::store::{Groups, Store, StoreError, View, Write};
@@ -26,9 +26,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         // All are in the graph: now their edges, then what each needs.
-        for fmri in &managed {
-            self.connect(fmri);
-        }
+        self.connect_all(&managed);
         self.begin_milestone();
         self.options();
         self.sys.adoptions(true);
@@ -130,7 +128,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub(crate) fn reconsider(&mut self, fmri: &str) {
         let sys = &self.sys;
         let mut orders = propagate::Orders::new();
-        propagate::reconsider(&self.graph, fmri, &|path| sys.exists(path), &mut orders);
+        propagate::reconsider(&mut self.graph, fmri, &|path| sys.exists(path), &mut orders);
         self.give_all(orders);
     }
 
@@ -168,50 +166,70 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
+    /// Gives all instances their dependencies.
+    fn connect_all(&mut self, managed: &[String]) {
+        for fmri in managed {
+            match self.dependencies(fmri) {
+                Ok(dependencies) => self.graph.depend(fmri, dependencies),
+                Err(aux) => self.give(fmri, Order::Misconfigured(aux)),
+            }
+        }
+        if self.graph.is_cyclic() {
+            // Who closes a cycle is found by adding one after the other.
+            managed.iter().for_each(|fmri| self.graph.depend(fmri, Vec::new()));
+            managed.iter().for_each(|fmri| self.connect(fmri));
+        }
+        let sys = &self.sys;
+        let exists = |path: &str| sys.exists(path);
+        let mut unused = propagate::Orders::new();
+        for fmri in managed {
+            if reckon(&mut self.graph, fmri, &exists) {
+                propagate::reconsider(&mut self.graph, fmri, &exists, &mut unused);
+            }
+        }
+    }
+
     /// Reads the dependencies from the running snapshot.
     ///
     /// # Errors
     /// The reason to be in maintenance.
     pub(crate) fn read_dependencies(&mut self, fmri: &str) -> Result<(), &'static str> {
+        self.graph.depend(fmri, Vec::new());
+        let dependencies = self.dependencies(fmri)?;
+        self.graph.depend(fmri, dependencies);
+        let Some(cycle) = self.graph.cycle(fmri) else { return Ok(()) };
+        self.graph.depend(fmri, Vec::new());
+        let what = format!(
+            "Transitioning {fmri} to maintenance because it completes a dependency cycle \
+             (see svcs -xv for details):\n{}",
+            cycle.join("\n")
+        );
+        self.sys.note(Level::Error, &what);
+        Err("dependency_cycle")
+    }
+
+    fn dependencies(&mut self, fmri: &str) -> Result<Vec<Dependency>, &'static str> {
         let groups = self.store.groups(fmri, View::Running);
         let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
         let restarter = self.instances.get(fmri).map(|instance| instance.restarter.clone());
+        let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
         if restarter == Some(Restarter::Invalid) {
-            let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
             self.sys.note(Level::Error, &format!("{what}  (its restarter is no instance)"));
             return Err("invalid_restarter");
         }
-        let dependencies = match config::dependencies(&groups) {
-            Ok(mut dependencies) => {
-                if let Some(Restarter::Delegate(other)) = restarter {
-                    dependencies.push(Dependency {
-                        name: "general/restarter".to_owned(),
-                        grouping: Grouping::RequireAll,
-                        restart_on: Severity::None,
-                        entities: vec![Entity::Instance(other)],
-                    });
-                }
-                dependencies
-            }
-            Err(error) => {
-                self.graph.depend(fmri, Vec::new());
-                let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
-                self.sys.note(Level::Error, &format!("{what}  ({error})"));
-                return Err("invalid_dependency");
-            }
-        };
-        self.graph.depend(fmri, dependencies);
-        if let Some(cycle) = self.graph.cycle(fmri) {
-            self.graph.depend(fmri, Vec::new());
-            let what = format!(
-                "Transitioning {fmri} to maintenance because it completes a dependency cycle \
-                 (see svcs -xv for details):\n{}",
-                cycle.join("\n")
-            );
-            self.sys.note(Level::Error, &what);
-            return Err("dependency_cycle");
+        let mut dependencies = config::dependencies(&groups).map_err(|error| {
+            self.sys.note(Level::Error, &format!("{what}  ({error})"));
+            "invalid_dependency"
+        })?;
+        if let Some(Restarter::Delegate(other)) = restarter {
+            dependencies.push(Dependency {
+                name: "general/restarter".to_owned(),
+                grouping: Grouping::RequireAll,
+                restart_on: Severity::None,
+                entities: vec![Entity::Instance(other)],
+            });
         }
-        Ok(())
+        Ok(dependencies)
     }
 
     /// A new instance: it and those who waited for it.
@@ -363,6 +381,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
             // Flagged enabled, a disabled instance may start: those who looked past it wait now.
             self.reconsider(fmri);
+            self.descend();
         } else if self.state(fmri) != Some(State::Disabled) {
             let orders = propagate::disable(&mut self.graph, fmri);
             self.give_all(orders);
@@ -371,7 +390,16 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// An instance is gone, or no longer managed.
     fn dismiss(&mut self, fmri: &str) {
-        let dependents = self.graph.dependents(fmri);
+        let stops = |groups: &[&Dependency]| {
+            groups.iter().any(|group| {
+                group.grouping == Grouping::ExcludeAll || group.restart_on >= Severity::Restart
+            })
+        };
+        let dependents = self.graph.dependents(fmri).into_iter();
+        let stopped: Vec<String> = dependents
+            .filter(|(_, groups)| stops(groups))
+            .map(|(dependent, _)| dependent.clone())
+            .collect();
         self.abandon_contract(fmri);
         if let Some(instance) = self.instances.remove(fmri) {
             if let Some(Activity::Running { pid, .. }) = instance.activity {
@@ -391,15 +419,17 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         self.graph.remove(fmri);
-        for (dependent, groups) in dependents {
-            let stops = groups.iter().any(|group| {
-                group.grouping == Grouping::ExcludeAll || group.restart_on >= Severity::Restart
-            });
-            if stops {
-                self.give(&dependent, Order::StopReset);
-            }
-            self.start_if_ready(&dependent);
+        for dependent in stopped {
+            self.give(&dependent, Order::StopReset);
         }
+        self.reconsider(fmri);
+        self.descend();
+    }
+
+    /// Who was held by something that holds nobody any more goes down.
+    pub(crate) fn descend(&mut self) {
+        let orders = propagate::descend_all(&mut self.graph);
+        self.give_all(orders);
     }
 
     /// What is in the repository counts from now on; when no snapshot can be taken, later.
@@ -408,6 +438,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if self.written(fmri, Refused::Refresh, taken) {
             self.connect(fmri);
             self.start_if_ready(fmri);
+            let sys = &self.sys;
+            if reckon(&mut self.graph, fmri, &|path| sys.exists(path)) {
+                self.reconsider(fmri);
+            }
+            self.descend();
             self.give(fmri, Order::Refresh);
             let orders = propagate::refreshed(&self.graph, fmri);
             self.give_all(orders);

@@ -1,11 +1,13 @@
 //! evaluate - whether dependencies are satisfied (smf.md 3.9).
 //!
-//! Two questions: is it satisfied now, and could it become so without the administrator
-//! (recursive).  Pure: the graph, and a function that says whether a file exists.
+//! Two questions: is it satisfied now, and could it become so without the administrator.  The second
+//! leads through everything beneath; its answer is kept with each node and found anew where
+//! something changed ([`reckon`]), so that neither question is recursive.  Pure: the graph, and a
+//! function that says whether a file exists.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
 
-use crate::graph::{Dependency, Descent, Entity, Graph, Grouping};
+use crate::graph::{Dependency, Descent, Entity, Graph, Grouping, Node};
 use crate::state::{Severity, State};
 
 /// The value of a dependency or of one of its entities.
@@ -33,8 +35,49 @@ pub struct Evaluation<'a> {
     exists: &'a dyn Fn(&str) -> bool,
 }
 
-/// The nodes being asked about: exclude_all may lead back to one of them.
-type Asked<'a> = BTreeSet<&'a str>;
+/// Whether `stands_in_the_way` of anything a node names.  A group that is not require_all is asked
+/// about as a whole, by its first entity.  The search begins where the last one ended: of thousands
+/// that come up one after the other only the one that is waited for is looked at.
+fn search(
+    node: &Node,
+    begin: &Cell<(usize, usize)>,
+    stands_in_the_way: impl Fn(&Dependency, usize) -> bool,
+) -> bool {
+    let groups = &node.dependencies;
+    let (first, inside) = begin.get();
+    for step in 0..=groups.len() {
+        let Some(group) = groups.get((first + step) % groups.len().max(1)) else { return false };
+        let count = match group.grouping {
+            Grouping::RequireAll => group.entities.len(),
+            Grouping::RequireAny | Grouping::OptionalAll | Grouping::ExcludeAll => 1,
+        };
+        // The first group is looked at twice: from where the search begins, and before that.
+        let range = match step {
+            0 => inside.min(count)..count,
+            last if last == groups.len() => 0..inside.min(count),
+            _ => 0..count,
+        };
+        for number in range {
+            if stands_in_the_way(group, number) {
+                begin.set(((first + step) % groups.len(), number));
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Finds anew whether an instance, being offline, cannot come up without the administrator; true
+/// when that has changed.  Those who depend on it are to be asked again then.
+pub fn reckon(graph: &mut Graph, fmri: &str, exists: &dyn Fn(&str) -> bool) -> bool {
+    let Some(node) = graph.node(fmri) else { return false };
+    let never = Evaluation::new(graph, exists).never(node);
+    let changed = node.never != never;
+    if let Some(node) = graph.node_mut(fmri) {
+        node.never = never;
+    }
+    changed
+}
 
 impl<'a> Evaluation<'a> {
     /// Of a graph, with a function that says whether a file exists.
@@ -46,7 +89,25 @@ impl<'a> Evaluation<'a> {
     /// Whether all dependencies of an instance are satisfied now.
     #[must_use]
     pub fn ready(&self, fmri: &str) -> bool {
-        self.own(fmri, Question::Now, &mut Asked::new()) == Yes
+        let Some(node) = self.graph.node(fmri) else { return false };
+        let fails = |group: &Dependency, number: usize| match group.grouping {
+            Grouping::RequireAll => self.entity(&group.entities[number], Question::Now) != Yes,
+            Grouping::RequireAny | Grouping::OptionalAll | Grouping::ExcludeAll => {
+                self.group(group, Question::Now) != Yes
+            }
+        };
+        !search(node, &node.waits, fails)
+    }
+
+    /// Whether an offline instance cannot come up without the administrator.
+    fn never(&self, node: &Node) -> bool {
+        let bars = |group: &Dependency, number: usize| match group.grouping {
+            Grouping::RequireAll => self.entity(&group.entities[number], Question::Ever) == Never,
+            Grouping::RequireAny | Grouping::OptionalAll | Grouping::ExcludeAll => {
+                self.group(group, Question::Ever) == Never
+            }
+        };
+        search(node, &node.bars, bars)
     }
 
     /// Whether an instance may go on running, as far as can be told without having seen what
@@ -64,7 +125,7 @@ impl<'a> Evaluation<'a> {
                 Grouping::ExcludeAll => true,
             };
             let files = group.entities.iter().any(|entity| matches!(entity, Entity::File(_)));
-            !counts || files || self.group(group, Question::Now, &mut Asked::new()) == Yes
+            !counts || files || self.group(group, Question::Now) == Yes
         })
     }
 
@@ -73,26 +134,20 @@ impl<'a> Evaluation<'a> {
     pub fn excludes_nothing(&self, fmri: &str) -> bool {
         let groups = self.graph.node(fmri).map_or(&[][..], |node| &node.dependencies);
         let mut excluding = groups.iter().filter(|group| group.grouping == Grouping::ExcludeAll);
-        excluding.all(|group| self.group(group, Question::Now, &mut Asked::new()) == Yes)
+        excluding.all(|group| self.group(group, Question::Now) == Yes)
     }
 
-    fn own(&self, fmri: &str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
-        let Some(node) = self.graph.node(fmri) else { return Never };
-        let groups = node.dependencies.iter();
-        groups.map(|group| self.group(group, question, asked)).min().unwrap_or(Yes)
-    }
-
-    fn group(&self, group: &'a Dependency, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+    fn group(&self, group: &Dependency, question: Question) -> Satisfied {
         let entities = group.entities.iter();
         match group.grouping {
             Grouping::RequireAll => {
-                entities.map(|entity| self.entity(entity, question, asked)).min().unwrap_or(Yes)
+                entities.map(|entity| self.entity(entity, question)).min().unwrap_or(Yes)
             }
             Grouping::RequireAny => {
-                entities.map(|entity| self.entity(entity, question, asked)).max().unwrap_or(Yes)
+                entities.map(|entity| self.entity(entity, question)).max().unwrap_or(Yes)
             }
             Grouping::OptionalAll => {
-                entities.map(|entity| self.optional(entity, asked)).min().unwrap_or(Yes)
+                entities.map(|entity| self.optional(entity)).min().unwrap_or(Yes)
             }
             Grouping::ExcludeAll => {
                 entities.map(|entity| self.excluded(entity)).min().unwrap_or(Yes)
@@ -100,12 +155,12 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn entity(&self, entity: &'a Entity, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+    fn entity(&self, entity: &Entity, question: Question) -> Satisfied {
         match entity {
-            Entity::Instance(fmri) => self.instance(fmri, question, asked),
+            Entity::Instance(fmri) => self.instance(fmri, question),
             Entity::Service(service) => {
                 let instances = self.graph.instances(service);
-                instances.map(|fmri| self.instance(fmri, question, asked)).max().unwrap_or(Never)
+                instances.map(|fmri| self.instance(fmri, question)).max().unwrap_or(Never)
             }
             Entity::File(path) => {
                 if (self.exists)(path) {
@@ -117,7 +172,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn instance(&self, fmri: &'a str, question: Question, asked: &mut Asked<'a>) -> Satisfied {
+    fn instance(&self, fmri: &str, question: Question) -> Satisfied {
         let Some(node) = self.graph.node(fmri) else {
             let gone = self.graph.is_condemned(fmri) && question == Question::Now;
             return if gone { Yes } else { Never };
@@ -128,28 +183,15 @@ impl<'a> Evaluation<'a> {
                 Descent::Offline | Descent::TakeDown => NotNow,
                 Descent::Disable | Descent::Leave => Never,
             },
-            (State::Offline, Question::Ever) => self.offline_ever(fmri, asked),
+            (State::Offline, Question::Ever) if node.never => Never,
             (State::Disabled, Question::Ever) if !node.enabled => Never,
             (State::Maintenance, _) => Never,
             (State::None | State::Uninitialized | State::Offline | State::Disabled, _) => NotNow,
         }
     }
 
-    fn offline_ever(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
-        if !asked.insert(fmri) {
-            return NotNow;
-        }
-        let own = self.own_of(fmri, asked);
-        asked.remove(fmri);
-        if own == Never { Never } else { NotNow }
-    }
-
-    fn own_of(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
-        self.own(fmri, Question::Ever, asked)
-    }
-
     /// Absent, in maintenance and unable to start all count as satisfied.
-    fn optional(&self, entity: &'a Entity, asked: &mut Asked<'a>) -> Satisfied {
+    fn optional(&self, entity: &Entity) -> Satisfied {
         match entity {
             Entity::File(path) => {
                 if (self.exists)(path) {
@@ -158,26 +200,24 @@ impl<'a> Evaluation<'a> {
                     Never
                 }
             }
-            Entity::Instance(fmri) => self.optional_instance(fmri, asked),
+            Entity::Instance(fmri) => self.optional_instance(fmri),
             Entity::Service(service) => {
                 let instances = self.graph.instances(service);
-                instances.map(|fmri| self.optional_instance(fmri, asked)).min().unwrap_or(Yes)
+                instances.map(|fmri| self.optional_instance(fmri)).min().unwrap_or(Yes)
             }
         }
     }
 
-    fn optional_instance(&self, fmri: &'a str, asked: &mut Asked<'a>) -> Satisfied {
+    fn optional_instance(&self, fmri: &str) -> Satisfied {
         let Some(node) = self.graph.node(fmri) else { return Yes };
         match node.state {
             State::Maintenance => Yes,
-            State::Offline | State::Disabled => match self.instance(fmri, Question::Ever, asked) {
+            State::Offline | State::Disabled => match self.instance(fmri, Question::Ever) {
                 Never | Yes => Yes,
                 NotNow => NotNow,
             },
             // On its way to be disabled it is still waited for: nobody waits for it then.
-            State::Online | State::Degraded => {
-                self.instance(fmri, Question::Now, asked).max(NotNow)
-            }
+            State::Online | State::Degraded => self.instance(fmri, Question::Now).max(NotNow),
             State::None | State::Uninitialized => NotNow,
         }
     }

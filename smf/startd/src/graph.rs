@@ -1,13 +1,16 @@
 //! graph - the instances and what they depend on.
 //!
-//! Invariants: `dependents` is exactly the reverse of the nodes' groups.  A node that is named by a
+//! Invariants: `dependents` is exactly the reverse of the nodes' groups.  `flagged` names exactly the
+//! nodes whose descent is not none.  Nothing here looks at nodes that have nothing to do with the
+//! one in question: what one change costs does not grow with what there is beside it.  A node that is named by a
 //! dependency but is not in the repository, or has no general/enabled, is absent here.  The states
 //! are those the restarter has recorded; the graph never changes one by itself.
 //!
 //! Not here: what follows from a change of state (propagate.rs), whether a dependency is satisfied
 //! (evaluate.rs), reading groups from properties (config.rs).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use smf_model::fmri::service_of;
 
@@ -27,7 +30,7 @@ pub enum Grouping {
 }
 
 /// What a dependency names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entity {
     /// `svc:/service:instance`
     Instance(String),
@@ -76,10 +79,18 @@ pub struct Node {
     pub delegated: bool,
     /// Its dependencies.
     pub dependencies: Vec<Dependency>,
-    /// Being taken down.
+    /// Being taken down.  Changes by [`Graph::flag`] only.
     pub descent: Descent,
     /// The order for that has been given.
     pub descending: bool,
+    /// While it is offline: whether it cannot come up without the administrator, as
+    /// [`crate::evaluate::reckon`] found last.
+    pub never: bool,
+    /// Where the search for what it waits for begins: what stood in the way the last time, as the
+    /// number of the group and of the entity in it.
+    pub(crate) waits: Cell<(usize, usize)>,
+    /// The same for what makes it `never`.
+    pub(crate) bars: Cell<(usize, usize)>,
 }
 
 /// All managed instances.
@@ -87,8 +98,10 @@ pub struct Node {
 pub struct Graph {
     nodes: BTreeMap<String, Node>,
     services: BTreeMap<String, BTreeSet<String>>,
-    dependents: BTreeMap<Entity, BTreeSet<String>>,
+    /// By what is named: who names it, in which of his groups.
+    dependents: HashMap<Entity, BTreeMap<String, Vec<usize>>>,
     condemned: BTreeSet<String>,
+    flagged: BTreeSet<String>,
 }
 
 impl Graph {
@@ -154,7 +167,11 @@ impl Graph {
             dependencies: Vec::new(),
             descent: Descent::None,
             descending: false,
+            never: false,
+            waits: Cell::new((0, 0)),
+            bars: Cell::new((0, 0)),
         };
+        self.flagged.remove(fmri);
         self.nodes.insert(fmri.to_owned(), node);
         self.services.entry(service_of(fmri).to_owned()).or_default().insert(fmri.to_owned());
     }
@@ -162,6 +179,7 @@ impl Graph {
     /// Removes a node.
     pub fn remove(&mut self, fmri: &str) {
         self.depend(fmri, Vec::new());
+        self.flagged.remove(fmri);
         self.nodes.remove(fmri);
         if let Some(instances) = self.services.get_mut(service_of(fmri)) {
             instances.remove(fmri);
@@ -176,27 +194,55 @@ impl Graph {
                 dependents.remove(fmri);
             }
         }
-        for entity in dependencies.iter().flat_map(|group| &group.entities) {
-            self.dependents.entry(entity.clone()).or_default().insert(fmri.to_owned());
+        for (number, group) in dependencies.iter().enumerate() {
+            for entity in &group.entities {
+                let of_it = self.dependents.entry(entity.clone()).or_default();
+                let groups = of_it.entry(fmri.to_owned()).or_default();
+                if groups.last() != Some(&number) {
+                    groups.push(number);
+                }
+            }
         }
         node.dependencies = dependencies;
+        node.waits.set((0, 0));
+        node.bars.set((0, 0));
+    }
+
+    /// Changes what is under way with a node; the order for it is still to be given.
+    pub fn flag(&mut self, fmri: &str, descent: Descent) {
+        let Some(node) = self.nodes.get_mut(fmri) else { return };
+        node.descent = descent;
+        node.descending = false;
+        if descent == Descent::None {
+            self.flagged.remove(fmri);
+        } else {
+            self.flagged.insert(fmri.to_owned());
+        }
+    }
+
+    /// The nodes that something is under way with.
+    pub fn flagged(&self) -> impl Iterator<Item = (&String, &Node)> {
+        self.flagged.iter().filter_map(|fmri| self.nodes.get_key_value(fmri))
     }
 
     /// The nodes with a dependency that names this instance or its service, each with those
     /// dependencies.
     #[must_use]
-    pub fn dependents(&self, fmri: &str) -> Vec<(String, Vec<Dependency>)> {
+    pub fn dependents(&self, fmri: &str) -> Vec<(&String, Vec<&Dependency>)> {
+        let mut found: BTreeMap<&String, Vec<&Dependency>> = BTreeMap::new();
+        for (dependent, groups) in self.naming(fmri) {
+            let Some(node) = self.nodes.get(dependent) else { continue };
+            let mine = found.entry(dependent).or_default();
+            mine.extend(groups.iter().filter_map(|number| node.dependencies.get(*number)));
+        }
+        found.into_iter().collect()
+    }
+
+    /// Who names this instance or its service, and in which groups.
+    fn naming(&self, fmri: &str) -> impl Iterator<Item = (&String, &Vec<usize>)> {
         let names =
             [Entity::Instance(fmri.to_owned()), Entity::Service(service_of(fmri).to_owned())];
-        let found: BTreeSet<&String> =
-            names.iter().filter_map(|name| self.dependents.get(name)).flatten().collect();
-        let groups_of = |dependent: &String| {
-            let groups = self.nodes.get(dependent).map_or(&[][..], |node| &node.dependencies);
-            let names_it =
-                |group: &&Dependency| group.entities.iter().any(|entity| names.contains(entity));
-            groups.iter().filter(names_it).cloned().collect()
-        };
-        found.into_iter().map(|dependent| (dependent.clone(), groups_of(dependent))).collect()
+        names.into_iter().filter_map(|name| self.dependents.get(&name)).flatten()
     }
 
     /// The instances a dependency leads to.
@@ -211,8 +257,10 @@ impl Graph {
     /// The cycle that a node is part of, beginning with the node; exclude_all is not followed.
     #[must_use]
     pub fn cycle(&self, fmri: &str) -> Option<Vec<String>> {
+        // Nobody names it: nothing leads back.
+        self.naming(fmri).next()?;
         // Depth first, with a stack of (node, its successors not yet visited).
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         let mut path: Vec<(&String, Vec<&String>)> = Vec::new();
         let (start, _) = self.nodes.get_key_value(fmri)?;
         path.push((start, self.successors(start)));
@@ -231,6 +279,36 @@ impl Graph {
         None
     }
 
+    /// Whether there is any cycle: one look at everything, where asking for each node would be one
+    /// look at everything for each.
+    #[must_use]
+    pub fn is_cyclic(&self) -> bool {
+        // Those whose successors are all known to be in no cycle are in none either.
+        let mut left: HashMap<&String, usize> = HashMap::new();
+        let mut above: HashMap<&String, Vec<&String>> = HashMap::new();
+        let mut free = Vec::new();
+        for fmri in self.nodes.keys() {
+            let known = self.successors(fmri).into_iter().filter(|to| self.nodes.contains_key(*to));
+            let successors: HashSet<&String> = known.collect();
+            successors.iter().for_each(|to| above.entry(to).or_default().push(fmri));
+            match successors.len() {
+                0 => free.push(fmri),
+                some => drop(left.insert(fmri, some)),
+            }
+        }
+        while let Some(fmri) = free.pop() {
+            for dependent in above.remove(fmri).unwrap_or_default() {
+                let Some(some) = left.get_mut(dependent) else { continue };
+                *some -= 1;
+                if *some == 0 {
+                    left.remove(dependent);
+                    free.push(dependent);
+                }
+            }
+        }
+        !left.is_empty()
+    }
+
     /// Whether something this node depends on is being taken down.
     #[must_use]
     pub fn stands_on_descending(&self, fmri: &str) -> bool {
@@ -240,7 +318,9 @@ impl Graph {
         self.successors(fmri).iter().any(descends)
     }
 
-    fn successors<'a>(&'a self, fmri: &str) -> Vec<&'a String> {
+    /// The instances a node depends on; exclude_all is not followed.
+    #[must_use]
+    pub fn successors<'a>(&'a self, fmri: &str) -> Vec<&'a String> {
         let groups = self.nodes.get(fmri).map_or(&[][..], |node| &node.dependencies);
         groups
             .iter()
@@ -310,7 +390,9 @@ mod tests {
         assert_eq!(None, graph.cycle("svc:/a:x"));
         graph.depend("svc:/c:x", vec![on("svc:/a:x", Grouping::ExcludeAll)]);
         assert_eq!(None, graph.cycle("svc:/c:x"));
+        assert!(!graph.is_cyclic());
         graph.depend("svc:/c:x", vec![on("svc:/a:x", Grouping::RequireAll)]);
         assert_eq!(3, graph.cycle("svc:/c:x").unwrap().len());
+        assert!(graph.is_cyclic());
     }
 }

@@ -128,10 +128,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// It does not go down after all; those who made way for it may come back.
     fn stay(&mut self, fmri: &str) {
-        let Some(node) = self.graph.node_mut(fmri) else { return };
-        node.descent = Descent::None;
-        node.descending = false;
+        self.graph.flag(fmri, Descent::None);
         self.reconsider(fmri);
+        self.descend();
     }
 
     fn leave_maintenance(&mut self, fmri: &str, aux: &'static str) {

@@ -4,9 +4,7 @@
 //! answer with orders; they never carry one out.  Stops are ordered whether or not the dependent
 //! runs: it may be starting just now, and the order waits for that.
 
-use std::collections::BTreeSet;
-
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, reckon};
 use crate::graph::{Descent, Graph, Grouping};
 use crate::state::{Order, Severity, State};
 
@@ -32,18 +30,18 @@ pub fn entered(graph: &mut Graph, t: Transition<'_>, exists: &dyn Fn(&str) -> bo
     let mut orders = Orders::new();
     let descended = match graph.node_mut(t.fmri) {
         None => return orders,
-        Some(node) => {
-            let descended = node.descent != Descent::None && !t.to.is_running();
-            if descended {
-                node.descent = Descent::None;
-                node.descending = false;
-            }
-            descended
-        }
+        Some(node) => node.descent != Descent::None && !t.to.is_running(),
     };
+    if descended {
+        graph.flag(t.fmri, Descent::None);
+    }
+    reckon(graph, t.fmri, exists);
     own(graph, t, descended, exists, &mut orders);
     dependents(graph, t, exists, &mut orders);
-    orders.extend(descend(graph));
+    // It may have been what held those it stands on.
+    let mut beneath: Vec<String> = graph.successors(t.fmri).into_iter().cloned().collect();
+    beneath.push(t.fmri.to_owned());
+    orders.extend(descend(graph, beneath.iter()));
     orders
 }
 
@@ -83,14 +81,14 @@ pub fn startable(graph: &Graph, fmri: &str, exists: &dyn Fn(&str) -> bool) -> Op
 }
 
 fn dependents(
-    graph: &Graph,
+    graph: &mut Graph,
     t: Transition<'_>,
     exists: &dyn Fn(&str) -> bool,
     orders: &mut Orders,
 ) {
     let stopped = t.from.is_running() && !t.to.is_running();
     for (dependent, groups) in graph.dependents(t.fmri) {
-        let running = graph.node(&dependent).is_some_and(|node| node.state.is_running());
+        let running = graph.node(dependent).is_some_and(|node| node.state.is_running());
         let stop = groups.iter().filter_map(|group| match group.grouping {
             // What it excludes is there or about to be.
             Grouping::ExcludeAll => {
@@ -119,16 +117,23 @@ fn dependents(
 }
 
 /// Starts what can start now because something about this instance changed: also through
-/// dependents that are offline themselves, whose chances may have changed.
-pub fn reconsider(graph: &Graph, fmri: &str, exists: &dyn Fn(&str) -> bool, orders: &mut Orders) {
-    let mut seen = BTreeSet::new();
+/// dependents that are offline themselves, where their chances have changed with it.
+pub fn reconsider(
+    graph: &mut Graph,
+    fmri: &str,
+    exists: &dyn Fn(&str) -> bool,
+    orders: &mut Orders,
+) {
     let mut rest = vec![fmri.to_owned()];
     while let Some(next) = rest.pop() {
-        for (dependent, _) in graph.dependents(&next) {
-            let offline = graph.node(&dependent).is_some_and(|node| node.state == State::Offline);
-            if offline && seen.insert(dependent.clone()) {
-                let order = startable(graph, &dependent, exists);
-                orders.extend(order.map(|order| (dependent.clone(), order)));
+        let offline =
+            |fmri: &&String| graph.node(fmri).is_some_and(|node| node.state == State::Offline);
+        let dependents = graph.dependents(&next).into_iter().map(|(dependent, _)| dependent);
+        let dependents: Vec<String> = dependents.filter(offline).cloned().collect();
+        for dependent in dependents {
+            let order = startable(graph, &dependent, exists);
+            orders.extend(order.map(|order| (dependent.clone(), order)));
+            if reckon(graph, &dependent, exists) {
                 rest.push(dependent);
             }
         }
@@ -153,21 +158,26 @@ pub fn refreshed(graph: &Graph, fmri: &str) -> Orders {
 #[must_use]
 pub fn disable(graph: &mut Graph, fmri: &str) -> Orders {
     let mut rest = vec![fmri.to_owned()];
-    match graph.node_mut(fmri) {
-        Some(node) if node.state.is_running() => node.descent = Descent::Disable,
+    match graph.node(fmri) {
+        Some(node) if node.state.is_running() => {
+            // Once more, it is not ordered again.
+            if node.descent != Descent::Disable || !node.descending {
+                graph.flag(fmri, Descent::Disable);
+            }
+        }
         Some(_) | None => return vec![(fmri.to_owned(), Order::AdminDisable)],
     }
+    let mut flagged = rest.clone();
     while let Some(next) = rest.pop() {
         for dependent in listeners(graph, &next) {
-            if let Some(node) = graph.node_mut(&dependent) {
-                if node.descent == Descent::None {
-                    node.descent = Descent::Offline;
-                    rest.push(dependent);
-                }
+            if graph.node(&dependent).is_some_and(|node| node.descent == Descent::None) {
+                graph.flag(&dependent, Descent::Offline);
+                flagged.push(dependent.clone());
+                rest.push(dependent);
             }
         }
     }
-    descend(graph)
+    descend(graph, flagged.iter())
 }
 
 /// The engine ends: everything that runs goes down, dependents first.
@@ -178,13 +188,10 @@ pub fn take_down(graph: &mut Graph) -> Orders {
         .filter(|(_, node)| node.state.is_running() && !node.delegated)
         .map(|(fmri, _)| fmri.clone())
         .collect();
-    for fmri in running {
-        if let Some(node) = graph.node_mut(&fmri) {
-            node.descent = Descent::TakeDown;
-            node.descending = false;
-        }
+    for fmri in &running {
+        graph.flag(fmri, Descent::TakeDown);
     }
-    descend(graph)
+    descend(graph, running.iter())
 }
 
 /// These are not part of the milestone: what runs goes down, dependents first whether they listen
@@ -196,36 +203,34 @@ pub fn leave(graph: &mut Graph, fmris: &[String]) -> Orders {
         let Some(node) = graph.node_mut(fmri) else { continue };
         node.enabled = false;
         if node.state.is_running() && !node.delegated {
-            node.descent = Descent::Leave;
-            node.descending = false;
+            graph.flag(fmri, Descent::Leave);
         } else {
             orders.push((fmri.clone(), Order::Disable));
         }
     }
-    orders.extend(descend(graph));
+    orders.extend(descend_all(graph));
     orders
 }
 
 /// The administrator changed his mind about a disable that is still waiting for others.
 pub fn forget_disable(graph: &mut Graph, fmri: &str) {
-    if let Some(node) = graph.node_mut(fmri) {
-        if matches!(node.descent, Descent::Disable | Descent::Leave) && !node.descending {
-            node.descent = Descent::None;
-        }
+    let waits = graph.node(fmri).is_some_and(|node| {
+        matches!(node.descent, Descent::Disable | Descent::Leave) && !node.descending
+    });
+    if waits {
+        graph.flag(fmri, Descent::None);
     }
-    if graph.nodes().any(|(_, node)| node.descent == Descent::Disable) {
+    if graph.flagged().any(|(_, node)| node.descent == Descent::Disable) {
         return;
     }
     // Nothing is to be disabled any more: those that were to go first may stay.
     let spared: Vec<String> = graph
-        .nodes()
+        .flagged()
         .filter(|(_, node)| node.descent == Descent::Offline && !node.descending)
         .map(|(fmri, _)| fmri.clone())
         .collect();
     for fmri in spared {
-        if let Some(node) = graph.node_mut(&fmri) {
-            node.descent = Descent::None;
-        }
+        graph.flag(&fmri, Descent::None);
     }
 }
 
@@ -247,9 +252,9 @@ fn running_dependents(
         .filter(|(dependent, groups)| {
             let runs = graph.node(dependent).filter(|node| !node.delegated);
             let runs = runs.is_some_and(|node| node.state.is_running());
-            runs && dependent != fmri && groups.iter().any(&counts)
+            runs && *dependent != fmri && groups.iter().any(|group| counts(group))
         })
-        .map(|(dependent, _)| dependent)
+        .map(|(dependent, _)| dependent.clone())
         .collect()
 }
 
@@ -257,30 +262,33 @@ fn every_running_dependent(graph: &Graph, fmri: &str) -> Vec<String> {
     running_dependents(graph, fmri, |group| group.grouping != Grouping::ExcludeAll)
 }
 
-/// Orders those on their way down that nobody above them holds any more.
-fn descend(graph: &mut Graph) -> Orders {
-    let flagged: Vec<(String, Descent)> = graph
-        .nodes()
-        .filter(|(_, node)| node.descent != Descent::None && !node.descending)
-        .map(|(fmri, node)| (fmri.clone(), node.descent))
-        .collect();
+/// Orders all that are on their way down and that nobody above them holds any more.
+#[must_use]
+pub fn descend_all(graph: &mut Graph) -> Orders {
+    let flagged: Vec<String> = graph.flagged().map(|(fmri, _)| fmri.clone()).collect();
+    descend(graph, flagged.iter())
+}
+
+/// The same for some: those that may have been waiting for what has happened.
+fn descend<'a>(graph: &mut Graph, some: impl Iterator<Item = &'a String>) -> Orders {
     let mut orders = Orders::new();
-    for (fmri, descent) in flagged {
-        let (held, order) = match descent {
+    for fmri in some {
+        let Some(node) = graph.node(fmri).filter(|node| !node.descending) else { continue };
+        let (held, order) = match node.descent {
             Descent::None => continue,
-            Descent::Offline => (listeners(graph, &fmri), Order::StopReset),
-            Descent::Disable => (listeners(graph, &fmri), Order::AdminDisable),
-            Descent::Leave => (every_running_dependent(graph, &fmri), Order::Disable),
-            Descent::TakeDown => (every_running_dependent(graph, &fmri), Order::TakeDown),
+            Descent::Offline => (listeners(graph, fmri), Order::StopReset),
+            Descent::Disable => (listeners(graph, fmri), Order::AdminDisable),
+            Descent::Leave => (every_running_dependent(graph, fmri), Order::Disable),
+            Descent::TakeDown => (every_running_dependent(graph, fmri), Order::TakeDown),
         };
         let waits = held
             .iter()
             .any(|above| graph.node(above).is_some_and(|node| node.descent != Descent::None));
         if !waits {
-            if let Some(node) = graph.node_mut(&fmri) {
+            if let Some(node) = graph.node_mut(fmri) {
                 node.descending = true;
             }
-            orders.push((fmri, order));
+            orders.push((fmri.clone(), order));
         }
     }
     orders
