@@ -115,10 +115,10 @@ impl World {
         command
     }
 
-    /// As after an import and a boot.
+    /// As after a boot.
     fn reset(&mut self) {
         self.kill();
-        let _absent = fs::remove_dir_all(self.root());
+        fs::remove_dir_all(self.root().join("etc/svc")).unwrap();
         fs::create_dir_all(self.root().join("etc/svc")).unwrap();
         copy_repository(self.place.path(), &self.root().join("etc/svc"));
     }

@@ -1,7 +1,8 @@
 //! child - starting a method: the one place that forks and executes.
 //!
 //! Law: between fork and exec nothing allocates and nothing locks; all that is needed is made
-//! before.  On Linux the child is born inside of its cgroup, which is cheaper than moving it there.
+//! before: the child may be running in its parent's memory (newborn.rs).  On Linux it is born inside
+//! of its cgroup, which is cheaper than moving it there.
 
 use std::ffi::CString;
 use std::io;
@@ -9,6 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use smf_contract::Entrance;
+
+use super::newborn;
 
 /// Exit status of a method whose shell could not be executed.
 const EXEC_FAILED: i32 = 10;
@@ -40,6 +43,8 @@ pub struct Capabilities {
 pub struct Birth<'a> {
     /// `exec <command>`
     pub script: &'a CString,
+    /// The same, where no shell is needed for it (see [`words`]).
+    pub words: &'a [CString],
     /// NAME=value
     pub environment: &'a [CString],
     /// Standard output and error.
@@ -71,74 +76,49 @@ pub struct Birth<'a> {
 /// # Errors
 /// No process could be made.
 pub fn start(birth: &Birth<'_>) -> io::Result<i32> {
-    let mut environment: Vec<*const libc::c_char> =
-        birth.environment.iter().map(|entry| entry.as_ptr()).collect();
-    environment.push(std::ptr::null());
-    let arguments = [c"/bin/sh".as_ptr(), c"-c".as_ptr(), birth.script.as_ptr(), std::ptr::null()];
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|one| one.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let environment = pointers(birth.environment);
+    let words = pointers(birth.words);
+    let plan = Plan { birth, words: &words, environment: &environment, inside: true };
+    let outside = Plan { inside: false, ..plan };
     // A signal for the newborn waits until it is itself: a handler of this process would swallow it.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let inside = birth.cgroup.map(fork_into);
-    let (pid, inside) = match inside {
-        Some(Ok(pid)) => (pid, true),
+    let plan = if birth.cgroup.is_some() { &plan } else { &outside };
+    // SAFETY: become_method makes system calls alone, and the plan outlives the exec.
+    let born = unsafe { newborn::spawn(birth.cgroup, born, std::ptr::from_ref(plan).cast()) };
+    let born = born.or_else(|_| {
         // A kernel or a sandbox without clone3: fork, and move.
         // SAFETY: the child calls only what is async-signal-safe (see become_method).
-        Some(Err(_)) | None => (unsafe { libc::fork() }, false),
-    };
-    match pid {
-        0 => become_method(birth, inside, &arguments, &environment),
-        pid => {
-            let failed = io::Error::last_os_error();
-            before.thread_set_mask()?;
-            if pid < 0 { Err(failed) } else { Ok(pid) }
+        match unsafe { libc::fork() } {
+            0 => become_method(&outside),
+            pid if pid < 0 => Err(io::Error::last_os_error()),
+            pid => Ok(pid),
         }
-    }
+    });
+    before.thread_set_mask()?;
+    born
 }
 
-/// fork, with the child born inside of a cgroup.
-#[cfg(target_os = "linux")]
-fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<i32> {
-    // The kernel's struct clone_args, version 2.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Arguments {
-        flags: u64,
-        pidfd: u64,
-        child_tid: u64,
-        parent_tid: u64,
-        exit_signal: u64,
-        stack: u64,
-        stack_size: u64,
-        tls: u64,
-        set_tid: u64,
-        set_tid_size: u64,
-        cgroup: u64,
-    }
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    let arguments = Arguments {
-        flags: CLONE_INTO_CGROUP,
-        exit_signal: libc::SIGCHLD as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
-        ..Arguments::default()
-    };
-    // SAFETY: without CLONE_VM and without a stack this is fork: the child runs on a copy.  The
-    // structure lives through the call and its size is given.
-    let pid =
-        unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<Arguments>()) };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid as i32) }
+/// What the child does, made before it is.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    birth: &'a Birth<'a>,
+    words: &'a [*const libc::c_char],
+    environment: &'a [*const libc::c_char],
+    /// It is born in its contract.
+    inside: bool,
 }
 
-#[cfg(not(target_os = "linux"))]
-fn fork_into(_cgroup: BorrowedFd<'_>) -> io::Result<i32> {
-    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+unsafe extern "C" fn born(plan: *const std::ffi::c_void) -> ! {
+    // SAFETY: start() passes a plan that lives until the exec.
+    become_method(unsafe { &*plan.cast::<Plan<'_>>() })
 }
 
 /// The child, up to its exec.  Only async-signal-safe calls.
-fn become_method(
-    birth: &Birth<'_>,
-    inside: bool,
-    arguments: &[*const libc::c_char],
-    environment: &[*const libc::c_char],
-) -> ! {
+fn become_method(plan: &Plan<'_>) -> ! {
+    let birth = plan.birth;
     // SAFETY: each of these is async-signal-safe and gets descriptors, buffers and pointers that
     // live until the exec.
     unsafe {
@@ -163,7 +143,7 @@ fn become_method(
             libc::_exit(EXEC_FAILED);
         }
     }
-    if !inside && birth.entrance.enter().is_err() {
+    if !plan.inside && birth.entrance.enter().is_err() {
         complain(birth, b"contract", b"");
     }
     #[cfg(target_os = "linux")]
@@ -183,7 +163,13 @@ fn become_method(
         }
         #[cfg(target_os = "linux")]
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32);
-        libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr());
+        // Where the shell would do nothing but this, it is not asked; what cannot be executed is
+        // for the shell to explain.
+        if let [program, _, ..] = plan.words {
+            libc::execve(*program, plan.words.as_ptr(), plan.environment.as_ptr());
+        }
+        let shell = [c"/bin/sh".as_ptr(), c"-c".as_ptr(), birth.script.as_ptr(), std::ptr::null()];
+        libc::execve(shell[0], shell.as_ptr(), plan.environment.as_ptr());
         libc::_exit(EXEC_FAILED)
     }
 }
@@ -260,32 +246,44 @@ fn keep(birth: &Birth<'_>) {
 fn keep(_birth: &Birth<'_>) {}
 
 fn assume(birth: &Birth<'_>, credential: &Credential) {
-    if !become_user(credential) {
+    if !credentials(credential) {
         complain(birth, b"setuid", b"");
     }
 }
 
-/// By the kernel's own calls.  The C library's change the user of every thread of a process, and
-/// would wait here for threads that only the parent has.
+/// By the system calls: the C library's functions would change the parent's other threads too.
 #[cfg(target_os = "linux")]
-fn become_user(credential: &Credential) -> bool {
-    let groups = &credential.groups;
+fn credentials(credential: &Credential) -> bool {
+    let Credential { uid, gid, groups } = credential;
     // SAFETY: three system calls on numbers and on a slice that lives until the exec.
     unsafe {
         libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
-            && libc::syscall(libc::SYS_setgid, credential.gid) == 0
-            && libc::syscall(libc::SYS_setuid, credential.uid) == 0
+            && libc::syscall(libc::SYS_setgid, *gid) == 0
+            && libc::syscall(libc::SYS_setuid, *uid) == 0
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn become_user(credential: &Credential) -> bool {
+fn credentials(credential: &Credential) -> bool {
+    let Credential { uid, gid, groups } = credential;
     // SAFETY: as above.
     unsafe {
-        libc::setgroups(credential.groups.len() as _, credential.groups.as_ptr()) == 0
-            && libc::setgid(credential.gid) == 0
-            && libc::setuid(credential.uid) == 0
+        libc::setgroups(groups.len() as _, groups.as_ptr()) == 0
+            && libc::setgid(*gid) == 0
+            && libc::setuid(*uid) == 0
     }
+}
+
+/// The words of a command that a shell would take as they stand and execute: an absolute path and
+/// arguments without anything a shell knows.  None for any other command.
+#[must_use]
+pub fn words(command: &str) -> Vec<CString> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_/.,:+@%=- \t".contains(&byte);
+    if !command.starts_with('/') || !command.bytes().all(plain) {
+        return Vec::new();
+    }
+    let words = command.split_ascii_whitespace();
+    words.map(|word| CString::new(word).expect("none of those bytes is a NUL")).collect()
 }
 
 /// Writes why the context could not be set, and ends the child.
@@ -318,4 +316,35 @@ fn complain(birth: &Birth<'_>, what: &[u8], name: &[u8]) -> ! {
     }
     // SAFETY: ends this child without running anything of its parent's.
     unsafe { libc::_exit(CONTEXT_FAILED) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_without_a_shell() {
+        for (command, want) in [
+            ("/bin/true", vec!["/bin/true"]),
+            (
+                "/lib/svc/method/x start  -f a=b,c:1",
+                vec!["/lib/svc/method/x", "start", "-f", "a=b,c:1"],
+            ),
+            ("true", vec![]),
+            ("A=1 /bin/true", vec![]),
+            ("/bin/true; /bin/false", vec![]),
+            ("/bin/echo $HOME", vec![]),
+            ("/bin/echo 'x'", vec![]),
+            ("/bin/echo ~", vec![]),
+            ("/bin/echo *", vec![]),
+            ("/bin/true >/x", vec![]),
+            ("/bin/true\n/bin/false", vec![]),
+            ("/bin/echo #x", vec![]),
+            ("/bin/echo é", vec![]),
+        ] {
+            let words: Vec<String> =
+                words(command).into_iter().map(|word| word.into_string().unwrap()).collect();
+            assert_eq!(words, want, "{command}");
+        }
+    }
 }

@@ -203,6 +203,7 @@ impl Machine {
         };
         let directory = c_string(&identity.directory)?;
         let script = c_string(&format!("exec {}", spawn.command))?;
+        let words = child::words(&spawn.command);
         let log = match log::open(&self.logs.join(log::log_name(&spawn.fmri))) {
             Ok(log) => log,
             Err(error) => {
@@ -217,10 +218,15 @@ impl Machine {
         for (name, value) in &spawn.environment {
             environment.push(c_string(&format!("{name}={value}"))?);
         }
+        if !spawn.environment.iter().any(|(name, _)| name == "PWD") {
+            // As the shell has it.
+            environment.push(c_string(&format!("PWD={}", identity.directory))?);
+        }
         let entrance = held.contract.entrance().map_err(|error| error.to_string())?;
         let cgroup = held.contract.directory().map(File::open).transpose().map_err(text)?;
         child::start(&Birth {
             script: &script,
+            words: &words,
             environment: &environment,
             log: log.as_fd(),
             null: self.null.as_fd(),

@@ -9,6 +9,7 @@ mod identity;
 mod log;
 pub mod machine;
 pub mod manager;
+mod newborn;
 pub mod poller;
 mod privilege;
 mod profile;
