@@ -339,6 +339,7 @@ mod tests {
             graph.add("svc:/c:x", state, false);
             depend(&mut graph, "svc:/a:x", Grouping::RequireAll, vec![instance("svc:/c:x")]);
             depend(&mut graph, "svc:/b:x", Grouping::OptionalAll, vec![instance("svc:/a:x")]);
+            reckon(&mut graph, "svc:/a:x", &|_| false);
             assert_eq!(want, Evaluation::new(&graph, &|_| false).ready("svc:/b:x"), "{state}");
         }
     }
