@@ -227,6 +227,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let message = format!("Stopping for maintenance due to {aux}.");
         let stop = Stop { to: State::Maintenance, aux, severity: Severity::Restart };
         if instance.state.is_running() {
+            let name = fmri.trim_start_matches("svc:/");
+            let what = "transitioned to maintenance by request (see 'svcs -xv' for details)";
+            let what = format!("{name} {what}");
+            self.sys.note(Level::Notice, &what);
+            self.sys.syslog(&what);
             self.stop(fmri, &message, stop);
         } else {
             self.sys.log(fmri, &message);

@@ -15,8 +15,9 @@ use super::newborn;
 
 /// Exit status of a method whose shell could not be executed.
 const EXEC_FAILED: i32 = 10;
-/// Exit status of a method whose context could not be set.
+/// Exit status of a method whose context could not be set: for good, and for now.
 const CONTEXT_FAILED: i32 = 96;
+const CONTEXT_FAILED_NOW: i32 = 1;
 
 /// Whom to become.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,6 +297,17 @@ fn complain(birth: &Birth<'_>, what: &[u8], name: &[u8]) -> ! {
         Some(libc::EPERM) => b"Operation not permitted",
         Some(_) | None => b"Unexpected error",
     };
+    let status = match error {
+        Some(
+            libc::EINVAL
+            | libc::EPERM
+            | libc::ENOENT
+            | libc::ENAMETOOLONG
+            | libc::ERANGE
+            | libc::ESRCH,
+        ) => CONTEXT_FAILED,
+        Some(_) | None => CONTEXT_FAILED_NOW,
+    };
     let quoted: [&[u8]; 3] =
         if name.is_empty() { [b"", b"", b""] } else { [b" (\"", name, b"\")"] };
     let parts: [&[u8]; 10] = [
@@ -315,7 +327,7 @@ fn complain(birth: &Birth<'_>, what: &[u8], name: &[u8]) -> ! {
         unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
     }
     // SAFETY: ends this child without running anything of its parent's.
-    unsafe { libc::_exit(CONTEXT_FAILED) }
+    unsafe { libc::_exit(status) }
 }
 
 #[cfg(test)]
