@@ -51,6 +51,15 @@ pub fn group(text: &str) -> Option<&Path> {
     Some(Path::new(path.strip_suffix(" (deleted)").unwrap_or(path)))
 }
 
+/// Whether the text of /proc/<pid>/cgroup tells of the group that is this directory, or of one
+/// below it.  Contracts' directories have names that no other has.
+#[must_use]
+pub fn is_within(text: &str, dir: &Path) -> bool {
+    let name = dir.file_name();
+    let mut parts = group(text).into_iter().flat_map(Path::components);
+    name.is_some() && parts.any(|part| Some(part.as_os_str()) == name)
+}
+
 /// The directory of this process's own group, if there is a v2 file system.
 #[must_use]
 pub fn own_directory() -> Option<PathBuf> {
@@ -192,6 +201,20 @@ mod tests {
             ("1:cpu:/x\n", None),
         ] {
             assert_eq!(want.map(Path::new), group(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn inside() {
+        let dir = Path::new("/sys/fs/cgroup/own/lamplighter-a-7");
+        for (text, want) in [
+            ("1:cpu:/\n0::/own/lamplighter-a-7\n", true),
+            ("0::/lamplighter-a-7/lamplighter-b-8\n", true),
+            ("0::/own/lamplighter-a-77\n", false),
+            ("0::/\n", false),
+            ("", false),
+        ] {
+            assert_eq!(want, is_within(text, dir), "{text}");
         }
     }
 

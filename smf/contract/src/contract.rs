@@ -5,7 +5,7 @@
 //! alone and can be adopted by its number, also by a later program.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +24,9 @@ use crate::{cgroup, cookie};
 
 /// The variable that, when set to anything but nothing, keeps [`Contracts::open`] off cgroups.
 pub const FORBID_CGROUP: &str = "LAMPLIGHTER_NO_CGROUP";
+
+/// So often new members are looked for while the old ones are killed.
+const ROUNDS_MAX: usize = 64;
 
 /// What stopped work on a contract.
 #[derive(Debug, thiserror::Error)]
@@ -549,9 +552,8 @@ impl Contract {
         };
         // The number may have gone to another process since it was listed.
         let still = match &self.hold {
-            Hold::Cgroup { dir, .. } => {
-                cgroup::members(dir).is_ok_and(|members| members.contains(&pid))
-            }
+            Hold::Cgroup { dir, .. } => std::fs::read_to_string(format!("/proc/{pid}/cgroup"))
+                .is_ok_and(|text| cgroup::is_within(&text, dir)),
             Hold::Cookie => processes::process(pid)
                 .is_some_and(|now| self.known.contains_key(&(now.pid, now.started))),
         };
@@ -559,7 +561,8 @@ impl Contract {
     }
 
     /// Sends SIGKILL until no member is left that has not got it.  They may take a moment to end:
-    /// [`Contract::wait_empty`] waits for that.
+    /// [`Contract::wait_empty`] waits for that.  Members that make others faster than they can be
+    /// found are not run after for ever: without cgroups it may take another call.
     ///
     /// # Errors
     /// The group cannot be read.
@@ -569,18 +572,19 @@ impl Contract {
                 return Ok(());
             }
         }
-        let mut done = Vec::new();
-        loop {
+        let mut done = BTreeSet::new();
+        for _ in 0..ROUNDS_MAX {
             let mut members = self.members()?;
             members.retain(|pid| !done.contains(pid));
             if members.is_empty() {
-                return Ok(());
+                break;
             }
             for pid in members {
                 self.signal_member(pid, libc::SIGKILL);
-                done.push(pid);
+                done.insert(pid);
             }
         }
+        Ok(())
     }
 
     /// Waits until it is empty; false when `timeout` came first.

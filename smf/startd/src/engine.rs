@@ -28,6 +28,9 @@ use crate::unwritten::Unwritten;
 /// More orders than this wait for no instance.
 const QUEUE_LIMIT: usize = 100;
 
+/// How soon what did not go is killed once more.
+const KILL_PACE: Duration = Duration::from_secs(1);
+
 /// How long a start method may take to go when the engine ends.
 const END_GRACE: Duration = Duration::from_secs(10);
 
@@ -305,9 +308,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             Some(
                 Activity::Running { contract, deadline, timed_out, .. }
                 | Activity::Draining { contract, deadline, timed_out, .. },
-            ) if due(deadline) && !*timed_out => {
-                *timed_out = true;
-                *contract
+            ) if due(deadline) => {
+                // Again and again, until nothing of it is left: what makes processes faster than
+                // they are found gets away now and then.
+                let again = now + KILL_PACE;
+                *deadline = Some(again);
+                (*contract, again, std::mem::replace(timed_out, true))
             }
             Some(Activity::Throttled { until }) if *until <= now => {
                 self.idle(fmri);
@@ -322,7 +328,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             )
             | None => return,
         };
-        self.sys.log(fmri, &format!("Method or service exit timed out.  Killing contract {late}."));
+        let (late, again, told) = late;
+        self.set_timer(fmri, Some(again));
+        if !told {
+            let what = format!("Method or service exit timed out.  Killing contract {late}.");
+            self.sys.log(fmri, &what);
+        }
         let killed = self.sys.signal(late, libc::SIGKILL);
         self.noted(fmri, killed);
     }

@@ -117,3 +117,27 @@ fn survives(engine: Engine) {
     assert!(fs::read_to_string("/etc/passwd").unwrap().lines().all(|line| !line.starts_with("[ ")));
     engine.end();
 }
+
+/// Processes that are each gone before they can be told to go: nothing without cgroups can hold
+/// them for sure at one try, yet the engine is there for others and they end in the end.
+#[test]
+fn what_multiplies_is_ended() {
+    for variables in [&[][..], &[("LAMPLIGHTER_NO_CGROUP", "1")]] {
+        let engine = Engine::new(variables);
+        let (hydra, other) = ("svc:/site/hydra:default", "svc:/site/other:default");
+        let script = engine.root.path().join("hydra");
+        fs::write(&script, "sleep 0.02; /bin/sh $0 & /bin/sh -c : & exit 0\n").unwrap();
+        let start = format!("/bin/sh -c '/bin/sh {0} & /bin/sh {0} &'", script.display());
+        engine.add(hydra, &start, "contract", None);
+        engine.await_state(hydra, "online");
+        engine.add(other, "/bin/true", "transient", None);
+        engine.await_state(other, "online");
+        engine.set(hydra, "stop", "timeout_seconds", "count", "1");
+        engine.set(hydra, "stop", "exec", "astring", ":kill -CONT");
+        engine.refresh(hydra);
+        engine.set(hydra, "general", "enabled", "boolean", "false");
+        // The drain timed out, and that is a failure, from which the disable leads on.
+        engine.await_state(hydra, "maintenance");
+        engine.end();
+    }
+}

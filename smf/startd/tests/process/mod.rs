@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use smf_scf::handle::Handle;
 use smf_scf::import::Operation;
-use smf_scf::import::merge::{Group, Property};
+use smf_scf::import::merge::{Group, Groups, Property};
 use smf_scf::protocol::{Request, Response};
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -86,7 +86,39 @@ impl Engine {
         assert_eq!(done, Response::Done);
     }
 
+    /// Sets a property, as svccfg does.
+    pub fn set(&self, fmri: &str, group: &str, name: &str, kind: &str, value: &str) {
+        let value = Property { kind: kind.to_owned(), values: vec![value.to_owned()] };
+        let set = Operation::Set(fmri.to_owned(), group.to_owned(), name.to_owned(), value);
+        self.handle().call(&Request::CarryOut(vec![set])).unwrap();
+    }
+
+    /// Has the running snapshot taken anew, and waits until it is.
+    pub fn refresh(&self, fmri: &str) {
+        let actions = || "restarter_actions".to_owned();
+        let group = Group { kind: "framework".into(), volatile: true, ..Group::default() };
+        let value = Property { kind: "integer".into(), values: vec!["1".into()] };
+        let order = vec![
+            Operation::AddGroup(fmri.to_owned(), actions(), group),
+            Operation::Set(fmri.to_owned(), actions(), "refresh".to_owned(), value),
+        ];
+        self.handle().call(&Request::CarryOut(order)).unwrap();
+        self.until(fmri, "its refresh", |groups| {
+            groups
+                .get("restarter_actions")
+                .is_some_and(|g| g.properties["refresh"].values.is_empty())
+        });
+    }
+
     pub fn await_state(&self, fmri: &str, state: &str) {
+        self.until(fmri, state, |groups| {
+            let now =
+                groups.get("restarter").and_then(|g| g.properties.get("state")?.values.first());
+            now.is_some_and(|now| now == state)
+        });
+    }
+
+    fn until(&self, fmri: &str, what: &str, holds: impl Fn(&Groups) -> bool) {
         let mut handle = self.handle();
         let until = Instant::now() + DEADLINE;
         loop {
@@ -95,12 +127,11 @@ impl Engine {
                 Ok(Response::Groups(groups)) => groups,
                 other => panic!("{other:?}"),
             };
-            let now =
-                groups.get("restarter").and_then(|g| g.properties.get("state")?.values.first());
-            if now.is_some_and(|now| now == state) {
+            if holds(&groups) {
                 return;
             }
-            assert!(Instant::now() < until, "{fmri} is {now:?}, {state} expected");
+            let now = groups.get("restarter");
+            assert!(Instant::now() < until, "{fmri}: {what} expected: {now:?}");
             handle.call(&Request::Wait { since, longest_ms: 1_000 }).unwrap();
         }
     }
