@@ -73,7 +73,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let live = self.store.groups(fmri, View::Live);
         let Some(live) = self.noted(fmri, live) else { return };
         let stateless = live.is_some_and(|live| recorded(&live).1);
-        let known = self.instances.contains_key(fmri) && !self.unwritten.contains_key(fmri);
+        let told =
+            !self.unwritten.contains_key(fmri) && self.due.iter().all(|due| due.fmri != fmri);
+        let known = self.instances.contains_key(fmri) && told;
         if known && stateless {
             self.dismiss(fmri);
         }
@@ -148,8 +150,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if fresh {
             let has = self.store.has_snapshot(fmri, "running");
             if self.noted(fmri, has) == Some(false) {
-                let taken = self.store.snapshot(fmri, "running");
-                self.written(fmri, Refused::FirstSnapshot, taken);
+                self.take(fmri, "running");
             }
             let logfile = vec![self.sys.log_path(fmri)];
             let more = vec![("logfile", "astring", logfile)];

@@ -65,13 +65,10 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
             engine.end();
         }
     }
-    signals.children_ended();
-    for happened in engine.sys().reap() {
-        engine.happened(happened);
-    }
-    for happened in engine.sys().emptied() {
-        engine.happened(happened);
-    }
+    drain(&signals.child);
+    let mut happened = engine.sys().reap();
+    happened.extend(engine.sys().emptied());
+    engine.all_happened(happened);
     engine.repository_changed()?;
     engine.tick();
     Ok(())

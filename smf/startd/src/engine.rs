@@ -18,18 +18,19 @@ use std::time::Duration;
 use crate::config::Restarter;
 use crate::evaluate::Evaluation;
 use crate::graph::Graph;
+use crate::methods::Birth;
 use crate::milestone::Milestone;
 use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
-use crate::store::{Store, Write};
+use crate::store::{Entry, Store, Write};
 use crate::sys::{Happened, Level, Sys};
 use crate::unwritten::Unwritten;
 
 /// More orders than this wait for no instance.
 const QUEUE_LIMIT: usize = 100;
 
-/// How soon what did not go is killed once more.
-const KILL_PACE: Duration = Duration::from_secs(1);
+/// So many processes are made after one commit.
+const LITTER: usize = 16;
 
 /// How long a start method may take to go when the engine ends.
 const END_GRACE: Duration = Duration::from_secs(10);
@@ -138,6 +139,10 @@ pub struct Engine<S, Y> {
     /// (when, whose).  An entry whose activity has changed since means nothing.
     timers: BTreeSet<(Duration, String)>,
     work: VecDeque<String>,
+    /// What is to be written before the next process is made, or before waiting.
+    pub(crate) due: Vec<Entry>,
+    /// Methods whose processes are to be made once that is written.
+    pub(crate) births: Vec<Birth>,
     /// What the repository did not take, and when it is asked again.
     pub(crate) unwritten: BTreeMap<String, Unwritten>,
     pub(crate) again: Option<Duration>,
@@ -159,6 +164,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             contracts: BTreeMap::new(),
             timers: BTreeSet::new(),
             work: VecDeque::new(),
+            due: Vec::new(),
+            births: Vec::new(),
             unwritten: BTreeMap::new(),
             again: None,
             booting: None,
@@ -198,6 +205,17 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// The system has something to tell.
     pub fn happened(&mut self, happened: Happened) {
+        self.all_happened([happened]);
+    }
+
+    /// The system has several things to tell, in this order: what follows from all of them is
+    /// written at once.
+    pub fn all_happened(&mut self, all: impl IntoIterator<Item = Happened>) {
+        all.into_iter().for_each(|happened| self.happen(happened));
+        self.settle();
+    }
+
+    fn happen(&mut self, happened: Happened) {
         match happened {
             Happened::Ended { pid, status } => {
                 if let Some(fmri) = self.pids.remove(&pid) {
@@ -215,7 +233,6 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 None => self.sys.abandon(contract),
             },
         }
-        self.settle();
     }
 
     fn process_ended(&mut self, fmri: &str, pid: i32, status: i32) {
@@ -445,19 +462,36 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
     }
 
-    /// Carries out orders until every instance is busy or has none.
+    /// Carries out orders until every instance is busy or has none; then all that followed from it
+    /// is written.
     pub(crate) fn settle(&mut self) {
-        while let Some(fmri) = self.work.pop_front() {
-            let Some(instance) = self.instances.get_mut(&fmri) else { continue };
-            if instance.activity.is_some() {
-                continue;
+        loop {
+            while let Some(fmri) = self.work.pop_front() {
+                self.next_order(&fmri);
+                // While these are made, the next are not yet; what they need of the other
+                // processor they get meanwhile.
+                if self.births.len() >= LITTER {
+                    self.deliver();
+                }
             }
-            let Some(order) = instance.queue.pop_front() else { continue };
-            if !instance.queue.is_empty() {
-                self.work.push_back(fmri.clone());
+            if self.births.is_empty() {
+                break;
             }
-            self.carry_out(&fmri, order);
+            self.deliver();
         }
+        self.flush();
+    }
+
+    fn next_order(&mut self, fmri: &str) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        if instance.activity.is_some() {
+            return;
+        }
+        let Some(order) = instance.queue.pop_front() else { return };
+        if !instance.queue.is_empty() {
+            self.work.push_back(fmri.to_owned());
+        }
+        self.carry_out(fmri, order);
     }
 
     /// An instance is no longer busy.

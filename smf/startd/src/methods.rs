@@ -1,7 +1,8 @@
 //! methods - preparing a method and starting it (smf.md 3.3).
 //!
 //! The contract is recorded before the process exists: an engine that dies in between leaves
-//! nothing behind that the next one cannot find.
+//! nothing behind that the next one cannot find.  So that one commit records many, the processes
+//! are made when all orders are carried out ([`Engine::deliver`]).
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::config::{self, Configured, Watching};
 use crate::context;
 use crate::engine::{Activity, Engine, Stop};
 use crate::expand::{Named, expand};
-use crate::outcomes::Failure;
-use crate::state::{Method, Model, State};
+use crate::outcomes::{Failure, cleared};
+use crate::state::{Method, Model, Severity, State};
 use crate::store::{Groups, Store, View, Write};
 use crate::sys::{Spawn, Sys, Unfit};
 
@@ -37,6 +38,17 @@ impl Attempt {
     }
 }
 
+/// A method whose process is to be made.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub attempt: Attempt,
+    pub spawn: Spawn,
+    pub model: Model,
+    pub timeout: Option<Duration>,
+    /// All dependencies were satisfied.
+    pub ready: bool,
+}
+
 /// What a method string asks for, its tokens expanded.
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
@@ -46,11 +58,22 @@ enum Command {
 }
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
+    /// The groups that count; none when they cannot be read.
+    fn running(&mut self, fmri: &str) -> Groups {
+        let groups = self.store.groups(fmri, View::Running);
+        self.noted(fmri, groups).flatten().unwrap_or_default()
+    }
+
     /// Runs a method, or does what stands for it.
     pub(crate) fn run_method(&mut self, attempt: &Attempt) {
         let fmri = attempt.fmri.as_str();
-        let groups = self.store.groups(fmri, View::Running);
-        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
+        let mut groups = self.running(fmri);
+        let exec = groups.get(attempt.method.name()).and_then(|group| group.first("exec"));
+        if exec.is_some_and(|exec| exec.contains("%{")) {
+            // A token may name what is still to be written.
+            self.flush();
+            groups = self.running(fmri);
+        }
         let watching = config::watching(&groups);
         let contract = self.instances.get(fmri).and_then(|instance| instance.contract);
         let Some((command, timeout)) = self.prepare(attempt, &groups) else { return };
@@ -197,13 +220,34 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if !self.fits(attempt, &spawn) {
             return;
         }
-        let spawned = self.sys.spawn(&spawn);
-        match self.noted(fmri, spawned) {
-            Some(pid) => self.started(attempt, pid, contract, watching.model, timeout),
-            None => {
-                self.contracts.remove(&contract);
-                self.sys.abandon(contract);
-                self.method_failed(attempt, Failure::Retry);
+        let (attempt, model) = (attempt.clone(), watching.model);
+        let ready = self.ready(&attempt.fmri);
+        self.births.push(Birth { attempt, spawn, model, timeout, ready });
+    }
+
+    /// Makes the processes that are to be made.
+    pub(crate) fn deliver(&mut self) {
+        self.flush();
+        for birth in std::mem::take(&mut self.births) {
+            let Birth { attempt, spawn, model, timeout, ready } = birth;
+            // What it stands on may have gone since; a start that is tried again goes on.
+            if attempt.method == Method::Start && ready && !self.ready(&spawn.fmri) {
+                self.contracts.remove(&spawn.contract);
+                self.sys.abandon(spawn.contract);
+                if let Some(instance) = self.instances.get_mut(&spawn.fmri) {
+                    instance.stamps.pop_back();
+                }
+                self.enter(&spawn.fmri, State::Offline, Severity::None, cleared(true));
+                continue;
+            }
+            let spawned = self.sys.spawn(&spawn);
+            match self.noted(&spawn.fmri, spawned) {
+                Some(pid) => self.started(&attempt, pid, spawn.contract, model, timeout),
+                None => {
+                    self.contracts.remove(&spawn.contract);
+                    self.sys.abandon(spawn.contract);
+                    self.method_failed(&attempt, Failure::Retry);
+                }
             }
         }
     }
@@ -226,19 +270,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.sys.log(fmri, &message);
         match status {
             // As if a process had been made, had tried, and had ended.
-            Some(status) => {
-                if let Some(instance) = self.instances.get_mut(fmri) {
-                    instance.activity = Some(Activity::Running {
-                        method: attempt.method,
-                        pid: 0,
-                        contract: spawn.contract,
-                        deadline: None,
-                        timed_out: false,
-                        stop: attempt.stop,
-                    });
-                }
-                self.method_ended(fmri, status);
-            }
+            Some(status) => self.method_ended(fmri, status),
             None => {
                 self.contracts.remove(&spawn.contract);
                 self.sys.abandon(spawn.contract);
@@ -261,6 +293,15 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let log = self.sys.log_path(&attempt.fmri);
         let name = if primary { "contract" } else { "transient_contract" };
         let mut writes: Vec<Write> = vec![(name, "count", vec![contract.to_string()])];
+        // Busy from here on: the process is made when this is written.
+        instance.activity = Some(Activity::Running {
+            method: attempt.method,
+            pid: 0,
+            contract,
+            deadline: None,
+            timed_out: false,
+            stop: attempt.stop,
+        });
         if attempt.method == Method::Start {
             writes.push(("logfile", "astring", vec![log]));
         }

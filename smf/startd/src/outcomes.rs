@@ -246,8 +246,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             ("start_method_timestamp", "time", vec![format!("{seconds}.{nanoseconds:09}")]),
             ("start_method_waitstatus", "integer", vec![status.to_string()]),
         ];
-        let taken = self.store.snapshot(fmri, "start");
-        self.noted(fmri, taken);
+        self.take(fmri, "start");
         self.enter(fmri, state, Severity::None, writes);
         // It may have emptied while nobody was to be told.
         if let Some(contract) = contract {
@@ -316,7 +315,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 }
 
 /// What to record when a method's contract, or the service's too, is no longer held.
-fn cleared(primary: bool) -> Vec<Write> {
+pub(crate) fn cleared(primary: bool) -> Vec<Write> {
     let mut writes: Vec<Write> = vec![("transient_contract", "count", Vec::new())];
     if primary {
         writes.push(("contract", "count", Vec::new()));

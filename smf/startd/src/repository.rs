@@ -1,6 +1,6 @@
 //! repository.rs - the store of the engine, on the configuration repository it hosts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smf_configd::{Host, Repository};
 use smf_model::fmri::service_of;
@@ -9,7 +9,7 @@ use smf_scf::import::merge;
 use smf_scf::protocol::Refusal;
 
 use crate::config::MASTER;
-use crate::store::{Change, Group, Groups, Property, Store, StoreError, View, Write};
+use crate::store::{Change, Entry, Group, Groups, Property, Store, StoreError, View, Write};
 
 /// Groups that count at once, whatever snapshot runs.
 const LIVE: [&str; 4] = ["general", "general_ovr", "restarter", "restarter_actions"];
@@ -56,21 +56,31 @@ impl Store for Host {
 
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         self.update(|repository| {
-            let there = repository.generation(fmri, group) != 0;
-            let mut operations = Vec::new();
-            if !there {
-                let kind = "framework".to_owned();
-                let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
-                operations.push(Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty));
-            }
-            for (name, kind, values) in writes {
-                let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
-                let (fmri, group) = (fmri.to_owned(), group.to_owned());
-                operations.push(Operation::Set(fmri, group, (*name).to_owned(), value));
-            }
+            let mut operations: Vec<Operation> =
+                with_group(repository, fmri, group).into_iter().collect();
+            operations.extend(writes.iter().map(|write| set(fmri, group, write)));
             operations
         })
         .map_err(failed(fmri, "writing its state"))
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        let whose = entries.first().map_or(MASTER, |entry| entry.fmri.as_str());
+        let whose = whose.to_owned();
+        self.update(|repository| {
+            let mut operations = Vec::new();
+            let mut made = BTreeSet::new();
+            for Entry { fmri, writes, snapshots } in entries {
+                if !writes.is_empty() && made.insert(fmri) {
+                    operations.extend(with_group(repository, fmri, "restarter"));
+                }
+                operations.extend(writes.iter().map(|write| set(fmri, "restarter", write)));
+                let take = |name: &&str| Operation::Take(fmri.clone(), (*name).to_owned());
+                operations.extend(snapshots.iter().map(take));
+            }
+            operations
+        })
+        .map_err(failed(&whose, "writing states"))
     }
 
     fn set_overrides(&mut self, overrides: &[(String, Option<bool>)]) -> Result<(), StoreError> {
@@ -113,6 +123,11 @@ impl Store for Host {
         let changes = Host::changes(self).into_iter();
         Ok(changes.map(|change| Change { fmri: change.entity, group: change.group }).collect())
     }
+}
+
+fn set(fmri: &str, group: &str, (name, kind, values): &Write) -> Operation {
+    let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
+    Operation::Set(fmri.to_owned(), group.to_owned(), (*name).to_owned(), value)
 }
 
 /// What makes a volatile framework group, where it is not there yet.

@@ -55,6 +55,17 @@ pub struct Change {
 /// A property to write: name, type, values.
 pub type Write = (&'static str, &'static str, Vec<String>);
 
+/// What is to be written of one instance: properties of its group `restarter`, and snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The instance.
+    pub fmri: String,
+    /// What the properties are set to.
+    pub writes: Vec<Write>,
+    /// The names of the snapshots to take.
+    pub snapshots: Vec<&'static str>,
+}
+
 /// What the store could not do.
 #[derive(Debug, thiserror::Error)]
 #[error("{fmri}: {what}: {cause}")]
@@ -109,6 +120,22 @@ pub trait Store {
             let values = enabled.iter().map(bool::to_string).collect();
             self.set(fmri, "general_ovr", &[("enabled", "boolean", values)])
         })
+    }
+
+    /// Writes entries in their order, as one commit where the store can: all or none of them.
+    ///
+    /// # Errors
+    /// An instance is gone or the repository cannot be written.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        for Entry { fmri, writes, snapshots } in entries {
+            if !writes.is_empty() {
+                self.set(fmri, "restarter", writes)?;
+            }
+            for name in snapshots {
+                self.snapshot(fmri, name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a snapshot, replacing one of that name.

@@ -1,15 +1,16 @@
-//! unwritten.rs - what the repository did not take, and when it is tried again.
+//! unwritten.rs - what is to be written, what the repository did not take, and when that is tried
+//! again.
 //!
 //! The engine goes on when the repository's file system is full; then `restarter` tells a state
 //! that is no longer true, and a refresh has no snapshot.  What was refused for such a reason is
 //! kept, of each property the newest value, and tried again every second until it is taken or the
 //! instance is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::store::{Store, StoreError, Write};
+use crate::store::{Entry, Store, StoreError, Write};
 use crate::sys::Sys;
 
 /// How soon a refused write is tried again.
@@ -44,22 +45,63 @@ impl Unwritten {
 /// What was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    FirstSnapshot,
     Refresh,
     Action,
 }
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
-    /// Writes properties of the group `restarter`, with what was refused before.
+    /// Writes properties of the group `restarter` with the next [`Engine::flush`].
     pub(crate) fn write(&mut self, fmri: &str, writes: Vec<Write>) {
-        let mut later = self.unwritten.remove(fmri).unwrap_or_default();
-        later.properties.extend(writes.into_iter().map(|(name, kind, all)| (name, (kind, all))));
-        let written = self.store.set(fmri, "restarter", &later.writes());
-        if !written.as_ref().is_err_and(|error| error.passing) {
-            later.properties.clear();
+        self.due.push(Entry { fmri: fmri.to_owned(), writes, snapshots: Vec::new() });
+    }
+
+    /// Takes a snapshot with the next [`Engine::flush`].
+    pub(crate) fn take(&mut self, fmri: &str, snapshot: &'static str) {
+        let (fmri, snapshots) = (fmri.to_owned(), vec![snapshot]);
+        self.due.push(Entry { fmri, writes: Vec::new(), snapshots });
+    }
+
+    /// Writes what is due, with what was refused of the same instances before: one commit for all
+    /// that happened in one turn.  To be called before anything happens that the next engine must
+    /// know of, should this one die: before a process is made, and before waiting.
+    pub(crate) fn flush(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        let Some(first) = due.first().map(|entry| entry.fmri.clone()) else { return };
+        let mut entries = Vec::with_capacity(due.len());
+        for fmri in due.iter().map(|entry| &entry.fmri).collect::<BTreeSet<_>>() {
+            let Some(older) = self.unwritten.get_mut(fmri) else { continue };
+            let (fmri, writes) = (fmri.clone(), older.writes());
+            older.properties.clear();
+            entries.push(Entry { fmri, writes, snapshots: Vec::new() });
         }
-        self.noted(fmri, written);
-        self.keep(fmri, later);
+        entries.extend(due);
+        match self.store.write(&entries) {
+            Ok(()) => {}
+            Err(error) if error.passing => {
+                self.noted::<(), _>(&first, Err(error));
+                entries.into_iter().for_each(|entry| self.refused(entry));
+            }
+            // Somebody is gone, and the others are not to suffer from it.
+            Err(_) => {
+                for entry in entries {
+                    let written = self.store.write(std::slice::from_ref(&entry));
+                    let passing = is_refused(&written);
+                    self.noted(&entry.fmri, written);
+                    if passing {
+                        self.refused(entry);
+                    }
+                }
+            }
+        }
+        self.unwritten.retain(|_, later| !later.is_empty());
+    }
+
+    fn refused(&mut self, entry: Entry) {
+        let mut later = self.unwritten.remove(&entry.fmri).unwrap_or_default();
+        let writes = entry.writes.into_iter();
+        later.properties.extend(writes.map(|(name, kind, values)| (name, (kind, values))));
+        later.first_snapshot |= entry.snapshots.contains(&"running");
+        self.keep(&entry.fmri, later);
     }
 
     /// The result of something else that was to be written; true when it was.
@@ -72,7 +114,6 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if result.as_ref().is_err_and(|error| error.passing) {
             let mut later = self.unwritten.remove(fmri).unwrap_or_default();
             match what {
-                Refused::FirstSnapshot => later.first_snapshot = true,
                 Refused::Refresh => later.refresh = true,
                 Refused::Action => later.actions = true,
             }

@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use smf_startd::store::{Change, Groups, Store, StoreError, View, Write};
+use smf_startd::store::{Change, Entry, Groups, Store, StoreError, View, Write};
 use smf_startd::sys::{Level, Spawn, Sys};
 
 use crate::disk::Disk;
@@ -128,6 +128,41 @@ impl Store for Repository {
                 reality.recorded(fmri, writes);
             }
             taken
+        })
+    }
+    /// All or none; but the lasting file takes its part first, and between the two the engine may
+    /// die.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let gone = |reality: &mut Reality| {
+            let there = reality.disk.instances().unwrap_or_default();
+            entries.iter().any(|entry| !there.contains(&entry.fmri))
+        };
+        let told = |reality: &mut Reality| {
+            entries.iter().for_each(|entry| reality.recorded(&entry.fmri, &entry.writes));
+        };
+        call(&self.0, |reality| {
+            if gone(reality) {
+                let (fmri, cause) = (first.fmri.clone(), "not found".to_owned());
+                return Err(StoreError { fmri, what: "writing", cause, passing: false });
+            }
+            reality.room(&first.fmri).inspect_err(|_| told(reality))?;
+            for Entry { fmri, snapshots, .. } in entries {
+                for name in snapshots {
+                    reality.disk.snapshot(fmri, name)?;
+                    if *name == "running" {
+                        reality.configured(fmri);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        call(&self.0, |reality| {
+            for Entry { fmri, writes, .. } in entries {
+                reality.disk.set(fmri, "restarter", writes)?;
+            }
+            told(reality);
+            Ok(())
         })
     }
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
