@@ -39,8 +39,8 @@ pub struct Machine {
     logging: Logging,
     /// Below which rights profiles are looked for.
     root: PathBuf,
-    /// Of the method that is started next, and its contract.
-    prepared: Option<(u64, Identity)>,
+    /// Of the methods that are about to be started, by their contracts.
+    prepared: BTreeMap<u64, Identity>,
     /// While many contracts are taken over.
     surroundings: Option<Surroundings>,
 }
@@ -81,7 +81,7 @@ impl Machine {
             umask: 0o022,
             logging: Logging::default(),
             root: PathBuf::from("/"),
-            prepared: None,
+            prepared: BTreeMap::new(),
             surroundings: None,
         })
     }
@@ -197,9 +197,9 @@ impl Machine {
     fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
         let text = |error: io::Error| error.to_string();
         let stamp = log::stamp();
-        let identity = match self.prepared.take() {
-            Some((contract, identity)) if contract == spawn.contract => identity,
-            Some(_) | None => self.identity(spawn).map_err(|unfit| unfit.to_string())?,
+        let identity = match self.prepared.remove(&spawn.contract) {
+            Some(identity) => identity,
+            None => self.identity(spawn).map_err(|unfit| unfit.to_string())?,
         };
         let directory = c_string(&identity.directory)?;
         let script = c_string(&format!("exec {}", spawn.command))?;
@@ -289,7 +289,7 @@ impl Sys for Machine {
                 lines.push(format!("Project \"{project}\" ignored: {why}."));
             }
         }
-        self.prepared = Some((spawn.contract, identity));
+        self.prepared.insert(spawn.contract, identity);
         Ok(lines)
     }
 
@@ -360,6 +360,7 @@ impl Sys for Machine {
     }
 
     fn abandon(&mut self, contract: u64) {
+        self.prepared.remove(&contract);
         if self.is_empty(contract) {
             self.forget(contract);
         } else if let Some(held) = self.held.get_mut(&contract) {
