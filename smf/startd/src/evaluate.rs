@@ -325,6 +325,36 @@ mod tests {
     }
 
     #[test]
+    fn the_search_begins_where_it_ended() {
+        let mut graph = Graph::default();
+        let names: Vec<String> = (0..5).map(|number| format!("svc:/s{number}:x")).collect();
+        names.iter().for_each(|fmri| graph.add(fmri, State::Offline, true));
+        graph.add("svc:/b:x", State::Offline, true);
+        let all =
+            |some: &[String]| some.iter().map(|name| Entity::Instance(name.clone())).collect();
+        let group = |entities| Dependency {
+            name: "d".into(),
+            grouping: Grouping::RequireAll,
+            restart_on: Severity::None,
+            entities,
+        };
+        graph.depend("svc:/b:x", vec![group(all(&names[..2])), group(all(&names[2..]))]);
+        // Whatever comes up last and goes first, it is seen.
+        for last in &names {
+            for fmri in names.iter().filter(|fmri| *fmri != last).chain([last]) {
+                assert!(!Evaluation::new(&graph, &|_| false).ready("svc:/b:x"), "{last} {fmri}");
+                graph.node_mut(fmri).unwrap().state = State::Online;
+            }
+            assert!(Evaluation::new(&graph, &|_| false).ready("svc:/b:x"), "{last}");
+            for fmri in names.iter().filter(|fmri| *fmri != last).chain([last]) {
+                graph.node_mut(last).unwrap().state = State::Offline;
+                graph.node_mut(fmri).unwrap().state = State::Offline;
+                assert!(!Evaluation::new(&graph, &|_| false).ready("svc:/b:x"), "{last} {fmri}");
+            }
+        }
+    }
+
+    #[test]
     fn optional_looks_through_what_cannot_start() {
         // b waits optionally for a, a waits for c: in maintenance there is nothing to wait for.
         for (state, want) in [
