@@ -236,11 +236,12 @@ fn states(handle: &mut Handle) -> Vec<String> {
     };
     let answer = handle.call(&Request::Composed(query)).unwrap();
     let Response::Composed(all) = answer else { panic!("another answer") };
-    let state = |one: &smf_scf::protocol::Composed| {
+    let mine = all.into_iter().filter_map(smf_scf::protocol::Packed::unpack);
+    let mine = mine.filter(|one| one.instance.starts_with("svc:/bench/"));
+    let state = |one: smf_scf::protocol::Composed| {
         let property = one.live.get("restarter")?.properties.get("state")?;
         property.values.first().cloned()
     };
-    let mine = all.iter().filter(|one| one.instance.starts_with("svc:/bench/"));
     mine.filter_map(state).collect()
 }
 
