@@ -129,11 +129,16 @@ impl Root {
         await_true(&ended, &|| format!("svc.startd {pid} does not end: {:?}", self.alive()));
     }
 
-    /// Processes of this root, by number and arguments.
+    /// The processes of this root, zombies left out.
+    #[must_use]
+    pub fn living(&self) -> Vec<crate::living::Living> {
+        crate::living::living(self.folder())
+    }
+
+    /// The same, by number and arguments.
     #[must_use]
     pub fn alive(&self) -> Vec<String> {
-        let all = crate::living::living(self.folder());
-        all.iter().map(|one| format!("{} {}", one.pid, one.line)).collect()
+        self.living().iter().map(|one| format!("{} {}", one.pid, one.line)).collect()
     }
 }
 
@@ -142,7 +147,7 @@ impl Drop for Root {
         self.end(libc::SIGTERM);
         let alive = self.alive();
         if std::thread::panicking() {
-            for one in crate::living::living(self.folder()) {
+            for one in self.living() {
                 one.kill();
             }
             eprintln!("root kept: {}; alive: {alive:?}", self.folder().display());
