@@ -56,7 +56,21 @@ fn below(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads and checks a bundle.
+/// Reads and checks bundles, on all processors.
+pub fn read_all(paths: &[&Path]) -> Vec<Result<Bundle, Complaint>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(processors).max(1);
+    std::thread::scope(|scope| {
+        let read_share = |share: &[&Path]| -> Vec<_> { share.iter().map(|p| read(p)).collect() };
+        let readers = paths.chunks(share).map(|share| scope.spawn(move || read_share(share)));
+        let readers: Vec<_> = readers.collect();
+        let read = readers.into_iter().map(|reader| reader.join());
+        read.flat_map(|read| read.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Reads and checks a bundle, with what it includes.
 pub fn read(path: &Path) -> Result<Bundle, Complaint> {
     let named = |text: String| Complaint::Refused(format!("{}: {text}", path.display()));
     let text = std::fs::read(path).map_err(|error| named(reason(&error)))?;

@@ -8,6 +8,7 @@
 //! A path below the root of an installation (`PKG_INSTALL_ROOT`, `SMF_ROOT`) is named as it is
 //! seen inside.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
@@ -95,9 +96,11 @@ pub fn is_known(known: &Groups, path: &Path, hash: &str) -> bool {
     sum.is_some_and(|sum| sum.values == [hash])
 }
 
-/// Keeps the hash of a file.
-pub fn keep(session: &mut Session, path: &Path, hash: &str) -> Outcome {
-    let Some(name) = name_of(path) else { return Ok(()) };
+/// Keeps the hashes of files.
+pub fn keep(session: &mut Session, hashes: &[(PathBuf, String)]) -> Outcome {
+    if hashes.is_empty() {
+        return Ok(());
+    }
     let repository = session.repository()?;
     let mut operations = Vec::new();
     let known = if repository.entities()?.contains_key(SERVICE) {
@@ -106,14 +109,18 @@ pub fn keep(session: &mut Session, path: &Path, hash: &str) -> Outcome {
         operations.push(Operation::Add(SERVICE.into()));
         Groups::new()
     };
-    if !known.contains_key(&name) {
-        let empty = Group { kind: "framework".into(), ..Group::default() };
-        operations.push(Operation::AddGroup(SERVICE.into(), name.clone(), empty));
-    }
-    let sum = Property { kind: "opaque".into(), values: vec![hash.to_owned()] };
-    let file = astring(&inside(path).to_string_lossy());
-    for (property, value) in [("manifestfile", file), ("md5sum", sum)] {
-        operations.push(Operation::Set(SERVICE.into(), name.clone(), property.into(), value));
+    let mut named: HashSet<String> = known.into_keys().collect();
+    for (path, hash) in hashes {
+        let Some(name) = name_of(path) else { continue };
+        if named.insert(name.clone()) {
+            let empty = Group { kind: "framework".into(), ..Group::default() };
+            operations.push(Operation::AddGroup(SERVICE.into(), name.clone(), empty));
+        }
+        let sum = Property { kind: "opaque".into(), values: vec![hash.clone()] };
+        let file = astring(&inside(path).to_string_lossy());
+        for (property, value) in [("manifestfile", file), ("md5sum", sum)] {
+            operations.push(Operation::Set(SERVICE.into(), name.clone(), property.into(), value));
+        }
     }
     Ok(repository.carry_out(&operations)?)
 }

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::{Bundle, Kind};
+use smf_model::template::{TemplateError, serves_others};
+use smf_scf::import::held::Held;
 use smf_scf::import::merge::{Group, Property};
-use smf_scf::import::{self, Operation, Plan};
+use smf_scf::import::{Delivery, Operation, Plan, batch};
 
 use crate::arguments::{options, texts};
 use crate::files::{self, Operand};
@@ -146,66 +148,202 @@ impl Import {
         }
     }
 
-    /// Imports one after the other; those that failed.
+    /// Imports all in their order; those that failed.
     fn all<'a>(
         &mut self,
         session: &mut Session,
         tasks: &'a [Task],
     ) -> Result<Vec<&'a Task>, Complaint> {
-        let mut failed = Vec::new();
+        let paths: Vec<_> = tasks.iter().map(|task| task.path.as_path()).collect();
+        let bundles = files::read_all(&paths);
+        let readable = || bundles.iter().filter_map(|bundle| bundle.as_ref().ok());
+        // One reading for all of them: what each changes is held, so the next sees it.
+        let mut held = batch::read(session.repository()?, readable())?;
+        let (mut failed, mut ready) = (Vec::new(), Ready::default());
         self.tell("Loading smf(5) service descriptions: ");
         for (index, task) in tasks.iter().enumerate() {
             let counted = format!("{}/{}", index + 1, tasks.len());
             self.tell(&format!("{counted}{}", "\u{8}".repeat(counted.len())));
-            match self.one(session, task) {
-                Ok(()) => continue,
-                Err(Complaint::Fatal(text)) => return Err(Complaint::Fatal(text)),
-                Err(Complaint::Refused(text)) => session.voice.say(&text),
-                Err(Complaint::Syntax | Complaint::Said) => {}
+            let planned = match bundle {
+                Ok(bundle) => self.plan(session, &mut held, task, bundle)?,
+                Err(complaint) => Err(Refused { errors: Vec::new(), complaint: complaint.clone() }),
+            };
+            let refused = match planned {
+                Ok(planned) => {
+                    let apart = serves_others(planned.bundle);
+                    ready.add(planned);
+                    if !apart && !ready.is_enough() {
+                        continue;
+                    }
+                    if apart {
+                        self.owners.forget();
+                    }
+                    None
+                }
+                Err(refused) => Some(refused),
+            };
+            let before = self.carry_out(session, std::mem::take(&mut ready))?;
+            if !before.is_empty() {
+                // What was planned for them is held, and was not carried out.
+                held = batch::read(session.repository()?, readable())?;
             }
-            let path = task.path.display();
-            session.voice.say(&format!("Import of {path} failed."));
-            self.tell(&format!("WARNING: svccfg import of {path} failed.\n"));
-            failed.push(task);
+            failed.extend(before);
+            if let Some(Refused { errors, complaint }) = refused {
+                validate::say(session, &errors, "");
+                self.fail(session, task, complaint)?;
+                failed.push(task);
+            }
         }
+        failed.extend(self.carry_out(session, ready)?);
         self.tell("\n");
         Ok(failed)
     }
 
-    fn one(&mut self, session: &mut Session, task: &Task) -> Outcome {
-        let mut bundle = files::read(&task.path)?;
-        if bundle.kind == Kind::Profile {
+    fn fail(&mut self, session: &Session, task: &Task, complaint: Complaint) -> Outcome {
+        match complaint {
+            Complaint::Fatal(text) => return Err(Complaint::Fatal(text)),
+            Complaint::Refused(text) => session.voice.say(&text),
+            Complaint::Syntax | Complaint::Said => {}
+        }
+        let path = task.path.display();
+        session.voice.say(&format!("Import of {path} failed."));
+        self.tell(&format!("WARNING: svccfg import of {path} failed.\n"));
+        Ok(())
+    }
+
+    fn plan<'a, 'b>(
+        &mut self,
+        session: &mut Session,
+        held: &mut Held,
+        task: &'a Task,
+        bundle: &'b Bundle,
+    ) -> Result<Result<Planned<'a, 'b>, Refused>, Complaint> {
+        let mut errors = Vec::new();
+        let complaint = if bundle.kind == Kind::Profile {
             let (path, name) = (task.path.display(), &bundle.name);
-            return complain(format!("{path}: bundle {name} is a profile, not a manifest"));
-        }
-        let errors = validate::bundle_errors(session, &bundle, &mut self.owners)?;
-        let refused = self.strict && errors.iter().any(|error| error.is_fatal());
-        validate::say(session, &errors, if refused { "" } else { "Warning: " });
-        if refused {
-            return Err(Complaint::Said);
-        }
-        package(&mut bundle);
-        let path = absolute(&task.path);
-        let inside = hash::inside(&path).to_string_lossy().into_owned();
-        let name = hash::name_of(&path);
-        let package = std::env::var("PKGINST").ok();
-        let delivery = Delivery {
-            bundle,
-            file: name.as_deref().map(|name| (name, inside.as_str())),
-            package: package.as_deref(),
+            Complaint::Refused(format!("{path}: bundle {name} is a profile, not a manifest"))
+        } else {
+            errors = validate::bundle_errors(session, bundle, &mut self.owners)?;
+            if self.strict && errors.iter().any(TemplateError::is_fatal) {
+                Complaint::Said
+            } else {
+                match plan(held, task, bundle) {
+                    Ok(plan) => return Ok(Ok(Planned { task, bundle, errors, plan })),
+                    Err(complaint) => complaint,
+                }
+            }
         };
-        let plan = held
-            .import(&delivery)
-            .map_err(|refused| Complaint::Refused(format!("{}: {refused}", task.path.display())))?;
-        if !plan.operations.is_empty() {
-            // What is imported may be what has patterns for the next.
-            self.owners.forget();
+        Ok(Err(Refused { errors, complaint }))
+    }
+
+    /// Carries out what is planned, all of it in one transaction; where that is refused, each
+    /// bundle in its own.  Those that failed.
+    fn carry_out<'a>(
+        &mut self,
+        session: &mut Session,
+        Ready { planned, .. }: Ready<'a, '_>,
+    ) -> Result<Vec<&'a Task>, Complaint> {
+        let all = planned.iter().flat_map(|planned| operations(session, &planned.plan)).collect();
+        let together = commit(session, all);
+        if let Err(Complaint::Fatal(text)) = together {
+            return Err(Complaint::Fatal(text));
         }
-        self.made.extend(carry_out(session, plan, self.refresh)?);
-        match &task.hash {
-            Some(hash) => hash::keep(session, &path, hash),
-            None => Ok(()),
+        let (mut failed, mut hashes) = (Vec::new(), Vec::new());
+        for Planned { task, bundle, errors, mut plan } in planned {
+            validate::say(session, &errors, "Warning: ");
+            if together.is_err() {
+                match alone(session, task, bundle) {
+                    Ok(own) => plan = own,
+                    Err(complaint) => {
+                        self.fail(session, task, complaint)?;
+                        failed.push(task);
+                        continue;
+                    }
+                }
+            }
+            self.made.extend(added(&plan.operations));
+            carried_out(session, &plan, self.refresh)?;
+            hashes.extend(task.hash.clone().map(|hash| (absolute(&task.path), hash)));
         }
+        hash::keep(session, &hashes)?;
+        Ok(failed)
+    }
+}
+
+/// Plans a bundle anew and carries it out in a transaction of its own.
+fn alone(session: &mut Session, task: &Task, bundle: &Bundle) -> Result<Plan, Complaint> {
+    let mut held = batch::read(session.repository()?, [bundle])?;
+    let plan = plan(&mut held, task, bundle)?;
+    commit(session, operations(session, &plan))?;
+    Ok(plan)
+}
+
+/// What a bundle comes to.
+fn plan(held: &mut Held, task: &Task, bundle: &Bundle) -> Result<Plan, Complaint> {
+    let path = absolute(&task.path);
+    let inside = hash::inside(&path).to_string_lossy().into_owned();
+    let name = hash::name_of(&path);
+    let package = std::env::var("PKGINST").ok();
+    let delivery = Delivery {
+        bundle,
+        file: name.as_deref().map(|name| (name, inside.as_str())),
+        package: package.as_deref(),
+    };
+    let named = |refused| Complaint::Refused(format!("{}: {refused}", task.path.display()));
+    held.import(&delivery).map_err(named)
+}
+
+/// So many bytes of operations are sent in one request, about.
+const ENOUGH: usize = 400_000;
+
+/// Bundles that are planned and not carried out yet.
+#[derive(Default)]
+struct Ready<'a, 'b> {
+    planned: Vec<Planned<'a, 'b>>,
+    /// How long their operations are, about.
+    size: usize,
+}
+
+/// A bundle with what it comes to, and what the templates say about it.
+struct Planned<'a, 'b> {
+    task: &'a Task,
+    bundle: &'b Bundle,
+    errors: Vec<TemplateError>,
+    plan: Plan,
+}
+
+/// Why there is no plan.
+struct Refused {
+    errors: Vec<TemplateError>,
+    complaint: Complaint,
+}
+
+impl<'a, 'b> Ready<'a, 'b> {
+    fn add(&mut self, planned: Planned<'a, 'b>) {
+        self.size += planned.plan.operations.iter().map(size).sum::<usize>();
+        self.planned.push(planned);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.size >= ENOUGH
+    }
+}
+
+fn size(operation: &Operation) -> usize {
+    let property = |property: &Property| {
+        100 + property.values.iter().map(|value| 2 * value.len() + 4).sum::<usize>()
+    };
+    let group = |group: &Group| 100 + group.properties.values().map(property).sum::<usize>();
+    match operation {
+        Operation::AddGroup(_, _, added) => 100 + group(added),
+        Operation::Set(.., value) => 100 + property(value),
+        Operation::Record { own, service, .. } => {
+            100 + own.values().chain(service.values()).map(group).sum::<usize>()
+        }
+        Operation::Add(_)
+        | Operation::RemoveGroup(..)
+        | Operation::Unset(..)
+        | Operation::Take(..) => 200,
     }
 }
 
@@ -216,24 +354,33 @@ pub fn carry_out(
     plan: Plan,
     refresh: bool,
 ) -> Result<Vec<String>, Complaint> {
-    let mut operations = plan.operations;
-    for service in bundle.services.iter().filter(|_| file.is_some()) {
-        let fmri = format!("svc:/{}", service.name);
-        let mut live = import::Source::live(session.repository()?, &fmri)?;
-        let made = |operation: &Operation| matches!(operation, Operation::AddGroup(entity, name, _) if *entity == fmri && name == "manifestfiles");
-        if operations.iter().any(made) {
-            live.insert("manifestfiles".into(), Group::default());
-        }
-        operations.extend(file.into_iter().flat_map(|file| hash::recorded(&fmri, &live, file)));
-    }
-    let new = added(&operations);
+    commit(session, operations(session, &plan))?;
+    carried_out(session, &plan, refresh)?;
+    Ok(added(&plan.operations))
+}
+
+/// The operations of a plan; on a private repository, where nobody else does it, with the running
+/// snapshots of what is new or touched.
+fn operations(session: &Session, plan: &Plan) -> Vec<Operation> {
+    let mut operations = plan.operations.clone();
     if session.connection.is_private() {
-        let snapshot = |fmri: &String| Operation::Take(fmri.clone(), "running".into());
+        let new = added(&operations);
+        let running = |fmri: &String| Operation::Take(fmri.clone(), "running".into());
         let touched = plan.touched.iter().filter(|fmri| !new.contains(fmri));
-        let take: Vec<_> = new.iter().chain(touched).map(snapshot).collect();
-        operations.extend(take);
+        operations.extend(new.iter().chain(touched).map(running));
     }
-    session.repository()?.carry_out(&operations)?;
+    operations
+}
+
+fn commit(session: &mut Session, operations: Vec<Operation>) -> Outcome {
+    if !operations.is_empty() {
+        session.repository()?.carry_out(&operations)?;
+    }
+    Ok(())
+}
+
+/// What is left to do when a plan was carried out.
+fn carried_out(session: &mut Session, plan: &Plan, refresh: bool) -> Outcome {
     for conflict in &plan.conflicts {
         session.voice.say(conflict);
     }
@@ -245,7 +392,7 @@ pub fn carry_out(
             session.refresh(instance)?;
         }
     }
-    Ok(new)
+    Ok(())
 }
 
 /// The instances that operations make and that a restarter will look after.

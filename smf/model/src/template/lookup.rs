@@ -7,7 +7,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::builtin;
-use super::pattern::{GroupPattern, Level, PropertyPattern};
+use super::pattern::{GroupPattern, Level, PropertyPattern, Target};
+use crate::bundle::Bundle;
 use crate::bundle::value::PropertyType;
 use crate::group::{Groups, composed};
 
@@ -99,6 +100,18 @@ pub fn restarter_of<'a>(instance: &'a Groups, service: &'a Groups) -> &'a str {
         groups.get("general")?.single("restarter", "fmri").filter(|fmri| !fmri.is_empty())
     };
     named(instance).or_else(|| named(service)).unwrap_or(STARTD)
+}
+
+/// Whether a bundle brings patterns that hold for the entities of others.
+#[must_use]
+pub fn serves_others(bundle: &Bundle) -> bool {
+    bundle.services.iter().any(|service| {
+        let own = service.instances.iter().map(|instance| &instance.entity);
+        own.chain([&service.entity]).flat_map(|entity| &entity.groups).any(|group| {
+            let read = GroupPattern::read("", Level::Service, &group.name, &group.held());
+            read.is_some_and(|read| matches!(read.target, Target::Delegate | Target::All))
+        })
+    })
 }
 
 /// All patterns that hold for an entity, nearest first.

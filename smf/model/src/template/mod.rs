@@ -17,6 +17,6 @@ mod pattern;
 mod validate;
 
 pub use error::{Problem, Style, TemplateError};
-pub use lookup::{Levels, Owner, Templates, restarter_of};
+pub use lookup::{Levels, Owner, Templates, restarter_of, serves_others};
 pub use pattern::{GroupPattern, Level, PropertyPattern, Range, Target};
 pub use validate::{Mode, validate, validate_bundle};
