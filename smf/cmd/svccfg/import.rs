@@ -170,7 +170,9 @@ impl Import {
             };
             let refused = match planned {
                 Ok(planned) => {
-                    let apart = serves_others(planned.bundle);
+                    // Those after it are held to what it brings.
+                    let changes = !planned.plan.operations.is_empty();
+                    let apart = changes && serves_others(planned.bundle);
                     ready.add(planned);
                     if !apart && !ready.is_enough() {
                         continue;

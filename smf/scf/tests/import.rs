@@ -176,3 +176,47 @@ fn transcripts() {
     }
     assert!(cases > 10, "{cases} cases");
 }
+
+/// Of many that were read at once each sees what was decided for those before it, and nothing of
+/// one that is refused.
+#[test]
+fn a_batch_is_as_one_after_the_other() {
+    let service = |name: &str, inside: &str| {
+        bundle(
+            "manifest",
+            &format!("<service name='{name}' version='1' type='service'>{inside}</service>"),
+        )
+    };
+    let dependent = |of: &str, grouping: &str| {
+        let target = "<service_fmri value='svc:/b'/>";
+        let attributes = format!("name='{of}' grouping='{grouping}' restart_on='none'");
+        format!(
+            "<create_default_instance enabled='true'/><dependent {attributes}>{target}</dependent>"
+        )
+    };
+    let bundles = [
+        service("a", &dependent("for_b", "require_all")),
+        service("b", "<create_default_instance enabled='false'/>"),
+        // Somebody else's dependency has that name already.
+        service("c", &dependent("for_b", "optional_all")),
+        service("d", &dependent("also_b", "optional_all")),
+        service("a", &dependent("for_b", "exclude_all")),
+        service("b", "<create_default_instance enabled='true'/><single_instance/>"),
+    ];
+    let (mut one, mut many) = (Memory::default(), Memory::default());
+    let mut refused = (Vec::new(), Vec::new());
+    let mut held = batch::read(&mut many, &bundles).expect("memory can be read");
+    for bundle in &bundles {
+        match import::import(&mut one, bundle) {
+            Ok(plan) => one.carry_out(&plan.operations),
+            Err(error) => refused.0.push(error.to_string()),
+        }
+        match held.import(&Delivery { bundle, file: None, package: None }) {
+            Ok(plan) => many.carry_out(&plan.operations),
+            Err(error) => refused.1.push(error.to_string()),
+        }
+    }
+    assert_eq!(one, many);
+    assert_eq!(refused.0, refused.1);
+    assert_eq!(refused.0.len(), 1, "{refused:?}");
+}
