@@ -63,7 +63,12 @@ pub fn open_door(door: &Path) -> Answer<Box<dyn Backend>> {
 }
 
 fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
+    use nix::unistd::{AccessFlags, access};
     let (lasting, volatile) = (root.join(root::LASTING), root.join(root::VOLATILE));
+    // The file holds what only some may read: it is its owner's, and others have the server alone.
+    if access(&lasting, AccessFlags::R_OK) == Err(nix::errno::Errno::EACCES) {
+        return Err(RepositoryError::NoServer);
+    }
     match Repository::open_read_only(&lasting, &volatile) {
         Ok(repository) => Ok(Box::new(File { repository })),
         Err(smf_configd::OpenError::Absent(_)) => Err(RepositoryError::NoServer),

@@ -120,6 +120,10 @@ impl Drafted {
 
     fn record(&mut self, name: &str, own: Level, service: Level) {
         let snapshot = Snapshot { own: self.shared(own), service: self.shared(service) };
+        self.keep(name, snapshot);
+    }
+
+    fn keep(&mut self, name: &str, snapshot: Snapshot) {
         match self.snapshots.binary_search_by(|(own, _)| (**own).cmp(name)) {
             Ok(at) => self.snapshots[at].1 = snapshot,
             Err(at) => self.snapshots.insert(at, (name.into(), snapshot)),
@@ -268,6 +272,13 @@ impl<'r> Draft<'r> {
 
     fn take(&mut self, instance: &str, name: &str) -> Result<(), Refusal> {
         check::snapshot(name)?;
+        let entity = self.entity(instance)?;
+        let running = entity.snapshots.iter().find(|(own, _)| **own == *"running");
+        // What was started is what runs, not what has been edited since.
+        if let Some((_, running)) = running.filter(|_| name == "start").cloned() {
+            entity.keep(name, running);
+            return Ok(());
+        }
         let (own, service) = self.levels(instance)?;
         self.entity(instance)?.record(name, own, service);
         Ok(())

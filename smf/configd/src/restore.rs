@@ -57,7 +57,7 @@ pub enum RestoreError {
 /// It is damaged, of a newer version, or cannot be read.
 pub fn check(path: &Path) -> Result<(), OpenError> {
     let file = File::open_read_only(path, Path::new(""))?;
-    file::check_all(&file.connection, path)?;
+    file::check(&file.connection, "main", path)?;
     load(&file).map(drop)
 }
 

@@ -225,6 +225,21 @@ fn a_snapshot_is_gone_back_to_and_removed() {
 }
 
 #[test]
+fn what_was_started_is_what_runs() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let take = |name: &str| Operation::Take(INSTANCE.into(), name.into());
+    let edit = set(SERVICE, "p", "port", value("count", &["3"]));
+    repository.carry_out(&[edit, take("start")], &Caller::Owner).unwrap();
+    let of = |repository: &Repository, name: &str| repository.snapshot(INSTANCE, name).unwrap();
+    assert_eq!(of(&repository, "start"), of(&repository, "running"));
+    repository.carry_out(&[take("running")], &Caller::Owner).unwrap();
+    assert_ne!(of(&repository, "start"), of(&repository, "running"));
+    let (reopened, there) = (open(root.path()), of(&repository, "start"));
+    assert!(there.is_some() && of(&reopened, "start") == there);
+}
+
+#[test]
 fn protected_values_are_for_some() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = filled(root.path());
