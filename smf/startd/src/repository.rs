@@ -184,10 +184,16 @@ pub fn appear(host: &Host) -> Result<(), Refusal> {
             let template = "tm_common_name".to_owned();
             operations.push(Operation::AddGroup(service.to_owned(), template, name));
         }
-        if repository.groups(MASTER).is_err() {
+        let there = repository.groups(MASTER);
+        if there.is_err() {
             operations.push(Operation::Add(MASTER.to_owned()));
+        }
+        // A command may have made it, to leave an option there.
+        let there = there.unwrap_or_default();
+        if !there.contains_key("general") {
+            let missing = instance.into_iter().filter(|(name, _)| !there.contains_key(name));
             let add = |(name, group)| Operation::AddGroup(MASTER.to_owned(), name, group);
-            operations.extend(instance.into_iter().map(add));
+            operations.extend(missing.map(add));
         }
         operations
     })

@@ -12,6 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use process::{DEADLINE, Engine};
+use smf_scf::import::Operation;
+use smf_scf::import::merge::Group;
+use smf_scf::protocol::{Request, Response};
 
 /// How often each thread of it has gone to sleep.
 fn naps(engine: &Engine) -> BTreeMap<String, u64> {
@@ -140,4 +143,28 @@ fn what_multiplies_is_ended() {
         engine.await_state(hydra, "maintenance");
         engine.end();
     }
+}
+
+#[test]
+fn it_is_an_instance_itself() {
+    const MASTER: &str = "svc:/system/svc/restarter:default";
+    let engine = Engine::new(&[]);
+    engine.await_state(MASTER, "online");
+    engine.add("svc:/site/work:default", "/bin/true", "transient", None);
+    engine.await_state("svc:/site/work:default", "online");
+    let group = Group { kind: "framework".into(), volatile: true, ..Group::default() };
+    let add = Operation::AddGroup(MASTER.into(), "options_ovr".into(), group);
+    engine.handle().call(&Request::CarryOut(vec![add])).unwrap();
+    engine.set(MASTER, "options_ovr", "milestone", "astring", "none");
+    engine.await_state("svc:/site/work:default", "disabled");
+    engine.set(MASTER, "options_ovr", "milestone", "astring", "all");
+    engine.await_state("svc:/site/work:default", "online");
+    let Ok(Response::Groups(groups)) =
+        engine.handle().call(&Request::Groups("svc:/site/work:default".into()))
+    else {
+        panic!()
+    };
+    let kept = groups.get("general_ovr").is_some_and(|g| g.properties.contains_key("enabled"));
+    assert!(!kept, "the override is gone, not empty");
+    engine.end();
 }

@@ -22,6 +22,14 @@ pub struct Engine {
     pub child: Child,
 }
 
+impl Drop for Engine {
+    /// A test that failed leaves no engine behind.
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
 impl Engine {
     pub fn new(variables: &[(&str, &str)]) -> Engine {
         Engine::prepared(variables, |_| {})
@@ -71,9 +79,10 @@ impl Engine {
     pub fn add_with(&self, fmri: &str, start: &str, model: &str, groups: Vec<(&str, Group)>) {
         let service = &fmri[..fmri.rfind(':').unwrap()];
         let timeout = ("timeout_seconds", "count", "20");
+        let stop = if model == "transient" { ":true" } else { ":kill" };
         let mut all = vec![
             ("start", group("method", &[("exec", "astring", start), timeout])),
-            ("stop", group("method", &[("exec", "astring", ":kill"), timeout])),
+            ("stop", group("method", &[("exec", "astring", stop), timeout])),
             ("startd", group("framework", &[("duration", "astring", model)])),
         ];
         all.extend(groups);
@@ -149,7 +158,7 @@ impl Engine {
     pub fn end(mut self) -> tempfile::TempDir {
         self.signal(libc::SIGTERM);
         assert!(self.child.wait().unwrap().success());
-        self.root
+        std::mem::replace(&mut self.root, tempfile::tempdir().unwrap())
     }
 }
 
