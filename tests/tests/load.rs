@@ -92,7 +92,18 @@ fn holds(pid: i32) -> Holds {
 
 /// Everything disabled, and what the engine then holds.
 fn at_rest(root: &Root) -> Holds {
-    root.run("svcadm", &["disable", "-s", "svc:/load/*"]).ok();
+    root.run("svcadm", &["disable", "svc:/load/*"]).ok();
+    // A mark that came behind its disable leaves maintenance by being cleared.
+    let rest = || {
+        let states = root.run("svcs", &["-H", "-o", "state,fmri", "svc:/load/*"]).ok();
+        let rows = states.lines().filter_map(|row| row.split_once(' '));
+        let marked = rows.filter(|(state, _)| *state == "maintenance").map(|(_, fmri)| fmri.trim());
+        for fmri in marked {
+            let _gone_already = root.run("svcadm", &["clear", fmri]);
+        }
+        states.lines().all(|row| row.starts_with("disabled "))
+    };
+    await_true(&rest, &|| root.run("svcs", &["-a"]).out);
     let pid = root.engine().unwrap();
     let alone = || root.alive().len() == 1;
     await_true(&alone, &|| format!("still there: {:?}", root.alive()));
