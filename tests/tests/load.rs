@@ -12,7 +12,6 @@
 //! no process of a service lives, no child is unreaped, and every line of every log is well-formed.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -54,19 +53,21 @@ fn bundle(services: u64) -> String {
         let on = number / 3;
         let how = ["none", "error", "restart", "refresh"][usize::try_from(number % 4).unwrap()];
         let grouping = if number % 5 == 0 { "optional_all" } else { "require_all" };
-        write!(text, "<service name='load/s{number}' type='service' version='1'>\n<create_default_instance enabled='false'/>\n").unwrap();
+        text += &format!("<service name='load/s{number}' type='service' version='1'>\n");
+        text += "<create_default_instance enabled='false'/>\n";
         if on < number {
-            write!(text, "<dependency name='on' grouping='{grouping}' restart_on='{how}' type='service'><service_fmri value='svc:/load/s{on}'/></dependency>\n").unwrap();
+            text += &format!(
+                "<dependency name='on' grouping='{grouping}' restart_on='{how}' type='service'>\n\
+                 <service_fmri value='svc:/load/s{on}'/></dependency>\n"
+            );
         }
-        write!(
-            text,
+        text += &format!(
             "<exec_method type='method' name='start' exec='{start}' timeout_seconds='60'/>\n\
              <exec_method type='method' name='stop' exec='{stop}' timeout_seconds='60'/>\n\
              <property_group name='startd' type='framework'>\n\
              <propval name='duration' type='astring' value='{duration}'/>\n\
              </property_group>\n</service>\n"
-        )
-        .unwrap();
+        );
     }
     text + "</service_bundle>\n"
 }
