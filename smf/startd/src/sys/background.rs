@@ -46,6 +46,21 @@ impl Ready {
     }
 }
 
+/// What the caller had open is not for a daemon to hold: locks, pipes somebody reads to the end.
+#[cfg(target_os = "linux")]
+fn close_inherited(keep: &UnixStream) {
+    let keep = keep.as_raw_fd().cast_unsigned();
+    for (first, last) in [(3, keep.saturating_sub(1)), (keep + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: descriptors that nothing in this process owns: it has opened `keep` alone.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_inherited(_keep: &UnixStream) {}
+
 /// Goes on in a child in a session of its own.
 ///
 /// # Errors
@@ -60,6 +75,7 @@ pub fn background() -> io::Result<Side> {
             // SAFETY: no arguments; the child leads no group, so this cannot fail.
             unsafe { libc::setsid() };
             std::env::set_current_dir("/")?;
+            close_inherited(&there);
             Ok(Side::Daemon(Ready { caller: Some(there) }))
         }
         child => {
