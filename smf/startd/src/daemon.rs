@@ -1,8 +1,8 @@
 //! daemon - the main loop: one poll over signals, contracts and the repository.
 //!
 //! Idle, it sleeps in poll without a time-out.  A time-out is set only for the next deadline of
-//! a method, and for a watchdog that asked to hear from this loop.  Signals arrive as bytes in a socket pair: SIGCHLD first, so that how a process ended
-//! is known before its contract is found empty.
+//! a method, and for a watchdog that asked to hear from this loop.  SIGCHLD is looked at before the
+//! contracts, so that how a process ended is known before its contract is found empty.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -74,10 +74,14 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
     Ok(())
 }
 
-/// Whether it is a service that orders the end: its restarter is not its to end.  Who has ended
-/// since cannot be told from anybody else.
+/// Whether it is a service that orders the end: its restarter is not its to end.  An administrator
+/// may be a member of one (that lets him log in), so only who kills his own parent counts.  Who has
+/// ended since cannot be told from anybody else.
 fn of_a_service<S: Store>(engine: &mut Engine<S, Machine>, sender: Sender) -> bool {
     let Sender::Process(pid) = sender else { return false };
+    if !engine.sys().is_child(pid) {
+        return false;
+    }
     let Some(fmri) = engine.sys().contract_of(pid).and_then(|id| engine.instance_of(id)) else {
         return false;
     };

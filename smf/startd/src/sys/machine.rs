@@ -147,6 +147,14 @@ impl Machine {
         watched.map(|(id, _)| *id).collect()
     }
 
+    /// Whether a process has this one for a parent.
+    #[must_use]
+    pub fn is_child(&self, pid: i32) -> bool {
+        let me = std::process::id();
+        let process = smf_contract::processes::process(pid);
+        process.is_some_and(|process| u32::try_from(process.parent) == Ok(me))
+    }
+
     /// The contract that a process belongs to, or, ended and not reaped yet, belonged to.
     #[must_use]
     pub fn contract_of(&self, pid: i32) -> Option<u64> {
