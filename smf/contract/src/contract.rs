@@ -263,12 +263,29 @@ impl Contracts {
     }
 }
 
-/// Forty random bits: small enough to be typed, large enough never to meet.
-fn random_id() -> Result<u64, ContractError> {
+#[cfg(target_os = "linux")]
+fn random_bytes() -> io::Result<[u8; 8]> {
+    let mut bytes = [0u8; 8];
+    // SAFETY: room for eight bytes.
+    let failed = unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), bytes.len()) } != 0;
+    if failed { Err(io::Error::last_os_error()) } else { Ok(bytes) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn random_bytes() -> io::Result<[u8; 8]> {
     let mut bytes = [0u8; 8];
     File::open("/dev/urandom")
         .and_then(|mut random| io::Read::read_exact(&mut random, &mut bytes))
-        .map_err(|source| ContractError { id: 0, what: "choosing a number", source })?;
+        .map(|()| bytes)
+}
+
+/// Forty random bits: small enough to be typed, large enough never to meet.
+fn random_id() -> Result<u64, ContractError> {
+    let bytes = random_bytes().map_err(|source| ContractError {
+        id: 0,
+        what: "choosing a number",
+        source,
+    })?;
     Ok((u64::from_le_bytes(bytes) & 0xff_ffff_ffff).max(1))
 }
 

@@ -220,6 +220,7 @@ impl Machine {
                 self.null.try_clone().map_err(text)?
             }
         };
+        over(log, &self.slot).map_err(text)?;
         let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
         let (name, value) = held.contract.environment();
         let mut environment = vec![c_string(&format!("{name}={value}"))?];
@@ -458,6 +459,20 @@ fn ended_child() -> Option<i32> {
         let pid = found.si_pid();
         (done == 0 && pid != 0).then_some(pid)
     }
+}
+
+/// Puts an open file in the place of another.
+fn over(file: i32, place: &File) -> io::Result<()> {
+    // SAFETY: descriptors that are open and that this program owns.
+    #[cfg(target_os = "linux")]
+    let done = unsafe { libc::dup3(file, place.as_raw_fd(), libc::O_CLOEXEC) } >= 0;
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let done = unsafe {
+        libc::dup2(file, place.as_raw_fd()) >= 0
+            && libc::fcntl(place.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) >= 0
+    };
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn c_string(text: &str) -> Result<CString, String> {
