@@ -274,9 +274,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     fn emptied(&mut self, fmri: &str, contract: u64) {
         let Some(instance) = self.instances.get(fmri) else { return };
         match instance.activity.clone() {
-            Some(Activity::Draining { contract: draining, stop, timed_out, .. })
+            Some(Activity::Draining { contract: draining, stop, timed_out, deadline })
                 if draining == contract =>
             {
+                self.forget_timer(fmri, deadline);
                 self.drained(fmri, stop, timed_out);
             }
             Some(Activity::Reviving { contract: reviving, starting }) if reviving == contract => {
@@ -353,6 +354,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         let killed = self.sys.signal(late, libc::SIGKILL);
         self.noted(fmri, killed);
+    }
+
+    /// What had this deadline is over: nobody is to be woken for it.
+    pub(crate) fn forget_timer(&mut self, fmri: &str, when: Option<Duration>) {
+        if let Some(when) = when {
+            self.timers.remove(&(when, fmri.to_owned()));
+        }
     }
 
     /// Sets a deadline for what an instance is busy with.

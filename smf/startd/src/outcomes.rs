@@ -135,6 +135,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         else {
             return;
         };
+        self.forget_timer(fmri, deadline);
         let groups = self.store.groups(fmri, View::Running);
         let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
         let watching = config::watching(&groups);
