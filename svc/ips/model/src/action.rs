@@ -190,7 +190,7 @@ pub fn quoted(value: &str) -> String {
 }
 
 /// A member of a list: the same, but `$(` forces nothing.
-fn quoted_member(value: &str) -> String {
+pub fn quoted_member(value: &str) -> String {
     let plain = !value.is_empty() && !value.contains([' ', '\'', '"']);
     if plain { value.to_string() } else { in_quotes(value) }
 }
