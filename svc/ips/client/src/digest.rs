@@ -39,7 +39,7 @@ fn hash(algorithm: &str, bytes: &[u8]) -> Option<String> {
 }
 
 /// The best hash of a kind (`gzip` or `file`) that an action names: algorithm and value.
-fn named<'a>(action: &'a Action, kind: &str) -> Option<(&'a str, &'a str)> {
+pub fn best<'a>(action: &'a Action, kind: &str) -> Option<(&'a str, &'a str)> {
     let listed = action.values("pkg.content-hash").iter();
     let all = listed.filter_map(|text| {
         let (found, rest) = text.split_once(':')?;
@@ -47,8 +47,8 @@ fn named<'a>(action: &'a Action, kind: &str) -> Option<(&'a str, &'a str)> {
         (found == kind).then_some((algorithm, value))
     });
     let all: Vec<(&str, &str)> = all.collect();
-    let best = ["sha512t_256", "sha256"];
-    best.iter().find_map(|wanted| all.iter().copied().find(|(name, _)| name == wanted))
+    let ranked = ["sha512t_256", "sha256"];
+    ranked.iter().find_map(|wanted| all.iter().copied().find(|(name, _)| name == wanted))
 }
 
 fn compare(algorithm: &str, expected: &str, bytes: &[u8]) -> Result<(), PayloadError> {
@@ -62,7 +62,7 @@ fn compare(algorithm: &str, expected: &str, bytes: &[u8]) -> Result<(), PayloadE
 
 /// Checks a payload as it is stored.
 pub fn check_stored(action: &Action, stored: &[u8]) -> Result<(), PayloadError> {
-    if let Some((algorithm, expected)) = named(action, "gzip") {
+    if let Some((algorithm, expected)) = best(action, "gzip") {
         return compare(algorithm, expected, stored);
     }
     if let Some(expected) = action.get("chash") {
@@ -73,7 +73,7 @@ pub fn check_stored(action: &Action, stored: &[u8]) -> Result<(), PayloadError> 
 
 /// Checks what a payload holds.
 pub fn check_contents(action: &Action, contents: &[u8]) -> Result<(), PayloadError> {
-    match (named(action, "file"), action.payload_hash()) {
+    match (best(action, "file"), action.payload_hash()) {
         (Some((algorithm, expected)), _) => compare(algorithm, expected, contents),
         (None, Some(expected)) => compare("sha1", expected, contents),
         (None, None) => Err(PayloadError::Damaged),

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `origin` (where packages come from), `source` (an opened origin: verified
 //! catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `select` (which packages) and `receive`; for filling a root, `populate`, which
+//! receiving, `select` (which packages) and `receive`; for merging the builds of several variants,
+//! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
 //! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`.
@@ -10,6 +11,7 @@
 //! The library prints nothing and reads no environment.
 
 mod accounts;
+mod builds;
 mod candidate;
 mod choose;
 mod conditions;
@@ -19,6 +21,7 @@ mod drivers;
 mod edits;
 mod lay;
 mod mediators;
+mod merge;
 mod origin;
 mod owners;
 mod plan;
@@ -30,10 +33,12 @@ mod solve;
 mod source;
 
 pub use accounts::AccountError;
+pub use builds::BuildsError;
 pub use choose::ChooseError;
 pub use control::{Control, Phase, Progress};
 pub use digest::PayloadError;
 pub use drivers::DriverError;
+pub use merge::{MergeError, MergeOptions, MergeSource, Merged, merge};
 pub use origin::{Origin, OriginError};
 pub use owners::OwnerError;
 pub use plan::ConflictError;

@@ -264,6 +264,12 @@ impl Source {
         Ok(bytes)
     }
 
+    /// That the stored payload of an action is no gzip stream.
+    pub(crate) fn damaged(&self, fmri: &Fmri, action: &Action) -> SourceError {
+        let hash = action.payload_hash().unwrap_or_default();
+        self.payload_error(fmri, hash, action.key().unwrap_or(""), PayloadError::Damaged)
+    }
+
     fn checked<T>(
         &self,
         fmri: &Fmri,

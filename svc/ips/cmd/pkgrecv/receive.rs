@@ -4,12 +4,10 @@
 //! all of it at once or nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ips_client::{Control, Origin, Progress, ReceiveOptions, Source};
+use ips_client::{ReceiveOptions, Source};
 use ips_cmd::place::Place;
-use ips_cmd::{Failure, clock, patterns};
+use ips_cmd::{Failure, clock, patterns, progress};
 use ips_model::{Fmri, Pattern};
 use ips_repository::{OpenError, Repository};
 
@@ -17,16 +15,7 @@ use crate::options::Options;
 use crate::trial::trial;
 
 fn open(text: &str) -> Result<Source, Failure> {
-    let place = Place::parse(text)?;
-    let origin = match &place {
-        Place::Directory(path) => {
-            // Told as the other commands tell it.
-            place.open()?;
-            Origin::directory(path)
-        }
-        Place::Url(url) => Origin::parse(url).map_err(Failure::new)?,
-    };
-    Source::open(&origin).map_err(Failure::new)
+    Place::parse(text)?.source()
 }
 
 fn destination(text: &str) -> Result<Repository, Failure> {
@@ -91,20 +80,9 @@ fn copy(
     options: &Options,
 ) -> Result<(), Failure> {
     let receiving = self::options(options)?;
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let told = |progress: &Progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-        bar.set_message(format!("{} {}", progress.phase.name(), progress.item));
-    };
-    bar.set_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let never = AtomicBool::new(false);
-    let control = Control::new(&told, &never);
-    let received = ips_client::receive(&[source], repository, meant, &receiving, &control);
-    bar.finish_and_clear();
+    let received = progress::shown(|control| {
+        ips_client::receive(&[source], repository, meant, &receiving, control)
+    });
     let received = received.map_err(Failure::new)?;
     for fmri in &received.packages {
         println!("Republish: {fmri} ... Done");

@@ -1,6 +1,6 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
 //! repository is), `clock` (the time of a publication), `patterns` (packages as users name
-//! them), `table` (lists as text and JSON).
+//! them), `progress` (a bar on a terminal), `table` (lists as text and JSON).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 
@@ -8,6 +8,7 @@ pub mod clock;
 pub mod failure;
 pub mod patterns;
 pub mod place;
+pub mod progress;
 pub mod table;
 
 pub use failure::Failure;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ips_client::{Origin, Source};
 use ips_model::configuration::ConfigurationError;
 use ips_model::quote::unquote;
 use ips_repository::{OpenError, Repository};
@@ -56,6 +57,19 @@ impl Place {
         let path = self.directory()?;
         Repository::open(path).map_err(|error| told(path, &error))
     }
+
+    /// Opens it to take packages from it.
+    pub fn source(&self) -> Result<Source, Failure> {
+        let origin = match self {
+            Place::Directory(path) => {
+                // An unusable repository is told of in the same words.
+                self.open()?;
+                Origin::directory(path)
+            }
+            Place::Url(url) => Origin::parse(url).map_err(Failure::new)?,
+        };
+        Source::open(&origin).map_err(Failure::new)
+    }
 }
 
 fn invalid(text: &str) -> Failure {
@@ -78,6 +92,16 @@ fn told(path: &Path, error: &OpenError) -> Failure {
     Failure::new(format!(
         "file protocol error: code: {code} reason: {reason}\nRepository URL: 'file://{shown}'."
     ))
+}
+
+/// As a URI.
+impl std::fmt::Display for Place {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Directory(path) => write!(to, "file://{}", path.display()),
+            Place::Url(url) => to.write_str(url),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! - `version`, `fmri`, `pattern`: names of packages, their order, and how a user picks them;
 //! - `quote`, `time`, `digest`: how names and times are spelled in paths and files;
 //! - `action`, `parse`, `manifest`: a package as lines of text; `check`: what publication refuses;
+//! - `merge`: builds of a package for several variants as one;
 //! - `json`, `catalog`: catalog v1 and its signature;
 //! - `configuration`, `p5i`: `pkg5.repository` and publisher descriptions.
 //!
@@ -18,6 +19,7 @@ pub mod digest;
 pub mod fmri;
 pub mod json;
 pub mod manifest;
+pub mod merge;
 pub mod p5i;
 pub mod parse;
 pub mod pattern;

@@ -114,7 +114,7 @@ impl Batch<'_> {
         }
         check::manifest(&manifest)?;
         let found = find_all(&manifest, sources)?;
-        let staging = self.staging(&fmri)?;
+        let staging = self.staging(complete(&fmri)?)?;
         manifest
             .actions
             .par_iter_mut()
@@ -142,21 +142,24 @@ impl Batch<'_> {
             let conflict = || WriteError::Conflict(fmri.to_string());
             return if same { Ok(Appended::Held) } else { Err(conflict()) };
         }
-        let staging = self.staging(fmri)?;
+        let staging = self.staging(publisher)?;
         for hash in manifest.payload_hashes() {
             if staging.has(hash) || self.repository.file_path(publisher, hash).is_some() {
                 continue;
             }
             let refused =
                 |source| WriteError::Payload { fmri: fmri.to_string(), hash: hash.into(), source };
-            match payload(hash).map_err(refused)? {
-                Stored::Path(path) => staging.put_file(hash, &path)?,
-                Stored::Bytes(stored) => staging.put_bytes(hash, &stored)?,
-            }
+            put(&staging, hash, payload(hash).map_err(refused)?)?;
         }
         let pending = Pending { fmri: fmri.clone(), manifest, text: text.to_string() };
         locked(&self.packages).insert(fmri.to_string(), pending);
         Ok(Appended::Added)
+    }
+
+    /// Puts a payload into the batch before the package that needs it.
+    pub fn bring(&self, publisher: &str, hash: &str, stored: Stored) -> Result<(), WriteError> {
+        assert!(is_sha1(hash), "a payload's name was checked");
+        put(&*self.staging(publisher)?, hash, stored)
     }
 
     /// Whether a payload still has to be brought: neither in the repository nor in the batch.
@@ -211,8 +214,7 @@ impl Batch<'_> {
         Ok(held[publisher].get(&key).cloned())
     }
 
-    pub(crate) fn staging(&self, fmri: &Fmri) -> Result<Arc<Staging>, WriteError> {
-        let publisher = complete(fmri)?;
+    pub(crate) fn staging(&self, publisher: &str) -> Result<Arc<Staging>, WriteError> {
         let mut open = locked(&self.staging);
         if let Some(staging) = open.get(publisher) {
             return Ok(Arc::clone(staging));
@@ -253,6 +255,14 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
+
+fn put(staging: &Staging, hash: &str, stored: Stored) -> Result<(), WriteError> {
+    match stored {
+        Stored::Path(path) => staging.put_file(hash, &path)?,
+        Stored::Bytes(stored) => staging.put_bytes(hash, &stored)?,
+    }
+    Ok(())
 }
 
 /// For each action the file its payload is read from; all that are not there are told together.

@@ -32,7 +32,7 @@ impl Batch<'_> {
         let mut added = Vec::new();
         for (publisher, mut packages) in by_publisher {
             packages.sort_by(|one, other| one.fmri.cmp(&other.fmri));
-            let staging = self.staging(&packages[0].fmri)?;
+            let staging = self.staging(&publisher)?;
             added.extend(self.commit_one(&publisher, &packages, &staging, now)?);
         }
         Ok(added)

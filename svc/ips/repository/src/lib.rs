@@ -34,5 +34,5 @@ mod staging;
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
-pub use payload::{Unpacked, unpack, unpack_file};
+pub use payload::{Stream, Unpacked, unpack, unpack_file};
 pub use repository::{Info, Repository};

@@ -36,10 +36,13 @@ pub(crate) struct Content {
 
 /// Digests of the gzip stream of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stream {
-    sha1: String,
-    sha512_256: String,
-    size: usize,
+pub struct Stream {
+    /// SHA-1, the action's `chash`.
+    pub sha1: String,
+    /// SHA-512/256, the action's `gzip` content hash.
+    pub sha512_256: String,
+    /// Length, the action's `pkg.csize`.
+    pub size: usize,
 }
 
 impl Content {
@@ -56,7 +59,7 @@ impl Content {
 
 impl Stream {
     /// Of the stored bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Stream {
+    pub fn of(bytes: &[u8]) -> Stream {
         Stream { sha1: sha1_hex(bytes), sha512_256: sha512_256_hex(bytes), size: bytes.len() }
     }
 }

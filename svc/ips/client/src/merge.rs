@@ -1,0 +1,253 @@
+//! merge.rs - packages of several sources, each built for its variants, as packages for all.
+//!
+//! Law: the packages of a publisher become visible together, or none of them does.  A publisher
+//! that cannot be merged keeps no other from it.  Payloads go over as they are stored, from the
+//! first source that has them; what the destination has already stays, and the manifests say what
+//! is stored there.
+//!
+//! Not here: how manifests become one (ips_model::merge), which belong together (builds).
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use ips_model::action::Action;
+use ips_model::merge::Build;
+use ips_model::{Fmri, Manifest, Pattern, Timestamp};
+use ips_repository::{Batch, OpenError, PathError, Repository, Stored, Stream, WriteError, unpack};
+use rayon::prelude::*;
+
+use crate::builds::{BuildsError, builds};
+use crate::control::{Control, Phase};
+use crate::digest::best;
+use crate::source::{Source, SourceError, side_by_side};
+
+/// Why a publisher's packages were not merged.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Which packages belong together is not clear.
+    #[error(transparent)]
+    Builds(#[from] BuildsError),
+    /// Builds that are not one package.
+    #[error(transparent)]
+    Manifests(#[from] ips_model::merge::MergeError),
+    /// The destination has the package.
+    #[error("The specified FMRI, '{0}', already exists or has been restricted.")]
+    Exists(String),
+    /// A source did not give what it should.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The destination cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The destination is no repository.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The destination did not take it.
+    #[error(transparent)]
+    Write(Box<WriteError>),
+    /// The caller wanted the end.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl From<WriteError> for MergeError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(Box::new(error))
+    }
+}
+
+/// A source and what its packages were built for.
+#[derive(Debug, Clone)]
+pub struct MergeSource<'a> {
+    /// The source.
+    pub source: &'a Source,
+    /// `variant.X` → value; every source has the same variants.
+    pub variants: BTreeMap<String, String>,
+}
+
+/// What is merged.
+#[derive(Debug, Clone)]
+pub struct MergeOptions {
+    /// The packages; none = all.
+    pub include: Vec<Pattern>,
+    /// Those of them that are left out.
+    pub exclude: Vec<Pattern>,
+    /// Only look what would come.
+    pub dry_run: bool,
+    /// The time of the destination's change.
+    pub now: Timestamp,
+}
+
+/// What came of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The packages, in order.
+    pub packages: Vec<Fmri>,
+}
+
+/// A package on its way.
+struct Package {
+    fmri: Fmri,
+    manifest: Manifest,
+    /// Payload → where it is: the number of the source, the package there, the action.
+    payloads: BTreeMap<String, (usize, Fmri, Action)>,
+}
+
+/// What is stored of a payload, as its actions tell it.
+#[derive(Debug, Clone)]
+struct Facts {
+    size: String,
+    file: String,
+    stream: Stream,
+}
+
+/// Merges the packages of one publisher; those that came, or with `dry_run` would come, in order.
+pub fn merge(
+    sources: &[MergeSource<'_>],
+    destination: &Repository,
+    publisher: &str,
+    options: &MergeOptions,
+    control: &Control<'_>,
+) -> Result<Merged, MergeError> {
+    let opened: Vec<&Source> = sources.iter().map(|source| source.source).collect();
+    let builds = builds(&opened, publisher, &options.include, &options.exclude)?;
+    let batch = destination.batch()?;
+    side_by_side(&opened, || {
+        let packages: Vec<Package> = builds
+            .par_iter()
+            .map(|(_, builds)| package(sources, builds, &batch, control))
+            .collect::<Result<_, _>>()?;
+        if options.dry_run {
+            let packages = packages.into_iter().map(|package| package.fmri).collect();
+            return Ok(Merged { packages });
+        }
+        let facts = bring(sources, publisher, destination, &batch, &packages, control)?;
+        packages.into_par_iter().try_for_each(|mut package| -> Result<(), MergeError> {
+            for action in &mut package.manifest.actions {
+                restate(action, &facts);
+            }
+            batch.append(&package.fmri, &package.manifest.to_string(), |hash| {
+                Err(std::io::Error::other(format!("payload {hash} is in no source")))
+            })?;
+            Ok(())
+        })?;
+        Ok(Merged { packages: batch.commit(options.now)? })
+    })
+}
+
+/// Merges the builds of one package.
+fn package(
+    sources: &[MergeSource<'_>],
+    builds: &[(usize, Fmri)],
+    batch: &Batch<'_>,
+    control: &Control<'_>,
+) -> Result<Package, MergeError> {
+    if control.is_cancelled() {
+        return Err(MergeError::Cancelled);
+    }
+    let mut payloads = BTreeMap::new();
+    let mut read = Vec::new();
+    for (number, fmri) in builds {
+        let (_, manifest) = sources[*number].source.manifest(fmri)?;
+        for action in &manifest.actions {
+            if let Some(hash) = action.payload_hash() {
+                let place = || (*number, fmri.clone(), action.clone());
+                payloads.entry(hash.to_string()).or_insert_with(place);
+            }
+        }
+        let variants = sources[*number].variants.clone();
+        read.push(Build { fmri: fmri.clone(), variants, manifest });
+    }
+    let (fmri, manifest) = ips_model::merge::merge(read)?;
+    if batch.holds(&fmri)? {
+        return Err(MergeError::Exists(fmri.to_string()));
+    }
+    let needed = manifest.payload_hashes();
+    payloads.retain(|hash, _| needed.binary_search(&hash.as_str()).is_ok());
+    Ok(Package { fmri, manifest, payloads })
+}
+
+/// Brings every payload that the destination lacks; what is stored of each.
+fn bring(
+    sources: &[MergeSource<'_>],
+    publisher: &str,
+    destination: &Repository,
+    batch: &Batch<'_>,
+    packages: &[Package],
+    control: &Control<'_>,
+) -> Result<BTreeMap<String, Facts>, MergeError> {
+    // Of one payload in several packages the first decides, so that the outcome is always one.
+    let mut places: BTreeMap<&str, &(usize, Fmri, Action)> = BTreeMap::new();
+    for package in packages {
+        for (hash, place) in &package.payloads {
+            places.entry(hash).or_insert(place);
+        }
+    }
+    let (done, total) = (std::sync::atomic::AtomicU64::new(0), places.len() as u64);
+    let one = |(hash, place): (&str, &(usize, Fmri, Action))| {
+        if control.is_cancelled() {
+            return Err(MergeError::Cancelled);
+        }
+        let (number, fmri, action) = place;
+        let source = sources[*number].source;
+        let facts = match destination.file_path(publisher, hash) {
+            Some(path) => {
+                let stored = fs::read(&path).map_err(|source| PathError { path, source })?;
+                facts(source, fmri, action, Some(Stream::of(&stored)), &stored)?
+            }
+            None => {
+                let stored = source.payload(fmri, action)?;
+                let facts = facts(source, fmri, action, told(action), &stored)?;
+                let stored = match source.payload_path(fmri, hash) {
+                    Some(path) => Stored::Path(path),
+                    None => Stored::Bytes(stored),
+                };
+                batch.bring(publisher, hash, stored)?;
+                facts
+            }
+        };
+        control.count(Phase::Packages, &done, total, &fmri.name);
+        Ok((hash.to_string(), facts))
+    };
+    let places: Vec<(&str, &(usize, Fmri, Action))> = places.into_iter().collect();
+    places.into_par_iter().map(one).collect()
+}
+
+/// What a verified action says of its stored stream, if it says all of it.
+fn told(action: &Action) -> Option<Stream> {
+    let (algorithm, sha512_256) = best(action, "gzip")?;
+    let size = action.get("pkg.csize")?.parse().ok()?;
+    let sha1 = action.get("chash")?.to_string();
+    (algorithm == "sha512t_256").then(|| Stream { sha1, sha512_256: sha512_256.into(), size })
+}
+
+/// What is not told is found out.
+fn facts(
+    source: &Source,
+    fmri: &Fmri,
+    action: &Action,
+    stream: Option<Stream>,
+    stored: &[u8],
+) -> Result<Facts, MergeError> {
+    let stream = stream.unwrap_or_else(|| Stream::of(stored));
+    let file = best(action, "file").filter(|(algorithm, _)| *algorithm == "sha512t_256");
+    if let (Some((_, file)), Some(size)) = (file, action.get("pkg.size")) {
+        return Ok(Facts { size: size.to_string(), file: file.to_string(), stream });
+    }
+    let unpacked = unpack(stored).map_err(|_| source.damaged(fmri, action))?;
+    Ok(Facts { size: unpacked.size.to_string(), file: unpacked.sha512_256, stream })
+}
+
+/// Says of a payload what is stored.  The digest of ELF sections goes, as in pkg5: a merged
+/// package is published anew, and of an action that has ELF attributes they are not made again.
+fn restate(action: &mut Action, facts: &BTreeMap<String, Facts>) {
+    let Some(facts) = action.payload_hash().and_then(|hash| facts.get(hash)) else { return };
+    action.set("chash", vec![facts.stream.sha1.clone()]);
+    action.set("pkg.csize", vec![facts.stream.size.to_string()]);
+    action.set("pkg.size", vec![facts.size.clone()]);
+    let hashes = [
+        format!("file:sha512t_256:{}", facts.file),
+        format!("gzip:sha512t_256:{}", facts.stream.sha512_256),
+    ];
+    action.set("pkg.content-hash", hashes.to_vec());
+}
