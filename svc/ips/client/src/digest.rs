@@ -4,12 +4,7 @@
 //! (`pkg.content-hash=gzip:...`, `chash`) and of what is in it (`pkg.content-hash=file:...`, the
 //! positional SHA-1).  One match of the best kind known is enough; none known is a refusal.
 
-use std::io::Read;
-
 use ips_model::action::Action;
-use ips_model::digest::{hex, sha1_hex};
-use libdeflater::Decompressor;
-use sha2::{Digest, Sha256, Sha512_256};
 
 /// Why a payload is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,30 +24,8 @@ pub enum PayloadError {
     Damaged,
 }
 
-fn hash(algorithm: &str, bytes: &[u8]) -> Option<String> {
-    match algorithm {
-        "sha512t_256" => Some(hex(&Sha512_256::digest(bytes))),
-        "sha256" => Some(hex(&Sha256::digest(bytes))),
-        "sha1" => Some(sha1_hex(bytes)),
-        _ => None,
-    }
-}
-
-/// The best hash of a kind (`gzip` or `file`) that an action names: algorithm and value.
-pub fn best<'a>(action: &'a Action, kind: &str) -> Option<(&'a str, &'a str)> {
-    let listed = action.values("pkg.content-hash").iter();
-    let all = listed.filter_map(|text| {
-        let (found, rest) = text.split_once(':')?;
-        let (algorithm, value) = rest.split_once(':')?;
-        (found == kind).then_some((algorithm, value))
-    });
-    let all: Vec<(&str, &str)> = all.collect();
-    let ranked = ["sha512t_256", "sha256"];
-    ranked.iter().find_map(|wanted| all.iter().copied().find(|(name, _)| name == wanted))
-}
-
 fn compare(algorithm: &str, expected: &str, bytes: &[u8]) -> Result<(), PayloadError> {
-    let found = hash(algorithm, bytes).unwrap_or_default();
+    let found = ips_repository::digest(algorithm, bytes).unwrap_or_default();
     if found == expected {
         return Ok(());
     }
@@ -62,7 +35,7 @@ fn compare(algorithm: &str, expected: &str, bytes: &[u8]) -> Result<(), PayloadE
 
 /// Checks a payload as it is stored.
 pub fn check_stored(action: &Action, stored: &[u8]) -> Result<(), PayloadError> {
-    if let Some((algorithm, expected)) = best(action, "gzip") {
+    if let Some((algorithm, expected)) = action.content_hash("gzip") {
         return compare(algorithm, expected, stored);
     }
     if let Some(expected) = action.get("chash") {
@@ -73,7 +46,7 @@ pub fn check_stored(action: &Action, stored: &[u8]) -> Result<(), PayloadError> 
 
 /// Checks what a payload holds.
 pub fn check_contents(action: &Action, contents: &[u8]) -> Result<(), PayloadError> {
-    match (best(action, "file"), action.payload_hash()) {
+    match (action.content_hash("file"), action.payload_hash()) {
         (Some((algorithm, expected)), _) => compare(algorithm, expected, contents),
         (None, Some(expected)) => compare("sha1", expected, contents),
         (None, None) => Err(PayloadError::Damaged),
@@ -82,27 +55,15 @@ pub fn check_contents(action: &Action, contents: &[u8]) -> Result<(), PayloadErr
 
 /// Takes a stored payload out of its gzip stream.
 pub fn expand(stored: &[u8], size: Option<usize>) -> Result<Vec<u8>, PayloadError> {
-    // The length is the manifest's claim: believed as far as deflate can swell, and checked.
-    if let Some(size) = size.filter(|size| *size <= stored.len().saturating_mul(1_040)) {
-        let mut contents = vec![0; size];
-        if let Ok(length) = Decompressor::new().gzip_decompress(stored, &mut contents) {
-            if length == size {
-                return Ok(contents);
-            }
-        }
-    }
-    let mut contents = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(stored);
-    decoder.read_to_end(&mut contents).map_err(|_| PayloadError::Damaged)?;
-    match size {
-        Some(size) if size != contents.len() => Err(PayloadError::Damaged),
-        Some(_) | None => Ok(contents),
-    }
+    ips_repository::expand(stored, size).map_err(|_| PayloadError::Damaged)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use ips_model::digest::{hex, sha1_hex};
+    use sha2::{Digest, Sha512_256};
 
     use super::*;
 

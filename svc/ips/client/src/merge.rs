@@ -18,7 +18,6 @@ use rayon::prelude::*;
 
 use crate::builds::{BuildsError, builds};
 use crate::control::{Control, Phase};
-use crate::digest::best;
 use crate::source::{Source, SourceError, side_by_side};
 
 /// Why a publisher's packages were not merged.
@@ -215,7 +214,7 @@ fn bring(
 
 /// What a verified action says of its stored stream, if it says all of it.
 fn told(action: &Action) -> Option<Stream> {
-    let (algorithm, sha512_256) = best(action, "gzip")?;
+    let (algorithm, sha512_256) = action.content_hash("gzip")?;
     let size = action.get("pkg.csize")?.parse().ok()?;
     let sha1 = action.get("chash")?.to_string();
     (algorithm == "sha512t_256").then(|| Stream { sha1, sha512_256: sha512_256.into(), size })
@@ -230,7 +229,7 @@ fn facts(
     stored: &[u8],
 ) -> Result<Facts, MergeError> {
     let stream = stream.unwrap_or_else(|| Stream::of(stored));
-    let file = best(action, "file").filter(|(algorithm, _)| *algorithm == "sha512t_256");
+    let file = action.content_hash("file").filter(|(algorithm, _)| *algorithm == "sha512t_256");
     if let (Some((_, file)), Some(size)) = (file, action.get("pkg.size")) {
         return Ok(Facts { size: size.to_string(), file: file.to_string(), stream });
     }

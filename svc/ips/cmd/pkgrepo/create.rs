@@ -14,7 +14,7 @@ pub fn create(options: &Options) -> Result<(), Failure> {
         ))
         .of(options.name));
     }
-    let text = match (options.operands.as_slice(), &options.repository) {
+    let text = match (options.operands.as_slice(), options.repositories.last()) {
         ([place], None) => place,
         ([], Some(place)) => place,
         ([], None) => {

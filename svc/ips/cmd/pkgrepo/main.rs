@@ -5,12 +5,18 @@
 mod add_publisher;
 mod contents;
 mod create;
+mod diff;
+mod findings;
+mod fix;
 mod get;
 mod info;
 mod list;
 mod options;
+mod remove;
+mod remove_publisher;
 mod renew;
 mod set;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -26,6 +32,9 @@ Subcommands:
      pkgrepo create uri_or_path
 
      pkgrepo add-publisher -s repo_uri_or_path publisher ...
+
+     pkgrepo remove-publisher [-n] [--synchronous] -s repo_uri_or_path
+         publisher ...
 
      pkgrepo get [-F format] [-H] [-p publisher ...] -s repo_uri_or_path
          [section/property ...]
@@ -44,9 +53,20 @@ Subcommands:
      pkgrepo refresh [-p publisher ...] -s repo_uri_or_path
          [--no-catalog] [--no-index]
 
+     pkgrepo remove [-n] [-p publisher ...] [-d YYYYMMDD] -s repo_uri_or_path
+         pkg_fmri_pattern ...
+
      pkgrepo set [-p publisher] -s repo_uri_or_path
          section/property=[value] ... or
          section/property=([value]) ...
+
+     pkgrepo verify [-d] [-p publisher ...] [-i ignored_dep_file ...]
+         [--disable verification ...] -s repo_uri_or_path
+
+     pkgrepo fix [-v] [-p publisher ...] -s repo_uri_or_path
+
+     pkgrepo diff [-vq] [--strict] [--parsable] [-p publisher ...]
+         -s first_repo_uri_or_path -s second_repo_uri_or_path
 
      pkgrepo help
      pkgrepo version
@@ -61,7 +81,7 @@ Options:
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(failure) => {
             let status = failure.tell("pkgrepo");
             if failure.is_usage() {
@@ -72,7 +92,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
+/// Does it; the exit status of a subcommand that says all there is to say itself.
+fn run() -> Result<u8, Failure> {
     match parse(lexopt::Parser::from_env())? {
         Request::Help => print!("{USAGE}"),
         Request::Version => println!("{}", env!("CARGO_PKG_VERSION")),
@@ -85,6 +106,11 @@ fn run() -> Result<(), Failure> {
         Request::Rebuild(options) => renew::rebuild(&options)?,
         Request::Get(options) => get::get(&options)?,
         Request::Set(options) => set::set(&options)?,
+        Request::Remove(options) => remove::remove(&options)?,
+        Request::RemovePublisher(options) => remove_publisher::remove_publisher(&options)?,
+        Request::Verify(options) => return verify::verify(&options),
+        Request::Fix(options) => return fix::fix(&options),
+        Request::Diff(options) => return diff::diff(&options),
     }
-    Ok(())
+    Ok(0)
 }

@@ -2,9 +2,13 @@
 //!
 //! `-s` stands before or after the subcommand; the others after it, mixed with operands.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_cmd::table::Form;
+use ips_model::fmri::is_publisher;
 use lexopt::prelude::*;
 
 /// What is asked for.
@@ -32,6 +36,16 @@ pub enum Request {
     Get(Options),
     /// `set`.
     Set(Options),
+    /// `remove`.
+    Remove(Options),
+    /// `remove-publisher`.
+    RemovePublisher(Options),
+    /// `verify`.
+    Verify(Options),
+    /// `fix`.
+    Fix(Options),
+    /// `diff`.
+    Diff(Options),
 }
 
 /// The arguments of a subcommand; what it does not know has its default.
@@ -39,8 +53,8 @@ pub enum Request {
 pub struct Options {
     /// The subcommand, for messages.
     pub name: &'static str,
-    /// `-s` as given.
-    pub repository: Option<String>,
+    /// `-s` as given; but for `diff` the last one counts.
+    pub repositories: Vec<String>,
     /// `-F`.
     pub form: Form,
     /// `-H`: no heading.
@@ -55,6 +69,16 @@ pub struct Options {
     pub no_catalog: bool,
     /// `--version` of `create`.
     pub version: Option<String>,
+    /// `-n`: nothing is changed.
+    pub dry_run: bool,
+    /// `-d` of `remove`: the day of publication, `YYYYMMDD`.
+    pub day: Option<String>,
+    /// `-d` of `verify`, `-v`, `-q`, `--strict`, `--parsable`.
+    pub flags: BTreeSet<String>,
+    /// `-i`: files that name dependencies to be passed over.
+    pub ignored: Vec<PathBuf>,
+    /// `--disable`: checks that are not made.
+    pub disabled: Vec<String>,
     /// The operands.
     pub operands: Vec<String>,
 }
@@ -62,7 +86,7 @@ pub struct Options {
 /// A subcommand: its name, the options it knows beside `-s`, and what it makes of them.
 type Subcommand = (&'static str, &'static [&'static str], fn(Options) -> Request);
 
-const SUBCOMMANDS: [Subcommand; 9] = [
+const SUBCOMMANDS: [Subcommand; 14] = [
     ("create", &["version"], Request::Create),
     ("add-publisher", &[], Request::AddPublisher),
     ("info", &["F", "H", "p"], Request::Info),
@@ -72,16 +96,46 @@ const SUBCOMMANDS: [Subcommand; 9] = [
     ("rebuild", &["p", "no-catalog", "no-index"], Request::Rebuild),
     ("get", &["F", "H", "p"], Request::Get),
     ("set", &["p"], Request::Set),
+    ("remove", &["n", "d", "p"], Request::Remove),
+    ("remove-publisher", &["n", "synchronous"], Request::RemovePublisher),
+    ("verify", &["d", "i", "p", "disable"], Request::Verify),
+    ("fix", &["v", "p"], Request::Fix),
+    ("diff", &["v", "q", "p", "strict", "parsable"], Request::Diff),
 ];
 
 impl Options {
     /// Where the repository is; `-s` is required.
     pub fn place(&self) -> Result<Place, Failure> {
-        match &self.repository {
+        match self.repositories.last() {
             Some(text) => Place::parse(text),
             None => Err(Failure::usage("A package repository location must be provided using -s.")
                 .of(self.name)),
         }
+    }
+
+    /// Whether a flag was given.
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.contains(flag)
+    }
+
+    /// Refuses operands, for subcommands that take none.
+    pub fn no_operands(&self) -> Result<(), Failure> {
+        if self.operands.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::usage("command does not take operands").of(self.name))
+    }
+
+    /// The publishers asked for that are there, in order; it is an error if there is none.
+    pub fn among(&self, publishers: Vec<String>) -> Result<Vec<String>, Failure> {
+        if let Some(bad) = self.publishers.iter().find(|name| !is_publisher(name)) {
+            return Err(Failure::new(format!("Invalid publisher prefix '{bad}'")).of(self.name));
+        }
+        let found: Vec<String> = publishers.into_iter().filter(|name| self.wants(name)).collect();
+        if found.is_empty() && !self.publishers.is_empty() {
+            return Err(Failure::new("no matching publishers found").of(self.name));
+        }
+        Ok(found)
     }
 
     /// Whether a publisher is asked for.
@@ -93,17 +147,17 @@ impl Options {
 
 /// Reads the arguments.
 pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut repository = None;
+    let mut repositories = Vec::new();
     loop {
         match parser.next()? {
             None => return Err(Failure::usage("no subcommand specified")),
-            Some(Short('s')) => repository = Some(parser.value()?.string()?),
+            Some(Short('s')) => repositories.push(parser.value()?.string()?),
             Some(Short('D')) => drop(parser.value()?),
             Some(Short('?') | Long("help")) => return Ok(Request::Help),
             Some(Value(name)) => {
                 let name = name.to_string_lossy();
                 return match SUBCOMMANDS.iter().find(|(known, _, _)| *known == name) {
-                    Some(subcommand) => arguments(parser, repository, subcommand),
+                    Some(subcommand) => arguments(parser, repositories, subcommand),
                     None if name == "help" => Ok(Request::Help),
                     None if name == "version" => Ok(Request::Version),
                     None => Err(Failure::usage(format!("unknown subcommand '{name}'"))),
@@ -120,10 +174,10 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
 
 fn arguments(
     mut parser: lexopt::Parser,
-    repository: Option<String>,
+    repositories: Vec<String>,
     (name, known, make): &Subcommand,
 ) -> Result<Request, Failure> {
-    let mut options = Options { name, repository, ..Options::default() };
+    let mut options = Options { name, repositories, ..Options::default() };
     let told = |error: lexopt::Error| Failure::from(error).of(name);
     while let Some(argument) = parser.next().map_err(told)? {
         let option = match &argument {
@@ -144,7 +198,7 @@ fn arguments(
             parser.value().and_then(ValueExt::string).map_err(told)
         };
         match option.as_str() {
-            "s" => options.repository = Some(value()?),
+            "s" => options.repositories.push(value()?),
             "F" => options.form = Form::parse(&value()?)?,
             "H" => options.bare = true,
             "p" => options.publishers.push(value()?),
@@ -152,7 +206,12 @@ fn arguments(
             "t" => options.kinds.extend(value()?.split(',').map(str::to_string)),
             "no-catalog" => options.no_catalog = true,
             "version" => options.version = Some(value()?),
-            // There is no index to leave out.
+            "n" => options.dry_run = true,
+            "d" if *name == "remove" => options.day = Some(value()?),
+            "i" => options.ignored.push(PathBuf::from(value()?)),
+            "disable" => options.disabled.push(value()?.to_lowercase()),
+            "d" | "v" | "q" | "strict" | "parsable" => drop(options.flags.insert(option)),
+            // There is no index to leave out, and removing is done when the command is.
             _ => {}
         }
     }

@@ -164,6 +164,23 @@ impl Action {
         hashes
     }
 
+    /// The best digest of a kind (`file`: the content, `gzip`: as it is stored) that the action
+    /// names: algorithm and value.  SHA-1 is not among them.
+    pub fn content_hash(&self, kind: &str) -> Option<(&'static str, &str)> {
+        let listed = self.values("pkg.content-hash").iter().filter_map(|text| {
+            let (found, rest) = text.split_once(':')?;
+            (found == kind).then(|| rest.split_once(':'))?
+        });
+        let listed: Vec<(&str, &str)> = listed.collect();
+        // Older manifests have an attribute for each.
+        let older = if kind == "gzip" { "pkg.chash." } else { "pkg.hash." };
+        ["sha512t_256", "sha256"].into_iter().find_map(|algorithm| {
+            let one = listed.iter().find(|(name, _)| *name == algorithm).map(|(_, value)| *value);
+            let value = one.or_else(|| self.get(&format!("{older}{algorithm}")))?;
+            Some((algorithm, value))
+        })
+    }
+
     /// The form signatures are made over: lists sorted, the hash always in its place.
     pub fn signature_text(&self) -> String {
         let mut sorted = self.clone();
@@ -268,6 +285,19 @@ mod tests {
             assert_eq!(Kind::from_name(kind.as_str()), Some(kind));
         }
         assert_eq!(Kind::from_name("unknown"), None);
+    }
+
+    #[test]
+    fn the_best_content_hash() {
+        let mut action = Action::new(Kind::File);
+        assert_eq!(action.content_hash("file"), None);
+        action.set("pkg.hash.sha256", vec!["old".into()]);
+        assert_eq!(action.content_hash("file"), Some(("sha256", "old")));
+        let hashes = ["gzip:sha512t_256:c", "file:sha256:b", "file:sha512t_256:a", "file:md5:x"];
+        action.set("pkg.content-hash", hashes.map(str::to_string).to_vec());
+        assert_eq!(action.content_hash("file"), Some(("sha512t_256", "a")));
+        assert_eq!(action.content_hash("gzip"), Some(("sha512t_256", "c")));
+        assert_eq!(action.content_hash("gelf"), None);
     }
 
     #[test]

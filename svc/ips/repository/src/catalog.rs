@@ -185,11 +185,36 @@ impl CatalogEdit {
         for (part, actions) in split(manifest) {
             entries.insert(part, Entry { version: version.clone(), signature: None, actions });
         }
+        for (name, entry) in &entries {
+            let part = self.parts.entry(name.clone()).or_default();
+            part.insert(publisher, &fmri.name, entry.clone());
+        }
+        self.log(Operation::Add, fmri, entries);
+    }
+
+    /// Takes a package out; whether it was there.
+    pub(crate) fn remove(&mut self, fmri: &Fmri) -> bool {
+        let publisher = fmri.publisher.as_deref().expect("a catalogued package has a publisher");
+        let version = fmri.version.as_ref().expect("a catalogued package has a version");
+        let version = version.to_string();
+        let mut entries = BTreeMap::new();
+        for (name, part) in &mut self.parts {
+            if let Some(entry) = part.remove(publisher, &fmri.name, &version) {
+                entries.insert(name.clone(), entry);
+            }
+        }
+        let was_here = !entries.is_empty();
+        self.log(Operation::Remove, fmri, entries);
+        was_here
+    }
+
+    /// Marks the parts as changed and tells the logs.
+    fn log(&mut self, operation: Operation, fmri: &Fmri, entries: BTreeMap<String, Entry>) {
+        let publisher = fmri.publisher.as_deref().expect("a catalogued package has a publisher");
+        let version = fmri.version.clone().expect("a catalogued package has a version");
         // Each locale has its own log; the parts of locale C share one.
         let mut told: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
         for (name, entry) in entries {
-            let part = self.parts.entry(name.clone()).or_default();
-            part.insert(publisher, &fmri.name, entry.clone());
             self.touched.insert(name.clone());
             let locale = name.splitn(3, '.').nth(2).unwrap_or("C");
             let log = format!("update.{}.{locale}", self.now.hour());
@@ -199,7 +224,6 @@ impl CatalogEdit {
             return;
         }
         for (name, parts) in told {
-            let operation = Operation::Add;
             let entry = LogEntry { time: self.now, operation, version: version.clone(), parts };
             self.logs.entry(name.clone()).or_default().push(publisher, &fmri.name, entry);
             self.touched.insert(name);

@@ -13,7 +13,9 @@
 //! payloads), `catalog` (a publisher's catalog as a set), `batch` (a transaction of packages:
 //! `publish` from a proto area, `append` from another repository), `staging` (what a batch has
 //! written and nobody sees yet), `commit` (how it becomes visible), `rebuild` (a catalog from the
-//! manifests), `payload` and `elf` (what is said of a payload), `lock`, `durable`.
+//! manifests), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
+//! depends on packages that are not here), `quarantine` (damage put aside), `payload` and `elf`
+//! (what is said of a payload), `lock`, `durable`.
 //!
 //! Invariants: a package is in the catalog only after its manifest and payloads are in their
 //! places; a reader sees a catalog's files as one set; nothing here prints or reads the clock.
@@ -26,13 +28,20 @@ mod elf;
 mod error;
 mod lock;
 mod payload;
+mod quarantine;
 mod read;
 mod rebuild;
+mod remove;
 mod repository;
 mod staging;
+mod unresolved;
+mod verify;
 
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
-pub use payload::{Stream, Unpacked, unpack, unpack_file};
+pub use payload::{Stream, Unpacked, digest, expand, unpack, unpack_file};
+pub use quarantine::Fixed;
 pub use repository::{Info, Repository};
+pub use unresolved::{Unresolved, unresolved};
+pub use verify::{Fault, Finding, Verified};

@@ -119,6 +119,42 @@ pub(crate) fn describe(action: &mut Action, content: &Content, stream: &Stream) 
     action.set("pkg.csize", vec![stream.size.to_string()]);
 }
 
+/// The digest of bytes by the name manifests have for its algorithm, in hex; none where the
+/// algorithm is not known.
+pub fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
+    match algorithm {
+        "sha512t_256" => Some(sha512_256_hex(bytes)),
+        "sha256" => Some(hex(&sha2::Sha256::digest(bytes))),
+        "sha1" => Some(sha1_hex(bytes)),
+        _ => None,
+    }
+}
+
+/// Takes a stored payload out of its gzip stream.  `size` is what a manifest claims, and has to
+/// be right.
+///
+/// # Errors
+/// `InvalidData` where the stream is damaged or of another length.
+pub fn expand(stored: &[u8], size: Option<usize>) -> io::Result<Vec<u8>> {
+    // The claim is believed as far as deflate can swell.
+    if let Some(size) = size.filter(|size| *size <= stored.len().saturating_mul(1_040)) {
+        let mut content = vec![0; size];
+        if let Ok(length) = libdeflater::Decompressor::new().gzip_decompress(stored, &mut content) {
+            if length == size {
+                return Ok(content);
+            }
+        }
+    }
+    let mut content = Vec::new();
+    flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut content)?;
+    match size {
+        Some(size) if size != content.len() => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "another length"))
+        }
+        Some(_) | None => Ok(content),
+    }
+}
+
 /// What a stored payload unpacks to, as digests and length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {

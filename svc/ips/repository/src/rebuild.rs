@@ -72,7 +72,7 @@ impl Repository {
 }
 
 /// The packages whose manifests are in `pkg`; files with other names are no manifests.
-fn stored_packages(pkg: &Path, publisher: &str) -> Result<Vec<Fmri>, PathError> {
+pub(crate) fn stored_packages(pkg: &Path, publisher: &str) -> Result<Vec<Fmri>, PathError> {
     let mut packages = Vec::new();
     for (name, folder) in entries(pkg)? {
         if !folder.is_dir() {

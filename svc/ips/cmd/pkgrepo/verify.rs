@@ -1,0 +1,71 @@
+//! verify.rs - `pkgrepo verify`: whether manifests, payloads and dependencies are sound.
+
+use ips_cmd::Failure;
+use ips_cmd::place::Place;
+use ips_repository::{Fault, Repository, Unresolved, Verified, unresolved};
+
+use crate::findings::{ignored, is_ignored, told, told_of_dependency};
+use crate::options::Options;
+
+/// Tells what is damaged; status 1 if anything is.
+pub fn verify(options: &Options) -> Result<u8, Failure> {
+    if options.disabled.iter().any(|check| check != "dependency") {
+        let told = "Invalid verification to be disabled, please consider: dependency";
+        return Err(Failure::usage(told).of(options.name));
+    }
+    options.no_operands()?;
+    let disabled = !options.disabled.is_empty();
+    if disabled && (options.has("d") || !options.ignored.is_empty()) {
+        let told = "-d or -i option cannot be used when dependency verification is disabled.";
+        return Err(Failure::usage(told).of(options.name));
+    }
+    let repository = on_disk(options)?;
+    let publishers = options.among(repository.publishers()?)?;
+    println!("Initiating repository verification.");
+    let mut verified = Vec::new();
+    let mut sound = true;
+    for publisher in &publishers {
+        let one = repository.verify(publisher)?;
+        for finding in &one.findings {
+            print!("{}", told(finding));
+            sound &= finding.fault == Fault::Restricted;
+        }
+        verified.push(one);
+    }
+    if !disabled {
+        for one in missing(options, &repository, &publishers, verified)? {
+            print!("{}", told_of_dependency(&one));
+            sound = false;
+        }
+    }
+    Ok(if sound { 0 } else { 1 })
+}
+
+/// The dependencies of the publishers that were verified which nothing in the whole repository
+/// satisfies.
+pub fn missing(
+    options: &Options,
+    repository: &Repository,
+    publishers: &[String],
+    mut verified: Vec<Verified>,
+) -> Result<Vec<Unresolved>, Failure> {
+    let passed_over = ignored(&options.ignored)?;
+    for other in repository.publishers()?.iter().filter(|name| !publishers.contains(name)) {
+        let packages = repository.catalog(other)?.packages();
+        let packages = packages.into_iter().map(|package| (package.fmri, Vec::new())).collect();
+        verified.push(Verified { packages, ..Verified::default() });
+    }
+    let all = unresolved(&verified).into_iter();
+    Ok(all.filter(|one| !is_ignored(one, &passed_over)).collect())
+}
+
+/// The repository, which has to be one of the file system.
+pub fn on_disk(options: &Options) -> Result<Repository, Failure> {
+    match options.place()? {
+        Place::Url(_) => {
+            let told = "Network repositories are not currently supported for this operation.";
+            Err(Failure::usage(told).of(options.name))
+        }
+        place @ Place::Directory(_) => place.open(),
+    }
+}

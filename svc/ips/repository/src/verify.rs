@@ -1,0 +1,351 @@
+//! verify.rs - what of a publisher's packages is damaged.
+//!
+//! Starts from the manifests on disk: each has to parse and to be what the catalog signs, each
+//! payload has to be there, to unpack and to have the best digest its action names.  A payload that
+//! several packages have is looked at once and told of for each.  The catalog's packages have to
+//! have manifests.  Whether everybody may read it all is a warning.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ips_model::digest::sha1_hex;
+use ips_model::quote::unquote;
+use ips_model::{Action, Fmri, Kind, Manifest};
+use rayon::prelude::*;
+
+use crate::error::{PathError, WriteError, at};
+use crate::lock::{Lock, Wait};
+use crate::payload::{digest, expand};
+use crate::quarantine::FOLDER;
+use crate::read::payload_paths;
+use crate::repository::Repository;
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A payload is not there.
+    NoFile {
+        /// Its name.
+        hash: String,
+    },
+    /// A payload does not unpack.
+    Gzip,
+    /// A payload is another one.
+    Hash {
+        /// What the action names.
+        expected: String,
+        /// What it is.
+        actual: String,
+    },
+    /// A file may not be read, or reading failed.
+    Unreadable(String),
+    /// A manifest does not parse or is not the one the catalog signs.
+    Manifest(String),
+    /// The catalog names a package whose manifest is not there.
+    NoManifest,
+    /// A signature does not hold.
+    Signature(String),
+    /// Something in the place of a manifest that can be none.
+    Stray(String),
+    /// Not everybody may read all of it; not an error.
+    Restricted,
+}
+
+/// A fault and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The package, where it is known.
+    pub package: Option<Fmri>,
+    /// The file in the repository.
+    pub place: PathBuf,
+    /// The `path` of the action whose payload it is.
+    pub path: Option<String>,
+}
+
+/// What was seen of a publisher.
+#[derive(Debug, Clone, Default)]
+pub struct Verified {
+    /// What is wrong, by package.
+    pub findings: Vec<Finding>,
+    /// The packages whose manifests are sound, with their dependencies.
+    pub packages: Vec<(Fmri, Vec<Action>)>,
+}
+
+/// A payload to be looked at: its name, and the digest and length it has to have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    hash: String,
+    algorithm: &'static str,
+    value: String,
+    size: Option<usize>,
+}
+
+impl Repository {
+    /// Looks at everything of a publisher.  Does not wait for a writer.
+    pub fn verify(&self, publisher: &str) -> Result<Verified, WriteError> {
+        let folder = self.known_publisher(publisher)?;
+        let _lock = match Lock::take(&folder, Wait::Refuse) {
+            // Without the folder there never was a writer; where one may not write, none is.
+            Err(WriteError::Path(_)) => None,
+            lock => Some(lock?),
+        };
+        let mut verified = Verified::default();
+        verified.findings.extend(restricted(&folder)?);
+        let (stored, stray) = stored(&folder.join("pkg"), publisher)?;
+        verified.findings.extend(stray);
+        let read: Vec<(Fmri, Result<Manifest, Box<Finding>>)> =
+            stored.into_par_iter().map(|(fmri, path)| (fmri.clone(), read(&fmri, &path))).collect();
+        let signed = self.signed(publisher, &mut verified.findings)?;
+        let seen = payloads(&folder, read.iter().filter_map(|(_, read)| read.as_ref().ok()));
+        for (fmri, manifest) in &read {
+            match manifest {
+                Ok(manifest) => {
+                    verified.findings.extend(self.unlike_catalog(fmri, manifest, &signed)?);
+                    verified.findings.extend(of_payloads(fmri, manifest, &folder, &seen));
+                    let depends = manifest.of_kind(Kind::Depend).cloned().collect();
+                    verified.packages.push((fmri.clone(), depends));
+                }
+                Err(finding) => verified.findings.push((**finding).clone()),
+            }
+        }
+        Ok(verified)
+    }
+
+    /// What the catalog says of each package; a package without manifest is a finding.
+    fn signed(
+        &self,
+        publisher: &str,
+        findings: &mut Vec<Finding>,
+    ) -> Result<BTreeMap<String, String>, WriteError> {
+        let mut signed = BTreeMap::new();
+        for package in self.catalog(publisher)?.packages() {
+            let place = self.manifest_path(&package.fmri)?;
+            if !place.exists() {
+                let (fault, path) = (Fault::NoManifest, None);
+                let package = Some(package.fmri.clone());
+                findings.push(Finding { fault, package, place, path });
+            }
+            signed.insert(package.fmri.to_string(), package.signature);
+        }
+        Ok(signed)
+    }
+
+    /// A manifest has to have the bytes that the catalog signs, or clients refuse it.
+    fn unlike_catalog(
+        &self,
+        fmri: &Fmri,
+        manifest: &Manifest,
+        signed: &BTreeMap<String, String>,
+    ) -> Result<Option<Finding>, WriteError> {
+        let place = self.manifest_path(fmri)?;
+        let finding = |fault| Finding {
+            fault,
+            package: Some(fmri.clone()),
+            place: place.clone(),
+            path: None,
+        };
+        if let Some(signature) = manifest.of_kind(Kind::Signature).find(|one| !holds(one, manifest))
+        {
+            let told = format!(
+                "the value of '{}' is not that of the manifest",
+                signature.key().unwrap_or_default()
+            );
+            return Ok(Some(finding(Fault::Signature(told))));
+        }
+        let Some(expected) = signed.get(&fmri.to_string()) else { return Ok(None) };
+        let bytes = fs::read(&place).map_err(at(&place))?;
+        let actual = sha1_hex(&bytes);
+        let told = || format!("SHA-1 is {actual}, the catalog says {expected}");
+        Ok((actual != *expected).then(|| finding(Fault::Manifest(told()))))
+    }
+}
+
+/// Whether a signature that needs no certificate holds; those that need one are not looked into.
+fn holds(signature: &Action, manifest: &Manifest) -> bool {
+    let algorithm = match signature.get("algorithm") {
+        Some("sha256") => "sha256",
+        _ => return true,
+    };
+    let mut lines: Vec<String> = manifest
+        .actions
+        .iter()
+        .filter(|action| action.kind != Kind::Signature)
+        .map(Action::signature_text)
+        .collect();
+    let mut own = signature.clone();
+    own.attributes.insert("value".into(), vec![String::new()]);
+    lines.push(own.signature_text());
+    lines.sort();
+    digest(algorithm, lines.join("\n").as_bytes()).as_deref() == signature.key()
+}
+
+/// The first thing that not everybody may read: the publisher's folder, what is below, and the
+/// folders above.
+fn restricted(folder: &Path) -> Result<Option<Finding>, PathError> {
+    let open = |path: &Path| -> Result<bool, PathError> {
+        let about = fs::metadata(path).map_err(at(path))?;
+        let bits = if about.is_dir() { 0o005 } else { 0o004 };
+        Ok(about.permissions().mode() & bits == bits)
+    };
+    let finding = |place: &Path| {
+        let (fault, place) = (Fault::Restricted, place.to_path_buf());
+        Ok(Some(Finding { fault, package: None, place, path: None }))
+    };
+    for above in folder.ancestors().filter(|path| path.is_absolute()) {
+        if !open(above)? {
+            return finding(above);
+        }
+    }
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for (name, path) in entries(&folder)? {
+            // What is being written is for nobody yet.
+            if name == FOLDER || name == "tmp" {
+                continue;
+            }
+            if !open(&path)? {
+                return finding(&path);
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, PathError> {
+    let mut entries = Vec::new();
+    let read = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(entries),
+        read => read.map_err(at(folder))?,
+    };
+    for entry in read {
+        let entry = entry.map_err(at(folder))?;
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+type Stored = (Vec<(Fmri, PathBuf)>, Vec<Finding>);
+
+/// The manifests of a publisher, and what is among them and is none.
+fn stored(pkg: &Path, publisher: &str) -> Result<Stored, PathError> {
+    let (mut stored, mut stray) = (Vec::new(), Vec::new());
+    let mut is_stray = |place: PathBuf, told: &str| {
+        let fault = Fault::Stray(told.to_string());
+        stray.push(Finding { fault, package: None, place, path: None });
+    };
+    for (name, folder) in entries(pkg)? {
+        if !folder.is_dir() {
+            is_stray(folder, "not the folder of a package");
+            continue;
+        }
+        for (version, path) in entries(&folder)? {
+            let fmri = unquote(&name).zip(unquote(&version));
+            let fmri = fmri.and_then(|(name, version)| Fmri::of(publisher, &name, &version).ok());
+            match fmri {
+                Some(fmri) if path.is_file() => stored.push((fmri, path)),
+                Some(_) => is_stray(path, "not a file"),
+                None => is_stray(path, "not the name of a package"),
+            }
+        }
+    }
+    stored.sort();
+    Ok((stored, stray))
+}
+
+fn read(fmri: &Fmri, path: &Path) -> Result<Manifest, Box<Finding>> {
+    let finding = |fault| {
+        let (package, place) = (Some(fmri.clone()), path.to_path_buf());
+        Box::new(Finding { fault, package, place, path: None })
+    };
+    let bytes = fs::read(path).map_err(|error| finding(Fault::Unreadable(error.to_string())))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| finding(Fault::Manifest("Use pkglint(1) for more details.".into())))?;
+    crate::batch::parsed(fmri, &text)
+        .map_err(|_| finding(Fault::Manifest("Use pkglint(1) for more details.".into())))
+}
+
+/// What has to be stored for an action.
+fn wanted(action: &Action) -> Vec<Wanted> {
+    let size = action.get("pkg.size").and_then(|size| size.parse().ok());
+    let mut all = Vec::new();
+    for hash in action.payload_hashes() {
+        let own = action.payload_hash() == Some(hash) && action.kind != Kind::Signature;
+        let best = action.content_hash("file").filter(|_| own);
+        let (algorithm, value) = best.unwrap_or(("sha1", hash));
+        let (hash, value) = (hash.to_string(), value.to_string());
+        all.push(Wanted { hash, algorithm, value, size: size.filter(|_| own) });
+    }
+    all
+}
+
+/// Looks at every payload; what is wrong with each, if anything.
+fn payloads<'a>(
+    folder: &Path,
+    manifests: impl Iterator<Item = &'a Manifest>,
+) -> BTreeMap<Wanted, Option<Fault>> {
+    let mut all: Vec<Wanted> =
+        manifests.flat_map(|manifest| &manifest.actions).flat_map(wanted).collect();
+    all.sort();
+    all.dedup();
+    let looked = all.into_par_iter().map(|wanted| {
+        let fault = fault_of(folder, &wanted);
+        (wanted, fault)
+    });
+    looked.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn place_of(folder: &Path, hash: &str) -> PathBuf {
+    let [now, before] = payload_paths(folder, hash);
+    if before.is_file() && !now.is_file() { before } else { now }
+}
+
+fn fault_of(folder: &Path, wanted: &Wanted) -> Option<Fault> {
+    let stored = match fs::read(place_of(folder, &wanted.hash)) {
+        Ok(stored) => stored,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Some(Fault::NoFile { hash: wanted.hash.clone() });
+        }
+        Err(error) => return Some(Fault::Unreadable(error.to_string())),
+    };
+    // Another length is another content; only what does not unpack at all is damaged.
+    let Ok(content) = expand(&stored, wanted.size).or_else(|_| expand(&stored, None)) else {
+        return Some(Fault::Gzip);
+    };
+    let actual = digest(wanted.algorithm, &content).unwrap_or_default();
+    (actual != wanted.value).then(|| Fault::Hash { expected: wanted.value.clone(), actual })
+}
+
+fn of_payloads(
+    fmri: &Fmri,
+    manifest: &Manifest,
+    folder: &Path,
+    seen: &BTreeMap<Wanted, Option<Fault>>,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for action in &manifest.actions {
+        for wanted in wanted(action) {
+            let Some(Some(fault)) = seen.get(&wanted) else { continue };
+            let place = place_of(folder, &wanted.hash);
+            // A package that has a payload twice is told of once.
+            if findings.iter().any(|finding| finding.place == place) {
+                continue;
+            }
+            findings.push(Finding {
+                fault: fault.clone(),
+                package: Some(fmri.clone()),
+                place,
+                path: action.get("path").map(str::to_string),
+            });
+        }
+    }
+    findings
+}
