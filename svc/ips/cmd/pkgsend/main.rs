@@ -1,10 +1,15 @@
 //! pkgsend(1) - publishes packages to a file repository.
 //!
-//! options.rs reads the arguments, manifests.rs the manifests, publish.rs does it.
+//! options.rs reads the arguments, manifests.rs the manifests, publish.rs publishes them;
+//! transact.rs does it step by step.  bundle.rs reads directories and archives, generate.rs prints
+//! what they deliver.
 
+mod bundle;
+mod generate;
 mod manifests;
 mod options;
 mod publish;
+mod transact;
 
 use std::process::ExitCode;
 
@@ -17,9 +22,18 @@ Usage:
         pkgsend [options] command [cmd_options] [operands]
 
 Packager subcommands:
-        pkgsend publish [-d source ...] [-s repo_uri_or_path]
+        pkgsend generate [-T pattern] [-u] [--target file] source ...
+        pkgsend publish [-b bundle ...] [-d source ...] [-s repo_uri_or_path]
             [-T pattern] [--fmri-in-manifest] [--no-catalog]
             [manifest ...]
+
+Transactions:
+        pkgsend open [-en] fmri
+        pkgsend add action [payload] [attribute=value ...]
+        pkgsend include [-d basedir] ... [manifest ...]
+        pkgsend import [-T pattern] [--target file] bundle ...
+        pkgsend close [-A] [-t transaction]
+        pkgsend create-repository [--set-property section.property=value]
 
 Options:
         -s repo_uri_or_path
@@ -28,6 +42,7 @@ Options:
 
 Environment:
         PKG_REPO        The path or URI of the destination repository.
+        PKG_TRANS_ID    The transaction, as printed by pkgsend open.
         SOURCE_DATE_EPOCH
                         The time, in seconds since 1970, of packages whose
                         version has none.
@@ -55,5 +70,17 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         Command::Publish(options) => publish::publish(&options),
+        Command::Generate(reading, bundles) => generate::generate(&reading, &bundles),
+        Command::Open(place, fmri, told) => transact::open(&place, &fmri, told),
+        Command::Add(place, id, words) => transact::add(&place, &id, &words),
+        Command::Include(place, id, folders, files) => {
+            transact::include(&place, &id, &folders, &files)
+        }
+        Command::Import(place, id, reading, bundles) => {
+            transact::import(&place, &id, &reading, &bundles)
+        }
+        Command::Close(place, id, abandon) => transact::close(&place, &id, abandon),
+        Command::Create(place, properties) => transact::create(place.directory()?, &properties),
+        Command::RefreshIndex => Ok(()),
     }
 }

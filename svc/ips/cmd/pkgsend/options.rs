@@ -1,10 +1,15 @@
 //! options.rs - the arguments of pkgsend.
+//!
+//! `-s` stands before or after the subcommand; `PKG_REPO` is what it is without.
 
 use std::path::PathBuf;
 
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use lexopt::prelude::*;
+
+use crate::bundle::Reading;
+use crate::transact::Told;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -13,6 +18,22 @@ pub enum Command {
     Help,
     /// `publish`.
     Publish(Options),
+    /// `generate`.
+    Generate(Reading, Vec<PathBuf>),
+    /// `open`.
+    Open(Place, String, Told),
+    /// `add`: the transaction and the words of the action.
+    Add(Place, String, Vec<String>),
+    /// `include`: the transaction, proto areas, manifests.
+    Include(Place, String, Vec<PathBuf>, Vec<PathBuf>),
+    /// `import`: the transaction and bundles.
+    Import(Place, String, Reading, Vec<PathBuf>),
+    /// `close`: the transaction, and whether it is abandoned.
+    Close(Place, String, bool),
+    /// `create-repository`: section, property, value.
+    Create(Place, Vec<(String, String, String)>),
+    /// `refresh-index`: there is no index.
+    RefreshIndex,
 }
 
 /// The arguments of `publish`.
@@ -22,6 +43,8 @@ pub struct Options {
     pub repository: Place,
     /// `-d`: proto areas, in order.
     pub folders: Vec<PathBuf>,
+    /// `-b`: bundles, looked into after the proto areas.
+    pub bundles: Vec<PathBuf>,
     /// `-T`: globs of files whose times are kept.
     pub timestamps: Vec<String>,
     /// `--fmri-in-manifest`: every manifest is a package of its own.
@@ -30,20 +53,51 @@ pub struct Options {
     pub manifests: Vec<PathBuf>,
 }
 
+/// Every option a subcommand may have, and the operands.
+#[derive(Debug, Default)]
+struct Given {
+    place: Option<String>,
+    folders: Vec<PathBuf>,
+    bundles: Vec<PathBuf>,
+    reading: Reading,
+    each_its_own: bool,
+    letters: Vec<char>,
+    transaction: Option<String>,
+    properties: Vec<String>,
+    operands: Vec<std::ffi::OsString>,
+}
+
+/// A subcommand and the options it knows beside `-s`.
+const SUBCOMMANDS: [(&str, &[&str]); 9] = [
+    ("publish", &["b", "d", "T", "fmri-in-manifest", "no-catalog"]),
+    ("generate", &["T", "u", "target"]),
+    ("open", &["e", "n"]),
+    ("add", &[]),
+    ("include", &["d", "T"]),
+    ("import", &["T", "target"]),
+    ("close", &["A", "t", "no-catalog", "no-index"]),
+    ("create-repository", &["set-property"]),
+    ("refresh-index", &[]),
+];
+
 /// Reads the arguments.
 pub fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
-    let mut repository = std::env::var("PKG_REPO").ok().filter(|place| !place.is_empty());
+    let mut place = std::env::var("PKG_REPO").ok().filter(|place| !place.is_empty());
     loop {
         match parser.next()? {
             None => return Err(Failure::usage("")),
-            Some(Short('s')) => repository = Some(parser.value()?.string()?),
+            Some(Short('s')) => place = Some(parser.value()?.string()?),
             // `-D allow-timestamp` of pkg5: the time in a version always counts here.
-            Some(Short('D')) => drop(parser.value()?),
+            Some(Short('D') | Long("debug")) => drop(parser.value()?),
             Some(Short('?') | Long("help")) => return Ok(Command::Help),
-            Some(Value(name)) if name == "publish" => return publish(parser, repository),
             Some(Value(name)) => {
                 let name = name.to_string_lossy();
-                return Err(Failure::usage(format!("unknown subcommand '{name}'")));
+                let known = SUBCOMMANDS.iter().find(|(known, _)| *known == name);
+                return match known {
+                    Some((name, options)) => subcommand(parser, place, name, options),
+                    None if name == "help" => Ok(Command::Help),
+                    None => Err(Failure::usage(format!("unknown subcommand '{name}'"))),
+                };
             }
             Some(Short(option)) => {
                 return Err(Failure::usage(format!("illegal global option -- {option}")));
@@ -55,24 +109,124 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     }
 }
 
-fn publish(mut parser: lexopt::Parser, repository: Option<String>) -> Result<Command, Failure> {
-    let mut place = repository;
-    let (mut folders, mut timestamps, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
-    let mut each_its_own = false;
+fn subcommand(
+    mut parser: lexopt::Parser,
+    place: Option<String>,
+    name: &'static str,
+    known: &[&str],
+) -> Result<Command, Failure> {
+    let mut given = Given { place, ..Given::default() };
+    // The words of an action are its own, whatever they look like.
+    if name == "add" {
+        given.operands = parser.raw_args()?.collect();
+    }
     while let Some(argument) = parser.next()? {
-        match argument {
-            Short('s') => place = Some(parser.value()?.string()?),
-            Short('d') => folders.push(PathBuf::from(parser.value()?)),
-            Short('T') => timestamps.push(parser.value()?.string()?),
-            Long("fmri-in-manifest") => each_its_own = true,
-            // The catalog is part of the publication; there is nothing to leave out.
-            Long("no-catalog") => {}
-            Short('?') | Long("help") => return Ok(Command::Help),
-            Value(path) => manifests.push(PathBuf::from(path)),
-            other => return Err(Failure::from(other.unexpected()).of("publish")),
+        let option = match &argument {
+            Short(letter) => letter.to_string(),
+            Long(word) => (*word).to_string(),
+            Value(operand) => {
+                given.operands.push(operand.clone());
+                continue;
+            }
+        };
+        if matches!(option.as_str(), "?" | "help") {
+            return Ok(Command::Help);
+        }
+        if option != "s" && !known.contains(&option.as_str()) {
+            return Err(Failure::from(argument.unexpected()).of(name));
+        }
+        match option.as_str() {
+            "s" => given.place = Some(parser.value()?.string()?),
+            "d" => given.folders.push(PathBuf::from(parser.value()?)),
+            "b" => given.bundles.push(PathBuf::from(parser.value()?)),
+            "T" => given.reading.timestamps.push(parser.value()?.string()?),
+            "target" => given.reading.targets.push(parser.value()?.string()?),
+            "u" => given.reading.owners = true,
+            "fmri-in-manifest" => given.each_its_own = true,
+            "t" => given.transaction = Some(parser.value()?.string()?),
+            "set-property" => given.properties.push(parser.value()?.string()?),
+            "e" | "n" | "A" => given.letters.extend(option.chars()),
+            // The catalog is part of the publication, and there is no index.
+            _ => {}
         }
     }
-    let missing = || Failure::usage("A destination package repository must be provided using -s.");
-    let repository = Place::parse(&place.ok_or_else(|| missing().of("publish"))?)?;
-    Ok(Command::Publish(Options { repository, folders, timestamps, each_its_own, manifests }))
+    command(name, given)
+}
+
+fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
+    let paths = |operands: &[std::ffi::OsString]| operands.iter().map(PathBuf::from).collect();
+    let words = || -> Vec<String> {
+        given.operands.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    };
+    let place = || -> Result<Place, Failure> {
+        let missing = "A destination package repository must be provided using -s.";
+        Place::parse(given.place.as_deref().ok_or_else(|| Failure::usage(missing).of(name))?)
+    };
+    let some = || match given.operands.is_empty() {
+        true => Err(Failure::usage("No arguments specified for subcommand.").of(name)),
+        false => Ok(()),
+    };
+    let transaction = || {
+        let named = std::env::var("PKG_TRANS_ID").ok().filter(|id| !id.is_empty());
+        let missing = match name {
+            "close" => "No transaction ID specified using -t or in $PKG_TRANS_ID.",
+            _ => "No transaction ID specified in $PKG_TRANS_ID",
+        };
+        given.transaction.clone().or(named).ok_or_else(|| Failure::usage(missing).of(name))
+    };
+    let has = |letter| given.letters.contains(&letter);
+    Ok(match name {
+        "generate" => {
+            some()?;
+            Command::Generate(given.reading, paths(&given.operands))
+        }
+        "open" => {
+            if has('e') && has('n') {
+                return Err(Failure::usage("only -e or -n may be specified").of(name));
+            }
+            let [fmri] = words().try_into().map_err(|_: Vec<String>| {
+                Failure::usage("open requires one package name").of(name)
+            })?;
+            Command::Open(place()?, fmri, if has('n') { Told::Plain } else { Told::ForEval })
+        }
+        "add" => {
+            let id = transaction()?;
+            some()?;
+            Command::Add(place()?, id, words())
+        }
+        "include" => {
+            let files = paths(&given.operands);
+            Command::Include(place()?, transaction()?, given.folders.clone(), files)
+        }
+        "import" => {
+            some()?;
+            let (place, id) = (place()?, transaction()?);
+            Command::Import(place, id, given.reading, paths(&given.operands))
+        }
+        "close" => Command::Close(place()?, transaction()?, has('A')),
+        "create-repository" => Command::Create(place()?, properties(&given.properties)?),
+        "refresh-index" => Command::RefreshIndex,
+        _ => Command::Publish(Options {
+            repository: place()?,
+            folders: given.folders,
+            bundles: given.bundles,
+            timestamps: given.reading.timestamps,
+            each_its_own: given.each_its_own,
+            manifests: paths(&given.operands),
+        }),
+    })
+}
+
+/// `SECTION.PROPERTY=VALUE`.
+fn properties(given: &[String]) -> Result<Vec<(String, String, String)>, Failure> {
+    let one = |text: &String| {
+        let (name, value) = text.split_once('=')?;
+        let (section, property) = name.split_once('.')?;
+        Some((section.to_string(), property.to_string(), value.to_string()))
+    };
+    let wrong = || {
+        Failure::usage("property arguments must be of the form '<section.property>=<value>'.")
+            .of("create-repository")
+    };
+    given.iter().map(|text| one(text).ok_or_else(wrong)).collect()
 }

@@ -7,6 +7,7 @@ use ips_model::quote::quote;
 use ips_model::{Action, Fmri, Kind, Manifest, Timestamp};
 use ips_repository::{Batch, Sources, WriteError};
 
+use crate::bundle;
 use crate::manifests;
 use crate::options::Options;
 
@@ -15,8 +16,14 @@ pub fn publish(options: &Options) -> Result<(), Failure> {
     let repository = options.repository.open()?;
     let packages = manifests::read(&options.manifests, options.each_its_own)?;
     let now = clock::publication()?;
-    let sources =
-        Sources { folders: options.folders.clone(), timestamps: options.timestamps.clone() };
+    let mut folders = options.folders.clone();
+    let mut unpacked = Vec::new();
+    for bundle in &options.bundles {
+        let (folder, kept) = bundle::folder(bundle).map_err(|failure| failure.of("publish"))?;
+        folders.push(folder);
+        unpacked.extend(kept);
+    }
+    let sources = Sources { folders, timestamps: options.timestamps.clone() };
     let batch = repository.batch()?;
     let mut published = Vec::new();
     for manifest in &packages {

@@ -18,7 +18,7 @@ use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
 use crate::error::{OpenError, WriteError, at};
-use crate::payload::{Content, Stream, compress, describe};
+use crate::payload::{Content, describe, stored_form};
 use crate::repository::Repository;
 use crate::staging::Staging;
 
@@ -236,15 +236,12 @@ impl Batch<'_> {
         let bytes = fs::read(path).map_err(at(path))?;
         let content = Content::of(&bytes);
         let publisher = fmri.publisher.as_deref().unwrap_or_default();
-        // A payload that is here keeps its bytes, and so its compressed size and hashes.
-        let stream = match self.repository.file_path(publisher, &content.sha1) {
-            Some(held) => Stream::of(&fs::read(&held).map_err(at(&held))?),
-            None => {
-                let stored = compress(&bytes, self.compression);
-                staging.put_bytes(&content.sha1, &stored)?;
-                Stream::of(&stored)
-            }
-        };
+        let held = self.repository.file_path(publisher, &content.sha1);
+        let (stream, stored) =
+            stored_form(held.as_deref(), &bytes, self.compression).map_err(at(path))?;
+        if let Some(stored) = stored {
+            staging.put_bytes(&content.sha1, &stored)?;
+        }
         describe(action, &content, &stream);
         if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
             if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {

@@ -155,6 +155,9 @@ pub enum WriteError {
     /// The configuration cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A transaction that is not there.
+    #[error("No transaction matching '{0}' could be found.")]
+    NoTransaction(String),
     /// The lock is another's.
     #[error("The repository at {} is locked by another process.", .0.display())]
     Locked(PathBuf),

@@ -12,7 +12,8 @@
 //! In reading order: `repository` (create, open, configuration, publishers), `read` (manifests,
 //! payloads), `catalog` (a publisher's catalog as a set), `batch` (a transaction of packages:
 //! `publish` from a proto area, `append` from another repository), `staging` (what a batch has
-//! written and nobody sees yet), `commit` (how it becomes visible), `rebuild` (a catalog from the
+//! written and nobody sees yet), `commit` (how it becomes visible), `transaction` (a package
+//! published by several processes one after the other), `rebuild` (a catalog from the
 //! manifests), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
 //! depends on packages that are not here), `quarantine` (damage put aside), `payload` and `elf`
 //! (what is said of a payload), `lock`, `durable`.
@@ -34,6 +35,7 @@ mod rebuild;
 mod remove;
 mod repository;
 mod staging;
+mod transaction;
 mod unresolved;
 mod verify;
 
@@ -43,5 +45,6 @@ pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
 pub use payload::{Stream, Unpacked, digest, expand, unpack, unpack_file};
 pub use quarantine::Fixed;
 pub use repository::{Info, Repository};
+pub use transaction::Transaction;
 pub use unresolved::{Unresolved, unresolved};
 pub use verify::{Fault, Finding, Verified};

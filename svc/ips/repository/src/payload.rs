@@ -95,6 +95,20 @@ pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
     stored
 }
 
+/// What is or will be stored of a payload: the stream of the copy that is `held`, or a new one with
+/// its bytes.  A payload that is held keeps its bytes, and so its compressed size and hashes.
+pub(crate) fn stored_form(
+    held: Option<&Path>,
+    bytes: &[u8],
+    with: Compression,
+) -> io::Result<(Stream, Option<Vec<u8>>)> {
+    if let Some(held) = held {
+        return Ok((Stream::of(&std::fs::read(held)?), None));
+    }
+    let stored = compress(bytes, with);
+    Ok((Stream::of(&stored), Some(stored)))
+}
+
 /// Puts what is known of a payload into its action: the hash, sizes and content hashes.
 pub(crate) fn describe(action: &mut Action, content: &Content, stream: &Stream) {
     for name in
