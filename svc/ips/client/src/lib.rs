@@ -1,8 +1,8 @@
 //! Receive packages, fill image roots.
 //!
-//! In reading order: `origin` (where packages come from), `source` (an opened origin: verified
-//! catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `select` (which packages) and `receive`; for merging the builds of several variants,
+//! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
+//! `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
+//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
@@ -11,6 +11,7 @@
 //! The library prints nothing and reads no environment.
 
 mod accounts;
+mod archive;
 mod builds;
 mod candidate;
 mod choose;
@@ -22,8 +23,10 @@ mod edits;
 mod lay;
 mod mediators;
 mod merge;
+mod mirror;
 mod origin;
 mod owners;
+mod pack;
 mod plan;
 mod populate;
 mod receive;
@@ -39,8 +42,10 @@ pub use control::{Control, Phase, Progress};
 pub use digest::PayloadError;
 pub use drivers::DriverError;
 pub use merge::{MergeError, MergeOptions, MergeSource, Merged, merge};
+pub use mirror::mirror;
 pub use origin::{Origin, OriginError};
 pub use owners::OwnerError;
+pub use pack::pack;
 pub use plan::ConflictError;
 pub use populate::{PopulateError, PopulateOptions, Populated, populate};
 pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, chosen, receive};

@@ -1,4 +1,4 @@
-//! origin.rs - where packages come from: a repository on disk or a depot.
+//! origin.rs - where packages come from: a repository on disk, an archive, or a depot.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ pub enum OriginError {
 pub(crate) enum Place {
     /// A repository directory.
     Directory(PathBuf),
+    /// A p5p archive.
+    Archive(PathBuf),
     /// The base of a depot's URIs, with a slash at its end.
     Depot(String),
 }
@@ -81,6 +83,12 @@ impl Origin {
         Self { uri, place: Place::Directory(path.to_path_buf()) }
     }
 
+    /// The archive at a path.
+    pub fn archive(path: &Path) -> Self {
+        let uri = format!("file://{}", path.display());
+        Self { uri, place: Place::Archive(path.to_path_buf()) }
+    }
+
     /// Its URI.
     pub fn uri(&self) -> &str {
         &self.uri
@@ -90,8 +98,13 @@ impl Origin {
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::Directory(path) => Some(path),
-            Place::Depot(_) => None,
+            Place::Archive(_) | Place::Depot(_) => None,
         }
+    }
+
+    /// Whether it is reached by a network.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Depot(_))
     }
 }
 

@@ -268,7 +268,7 @@ impl Work<'_> {
     ) -> Result<Mutex<HashMap<String, Stored>>, ReceiveError> {
         let sizes = manifest.actions.iter().filter_map(|action| action.get("pkg.csize"));
         let size: u64 = sizes.filter_map(|size| size.parse::<u64>().ok()).sum();
-        if source.origin().path().is_none() && size > AHEAD {
+        if source.origin().is_remote() && size > AHEAD {
             return Ok(Mutex::default());
         }
         let publisher = name.publisher.as_deref().unwrap_or_default();

@@ -5,8 +5,11 @@
 //!
 //! ```text
 //! directory:  DIR/publisher/PUB/catalog/FILE   pkg/QNAME/QVERSION     file/HH/HASH
+//! archive:    publisher/PUB/catalog/FILE       pkg/QNAME/QVERSION     file/HH/HASH
 //! depot:      URI PUB/catalog/1/FILE           PUB/manifest/0/Q@Q     PUB/file/1/HASH
 //! ```
+//!
+//! An archive without catalog has the one its manifests make.
 //!
 //! Not here: choosing packages, writing anything.
 
@@ -16,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ips_model::action::{Action, is_sha1};
-use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Part};
+use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, split};
 use ips_model::configuration::Configuration;
 use ips_model::digest::sha1_hex;
 use ips_model::fmri::{Fmri, is_publisher};
@@ -24,6 +27,7 @@ use ips_model::json::{SignedError, verified};
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
 
+use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
 
@@ -36,7 +40,7 @@ const REQUESTS: usize = 16;
 
 /// Works through parallel iterators with as many threads as suit the sources.
 pub(crate) fn side_by_side<R: Send>(sources: &[&Source], work: impl FnOnce() -> R + Send) -> R {
-    let remote = sources.iter().any(|source| source.origin.path().is_none());
+    let remote = sources.iter().any(|source| source.origin.is_remote());
     let pool = || rayon::ThreadPoolBuilder::new().num_threads(REQUESTS).build().ok();
     match remote.then(pool).flatten() {
         Some(pool) => pool.install(work),
@@ -52,6 +56,14 @@ pub enum SourceError {
     NoRepository {
         /// The origin.
         origin: String,
+    },
+    /// The file is no package archive.
+    #[error("Archive {} is missing, unsupported, or corrupt: {reason}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A file could not be read.
     #[error("{}: {source}", path.display())]
@@ -143,6 +155,9 @@ pub struct PublisherCatalog {
 pub struct Source {
     origin: Origin,
     agent: ureq::Agent,
+    archive: Option<Archive>,
+    /// Where payloads that were fetched are kept for another time.
+    cache: Option<PathBuf>,
     catalogs: Vec<PublisherCatalog>,
 }
 
@@ -163,7 +178,12 @@ fn agent() -> ureq::Agent {
 impl Source {
     /// Opens an origin and reads its catalogs.
     pub fn open(origin: &Origin) -> Result<Self, SourceError> {
-        let mut source = Self { origin: origin.clone(), agent: agent(), catalogs: Vec::new() };
+        let archive = match &origin.place {
+            Place::Archive(path) => Some(Archive::open(path)?),
+            Place::Directory(_) | Place::Depot(_) => None,
+        };
+        let (origin, catalogs) = (origin.clone(), Vec::new());
+        let mut source = Self { origin, agent: agent(), archive, cache: None, catalogs };
         for publisher in source.listed()? {
             let catalog = match source.catalog(&publisher, false) {
                 // A publication between two files of a catalog; the second look is a whole one.
@@ -173,6 +193,11 @@ impl Source {
             source.catalogs.push(catalog);
         }
         Ok(source)
+    }
+
+    /// The same, keeping what is fetched from a depot in a folder, and looking there first.
+    pub fn with_cache(self, folder: &Path) -> Self {
+        Self { cache: Some(folder.to_path_buf()), ..self }
     }
 
     /// What was opened.
@@ -189,6 +214,28 @@ impl Source {
     pub fn packages(&self) -> Vec<Fmri> {
         let all = self.catalogs.iter().flat_map(|catalog| catalog.base.entries());
         all.map(|(fmri, _)| fmri).collect()
+    }
+
+    /// The files of a publisher's catalog as they are, `catalog.attrs` first; none where there is
+    /// no catalog.
+    pub fn catalog_files(&self, publisher: &str) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+        let name = "catalog.attrs";
+        let Some(text) = self.catalog_file(publisher, name, true)? else { return Ok(Vec::new()) };
+        let refused = |file: &str, reason: String| SourceError::Catalog {
+            origin: self.origin.uri().to_string(),
+            publisher: publisher.to_string(),
+            file: file.to_string(),
+            reason,
+        };
+        let attributes =
+            Attributes::parse(&text).map_err(|error| refused(name, error.to_string()))?;
+        let mut files = vec![(name.to_string(), text.into_bytes())];
+        for name in attributes.parts.keys().chain(attributes.updates.keys()) {
+            let text = self.catalog_file(publisher, name, true)?;
+            let text = text.ok_or_else(|| refused(name, "missing".to_string()))?;
+            files.push((name.clone(), text.into_bytes()));
+        }
+        Ok(files)
     }
 
     /// Whether a package is here.
@@ -218,6 +265,11 @@ impl Source {
                 let path = fmri.path().ok_or_else(absent)?;
                 read(&root.join("publisher").join(publisher).join("pkg").join(path))?
             }
+            Place::Archive(_) => {
+                let path = fmri.path().ok_or_else(absent)?;
+                let name = format!("publisher/{publisher}/pkg/{path}");
+                self.member(&name)?.ok_or_else(absent)?
+            }
             Place::Depot(base) => {
                 let url = fmri.url().ok_or_else(absent)?;
                 self.get(&format!("{base}{publisher}/manifest/0/{url}"), false)?
@@ -235,8 +287,15 @@ impl Source {
     /// The stored payload of an action, checked.
     pub fn payload(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
         let hash = action.payload_hash().unwrap_or_default();
+        if let Some(kept) = self.kept(hash) {
+            // What was kept half, or is another's, is fetched again.
+            if digest::check_stored(action, &kept).is_ok() {
+                return Ok(kept);
+            }
+        }
         let bytes = self.stored(fmri, hash)?;
         self.checked(fmri, action, hash, digest::check_stored(action, &bytes))?;
+        self.keep(hash, &bytes)?;
         Ok(bytes)
     }
 
@@ -320,15 +379,86 @@ impl Source {
                 let publisher = fmri.publisher.as_deref().unwrap_or_default();
                 self.get(&format!("{base}{publisher}/file/1/{hash}"), false)
             }
+            (Place::Archive(_), _) => {
+                let publisher = fmri.publisher.as_deref().unwrap_or_default();
+                let files = format!("publisher/{publisher}/file/{}", &hash[..2]);
+                let now = self.member(&format!("{files}/{hash}"))?;
+                let before = || self.member(&format!("{files}/{}/{hash}", &hash[2..8]));
+                let found = now.map_or_else(before, |now| Ok(Some(now)))?;
+                found.ok_or_else(|| {
+                    self.payload_error(fmri, hash, "not in the archive", PayloadError::Damaged)
+                })
+            }
             (Place::Directory(_), None) => {
                 Err(self.payload_error(fmri, hash, "no publisher", PayloadError::Damaged))
             }
         }
     }
 
+    /// A member of the archive.
+    fn member(&self, name: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        match &self.archive {
+            Some(archive) => archive.read(name),
+            None => Ok(None),
+        }
+    }
+
+    /// A payload that was fetched before.
+    fn kept(&self, hash: &str) -> Option<Vec<u8>> {
+        let folder = self.cache.as_ref().filter(|_| self.origin.is_remote() && is_sha1(hash))?;
+        fs::read(folder.join(&hash[..2]).join(hash)).ok()
+    }
+
+    fn keep(&self, hash: &str, bytes: &[u8]) -> Result<(), SourceError> {
+        let Some(folder) = self.cache.as_ref().filter(|_| self.origin.is_remote()) else {
+            return Ok(());
+        };
+        let folder = folder.join(&hash[..2]);
+        let written = fs::create_dir_all(&folder).and_then(|()| {
+            let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
+            io::Write::write_all(&mut beside, bytes)?;
+            beside.persist(folder.join(hash))?;
+            Ok(())
+        });
+        written.map_err(|source| SourceError::File { path: folder, source })
+    }
+
+    /// The base and dependency parts that an archive's manifests make, and the newest time.
+    fn synthesised(&self, publisher: &str) -> Result<PublisherCatalog, SourceError> {
+        let (mut base, mut dependency) = (Part::default(), Part::default());
+        let mut newest = None;
+        for fmri in self.archive.iter().flat_map(|archive| archive.packages(publisher)) {
+            let refused = |reason: String| SourceError::Manifest {
+                origin: self.origin.uri().to_string(),
+                fmri: fmri.to_string(),
+                reason,
+            };
+            let (Some(path), Some(version)) = (fmri.path(), fmri.version.clone()) else { continue };
+            let name = format!("publisher/{publisher}/pkg/{path}");
+            let bytes = self.member(&name)?.unwrap_or_default();
+            let signature = Some(sha1_hex(&bytes));
+            let text = String::from_utf8(bytes).map_err(|_| refused("not UTF-8".into()))?;
+            let manifest = Manifest::parse(&text).map_err(|error| refused(error.to_string()))?;
+            let entry = Entry { version: version.clone(), signature, actions: Vec::new() };
+            base.insert(publisher, &fmri.name, entry);
+            if let Some(actions) = split(&manifest).remove(DEPENDENCY) {
+                let entry = Entry { version: version.clone(), signature: None, actions };
+                dependency.insert(publisher, &fmri.name, entry);
+            }
+            let time = version.timestamp.as_deref().and_then(|time| Timestamp::parse(time).ok());
+            newest = newest.max(time);
+        }
+        let (packages, _) = base.counts();
+        let (publisher, updated) = (publisher.to_string(), newest);
+        Ok(PublisherCatalog { publisher, packages, updated, base, dependency })
+    }
+
     fn listed(&self) -> Result<Vec<String>, SourceError> {
         match &self.origin.place {
             Place::Directory(root) => listed_below(root, self.origin.uri()),
+            Place::Archive(_) => {
+                Ok(self.archive.as_ref().map(Archive::publishers).unwrap_or_default())
+            }
             Place::Depot(base) => {
                 let uri = format!("{base}publisher/0/");
                 let text = self.get(&uri, true)?;
@@ -368,7 +498,10 @@ impl Source {
             reason,
         };
         let Some(text) = self.catalog_file(&publisher, "catalog.attrs", anew)? else {
-            return Ok(empty);
+            return match self.archive {
+                Some(_) => self.synthesised(&publisher),
+                None => Ok(empty),
+            };
         };
         let attributes = Attributes::parse(&text)
             .map_err(|error| refused("catalog.attrs", error.to_string()))?;
@@ -402,6 +535,10 @@ impl Source {
         let got = match &self.origin.place {
             Place::Directory(root) => {
                 read(&root.join("publisher").join(publisher).join("catalog").join(name))
+            }
+            Place::Archive(_) => {
+                let got = self.member(&format!("publisher/{publisher}/catalog/{name}"))?;
+                return Ok(got.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
             }
             Place::Depot(base) => self.get(&format!("{base}{publisher}/catalog/1/{name}"), anew),
         };

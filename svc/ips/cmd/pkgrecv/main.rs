@@ -1,8 +1,11 @@
 //! pkgrecv(1) - copies packages from one repository into another.
 //!
-//! options.rs reads the arguments, receive.rs does it, trial.rs tells what it would do.
+//! options.rs reads the arguments, receive.rs does it (raw.rs as folders of files), trial.rs tells
+//! what it would do; clone.rs makes exact copies.
 
+mod clone;
 mod options;
+mod raw;
 mod receive;
 mod trial;
 
@@ -14,15 +17,27 @@ use crate::options::{Request, parse};
 
 const USAGE: &str = "\
 Usage:
-        pkgrecv [-nrv] [-s src_uri] [-d (path|dest_uri)] [-m match]
-            (fmri|pattern) ...
+        pkgrecv [-aknrv] [-s src_uri ...] [-d (path|dest_uri)] [-c cache_dir]
+            [-m match] [--raw] (fmri|pattern) ...
         pkgrecv [-s src_repo_uri] --newest
+        pkgrecv [-n] [-s src_repo_uri] [-d path] [-p publisher ...] --clone
 
 Options:
+        -a              Store the retrieved package data in a pkg(7) archive
+                        at the location specified by -d.  The file may not
+                        already exist.
+
+        -c cache_dir    The path to a directory that will be used to cache
+                        content downloaded from depots; a download that was
+                        interrupted goes on from there.
+
         -d path_or_uri  The filesystem path or file:// URI of the target
                         repository to republish packages to.  The target must
                         already exist.  New repositories can be created using
                         pkgrepo(1).
+
+        -k              Keep the retrieved package content compressed, ignored
+                        when republishing.
 
         -m match        Controls matching behaviour using the following values:
                             all-timestamps (default)
@@ -35,13 +50,26 @@ Options:
 
         -n              Perform a trial run with no changes made.
 
+        -p publisher    Only clone the given publisher.  Can be specified
+                        multiple times.  Only valid with --clone.
+
         -r              Recursively evaluates all dependencies for the provided
                         list of packages and adds them to the list.
 
-        -s src_uri      The path or URI of the package repository to receive
-                        package data from.
+        -s src_uri      The path or URI of the package repository or archive to
+                        receive package data from.  Can be specified multiple
+                        times.
 
         -v              Display verbose output.
+
+        --clone         Make an exact copy of the source repository.  Publishers
+                        that the destination lacks have to be named with -p.
+                        Packages in the destination repository which are not in
+                        the source will be removed.
+
+        --raw           Retrieve and store the raw package data in a set of
+                        directory structures by stem and version at the location
+                        specified by -d.
 
         --newest        List the most recent versions of the packages available
                         from the specified repository and exit.
@@ -71,5 +99,6 @@ fn run() -> Result<(), Failure> {
         }
         Request::Newest { source } => receive::newest(&source),
         Request::Receive(options) => receive::receive(&options),
+        Request::Clone(options) => clone::clone(&options),
     }
 }

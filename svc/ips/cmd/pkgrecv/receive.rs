@@ -1,7 +1,7 @@
 //! receive.rs - what pkgrecv does: lists the newest packages, or copies what the patterns mean.
 //!
-//! The source may be a directory or a depot; the destination is a repository on disk, and gets
-//! all of it at once or nothing.
+//! A source may be a directory, an archive or a depot; the destination is a repository on disk or
+//! a new archive, and gets all of it at once or nothing, or a folder, package by package.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,16 @@ use ips_cmd::{Failure, clock, patterns, progress};
 use ips_model::{Fmri, Pattern};
 use ips_repository::{OpenError, Repository};
 
-use crate::options::Options;
+use crate::options::{Form, Options};
+use crate::raw;
 use crate::trial::trial;
 
 fn open(text: &str) -> Result<Source, Failure> {
     Place::parse(text)?.source()
 }
 
-fn destination(text: &str) -> Result<Repository, Failure> {
+/// The repository to copy into.
+pub fn destination(text: &str) -> Result<Repository, Failure> {
     let place = Place::parse(text)?;
     Repository::open(place.directory()?).map_err(|error| match error {
         OpenError::Missing(_) => {
@@ -44,17 +46,31 @@ pub fn newest(source: &str) -> Result<(), Failure> {
 
 /// Copies; status 1 where no pattern meant a package, 3 where some did.
 pub fn receive(options: &Options) -> Result<(), Failure> {
-    let source = open(&options.source)?;
+    let mut opened = Vec::new();
+    for text in &options.sources {
+        let source = open(text)?;
+        opened.push(match &options.cache {
+            Some(folder) => source.with_cache(folder),
+            None => source,
+        });
+    }
+    let sources: Vec<&Source> = opened.iter().collect();
     let wanted = patterns::parse(&options.patterns)?;
-    let repository = destination(&options.destination)?;
-    let all = source.packages();
+    let all: Vec<Fmri> = sources.iter().flat_map(|source| source.packages()).collect();
     let (meant, unmatched): (Vec<Pattern>, Vec<Pattern>) =
         wanted.into_iter().partition(|pattern| !pattern.select(&all).is_empty());
     let some = !meant.is_empty();
-    if some && options.dry_run {
-        trial(&source, &repository, &meant, options)?;
-    } else if some {
-        copy(&source, &repository, &meant, options)?;
+    match options.form {
+        Form::Repository => {
+            let repository = destination(&options.destination)?;
+            if some && options.dry_run {
+                trial(&sources, Some(&repository), &meant, options)?;
+            } else if some {
+                copy(&sources, &repository, &meant, options)?;
+            }
+        }
+        Form::Archive => archive(&sources, &meant, options)?,
+        Form::Raw | Form::RawStored => raw(&sources, &meant, options)?,
     }
     if unmatched.is_empty() {
         return Ok(());
@@ -62,6 +78,46 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
     let texts: Vec<&str> = unmatched.iter().map(Pattern::as_str).collect();
     let message = patterns::unmatched(&texts);
     Err(if some { Failure::partial(message) } else { Failure::new(message) })
+}
+
+fn archive(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    let place = Place::parse(&options.destination)?;
+    let path = place.directory()?;
+    if path.exists() {
+        let told = format!("Target archive '{}' already exists.", path.display());
+        return Err(Failure::new(told));
+    }
+    if meant.is_empty() {
+        return Ok(());
+    }
+    if options.dry_run {
+        return trial(sources, None, meant, options);
+    }
+    let receiving = self::options(options)?;
+    let packed =
+        progress::shown(|control| ips_client::pack(sources, path, meant, &receiving, control));
+    for fmri in packed.map_err(Failure::new)? {
+        println!("Archive: {fmri} ... Done");
+    }
+    Ok(())
+}
+
+fn raw(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    let place = Place::parse(&options.destination)?;
+    if meant.is_empty() {
+        return Ok(());
+    }
+    if options.dry_run {
+        return trial(sources, None, meant, options);
+    }
+    let chosen = ips_client::chosen(sources, meant, &self::options(options)?);
+    for fmri in chosen.map_err(Failure::new)? {
+        let Some(source) = sources.iter().find(|source| source.has(&fmri)) else { continue };
+        if raw::write(source, &fmri, place.directory()?, options.form)? {
+            println!("Republish: {fmri} ... Done");
+        }
+    }
+    Ok(())
 }
 
 /// Which packages are meant, and when.
@@ -74,14 +130,14 @@ pub fn options(options: &Options) -> Result<ReceiveOptions, Failure> {
 }
 
 fn copy(
-    source: &Source,
+    sources: &[&Source],
     repository: &Repository,
     meant: &[Pattern],
     options: &Options,
 ) -> Result<(), Failure> {
     let receiving = self::options(options)?;
     let received = progress::shown(|control| {
-        ips_client::receive(&[source], repository, meant, &receiving, control)
+        ips_client::receive(sources, repository, meant, &receiving, control)
     });
     let received = received.map_err(Failure::new)?;
     for fmri in &received.packages {

@@ -10,28 +10,30 @@ use ips_repository::Repository;
 use crate::options::Options;
 use crate::receive;
 
-/// Tells what copying would bring; changes nothing.
+/// Tells what copying would bring to a repository, or to a place that has nothing yet; changes
+/// nothing.
 pub fn trial(
-    source: &Source,
-    repository: &Repository,
+    sources: &[&Source],
+    repository: Option<&Repository>,
     meant: &[Pattern],
     options: &Options,
 ) -> Result<(), Failure> {
-    let batch = repository.batch()?;
-    let chosen = ips_client::chosen(&[source], meant, &receive::options(options)?);
+    let batch = repository.map(Repository::batch).transpose()?;
+    let chosen = ips_client::chosen(sources, meant, &receive::options(options)?);
     let mut packages = Vec::new();
     // Payload → its stored size.
     let mut payloads: BTreeMap<String, u64> = BTreeMap::new();
     for fmri in chosen.map_err(Failure::new)? {
-        if batch.holds(&fmri)? {
+        if batch.as_ref().map(|batch| batch.holds(&fmri)).transpose()? == Some(true) {
             continue;
         }
+        let Some(source) = sources.iter().find(|source| source.has(&fmri)) else { continue };
         let (_, manifest) = source.manifest(&fmri).map_err(Failure::new)?;
         let publisher = fmri.publisher.as_deref().unwrap_or_default();
         for action in &manifest.actions {
             for hash in action.payload_hashes() {
                 let size = action.get("pkg.csize").and_then(|size| size.parse().ok());
-                if batch.lacks(publisher, hash) {
+                if batch.as_ref().is_none_or(|batch| batch.lacks(publisher, hash)) {
                     payloads.insert(hash.to_string(), size.unwrap_or(0));
                 }
             }

@@ -1,21 +1,49 @@
 //! contents.rs - `pkgrepo contents`: the manifests as stored.
 
+use ips_client::Source;
+use ips_cmd::place::Place;
 use ips_cmd::{Failure, patterns};
 use ips_model::{Fmri, Manifest};
+use ips_repository::Repository;
 
 use crate::list::select;
 use crate::options::Options;
+
+/// What has the manifests.
+enum Held {
+    Repository(Repository),
+    Source(Box<Source>),
+}
+
+impl Held {
+    fn packages(&self) -> Result<Vec<Fmri>, Failure> {
+        match self {
+            Held::Repository(repository) => Ok(repository.packages()?),
+            Held::Source(source) => Ok(source.packages()),
+        }
+    }
+
+    fn manifest(&self, fmri: &Fmri) -> Result<String, Failure> {
+        match self {
+            Held::Repository(repository) => Ok(repository.manifest_text(fmri)?),
+            Held::Source(source) => Ok(source.manifest(fmri).map_err(Failure::new)?.0),
+        }
+    }
+}
 
 /// Prints the actions of the packages, those of the types asked for.
 pub fn contents(options: &Options) -> Result<(), Failure> {
     let place = options.place()?;
     let patterns = patterns::parse(&options.operands)?;
-    let repository = place.open()?;
-    let all: Vec<Fmri> = repository.packages()?;
+    let held = match &place {
+        Place::Directory(_) => Held::Repository(place.open()?),
+        Place::Archive(_) | Place::Url(_) => Held::Source(Box::new(place.source()?)),
+    };
+    let all: Vec<Fmri> = held.packages()?;
     let (found, unmatched) = select(&all, &patterns);
     let mut printed = false;
     for fmri in &found {
-        let text = repository.manifest_text(fmri)?;
+        let text = held.manifest(fmri)?;
         if options.kinds.is_empty() {
             print!("{text}");
             continue;

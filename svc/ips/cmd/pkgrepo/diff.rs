@@ -143,7 +143,7 @@ fn compare(options: &Options, first: &Place, second: &Place) -> Result<Compariso
         });
     }
     let shown = |place: &Place| match place {
-        Place::Directory(path) => path.display().to_string(),
+        Place::Directory(path) | Place::Archive(path) => path.display().to_string(),
         Place::Url(url) => url.clone(),
     };
     Ok(Comparison {

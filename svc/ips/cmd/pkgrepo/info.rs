@@ -1,6 +1,6 @@
 //! info.rs - `pkgrepo info`: a line for each publisher.
 
-use ips_client::{Origin, PublisherCatalog, Source};
+use ips_client::PublisherCatalog;
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
@@ -15,7 +15,7 @@ const HEADING: [&str; 4] = ["PUBLISHER", "PACKAGES", "STATUS", "UPDATED"];
 /// Prints the publishers.
 pub fn info(options: &Options) -> Result<(), Failure> {
     let rows = match options.place()? {
-        Place::Url(url) => of_depot(&url, options)?,
+        place @ (Place::Url(_) | Place::Archive(_)) => of_source(&place, options)?,
         place @ Place::Directory(_) => of_directory(&place, options)?,
     };
     if rows.is_empty() && !options.publishers.is_empty() {
@@ -40,9 +40,8 @@ fn of_directory(place: &Place, options: &Options) -> Result<Vec<[String; 4]>, Fa
 }
 
 /// A depot's catalogs say what its status/0 says, and other depots have them too.
-fn of_depot(url: &str, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
-    let origin = Origin::parse(url).map_err(Failure::new)?;
-    let source = Source::open(&origin).map_err(Failure::new)?;
+fn of_source(place: &Place, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
+    let source = place.source()?;
     let wanted = source.catalogs().iter().filter(|catalog| options.wants(&catalog.publisher));
     let info = |one: &PublisherCatalog| Info {
         publisher: one.publisher.clone(),

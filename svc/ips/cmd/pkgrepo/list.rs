@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ips_client::{Origin, Source};
 use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
 use ips_cmd::{Failure, patterns};
@@ -62,10 +61,9 @@ fn offered(options: &Options) -> Result<Offered, Failure> {
                 offered.publishers.push(name);
             }
         }
-        // A depot is asked for what names and states stand in, not for the summaries.
-        Place::Url(url) => {
-            let origin = Origin::parse(url).map_err(Failure::new)?;
-            let source = Source::open(&origin).map_err(Failure::new)?;
+        // Others are asked for what names and states stand in, not for the summaries.
+        Place::Url(_) | Place::Archive(_) => {
+            let source = place.source()?;
             for catalog in source.catalogs() {
                 let name = catalog.publisher.clone();
                 if options.wants(&name) {

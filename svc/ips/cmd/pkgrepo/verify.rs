@@ -67,5 +67,13 @@ pub fn on_disk(options: &Options) -> Result<Repository, Failure> {
             Err(Failure::usage(told).of(options.name))
         }
         place @ Place::Directory(_) => place.open(),
+        place @ Place::Archive(_) => {
+            // An archive has publishers, so pkg5 begins; that it is no repository shows later.
+            println!(
+                "Initiating repository {}.",
+                if options.name == "fix" { "fix" } else { "verification" }
+            );
+            place.open()
+        }
     }
 }

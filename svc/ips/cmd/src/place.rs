@@ -12,8 +12,10 @@ use crate::Failure;
 /// A repository's place as a user gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A directory, absolute.
+    /// A directory, or what may become one; absolute.
     Directory(PathBuf),
+    /// A file, which is to be a package archive; absolute.
+    Archive(PathBuf),
     /// `http://…` or `https://…`.
     Url(String),
 }
@@ -39,13 +41,13 @@ impl Place {
             return Err(invalid(text));
         }
         let path = std::path::absolute(Path::new(&path))?;
-        Ok(Place::Directory(path))
+        Ok(if path.is_file() { Place::Archive(path) } else { Place::Directory(path) })
     }
 
     /// The directory of a place that is written to or read without a server.
     pub fn directory(&self) -> Result<&Path, Failure> {
         match self {
-            Place::Directory(path) => Ok(path),
+            Place::Directory(path) | Place::Archive(path) => Ok(path),
             Place::Url(url) => Err(Failure::new(format!(
                 "The following URIs use unsupported schemes.  Supported schemes are file://: {url}"
             ))),
@@ -55,6 +57,9 @@ impl Place {
     /// Opens the repository in the directory.
     pub fn open(&self) -> Result<Repository, Failure> {
         let path = self.directory()?;
+        if matches!(self, Place::Archive(_)) {
+            return Err(Failure::new(OpenError::Missing(path.to_path_buf())));
+        }
         Repository::open(path).map_err(|error| told(path, &error))
     }
 
@@ -66,6 +71,7 @@ impl Place {
                 self.open()?;
                 Origin::directory(path)
             }
+            Place::Archive(path) => Origin::archive(path),
             Place::Url(url) => Origin::parse(url).map_err(Failure::new)?,
         };
         Source::open(&origin).map_err(Failure::new)
@@ -98,7 +104,9 @@ fn told(path: &Path, error: &OpenError) -> Failure {
 impl std::fmt::Display for Place {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Place::Directory(path) => write!(to, "file://{}", path.display()),
+            Place::Directory(path) | Place::Archive(path) => {
+                write!(to, "file://{}", path.display())
+            }
             Place::Url(url) => to.write_str(url),
         }
     }

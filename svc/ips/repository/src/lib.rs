@@ -14,7 +14,7 @@
 //! `publish` from a proto area, `append` from another repository), `staging` (what a batch has
 //! written and nobody sees yet), `commit` (how it becomes visible), `transaction` (a package
 //! published by several processes one after the other), `rebuild` (a catalog from the
-//! manifests), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
+//! manifests), `replace_catalog` (another's, taken over), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
 //! depends on packages that are not here), `quarantine` (damage put aside), `payload` and `elf`
 //! (what is said of a payload), `lock`, `durable`.
 //!
@@ -33,6 +33,7 @@ mod quarantine;
 mod read;
 mod rebuild;
 mod remove;
+mod replace_catalog;
 mod repository;
 mod staging;
 mod transaction;
@@ -42,7 +43,7 @@ mod verify;
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
-pub use payload::{Stream, Unpacked, digest, expand, unpack, unpack_file};
+pub use payload::{Stream, Unpacked, compressed, digest, expand, unpack, unpack_file};
 pub use quarantine::Fixed;
 pub use repository::{Info, Repository};
 pub use transaction::Transaction;

@@ -95,6 +95,11 @@ pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
     stored
 }
 
+/// Bytes as stock zlib stores a payload of them.
+pub fn compressed(bytes: &[u8]) -> Vec<u8> {
+    compress(bytes, Compression::Zlib)
+}
+
 /// What is or will be stored of a payload: the stream of the copy that is `held`, or a new one with
 /// its bytes.  A payload that is held keeps its bytes, and so its compressed size and hashes.
 pub(crate) fn stored_form(
