@@ -1,0 +1,143 @@
+//! kills.rs - whoever writes to a repository may be killed at any moment: what is there then is
+//! sound, and doing it again does it.
+//!
+//! The moments are random by a seed, which a failure prints; `KILLS` is how many there are for each
+//! command (10), `SEED` the seed.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Place, copy};
+
+/// Numbers by a seed, the same everywhere (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+const PACKAGES: usize = 30;
+
+/// Manifests `m0` ... and the files they name; half of the content is common to two architectures.
+fn sources(place: &Place, numbers: &mut Numbers) {
+    for arch in ["i386", "sparc"] {
+        fs::create_dir_all(place.path(&format!("proto.{arch}"))).unwrap();
+        fs::create_dir_all(place.path(&format!("m.{arch}"))).unwrap();
+    }
+    for package in 0..PACKAGES {
+        let mut manifest = format!("set name=pkg.fmri value=pkg://kill.example/p{package}@1.0\n");
+        for file in 0..6 {
+            let name = format!("f{package}.{file}");
+            let common = numbers.next() % 2 == 0;
+            let content = |salt: u64| {
+                let mut numbers = Numbers(salt);
+                let words = (0..1_000).map(|_| format!("{:x} ", numbers.next() % 5_000));
+                words.collect::<String>()
+            };
+            let salt = numbers.next();
+            for (at, arch) in ["i386", "sparc"].into_iter().enumerate() {
+                let salt = if common { salt } else { salt + at as u64 };
+                fs::write(place.path(&format!("proto.{arch}/{name}")), content(salt)).unwrap();
+            }
+            manifest.push_str(&format!("file path={name} mode=0644 owner=root group=bin\n"));
+        }
+        for arch in ["i386", "sparc"] {
+            let path = place.path(&format!("m.{arch}/m{package}"));
+            fs::write(path, format!("{manifest}set name=variant.arch value={arch}\n")).unwrap();
+        }
+    }
+    for arch in ["i386", "sparc"] {
+        let line = format!(
+            "pkgrepo create {arch} && pkgsend -s {arch} publish --fmri-in-manifest -d proto.{arch} m.{arch}/*"
+        );
+        assert_eq!(place.sh(&line, None).status, 0);
+    }
+}
+
+/// Starts a shell line that becomes the command (`exec`), and kills it after a while; whether it
+/// was still at work.
+fn killed(place: &Place, line: &str, after: Duration) -> bool {
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_pkgrepo")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .current_dir(place.path(""))
+        .env("PATH", path)
+        .env("SOURCE_DATE_EPOCH", "1795316676")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    let at_work = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    at_work
+}
+
+/// What is killed, and how many packages there are when it is done.
+const COMMANDS: [(&str, &str); 4] = [
+    ("pkgsend", "pkgsend -s new publish --fmri-in-manifest -d proto.i386 m.i386/*"),
+    ("pkgrecv", "pkgrecv -s i386 -d new '*'"),
+    ("pkgmerge", "pkgmerge -d new -s arch=i386,i386 -s arch=sparc,sparc"),
+    ("rebuild", "pkgrepo rebuild -s new"),
+];
+
+#[test]
+fn at_any_moment() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (kills, seed) = (number("KILLS", 10), number("SEED", 1));
+    let place = Place::new();
+    let mut numbers = Numbers(seed);
+    sources(&place, &mut numbers);
+    for (name, line) in COMMANDS {
+        let fresh = || {
+            let _ = fs::remove_dir_all(place.path("new"));
+            if name == "rebuild" {
+                copy(&place.path("i386"), &place.path("new"));
+            } else {
+                assert_eq!(place.sh("pkgrepo create new", None).status, 0);
+            }
+        };
+        fresh();
+        let begun = Instant::now();
+        assert_eq!(place.sh(line, None).status, 0, "{name}");
+        let whole = u64::try_from(begun.elapsed().as_micros()).unwrap();
+        let mut at_work = 0;
+        for round in 0..kills {
+            let told = format!("{name}, round {round}, seed {seed}");
+            fresh();
+            let after = Duration::from_micros(numbers.next() % whole);
+            at_work += u64::from(killed(&place, line, after));
+            let count = || place.sh("pkgrepo list -H -s new", None).out.lines().count();
+            let before = count();
+            assert!(before == 0 || before == PACKAGES, "{told}: {before} packages");
+            let sound = place.sh("pkgrepo verify -s new", None);
+            assert_eq!(sound.status, 0, "{told}: {sound:?}");
+            let again = place.sh(line, None);
+            // What was done before the kill came cannot be published once more.
+            let done = before == PACKAGES && again.err.contains("already exists");
+            assert!(again.status == 0 || done, "{told}: {again:?}");
+            assert_eq!(count(), PACKAGES, "{told}");
+            let sound = place.sh("pkgrepo verify -s new", None);
+            assert_eq!(sound.status, 0, "{told}: {sound:?}");
+            let tmp = place.path("new/publisher/kill.example/tmp");
+            let left: Vec<_> =
+                fs::read_dir(&tmp).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert!(done || left == ["lock"], "{told}: {left:?}");
+        }
+        assert!(at_work > 0 || kills < 5, "{name}: no kill met it at work");
+    }
+}
