@@ -366,7 +366,8 @@ impl Source {
         let files = root.join("publisher").join(publisher).join("file");
         let now = files.join(&hash[..2]).join(hash);
         let before = files.join(&hash[..2]).join(&hash[2..8]).join(hash);
-        Some(if before.is_file() && !now.is_file() { before } else { now })
+        // Older repositories have another layout; the present one is asked first.
+        Some(if now.is_file() || !before.is_file() { now } else { before })
     }
 
     fn stored(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {

@@ -9,12 +9,15 @@
 //! The folder is on the file system of its destination, so all that is left to do is to rename.
 //! It goes when the batch does; what a killed process left is removed by the next writer.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use crate::batch::locked;
 use crate::durable;
 use crate::error::{PathError, at};
 use crate::read::payload_paths;
@@ -23,6 +26,8 @@ use crate::read::payload_paths;
 pub(crate) struct Staging {
     folder: TempDir,
     publisher: PathBuf,
+    /// The payloads put here; the folder is asked of nobody else.
+    staged: Mutex<BTreeSet<String>>,
 }
 
 impl Staging {
@@ -37,7 +42,7 @@ impl Staging {
         for name in ["file", "pkg"] {
             durable::make_folder(&folder.path().join(name))?;
         }
-        Ok(Staging { folder, publisher: publisher.to_path_buf() })
+        Ok(Staging { folder, publisher: publisher.to_path_buf(), staged: Mutex::default() })
     }
 
     /// Where the catalog to come is written.
@@ -56,7 +61,7 @@ impl Staging {
 
     /// Whether the payload was put here.
     pub(crate) fn has(&self, hash: &str) -> bool {
-        self.payload(hash).exists()
+        locked(&self.staged).contains(hash)
     }
 
     /// Puts a stored payload here.
@@ -68,6 +73,7 @@ impl Staging {
         let readable = Permissions::from_mode(0o644);
         beside.as_file().set_permissions(readable).map_err(at(folder))?;
         beside.persist(self.payload(hash)).map_err(|error| error.error).map_err(at(folder))?;
+        locked(&self.staged).insert(hash.to_string());
         Ok(())
     }
 
@@ -77,10 +83,12 @@ impl Staging {
         // A link shares the mode; a payload has to be readable by the depot.
         if about.is_file() && about.mode() & 0o444 == 0o444 {
             match fs::hard_link(source, self.payload(hash)) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
                 // Another file system, or a file one may not link: copied below.
-                Err(_) => {}
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {}
+                Ok(()) | Err(_) => {
+                    locked(&self.staged).insert(hash.to_string());
+                    return Ok(());
+                }
             }
         }
         let stored = fs::read(source).map_err(at(source))?;
