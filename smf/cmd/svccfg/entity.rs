@@ -7,7 +7,7 @@ use smf_model::bundle::value::{valid_name, valid_service_name};
 use smf_scf::import::Operation;
 
 use crate::arguments::{flagged, none, one};
-use crate::select::only;
+use crate::select::named;
 use crate::session::{Outcome, Session, complain};
 use crate::verbs::{ANYWHERE, At, Verb};
 use crate::withdraw;
@@ -75,18 +75,7 @@ fn delete(session: &mut Session, name: &str, running: Running) -> Outcome {
         return complain("Cannot modify snapshots.");
     }
     let entities = session.repository()?.entities()?;
-    let child = match &session.selection {
-        Some(fmri) if is_instance(fmri) => None,
-        Some(service) => entities.get(service).and_then(|instances| {
-            let fmri = format!("{service}:{name}");
-            instances.contains(&fmri).then_some(fmri)
-        }),
-        None => Some(format!("svc:/{name}")).filter(|fmri| entities.contains_key(fmri)),
-    };
-    let fmri = match child {
-        Some(child) => child,
-        None => only(name, &entities)?,
-    };
+    let fmri = named(session, name, &entities)?;
     withdraw::entity(session, &fmri, running)
 }
 

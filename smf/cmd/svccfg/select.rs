@@ -1,10 +1,10 @@
 //! select.rs - list, select and unselect: the way through services, instances and snapshots.
 
-use smf_cmd::operand::{self, Wanted, is_instance, matches, service_of};
+use smf_cmd::operand::{self, Entities, Wanted, is_instance, matches, service_of};
 use smf_cmd::svccfg_lex::Token;
 
 use crate::arguments::{none, one, optional};
-use crate::session::{Level, Outcome, Session, complain};
+use crate::session::{Complaint, Level, Outcome, Session, complain};
 use crate::verbs::{ANYWHERE, At, READABLE, Verb};
 use crate::voice::print;
 
@@ -81,6 +81,13 @@ pub fn select(session: &mut Session, name: &str) -> Outcome {
     if name == PROPERTIES {
         return complain(":properties is not an entity.  Try 'listprop' to list properties.");
     }
+    let chosen = named(session, name, &entities)?;
+    session.selection = Some(chosen);
+    Ok(())
+}
+
+/// The child of what is selected that has this name, or the one entity that a pattern stands for.
+pub fn named(session: &Session, name: &str, entities: &Entities) -> Result<String, Complaint> {
     let child = match &session.selection {
         Some(fmri) if is_instance(fmri) => None,
         Some(service) => entities.get(service).and_then(|instances| {
@@ -89,16 +96,9 @@ pub fn select(session: &mut Session, name: &str) -> Outcome {
         }),
         None => Some(format!("svc:/{name}")).filter(|fmri| entities.contains_key(fmri)),
     };
-    let chosen = match child {
-        Some(child) => child,
-        None => only(name, &entities)?,
-    };
-    session.selection = Some(chosen);
-    Ok(())
-}
-
-/// The one entity that a pattern stands for.
-pub fn only(name: &str, entities: &operand::Entities) -> Result<String, crate::session::Complaint> {
+    if let Some(child) = child {
+        return Ok(child);
+    }
     match operand::find(name, Wanted::ServiceFirst, entities) {
         Ok(matched) => match matched.fmris.as_slice() {
             [one] => Ok(one.clone()),
