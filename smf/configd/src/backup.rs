@@ -21,6 +21,7 @@ use rusqlite::Connection;
 use crate::file::{self, File, OpenError};
 use crate::load::load;
 use crate::repository::Repository;
+use crate::restore::remove;
 
 /// So many of a tag are kept.
 const KEPT: usize = 4;
@@ -196,13 +197,6 @@ fn point(link: &Path, to: &Path) -> io::Result<()> {
     remove(&beside)?;
     symlink(to.file_name().unwrap_or_default(), &beside)?;
     fs::rename(&beside, link)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -204,7 +204,8 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     absent_is_fine(fs::rename(from, to))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     absent_is_fine(fs::remove_file(path))
 }
 
