@@ -133,7 +133,7 @@ fn whoever_is_slow_or_idle_is_let_go() {
     // Eight megabytes that nobody reads.
     let deaf = served.raw();
     let everything = Query { live: Choice::Everything, ..Query::default() };
-    send(&deaf, &Request::Composed(everything.clone())).unwrap();
+    send(&deaf, &Request::Composed(everything)).unwrap();
     served.works("while they are stuck");
     for (what, stream) in [("half", &half), ("header", &header), ("idle", &idle)] {
         assert_eq!(until_closed(stream), 0, "{what}");
@@ -147,9 +147,7 @@ fn whoever_is_slow_or_idle_is_let_go() {
         std::thread::sleep(Duration::from_millis(20));
     }
     // What was written before it was given up is all that comes.
-    let mut client = Handle::connect(&served.door()).unwrap();
-    let Ok(Response::Composed(all)) = client.call(&Request::Composed(everything)) else { panic!() };
-    assert!(until_closed(&deaf) < all.iter().map(|one| one.1.len()).sum());
+    assert!(until_closed(&deaf) < 2000 * 4000, "all of it came");
 }
 
 #[test]
