@@ -94,7 +94,7 @@ fn import() {
         let folder = folder.to_str().unwrap();
         first.push(once(&root, "svccfg", &["import", folder]));
         again.push(once(&root, "svccfg", &["import", folder]));
-        let listed = root.run("svcs", &["-aH"]).ok();
+        let listed = root.run("svcs", &["-H", "svc:/site/bench/*"]).ok();
         assert_eq!(listed.lines().count(), 500, "{listed}");
     }
     report("svccfg import of 500 bundles", 1_000.0, first);
@@ -109,7 +109,7 @@ fn read(instances: usize, goal_ms: f64) {
         write_bundle(&bundle, first..first + 1_000);
         once(&root, "svccfg", &["import", bundle.to_str().unwrap()]);
     }
-    let listed = root.run("svcs", &["-aH"]).ok();
+    let listed = root.run("svcs", &["-H", "svc:/site/bench/*"]).ok();
     assert_eq!(listed.lines().count(), instances);
     let fmri = format!("svc:/site/bench/s{}:default", instances / 2);
     let one = |how: &str, options: &[&str]| {
