@@ -74,7 +74,8 @@ impl Slot {
             Slot::Kept(version) => return version.clone(),
             Slot::Open { name, group, was } => {
                 let is = Version::of(*next, name, group);
-                match was.take().filter(|was| was.same(&is)) {
+                let kept = was.take().filter(|was| was.same(&is) && !is_an_order(name));
+                match kept {
                     Some(was) => was,
                     None => {
                         *next += 1;
@@ -86,6 +87,12 @@ impl Slot {
         *self = Slot::Kept(version.clone());
         version
     }
+}
+
+/// Whether a group that is written has changed whatever it holds: to enable what is enabled, or to
+/// disable what is disabled, is an order, which takes an instance out of maintenance too.
+fn is_an_order(group: &str) -> bool {
+    matches!(group, "general" | "general_ovr")
 }
 
 impl Drafted {
