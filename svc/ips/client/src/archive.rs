@@ -30,7 +30,7 @@ pub(crate) const INDEX: &str = "pkg5.index.0.gz";
 /// What the comment of the first member begins with.
 const COMMENT: &str = "pkg5.archive.version.";
 /// No index is as large as this.
-const LARGEST_INDEX: u64 = 1 << 30;
+const LARGEST_INDEX: u64 = 1 << 28;
 
 /// Where a member's content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ips_cmd::place::Place;
 use ips_cmd::{Failure, clock};
-use ips_model::action::NO_HASH;
 use ips_model::{Action, Kind};
-use ips_repository::{Repository, Transaction, WriteError};
+use ips_repository::{Repository, Sources, Transaction, WriteError};
 
 use crate::bundle::{Reading, actions, folder};
 use crate::manifests;
@@ -88,6 +87,7 @@ pub fn include(
     files: &[PathBuf],
 ) -> Result<(), Failure> {
     let read = manifests::read(files, false)?;
+    let sources = Sources { folders: folders.to_vec(), timestamps: Vec::new() };
     let repository = place.open()?;
     let transaction = found(&repository, id, "include")?;
     for action in read.iter().flat_map(|manifest| &manifest.actions) {
@@ -96,35 +96,13 @@ pub fn include(
         {
             continue;
         }
-        let payload = payload_of(action, folders)?;
+        let has_file = matches!(action.kind, Kind::File | Kind::License);
+        let payload = has_file.then(|| sources.find(action)).transpose()?;
         transaction
             .add(action.clone(), payload.as_deref())
             .map_err(|error| failed("add", id, &error))?;
     }
     Ok(())
-}
-
-fn payload_of(action: &Action, folders: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
-    if !matches!(action.kind, Kind::File | Kind::License) {
-        return Ok(None);
-    }
-    let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
-    let path = named.or_else(|| action.get("path")).unwrap_or_default().trim_start_matches('/');
-    let places: Vec<PathBuf> = match folders {
-        [] => vec![PathBuf::from(path)],
-        folders => folders.iter().map(|folder| folder.join(path)).collect(),
-    };
-    match places.into_iter().find(|place| place.is_file()) {
-        Some(place) => Ok(Some(place)),
-        None => {
-            let shown: Vec<String> =
-                folders.iter().map(|folder| folder.display().to_string()).collect();
-            Err(Failure::new(format!(
-                "Action payload '/{path}' was not found in any of the provided locations:\n{}",
-                shown.join("\n")
-            )))
-        }
-    }
 }
 
 /// Adds what bundles deliver.

@@ -7,9 +7,9 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{Place, Said, copy, top};
+use common::{Place, Said, copy, files, top};
 use ips_model::digest::sha1_hex;
 
 const SOURCES: &str = "-s arch=i386,i386/ -s variant.arch=sparc,sparc/";
@@ -26,24 +26,6 @@ fn place() -> Place {
 fn merge(place: &Place, name: &str, arguments: &str) -> Said {
     assert_eq!(place.sh(&format!("pkgrepo create {name}"), None).status, 0);
     place.sh(&format!("pkgmerge -d {name} {SOURCES} {arguments}"), None)
-}
-
-/// Every file below, by its path from there.
-fn files(folder: &Path) -> Vec<(String, PathBuf)> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.push((path.strip_prefix(folder).unwrap().display().to_string(), path));
-            }
-        }
-    }
-    files.sort();
-    files
 }
 
 /// Path and sorted lines of each manifest.

@@ -11,20 +11,11 @@ use ips_model::digest::sha1_hex;
 
 /// SHA-1, size and path of every stored manifest, payload and timeless catalog part.
 fn files(folder: &Path) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let bytes = fs::read(&path).unwrap();
-            let name = path.strip_prefix(folder).unwrap().display().to_string();
-            lines.push(format!("{}\t{}\t{name}", sha1_hex(&bytes), bytes.len()));
-        }
-    }
+    let line = |(name, path): (String, std::path::PathBuf)| {
+        let bytes = fs::read(path).unwrap();
+        format!("{}\t{}\t{name}", sha1_hex(&bytes), bytes.len())
+    };
+    let lines: Vec<String> = common::files(folder).into_iter().map(line).collect();
     kept(lines.iter().map(String::as_str))
 }
 

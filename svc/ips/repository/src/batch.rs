@@ -31,6 +31,29 @@ pub struct Sources {
     pub timestamps: Vec<String>,
 }
 
+impl Sources {
+    /// The file an action's payload is read from.
+    ///
+    /// # Errors
+    /// It is in none of the folders.
+    pub fn find(&self, action: &Action) -> Result<PathBuf, WriteError> {
+        let folders = self.folders.clone();
+        self.look(action).map_err(|path| WriteError::PayloadMissing { paths: vec![path], folders })
+    }
+
+    /// The file an action's payload is read from, or what was looked for in vain.
+    fn look(&self, action: &Action) -> Result<PathBuf, String> {
+        let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
+        let path = named.or_else(|| action.get("path")).unwrap_or_default();
+        let below = path.trim_start_matches('/');
+        let places = self.folders.iter().map(|folder| folder.join(below));
+        let itself = Path::new(path);
+        let itself =
+            (itself.is_absolute() || self.folders.is_empty()).then(|| itself.to_path_buf());
+        places.chain(itself).find(|place| place.is_file()).ok_or_else(|| format!("/{below}"))
+    }
+}
+
 /// A payload as it is stored: gzip, named by the SHA-1 of its content.
 #[derive(Debug, Clone)]
 pub enum Stored {
@@ -271,7 +294,7 @@ fn find_all(manifest: &Manifest, sources: &Sources) -> Result<Vec<Option<PathBuf
             found.push(None);
             continue;
         }
-        match find(action, sources) {
+        match sources.look(action) {
             Ok(path) => found.push(Some(path)),
             Err(path) => paths.push(path),
         }
@@ -280,17 +303,6 @@ fn find_all(manifest: &Manifest, sources: &Sources) -> Result<Vec<Option<PathBuf
         return Ok(found);
     }
     Err(WriteError::PayloadMissing { paths, folders: sources.folders.clone() })
-}
-
-/// The file an action's payload is read from, or what was looked for in vain.
-fn find(action: &Action, sources: &Sources) -> Result<PathBuf, String> {
-    let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
-    let path = named.or_else(|| action.get("path")).unwrap_or_default();
-    let below = path.trim_start_matches('/');
-    let places = sources.folders.iter().map(|folder| folder.join(below));
-    let itself = Path::new(path);
-    let itself = (itself.is_absolute() || sources.folders.is_empty()).then(|| itself.to_path_buf());
-    places.chain(itself).find(|place| place.is_file()).ok_or_else(|| format!("/{below}"))
 }
 
 /// A manifest that is to be, or is, stored under this name; it has to give itself the same one.

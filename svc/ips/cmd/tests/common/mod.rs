@@ -27,6 +27,24 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Every file below, by its path from there, sorted.
+pub fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.strip_prefix(folder).unwrap().display().to_string(), path));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 /// What a command did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Said {
