@@ -168,7 +168,7 @@ fn a_root_that_is_full() {
     mount("size=4k", &world.root);
     let gates = world.gates.to_str().unwrap().to_owned();
     let up = ["up", "--tiny", "--gates", &gates, "--ports", "0"];
-    for size in ["4k", "60k", "200k", "500k", "1000k", "1400k"] {
+    for size in ["4k", "60k", "200k", "500k", "900k"] {
         remount(&format!("size={size}"), &world.root);
         let said = world.run("lamplighter", &up);
         assert_eq!(said.status, 1, "{size}: {said:?}");

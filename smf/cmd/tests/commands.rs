@@ -96,10 +96,11 @@ fn transcript(name: &str) {
     let host = Host::new(repository).unwrap();
     host.serve(&volatile.join("repository_door"), root.path()).unwrap();
     fs::create_dir(root.path().join("scratch")).unwrap();
-    fs::create_dir(root.path().join("bundles")).unwrap();
+    let bundles = root.path().join("bundles");
+    fs::create_dir(&bundles).unwrap();
     for entry in fs::read_dir(here().join("tests/bundles")).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, root.path().join("bundles").join(path.file_name().unwrap())).unwrap();
+        fs::copy(&path, bundles.join(path.file_name().unwrap())).unwrap();
     }
     let lines = parse(&fs::read_to_string(path).unwrap());
     assert!(!lines.is_empty());

@@ -172,11 +172,15 @@ impl Action {
             (found == kind).then(|| rest.split_once(':'))?
         });
         let listed: Vec<(&str, &str)> = listed.collect();
-        // Older manifests have an attribute for each.
-        let older = if kind == "gzip" { "pkg.chash." } else { "pkg.hash." };
+        // Older manifests have an attribute for each of the two that they know.
+        let older = match kind {
+            "gzip" => Some("pkg.chash."),
+            "file" => Some("pkg.hash."),
+            _ => None,
+        };
         ["sha512t_256", "sha256"].into_iter().find_map(|algorithm| {
             let one = listed.iter().find(|(name, _)| *name == algorithm).map(|(_, value)| *value);
-            let value = one.or_else(|| self.get(&format!("{older}{algorithm}")))?;
+            let value = one.or_else(|| self.get(&format!("{}{algorithm}", older?)))?;
             Some((algorithm, value))
         })
     }
