@@ -98,7 +98,7 @@ fn at_any_moment() {
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let (kills, seed) = (number("KILLS", 10), number("SEED", 1));
+    let (kills, seed) = (number("LAMPLIGHTER_KILLS", 10), number("LAMPLIGHTER_SEED", 1));
     let place = Place::new();
     let mut numbers = Numbers(seed);
     sources(&place, &mut numbers);
