@@ -1,8 +1,8 @@
 //! kills.rs - whoever writes to a repository may be killed at any moment: what is there then is
 //! sound, and doing it again does it.
 //!
-//! The moments are random by a seed, which a failure prints; `KILLS` is how many there are for each
-//! command (10), `SEED` the seed.
+//! The moments are random by a seed, which a failure prints; `LAMPLIGHTER_KILLS` is how many there are for each
+//! command (10), `LAMPLIGHTER_SEED` the seed.
 #![allow(clippy::unwrap_used)]
 
 mod common;
