@@ -51,3 +51,14 @@ fn your_own_gate_and_a_published_repository() {
     let out = typed(&world, "published", &format!("file://{}", published.display()));
     assert!(out.contains("hello"), "{out}");
 }
+
+#[test]
+fn a_service_of_your_own() {
+    let world = World::up();
+    let out = typed(&world, "service", "");
+    assert!(out.contains("hello, world"), "{out}");
+    assert!(out.contains("svc:/site/greeter:default"), "{out}");
+    world.await_state("greeter", "online");
+    let log = || world.log("site-greeter:default");
+    tests::await_true(&|| log().contains("hello, illumos and Linux"), &log);
+}
