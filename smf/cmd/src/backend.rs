@@ -12,7 +12,7 @@ use smf_scf::import::Operation;
 use smf_scf::import::held::Found;
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{
-    Composed, Expected, Packed, PackedService, Query, Refusal, Request, Response, WAIT_MAX_MS,
+    Columns, Composed, Expected, Packed, Query, Refusal, Request, Response, WAIT_MAX_MS,
 };
 use smf_scf::root;
 
@@ -177,9 +177,8 @@ impl Backend for Server {
         unpacked.ok_or(CallError::Protocol.into())
     }
 
-    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>> {
-        let packed: Answer<_> = ask!(self, Request::Services(services.to_vec()), Services);
-        unpacked(packed?)
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
+        ask!(self, Request::Table(columns.clone()), Table)
     }
 
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {
@@ -225,11 +224,6 @@ impl Backend for Server {
         });
         Ok(moved?.unwrap_or(known.generation))
     }
-}
-
-fn unpacked(services: Vec<PackedService>) -> Answer<Vec<Found>> {
-    let unpacked = services.into_iter().map(PackedService::unpack).collect::<Option<_>>();
-    unpacked.ok_or(CallError::Protocol.into())
 }
 
 /// Asks for at most this long, or until there is an answer; the server holds no question longer
@@ -303,8 +297,8 @@ impl Backend for File {
         Ok(self.repository.composed(query))
     }
 
-    fn services(&mut self, services: &[String]) -> Answer<Vec<Found>> {
-        unpacked(self.repository.seen_by(&Caller::Owner).services(services))
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>> {
+        Ok(self.repository.seen_by(&Caller::Owner).table(columns))
     }
 
     fn revert(&mut self, instance: &str, name: &str) -> Answer<()> {

@@ -2,8 +2,9 @@
 //!
 //! Reading order: `repository` (the configuration repository as the commands see it), `operand`
 //! (which instances an operand names, and what is said when it names none), `instance` (an
-//! instance with its properties, read once), `states` (of many, only what a table tells), `clock` (times the way svcs prints them), `locale`
-//! (whose template texts are shown), `getopt` (a command line that cannot be read).
+//! instance with its properties, read once), `states` (of many, only what a table tells), `clock`
+//! (times the way svcs prints them), `locale` (whose template texts are shown), `getopt` (a command
+//! line that cannot be read), `svccfg_lex` (the words of svccfg, pure).
 //!
 //! What is not here: options, messages and layouts, which belong to each command's own folder.
 
@@ -15,3 +16,4 @@ pub mod locale;
 pub mod operand;
 pub mod repository;
 pub mod states;
+pub mod svccfg_lex;

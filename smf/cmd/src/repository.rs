@@ -99,6 +99,11 @@ pub trait Backend {
     /// # Errors
     /// The repository cannot be read.
     fn composed(&mut self, query: &Query) -> Answer<Vec<Composed>>;
+    /// A few properties of many instances: rows of `smf_scf::table`.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn table(&mut self, columns: &Columns) -> Answer<Vec<String>>;
     /// Services with all that an import looks at; those that are not there are left out.
     ///
     /// # Errors

@@ -136,8 +136,9 @@ fn carry_out(world: &mut World, fmri: &str, verb: &Verb) -> Result<(), Repositor
 }
 
 fn backup(repository: &mut Repository, name: &str) -> Result<u8, RepositoryError> {
-    match repository.snapshots(name).map(drop) {
-        Ok(()) => Ok(0),
+    match repository.back_up(name) {
+        // None was made when nothing had changed since the last one.
+        Ok(_path) => Ok(0),
         Err(error @ RepositoryError::NoServer) => Err(error),
         Err(error) => {
             eprintln!("svcadm: failed to backup repository: {error}");

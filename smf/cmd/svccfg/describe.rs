@@ -1,5 +1,6 @@
 //! describe.rs - listprop with what the templates say beneath each line.
 
+use smf_cmd::locale;
 use smf_cmd::operand::{is_instance, matches, service_of};
 use smf_cmd::svccfg_lex::Token;
 use smf_model::group::Groups;
@@ -26,7 +27,7 @@ fn describe(session: &mut Session, tokens: &[Token]) -> Outcome {
     let all = texts(tokens)?;
     let (flags, operands) = options(&all, "vt")?;
     let given = |letter| flags.iter().any(|(own, _)| *own == letter);
-    let locale = locale();
+    let locale = locale::messages(|name| std::env::var_os(name));
     let detail = if given('v') { Detail::Full } else { Detail::Brief };
     let wish = Wish { detail, locale: &locale };
     let pattern = operands.first().copied();
@@ -44,15 +45,6 @@ fn describe(session: &mut Session, tokens: &[Token]) -> Outcome {
         }
     }
     print(&text)
-}
-
-/// The language of messages.
-fn locale() -> String {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let full = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
-    let full = full.unwrap_or_else(|| "C".into());
-    // Names of properties have neither a character set nor a modifier.
-    full.split(['.', '@']).next().unwrap_or_default().to_owned()
 }
 
 /// The patterns for the selected entity, or for the selected level of a snapshot.

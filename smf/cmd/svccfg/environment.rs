@@ -7,12 +7,13 @@
 //! | `-m method` | that method |
 
 use smf_cmd::operand::{is_instance, service_of};
+use smf_model::bundle::value::{PropertyType, valid_name};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Property};
 
 use crate::arguments::{options, texts};
 use crate::group;
-use crate::property::absent;
+use crate::property;
 use crate::session::{Complaint, Outcome, Session, complain};
 use crate::verbs::{EDITABLE, Verb};
 
@@ -44,6 +45,7 @@ pub const VERBS: &[Verb] = &[
 ];
 
 const CONTEXT: &str = "method_context";
+const ENVIRONMENT: &str = "environment";
 const START: [&str; 2] = ["start", "inetd_start"];
 
 /// What the options say.
@@ -76,7 +78,7 @@ fn find(session: &mut Session, place: &Place<'_>) -> Result<(String, String), Co
     let entity = if place.service { service_of(&selected).to_owned() } else { selected };
     if let Some(method) = place.method {
         return match session.live(&entity)?.get(method) {
-            None if smf_model::bundle::value::valid_name(method) => {
+            None if valid_name(method) => {
                 complain(format!("Couldn't find the method \"{method}\"."))
             }
             None => complain(format!("Invalid method name \"{method}\".")),
@@ -102,29 +104,29 @@ fn find(session: &mut Session, place: &Place<'_>) -> Result<(String, String), Co
 
 fn change(session: &mut Session, place: &Place<'_>, name: &str, value: Option<&str>) -> Outcome {
     let (entity, method) = find(session, place)?;
-    let mut operations = Vec::new();
-    let there = session.live(&entity)?.remove(&method);
-    if there.is_none() {
-        if value.is_none() {
-            return complain(group::absent(&method));
-        }
-        let context = Group { kind: "framework".into(), ..Group::default() };
-        operations.push(Operation::AddGroup(entity.clone(), method.clone(), context));
-    }
-    let there = there.and_then(|mut group| group.properties.remove("environment"));
-    if there.is_none() && value.is_none() {
-        return complain(absent(&method, "environment"));
-    }
-    let mut property =
-        there.unwrap_or_else(|| Property { kind: "astring".into(), values: Vec::new() });
     let own = format!("{name}=");
-    property.values.retain(|value| !value.starts_with(&own));
-    if let Some(value) = value {
-        property.values.push(crate::property::value(
-            smf_model::bundle::value::PropertyType::Astring,
-            &format!("{own}{value}"),
-        )?);
-    }
-    operations.push(Operation::Set(entity, method, "environment".into(), property));
-    session.commit(operations)
+    let variable = match value {
+        Some(value) => Some(property::value(PropertyType::Astring, &format!("{own}{value}"))?),
+        None => None,
+    };
+    session.edit(&entity, &method, |there| {
+        let mut operations = Vec::new();
+        if there.is_none() {
+            if variable.is_none() {
+                return complain(group::absent(&method));
+            }
+            let context = Group { kind: "framework".into(), ..Group::default() };
+            operations.push(Operation::AddGroup(entity.clone(), method.clone(), context));
+        }
+        let there = there.and_then(|mut group| group.properties.remove(ENVIRONMENT));
+        if there.is_none() && variable.is_none() {
+            return complain(property::absent(&method, ENVIRONMENT));
+        }
+        let none = || Property { kind: "astring".into(), values: Vec::new() };
+        let mut all = there.unwrap_or_else(none);
+        all.values.retain(|value| !value.starts_with(&own));
+        all.values.extend(variable.clone());
+        operations.push(Operation::Set(entity.clone(), method.clone(), ENVIRONMENT.into(), all));
+        Ok(operations)
+    })
 }

@@ -1,11 +1,12 @@
 //! files.rs - the bundles that a path stands for, and how one is read.
 //!
 //! `SVCCFG_DTD` names another place of the document type; it has to be there.  The one document
-//! type that is known is built in, so what the file holds changes nothing.
+//! type that is known is built in, so what the file holds changes nothing.  With
+//! `SVCCFG_NOVALIDATE` a bundle is not held to it.
 
 use std::path::{Path, PathBuf};
 
-use smf_model::bundle::{self, Bundle};
+use smf_model::bundle::{self, Bundle, Include, Included, Validation};
 
 use crate::session::{Complaint, complain};
 use crate::voice::reason;
@@ -72,21 +73,33 @@ pub fn read_all(paths: &[&Path]) -> Vec<Result<Bundle, Complaint>> {
 
 /// Reads and checks a bundle, with what it includes.
 pub fn read(path: &Path) -> Result<Bundle, Complaint> {
-    let named = |text: String| Complaint::Refused(format!("{}: {text}", path.display()));
-    let text = std::fs::read(path).map_err(|error| named(reason(&error)))?;
-    let text = String::from_utf8(text).map_err(|_| named("not UTF-8".into()))?;
-    parse(&text).map_err(|complaint| match complaint {
-        Complaint::Refused(text) => named(text),
-        other => other,
-    })
-}
-
-fn parse(text: &str) -> Result<Bundle, Complaint> {
-    if let Some(dtd) = std::env::var_os("SVCCFG_DTD").filter(|value| !value.is_empty()) {
+    if let Some(dtd) = set("SVCCFG_DTD") {
         if std::fs::File::open(&dtd).is_err() {
-            let dtd = dtd.to_string_lossy();
+            let dtd = dtd.display();
             return Err(Complaint::Fatal(format!("Could not parse DTD \"{dtd}\".")));
         }
     }
-    bundle::parse(text).map_err(|error| Complaint::Refused(error.to_string()))
+    let named = |text: String| Complaint::Refused(format!("{}: {text}", path.display()));
+    let validation = match set("SVCCFG_NOVALIDATE") {
+        Some(_) => Validation::None,
+        None => Validation::Dtd,
+    };
+    let text = text_of(path).map_err(named)?;
+    let mut open = |include: &Include<'_>| {
+        // What the bundle itself names is relative to it.
+        let folder = path.parent().filter(|_| include.base.is_none()).unwrap_or(Path::new(""));
+        let target = folder.join(include.path());
+        let text = text_of(&target)?;
+        Ok(Included { name: target.to_string_lossy().into_owned(), text })
+    };
+    bundle::parse_with(&text, validation, &mut open).map_err(|error| named(error.to_string()))
+}
+
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| reason(&error))?;
+    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
 }

@@ -60,24 +60,6 @@ pub fn name_of(path: &Path) -> Option<String> {
     valid_name(&name).then_some(name)
 }
 
-/// What says on a service that this file describes it; nothing where that is said already.
-pub fn recorded(service: &str, live: &Groups, file: &Path) -> Vec<Operation> {
-    let Some(name) = name_of(file) else { return Vec::new() };
-    let group = "manifestfiles".to_owned();
-    let value = astring(&inside(file).to_string_lossy());
-    let there = live.get(&group);
-    if there.and_then(|group| group.properties.get(&name)) == Some(&value) {
-        return Vec::new();
-    }
-    let mut operations = Vec::new();
-    if there.is_none() {
-        let empty = Group { kind: "framework".into(), ..Group::default() };
-        operations.push(Operation::AddGroup(service.to_owned(), group.clone(), empty));
-    }
-    operations.push(Operation::Set(service.to_owned(), group, name, value));
-    operations
-}
-
 /// Whether hashes are compared and kept.
 pub fn is_wanted() -> bool {
     std::env::var_os("SVCCFG_CHECKHASH").is_some_and(|value| !value.is_empty())

@@ -161,7 +161,7 @@ impl Import {
         let mut held = batch::read(session.repository()?, readable())?;
         let (mut failed, mut ready) = (Vec::new(), Ready::default());
         self.tell("Loading smf(5) service descriptions: ");
-        for (index, task) in tasks.iter().enumerate() {
+        for (index, (task, bundle)) in tasks.iter().zip(&bundles).enumerate() {
             let counted = format!("{}/{}", index + 1, tasks.len());
             self.tell(&format!("{counted}{}", "\u{8}".repeat(counted.len())));
             let planned = match bundle {
@@ -400,9 +400,7 @@ fn carried_out(session: &mut Session, plan: &Plan, refresh: bool) -> Outcome {
 /// The instances that operations make and that a restarter will look after.
 fn added(operations: &[Operation]) -> Vec<String> {
     let enabled = |operation: &Operation| match operation {
-        Operation::Set(entity, group, name, Property { .. })
-            if group == "general" && name == "enabled" =>
-        {
+        Operation::Set(entity, group, name, _) if group == "general" && name == "enabled" => {
             Some(entity.clone())
         }
         _ => None,

@@ -44,7 +44,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Short, Value};
-use smf_cmd::svccfg_lex;
+use smf_cmd::{getopt, svccfg_lex};
 
 use connection::Connection;
 use engine::{After, Failed};
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
 fn parse() -> Result<Option<Options>, Option<String>> {
     let mut options = Options { verbose: false, select: None, file: None, words: Vec::new() };
     let mut parser = lexopt::Parser::from_env();
-    let usage = |error: lexopt::Error| Some(error.to_string());
+    let usage = |error: lexopt::Error| Some(getopt::said(&error));
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Short('v') => options.verbose = true,
@@ -109,7 +109,7 @@ fn parse() -> Result<Option<Options>, Option<String>> {
                 let rest = parser.raw_args().map_err(usage)?;
                 options.words.extend(rest.map(|word| word.to_string_lossy().into_owned()));
             }
-            other => return Err(Some(other.unexpected().to_string())),
+            other => return Err(usage(other.unexpected())),
         }
     }
     if options.file.is_some() && !options.words.is_empty() {

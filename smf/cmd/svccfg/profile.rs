@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use smf_cmd::svccfg_lex::Token;
-use smf_model::bundle::write;
+use smf_model::bundle::{Kind, write};
+use smf_scf::import::{self as scf, PlanError};
 
 use crate::arguments::{flagged, none, redirect};
 use crate::export::{deliver, every};
 use crate::files::{self, Operand};
-use crate::import::{carry_out, planned};
+use crate::import::carry_out;
 use crate::session::{Complaint, Outcome, Session};
 use crate::verbs::{ANYWHERE, Verb};
 
@@ -70,8 +71,15 @@ fn apply(session: &mut Session, tokens: &[Token]) -> Outcome {
 
 fn one(session: &mut Session, path: &Path, how: Apply) -> Outcome {
     let bundle = files::read(path)?;
-    // A manifest where a profile is expected is imported, as svccfg always did.
-    let plan = planned(session, &bundle, path)?;
+    let plan = match bundle.kind {
+        Kind::Profile => scf::apply(session.repository()?, &bundle),
+        // A manifest where a profile is expected is imported, as svccfg always did.
+        Kind::Manifest | Kind::Archive => scf::import(session.repository()?, &bundle),
+    };
+    let plan = plan.map_err(|error| match error {
+        PlanError::Repository(error) => error.into(),
+        PlanError::Refused(refused) => Complaint::Refused(format!("{}: {refused}", path.display())),
+    })?;
     match how {
         Apply::Look => Ok(()),
         Apply::Really => {

@@ -74,12 +74,9 @@ pub fn named_type(text: &str) -> Result<PropertyType, Complaint> {
 }
 
 /// The entity's own group.
-pub fn own_group(session: &mut Session, entity: &str, name: &str) -> Result<Group, Complaint> {
+fn own_group(session: &mut Session, entity: &str, name: &str) -> Result<Group, Complaint> {
     group::checked(name)?;
-    match session.live(entity)?.remove(name) {
-        Some(group) => Ok(group),
-        None => complain(group::absent(name)),
-    }
+    session.live(entity)?.remove(name).ok_or_else(|| Complaint::Refused(group::absent(name)))
 }
 
 /// Whether a property can have this name.

@@ -163,6 +163,28 @@ impl Session {
         Ok(self.repository()?.carry_out(&operations)?)
     }
 
+    /// Reads a group, decides by it, and commits; again if somebody else was faster.
+    pub fn edit(
+        &mut self,
+        entity: &str,
+        group: &str,
+        decide: impl Fn(Option<Group>) -> Result<Vec<Operation>, Complaint>,
+    ) -> Outcome {
+        loop {
+            let expected = self.repository()?.generation(entity, group)?;
+            // Who may not read values would lose them.
+            if self.repository()?.hidden(entity)?.iter().any(|hidden| hidden == group) {
+                return complain("Permission denied.");
+            }
+            let mut operations = decide(self.live(entity)?.remove(group))?;
+            self.take_running(&mut operations)?;
+            match self.repository()?.carry_out_upon(&[expected], &operations) {
+                Err(RepositoryError::Outdated(_)) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
     /// What `commit` would add: nothing, unless the repository is private.
     pub fn take_running(&mut self, operations: &mut Vec<Operation>) -> Outcome {
         if !self.connection.is_private() {

@@ -3,8 +3,6 @@
 use smf_cmd::operand::service_of;
 use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::value::valid_name;
-use smf_scf::import::Operation;
-use smf_scf::import::merge::Groups;
 
 use crate::arguments::{none, optional};
 use crate::session::{Level, Outcome, Session, complain};
@@ -78,45 +76,19 @@ fn revert(session: &mut Session, tokens: &[Token]) -> Outcome {
         (None, Some(name)) => name,
         (None, None) => return complain("No snapshot selected."),
     };
-    let Some((own, service)) = session.repository()?.snapshot(&instance, &name)? else {
+    if session.repository()?.snapshot(&instance, &name)?.is_none() {
         return complain("No such snapshot.");
-    };
-    let mut operations = vec![Operation::Take(instance.clone(), "previous".into())];
-    for (entity, wanted) in [(service_of(&instance).to_owned(), service), (instance, own)] {
-        let live = session.live(&entity)?;
-        restore(&entity, &live, &wanted, &mut operations);
     }
-    session.commit(operations)?;
+    session.repository()?.revert(&instance, &name)?;
+    if session.connection.is_private() {
+        // Of what was reverted all instances of the service have a part.
+        let service = service_of(&instance).to_owned();
+        for instance in session.repository()?.entities()?.remove(&service).unwrap_or_default() {
+            session.refresh(&instance)?;
+        }
+    }
     if named.is_none() {
         session.snapshot = None;
     }
     Ok(())
-}
-
-/// The operations that make the persistent groups of an entity what is wanted.
-fn restore(entity: &str, live: &Groups, wanted: &Groups, operations: &mut Vec<Operation>) {
-    let entity = || entity.to_owned();
-    for (name, group) in live.iter().filter(|(_, group)| !group.volatile) {
-        if name == "general" {
-            // Whether it is enabled stays the administrator's.
-            let keep = wanted.get(name);
-            for property in group.properties.keys().filter(|property| *property != "enabled") {
-                if keep.is_none_or(|keep| !keep.properties.contains_key(property)) {
-                    operations.push(Operation::Unset(entity(), name.clone(), property.clone()));
-                }
-            }
-        } else if wanted.get(name) != Some(group) {
-            operations.push(Operation::RemoveGroup(entity(), name.clone()));
-        }
-    }
-    for (name, group) in wanted.iter().filter(|(_, group)| !group.volatile) {
-        if name == "general" && live.contains_key(name) {
-            for (property, value) in group.properties.iter().filter(|(p, _)| *p != "enabled") {
-                let (name, property) = (name.clone(), property.clone());
-                operations.push(Operation::Set(entity(), name, property, value.clone()));
-            }
-        } else if live.get(name) != Some(group) {
-            operations.push(Operation::AddGroup(entity(), name.clone(), group.clone()));
-        }
-    }
 }

@@ -4,10 +4,11 @@ use smf_cmd::operand::matches;
 use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::value::PropertyType;
 use smf_scf::import::Operation;
-use smf_scf::import::merge::Property;
+use smf_scf::import::merge::{Group, Property};
 
 use crate::arguments::texts;
-use crate::property::{absent, checked, name_of, named_type, own_group, value};
+use crate::group;
+use crate::property::{absent, checked, name_of, named_type, value};
 use crate::session::{Complaint, Outcome, Session, complain};
 use crate::verbs::{EDITABLE, Verb};
 
@@ -49,32 +50,39 @@ fn addpropvalue(session: &mut Session, tokens: &[Token]) -> Outcome {
         Some(typed) => Some((typed, named_type(typed)?)),
         None => None,
     };
-    let mut there = own_group(session, &entity, group)?;
+    group::checked(group)?;
     checked(name)?;
-    let property = match (there.properties.remove(name), kind) {
-        (Some(property), Some((typed, kind))) if property.kind != kind.to_string() => {
-            return complain(format!("Property \"{name}\" is not of type \"{typed}\"."));
-        }
-        (Some(property), _) => property,
-        (None, Some((_, kind))) => Property { kind: kind.to_string(), values: Vec::new() },
-        (None, None) => return complain("Type required for new properties."),
-    };
-    append(session, (&entity, group, name), property, text)
+    session.edit(&entity, group, |there| {
+        let mut property = extended(there, (group, name), kind)?;
+        property.values.push(value(type_of(&property)?, text)?);
+        Ok(set(&entity, (group, name), property))
+    })
 }
 
-/// Adds one value behind those that are there.
-fn append(
-    session: &mut Session,
-    (entity, group, name): (&str, &str, &str),
-    mut property: Property,
-    text: &str,
-) -> Outcome {
-    let Some(kind) = PropertyType::from_name(&property.kind) else {
-        return complain(format!("Unknown type \"{}\".", property.kind));
-    };
-    property.values.push(value(kind, text)?);
-    let (entity, group, name) = (entity.to_owned(), group.to_owned(), name.to_owned());
-    session.commit(vec![Operation::Set(entity, group, name, property)])
+/// The property that is to have one value more: the one there is, or a new one of this type.
+fn extended(
+    there: Option<Group>,
+    (group, name): (&str, &str),
+    kind: Option<(&str, PropertyType)>,
+) -> Result<Property, Complaint> {
+    let Some(mut there) = there else { return complain(group::absent(group)) };
+    match (there.properties.remove(name), kind) {
+        (Some(property), Some((typed, kind))) if property.kind != kind.to_string() => {
+            complain(format!("Property \"{name}\" is not of type \"{typed}\"."))
+        }
+        (Some(property), _) => Ok(property),
+        (None, Some((_, kind))) => Ok(Property { kind: kind.to_string(), values: Vec::new() }),
+        (None, None) => complain("Type required for new properties."),
+    }
+}
+
+fn type_of(property: &Property) -> Result<PropertyType, Complaint> {
+    let kind = PropertyType::from_name(&property.kind);
+    kind.ok_or_else(|| Complaint::Refused(format!("Unknown type \"{}\".", property.kind)))
+}
+
+fn set(entity: &str, (group, name): (&str, &str), property: Property) -> Vec<Operation> {
+    vec![Operation::Set(entity.to_owned(), group.to_owned(), name.to_owned(), property)]
 }
 
 fn delpropvalue(session: &mut Session, tokens: &[Token]) -> Outcome {
@@ -82,11 +90,14 @@ fn delpropvalue(session: &mut Session, tokens: &[Token]) -> Outcome {
     let [pattern] = rest[..] else { return Err(Complaint::Syntax) };
     let entity = session.editable()?;
     let (group, name) = name_of(path)?;
-    let mut there = own_group(session, &entity, group)?;
+    group::checked(group)?;
     checked(name)?;
-    let Some(mut property) = there.properties.remove(name) else {
-        return complain(absent(group, name));
-    };
-    property.values.retain(|value| !matches(pattern, value));
-    session.commit(vec![Operation::Set(entity, group.to_owned(), name.to_owned(), property)])
+    session.edit(&entity, group, |there| {
+        let Some(mut there) = there else { return complain(group::absent(group)) };
+        let Some(mut property) = there.properties.remove(name) else {
+            return complain(absent(group, name));
+        };
+        property.values.retain(|value| !matches(pattern, value));
+        Ok(set(&entity, (group, name), property))
+    })
 }

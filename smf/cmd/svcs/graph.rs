@@ -143,7 +143,11 @@ impl Graph {
     }
 
     fn find(&self, entity: &str) -> Found {
-        let Some(fmri) = operand::canonical(entity) else { return Found::Invalid };
+        let Some(fmri) = operand::canonical(entity) else {
+            // A file is no service, so as a service it is not there.
+            let file = operand::file_path(entity).is_some();
+            return if file { Found::Absent } else { Found::Invalid };
+        };
         let found = match operand::is_instance(&fmri) {
             true => self.id(&fmri).map(|id| vec![id]),
             false => self.services.get(&fmri).cloned(),

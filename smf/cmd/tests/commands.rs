@@ -161,7 +161,6 @@ transcripts! {
     build_notes: "build-notes.txt",
     svcadm: "svcadm.txt",
     svcadm_wait: "svcadm-wait.txt",
-    svccfg: "svccfg.txt",
     svcprop: "svcprop.txt",
     svcs_explain: "svcs-explain.txt",
     svcs_explain_roots: "svcs-explain-roots.txt",

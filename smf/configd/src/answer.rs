@@ -32,6 +32,9 @@ pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<R
             Ok(Response::Generation(host.read(|repository| repository.generation(&entity, &group))))
         }
         Request::Composed(query) => Ok(composed(host, &query, caller)),
+        Request::Table(columns) => {
+            Ok(Response::Table(host.read(|repository| repository.seen_by(caller).table(&columns))))
+        }
         Request::Found(services) => Ok(found(host, &services, caller)),
         Request::CarryOut(operations) => {
             commit(host, caller, |repository| repository.carry_out(&operations, caller))

@@ -220,13 +220,6 @@ impl Repository {
         query.instances.as_ref().map_or_else(every, |some| some.iter().cloned().collect())
     }
 
-    /// The instances of a service.
-    pub(crate) fn instances_of(&self, service: &str) -> impl Iterator<Item = &str> {
-        let first = format!("{service}:");
-        let from = self.entities.range(first.clone()..);
-        from.map(|(fmri, _)| fmri.as_str()).take_while(move |fmri| fmri.starts_with(&first))
-    }
-
     /// Removes a service with its instances, or an instance.
     ///
     /// # Errors

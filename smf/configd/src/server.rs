@@ -113,7 +113,10 @@ fn attend(host: &Host, stream: &UnixStream, caller: &Caller, place: &Place) -> i
 
 /// Whether the answer may be as large as the repository.
 fn is_large(request: &Request) -> bool {
-    matches!(request, Request::Entities | Request::Composed(_) | Request::Services(_))
+    matches!(
+        request,
+        Request::Entities | Request::Composed(_) | Request::Table(_) | Request::Found(_)
+    )
 }
 
 /// Sleeps until there is something to read, or the end; false after this long.

@@ -1,5 +1,6 @@
 //! table.rs - a few properties of very many instances, without taking their groups apart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smf_model::fmri::{is_instance, service_of};
@@ -7,12 +8,11 @@ use smf_scf::packed;
 use smf_scf::protocol::{Columns, Refusal};
 use smf_scf::table::add_cell;
 
-use crate::authorization::may_read;
-use crate::rights::Caller;
 use crate::version::{self, Entity, Version};
 use crate::view::View;
 
 /// The levels one column is looked up in, the upper hiding the lower.
+#[derive(Clone, Copy)]
 struct Levels<'r> {
     own: &'r [Arc<Version>],
     service: &'r [Arc<Version>],
@@ -40,44 +40,39 @@ impl View<'_> {
 
     fn row(&self, fmri: &str, own: &Entity, columns: &Columns) -> Result<String, Refusal> {
         let service = self.repository.entity(service_of(fmri))?;
-        let mut row = String::with_capacity(fmri.len() + 16 * (columns.own.len() + columns.live.len()));
+        let running = own.snapshot("running");
+        let hidden = self.hidden_in(fmri, running)?;
+        let live = Levels { own: &own.level, service: &service.level };
+        let running =
+            running.map_or(live, |taken| Levels { own: &taken.own, service: &taken.service });
+        let count = columns.own.len() + columns.live.len() + columns.running.len();
+        let mut row = String::with_capacity(fmri.len() + 16 * count);
         row.push_str(fmri);
-        self.cells(Levels { own: &own.level, service: &[] }, &columns.own, &mut row);
-        self.cells(Levels { own: &own.level, service: &service.level }, &columns.live, &mut row);
-        let running = match own.snapshot("running") {
-            Some(taken) => Levels { own: &taken.own, service: &taken.service },
-            None => Levels { own: &own.level, service: &service.level },
-        };
-        self.cells(running, &columns.running, &mut row);
+        cells(Levels { service: &[], ..live }, &columns.own, &hidden, &mut row);
+        cells(live, &columns.live, &hidden, &mut row);
+        cells(running, &columns.running, &hidden, &mut row);
         Ok(row)
     }
+}
 
-    fn cells(&self, levels: Levels<'_>, columns: &[(String, String)], row: &mut String) {
-        // Columns of one group stand together, so it is looked up and looked through once.
-        for columns in columns.chunk_by(|(one, _), (next, _)| one == next) {
-            let group = columns[0].0.as_str();
-            let mut lines: Vec<Option<&str>> = vec![None; columns.len()];
-            for level in [levels.own, levels.service] {
-                if lines.iter().any(Option::is_none) {
-                    if let Some(version) = self.readable(&levels, level, group) {
-                        look_through(version, columns, &mut lines);
-                    }
+fn cells(
+    levels: Levels<'_>,
+    columns: &[(String, String)],
+    hidden: &BTreeSet<String>,
+    row: &mut String,
+) {
+    // Columns of one group stand together, so it is looked up and looked through once.
+    for columns in columns.chunk_by(|(one, _), (next, _)| one == next) {
+        let group = columns[0].0.as_str();
+        let mut lines: Vec<Option<&str>> = vec![None; columns.len()];
+        for level in [levels.own, levels.service] {
+            if !hidden.contains(group) && lines.iter().any(Option::is_none) {
+                if let Some(version) = version::find(level, group) {
+                    look_through(version, columns, &mut lines);
                 }
             }
-            lines.into_iter().for_each(|line| cell(line, row));
         }
-    }
-
-    fn readable<'r>(
-        &self,
-        levels: &Levels<'r>,
-        level: &'r [Arc<Version>],
-        group: &str,
-    ) -> Option<&'r Version> {
-        let version = version::find(level, group)?;
-        let below = || version::find(levels.service, group).map(AsRef::as_ref);
-        let open = *self.caller == Caller::Owner || may_read(self.caller, version, below());
-        open.then_some(version)
+        lines.into_iter().for_each(|line| cell(line, row));
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::held::{Found, FoundInstance, SNAPSHOTS};
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Choice, Composed, Packed, PackedInstance, PackedService, Query, Refusal};
+use smf_scf::protocol::{Composed, Packed, Query, Refusal};
 
 use crate::authorization::may_read;
 use crate::repository::Repository;
@@ -62,7 +62,11 @@ impl<'r> View<'r> {
         own.iter().chain(service).filter(hidden).map(|version| version.name().to_owned()).collect()
     }
 
-    fn hidden_in(&self, instance: &str, snapshot: Option<&Snapshot>) -> Result<Names, Refusal> {
+    pub(crate) fn hidden_in(
+        &self,
+        instance: &str,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Names, Refusal> {
         let mut hidden = self.hidden(instance)?;
         if *self.caller != Caller::Owner {
             let then = snapshot.map(|then| self.hidden_of(&then.own, &then.service));
@@ -123,37 +127,6 @@ impl<'r> View<'r> {
         let running = version::chosen(levels, &query.running, &hidden);
         Some(Packed(fmri.to_owned(), live, running))
     }
-
-    /// Services with all that an import looks at; those that are not there are left out.
-    #[must_use]
-    pub fn services(&self, services: &[String]) -> Vec<PackedService> {
-        services.iter().filter_map(|service| self.service(service).ok()).collect()
-    }
-
-    fn service(&self, fmri: &str) -> Result<PackedService, Refusal> {
-        let groups = text(&self.repository.entity(fmri)?.level, &self.hidden(fmri)?);
-        let instances = self.repository.instances_of(fmri);
-        let instances = instances.map(|instance| self.instance(instance));
-        Ok(PackedService(fmri.to_owned(), groups, instances.collect::<Result<_, _>>()?))
-    }
-
-    fn instance(&self, fmri: &str) -> Result<PackedInstance, Refusal> {
-        let own = self.repository.entity(fmri)?;
-        let groups = text(&own.level, &self.hidden(fmri)?);
-        let looked = |name| Some((name, own.snapshot(name)?));
-        let packed = |(name, snapshot): (&str, &Snapshot)| {
-            let hidden = self.hidden_in(fmri, Some(snapshot))?;
-            let (own, service) = (text(&snapshot.own, &hidden), text(&snapshot.service, &hidden));
-            Ok((name.to_owned(), own, service))
-        };
-        let snapshots = SNAPSHOTS.into_iter().filter_map(looked).map(packed);
-        Ok(PackedInstance(fmri.to_owned(), groups, snapshots.collect::<Result<_, _>>()?))
-    }
-}
-
-/// All of a level; of hidden groups without the values.
-fn text(level: &[Arc<Version>], hidden: &Names) -> String {
-    version::chosen((level, &[]), &Choice::Everything, hidden)
 }
 
 fn conceal(groups: &mut Groups, hidden: &Names) {

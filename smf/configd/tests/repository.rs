@@ -269,14 +269,6 @@ fn protected_values_are_for_some() {
             let (own, service) = view.snapshot(INSTANCE, name).unwrap().unwrap();
             seen.extend([own, service]);
         }
-        for service in view.services(&[SERVICE.into(), "svc:/none".into()]) {
-            let found = service.unpack().unwrap();
-            seen.push(found.groups);
-            for instance in found.instances {
-                seen.push(instance.groups);
-                seen.extend(instance.snapshots.into_values().flat_map(|(own, of)| [own, of]));
-            }
-        }
         for composed in view.composed(&everything) {
             seen.extend([composed.live, composed.running]);
         }

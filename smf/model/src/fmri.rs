@@ -26,6 +26,7 @@ pub fn canonical(text: &str) -> Option<String> {
     };
     // Another scheme would stand where the name of a service ends.
     if rest.is_empty()
+        || rest.starts_with(['/', ':'])
         || rest.contains("/:")
         || rest.split_once(':').is_some_and(|(_, instance)| instance.contains(['/', ':']))
     {
@@ -57,6 +58,8 @@ mod tests {
             ("svc:/a/b:c", Some("svc:/a/b:c")),
             ("a/b:c", Some("svc:/a/b:c")),
             ("/a/b", Some("svc:/a/b")),
+            ("////c", None),
+            ("svc:/:b", None),
             ("svc://localhost/a/b", Some("svc:/a/b")),
             ("svc:///a/b", Some("svc:/a/b")),
             ("svc://elsewhere/a/b", None),

@@ -53,6 +53,8 @@ pub enum Request {
     WaitGroup(Expected, u64),
     /// Many instances at once, composed.
     Composed(Query),
+    /// A few properties of many instances, composed, as text.
+    Table(Columns),
     /// Services with all that an import looks at.
     Found(Vec<String>),
     /// Take the lasting groups of an instance and its service back from a snapshot (instance,
@@ -156,36 +158,6 @@ impl Packed {
     }
 }
 
-/// A service as it travels: its FMRI, a text of groups (`packed`), and its instances.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackedService(pub String, pub String, pub Vec<PackedInstance>);
-
-/// An instance of a service as it travels: its FMRI, a text of groups, and of each snapshot the
-/// name and the texts of its groups and of those of the service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackedInstance(pub String, pub String, pub Vec<(String, String, String)>);
-
-impl PackedService {
-    /// What was packed; none when there is a text that is none of groups.
-    #[must_use]
-    pub fn unpack(self) -> Option<Found> {
-        let Self(service, groups, instances) = self;
-        let instances = instances.into_iter().map(PackedInstance::unpack).collect::<Option<_>>()?;
-        Some(Found { service, groups: packed::groups(&groups)?, instances })
-    }
-}
-
-impl PackedInstance {
-    fn unpack(self) -> Option<FoundInstance> {
-        let Self(instance, groups, snapshots) = self;
-        let unpack = |(name, own, service): (String, String, String)| {
-            Some((name, (packed::groups(&own)?, packed::groups(&service)?)))
-        };
-        let snapshots = snapshots.into_iter().map(unpack).collect::<Option<_>>()?;
-        Some(FoundInstance { instance, groups: packed::groups(&groups)?, snapshots })
-    }
-}
-
 impl Choice {
     /// Whether anything of this group may be chosen.
     #[must_use]
@@ -232,6 +204,8 @@ pub enum Response {
     Hidden(Vec<String>),
     /// The instances that were asked for and are there, in the order of their names.
     Composed(Vec<Packed>),
+    /// Rows as `table` writes them, of the instances that were asked for and are there.
+    Table(Vec<String>),
     /// Those of the services that are there.
     Found(Vec<Found>),
     /// It is done, durably.

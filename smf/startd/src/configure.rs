@@ -55,7 +55,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         for change in self.store.changes()? {
             match change.group.as_deref() {
                 None => self.came_or_went(&change.fmri),
-                Some("general" | "general_ovr") => self.changed(&change.fmri),
+                Some("general" | "general_ovr" | "deathrow") => self.changed(&change.fmri),
                 Some("restarter_actions") => self.actions(&change.fmri),
                 Some("restarter") => self.reported(&change.fmri),
                 Some("options" | "options_ovr") if change.fmri == config::MASTER => {
@@ -412,7 +412,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             if let Some(
                 Activity::Running { contract, .. }
                 | Activity::Draining { contract, .. }
-                | Activity::Reviving { contract },
+                | Activity::Reviving { contract, .. },
             ) = instance.activity
             {
                 self.contracts.remove(&contract);

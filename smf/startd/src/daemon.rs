@@ -65,12 +65,13 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
             engine.end();
         }
     }
-    drain(&signals.child);
+    signals.children_ended();
     let mut happened = engine.sys().reap();
     happened.extend(engine.sys().emptied());
     engine.all_happened(happened);
     engine.repository_changed()?;
     engine.tick();
+    engine.sys().close_logs();
     Ok(())
 }
 

@@ -32,6 +32,9 @@ const QUEUE_LIMIT: usize = 100;
 /// So many processes are made after one commit.
 const LITTER: usize = 16;
 
+/// How soon what did not go is killed once more.
+const KILL_PACE: Duration = Duration::from_secs(1);
+
 /// How long a start method may take to go when the engine ends.
 const END_GRACE: Duration = Duration::from_secs(10);
 

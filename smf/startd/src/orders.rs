@@ -7,6 +7,7 @@ use crate::config;
 use crate::engine::{Activity, Engine, Stop};
 use crate::graph::Descent;
 use crate::methods::Attempt;
+use crate::propagate;
 use crate::state::{Method, Model, Order, Severity, State};
 use crate::store::{Store, View, Write};
 use crate::sys::{Level, Sys};

@@ -132,7 +132,7 @@ fn set(fmri: &str, group: &str, (name, kind, values): &Write) -> Operation {
 
 /// What makes a volatile framework group, where it is not there yet.
 fn with_group(repository: &Repository, fmri: &str, group: &str) -> Option<Operation> {
-    let there = repository.groups(fmri).is_ok_and(|groups| groups.contains_key(group));
+    let there = repository.generation(fmri, group) != 0;
     let kind = "framework".to_owned();
     let empty = merge::Group { kind, volatile: true, ..merge::Group::default() };
     (!there).then(|| Operation::AddGroup(fmri.to_owned(), group.to_owned(), empty))
@@ -144,10 +144,10 @@ fn override_operations(
     enabled: Option<bool>,
 ) -> Vec<Operation> {
     let (group, name) = ("general_ovr".to_owned(), "enabled".to_owned());
-    let groups = repository.groups(fmri).ok();
-    let now = groups.and_then(|groups| groups.get(&group)?.properties.get(&name));
     let Some(enabled) = enabled else {
-        let unset = now.map(|_| Operation::Unset(fmri.to_owned(), group, name));
+        let now = repository.group(fmri, &group);
+        let set = now.is_some_and(|now| now.properties.contains_key(&name));
+        let unset = set.then(|| Operation::Unset(fmri.to_owned(), group, name));
         return unset.into_iter().collect();
     };
     let value = merge::Property { kind: "boolean".to_owned(), values: vec![enabled.to_string()] };

@@ -191,8 +191,10 @@ fn import(smf: &Smf<'_>, bundles: &Path) -> Result<()> {
     let folder = bundles.to_str().context("the prefix is no text")?;
     let said = smf.must("svccfg", &["import", folder])?;
     // A folder's import goes on after a bundle that is refused.
-    if said.out.contains("failed to load") {
-        bail!("{}", said.err.trim_end());
+    if said.err.contains("failed to load") {
+        let counts = |line: &&str| line.contains("smf(5) service descriptions");
+        let reasons: Vec<_> = said.err.lines().filter(|line| !counts(line)).collect();
+        bail!("{}", reasons.join("\n"));
     }
     Ok(())
 }
@@ -313,7 +315,11 @@ mod tests {
         let host = Played::default();
         host.answers.borrow_mut().extend([
             answer(1, "", "no such"),
-            answer(0, "1 smf(5) service descriptions failed to load\n", "svccfg: x.xml: line 1"),
+            answer(
+                0,
+                "",
+                "svccfg: x.xml: line 1\nsvccfg: 1 smf(5) service descriptions failed to load\n",
+            ),
         ]);
         let smf = Smf { place: &place, host: &host };
         let error = up(&smf, &Asked::default()).unwrap_err().to_string();

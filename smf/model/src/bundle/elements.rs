@@ -199,6 +199,10 @@ pub(super) fn notification(element: &Element) -> Result<Group, BundleError> {
 /// The group of a property_group element.
 pub(super) fn property_group(element: &Element, kind: Kind) -> Result<Group, BundleError> {
     let name = name_of(element, "property group")?;
+    if element.attribute("type").is_some_and(|kind| !value::valid_name(kind)) {
+        let kind = text(element, "type");
+        return invalid(element.at, format!("property group type \"{kind}\" is not valid"));
+    }
     let mut properties = Vec::new();
     inner(element, &name, kind, "stability", &mut properties)?;
     let mut group = group(element.at, &name, element.attribute("type"), properties);

@@ -90,11 +90,20 @@ struct Builder<'a> {
     root: Option<Element>,
 }
 
+/// Refuses characters that no XML document may have: the parser lets them pass, and what is read
+/// could not be written again.
+fn legible(text: &str) -> Result<(), BundleError> {
+    let illegal = |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    let Some(offset) = text.find(illegal) else { return Ok(()) };
+    Err(BundleError::malformed(Places::new(text).of(offset), "a character that XML does not allow"))
+}
+
 /// Reads the text of a bundle into its tree of elements.
 pub(super) fn document(text: &str) -> Result<Document, BundleError> {
     if text.len() > SIZE_MAX {
         return Err(BundleError::TooLarge { size: text.len(), limit: SIZE_MAX });
     }
+    legible(text)?;
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
     let mut builder =
@@ -224,6 +233,7 @@ mod tests {
             ("<!DOCTYPE a [<!ENTITY b 'cc'>]>\n<a>&b;</a>", "line 1, column 1"),
             ("<a/>\n<b/>", "line 2, column 1: more than one root element"),
             ("", "document is empty"),
+            ("<a>\n<b x='\0'/></a>", "line 2, column 7: a character that XML does not allow"),
             ("<a x='1' x='2'/>", "line 1, column 1"),
         ] {
             let error = document(text).unwrap_err().to_string();

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smf_model::fmri::{is_instance, service_of};
 
 use super::Operation;
@@ -19,7 +20,7 @@ use super::merge::{Group, Groups, Property};
 pub const SNAPSHOTS: [&str; 3] = ["last-import", "previous", "running"];
 
 /// A service as a repository holds it, with its instances.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Its canonical FMRI.
     pub service: String,
@@ -30,7 +31,7 @@ pub struct Found {
 }
 
 /// An instance as a repository holds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundInstance {
     /// Its canonical FMRI.
     pub instance: String,

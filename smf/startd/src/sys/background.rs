@@ -49,7 +49,7 @@ impl Ready {
 /// What the caller had open is not for a daemon to hold: locks, pipes somebody reads to the end.
 #[cfg(target_os = "linux")]
 fn close_inherited(keep: &UnixStream) {
-    let keep = keep.as_raw_fd() as u32;
+    let Ok(keep) = u32::try_from(keep.as_raw_fd()) else { return };
     for (first, last) in [(3, keep.saturating_sub(1)), (keep + 1, u32::MAX)] {
         if first <= last {
             // SAFETY: descriptors that nothing in this process owns: it has opened `keep` alone.

@@ -48,12 +48,13 @@ pub struct Birth<'a> {
     pub words: &'a [CString],
     /// NAME=value
     pub environment: &'a [CString],
-    /// Standard output and error.
+    /// Standard output and error.  A start costs as much as the number of this descriptor, and of
+    /// the next, is high.
     pub log: BorrowedFd<'a>,
     /// Standard input.
     pub null: BorrowedFd<'a>,
-    /// Moves the child into its contract, unless it is born there.
-    pub entrance: &'a Entrance,
+    /// What moves the child into its contract, should it not be born there.
+    pub entrance: &'a dyn Fn() -> io::Result<Entrance>,
     /// The directory of its cgroup.
     pub cgroup: Option<BorrowedFd<'a>>,
     /// Whom to become; none = nobody else.
@@ -82,18 +83,20 @@ pub fn start(birth: &Birth<'_>) -> io::Result<i32> {
     };
     let environment = pointers(birth.environment);
     let words = pointers(birth.words);
-    let plan = Plan { birth, words: &words, environment: &environment, inside: true };
-    let outside = Plan { inside: false, ..plan };
+    let above = birth.log.as_raw_fd().max(birth.null.as_raw_fd()) as u32 + 1;
+    let (words, environment) = (words.as_slice(), environment.as_slice());
+    let plan = Plan { birth, words, environment, entrance: None, shares: Some(above) };
     // A signal for the newborn waits until it is itself: a handler of this process would swallow it.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let plan = if birth.cgroup.is_some() { &plan } else { &outside };
     // SAFETY: become_method makes system calls alone, and the plan outlives the exec.
-    let born = unsafe { newborn::spawn(birth.cgroup, born, std::ptr::from_ref(plan).cast()) };
+    let born = unsafe { newborn::spawn(birth.cgroup, born, (&raw const plan).cast()) };
     let born = born.or_else(|_| {
         // A kernel or a sandbox without clone3: fork, and move.
+        let entrance = (birth.entrance)()?;
+        let plan = Plan { entrance: Some(&entrance), shares: None, ..plan };
         // SAFETY: the child calls only what is async-signal-safe (see become_method).
         match unsafe { libc::fork() } {
-            0 => become_method(&outside),
+            0 => become_method(&plan),
             pid if pid < 0 => Err(io::Error::last_os_error()),
             pid => Ok(pid),
         }
@@ -108,8 +111,10 @@ struct Plan<'a> {
     birth: &'a Birth<'a>,
     words: &'a [*const libc::c_char],
     environment: &'a [*const libc::c_char],
-    /// It is born in its contract.
-    inside: bool,
+    /// Into its contract; none = it is born there.
+    entrance: Option<&'a Entrance>,
+    /// The descriptors are its parent's, and it needs those below this one.
+    shares: Option<u32>,
 }
 
 unsafe extern "C" fn born(plan: *const std::ffi::c_void) -> ! {
@@ -120,6 +125,10 @@ unsafe extern "C" fn born(plan: *const std::ffi::c_void) -> ! {
 /// The child, up to its exec.  Only async-signal-safe calls.
 fn become_method(plan: &Plan<'_>) -> ! {
     let birth = plan.birth;
+    if plan.shares.is_some_and(|above| !newborn::part(above)) {
+        // SAFETY: ends this child; nothing can be told, the descriptors are another's.
+        unsafe { libc::_exit(EXEC_FAILED) };
+    }
     // SAFETY: each of these is async-signal-safe and gets descriptors, buffers and pointers that
     // live until the exec.
     unsafe {
@@ -144,7 +153,7 @@ fn become_method(plan: &Plan<'_>) -> ! {
             libc::_exit(EXEC_FAILED);
         }
     }
-    if !plan.inside && birth.entrance.enter().is_err() {
+    if plan.entrance.is_some_and(|entrance| entrance.enter().is_err()) {
         complain(birth, b"contract", b"");
     }
     #[cfg(target_os = "linux")]
@@ -247,31 +256,31 @@ fn keep(birth: &Birth<'_>) {
 fn keep(_birth: &Birth<'_>) {}
 
 fn assume(birth: &Birth<'_>, credential: &Credential) {
-    if !credentials(credential) {
+    if !become_user(credential) {
         complain(birth, b"setuid", b"");
     }
 }
 
-/// By the system calls: the C library's functions would change the parent's other threads too.
+/// By the kernel's own calls.  The C library's change the user of every thread of a process, and
+/// would wait here for threads that only the parent has.
 #[cfg(target_os = "linux")]
-fn credentials(credential: &Credential) -> bool {
-    let Credential { uid, gid, groups } = credential;
+fn become_user(credential: &Credential) -> bool {
+    let groups = &credential.groups;
     // SAFETY: three system calls on numbers and on a slice that lives until the exec.
     unsafe {
         libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
-            && libc::syscall(libc::SYS_setgid, *gid) == 0
-            && libc::syscall(libc::SYS_setuid, *uid) == 0
+            && libc::syscall(libc::SYS_setgid, credential.gid) == 0
+            && libc::syscall(libc::SYS_setuid, credential.uid) == 0
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn credentials(credential: &Credential) -> bool {
-    let Credential { uid, gid, groups } = credential;
+fn become_user(credential: &Credential) -> bool {
     // SAFETY: as above.
     unsafe {
-        libc::setgroups(groups.len() as _, groups.as_ptr()) == 0
-            && libc::setgid(*gid) == 0
-            && libc::setuid(*uid) == 0
+        libc::setgroups(credential.groups.len() as _, credential.groups.as_ptr()) == 0
+            && libc::setgid(credential.gid) == 0
+            && libc::setuid(credential.uid) == 0
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,6 +19,9 @@ use super::poller::Poller;
 use super::syslog::Syslog;
 use super::{Context, Happened, Level, Logging, Spawn, Sys, Unfit, log};
 
+/// So many logs are open at once.
+const OPEN_LOGS: usize = 64;
+
 /// The real system.
 pub struct Machine {
     contracts: Contracts,
@@ -29,6 +32,10 @@ pub struct Machine {
     logs: PathBuf,
     notes: File,
     null: File,
+    /// A low number for the log of a method.
+    slot: File,
+    /// Logs written to in this turn.
+    open_logs: BTreeMap<String, File>,
     environment: Vec<(String, String)>,
     began: Instant,
     syslog: Syslog,
@@ -65,14 +72,17 @@ impl Machine {
         environment: Vec<(String, String)>,
     ) -> io::Result<Machine> {
         smf_contract::become_subreaper()?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
         Ok(Machine {
+            slot: null.try_clone()?,
+            open_logs: BTreeMap::new(),
             contracts: Contracts::open(owner).as_reaper(),
             held: BTreeMap::new(),
             poller: Poller::new()?,
             methods: BTreeSet::new(),
             logs: logs.to_path_buf(),
             notes: log::open(&logs.join("svc.startd.log"))?,
-            null: File::options().read(true).write(true).open("/dev/null")?,
+            null,
             environment,
             began: Instant::now(),
             syslog: Syslog::default(),
@@ -198,8 +208,25 @@ impl Machine {
         }
     }
 
-    fn append(&self, fmri: &str, text: &str) -> io::Result<()> {
-        log::open(&self.logs.join(log::log_name(fmri)))?.write_all(text.as_bytes())
+    fn append(&mut self, fmri: &str, text: &str) -> io::Result<()> {
+        self.opened(fmri)?.write_all(text.as_bytes())
+    }
+
+    /// Nothing will be written for a while, and logs may be moved away meanwhile.
+    pub fn close_logs(&mut self) {
+        self.open_logs.clear();
+    }
+
+    /// The log of an instance: what is told within one turn is told to one file.
+    fn opened(&mut self, fmri: &str) -> io::Result<&mut File> {
+        use std::collections::btree_map::Entry;
+        if self.open_logs.len() >= OPEN_LOGS {
+            self.open_logs.clear();
+        }
+        match self.open_logs.entry(fmri.to_owned()) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(new) => Ok(new.insert(log::open(&self.logs.join(log::log_name(fmri)))?)),
+        }
     }
 
     fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
@@ -212,12 +239,12 @@ impl Machine {
         let directory = c_string(&identity.directory)?;
         let script = c_string(&format!("exec {}", spawn.command))?;
         let words = child::words(&spawn.command);
-        let log = match log::open(&self.logs.join(log::log_name(&spawn.fmri))) {
-            Ok(log) => log,
+        let log = match self.opened(&spawn.fmri) {
+            Ok(log) => log.as_raw_fd(),
             Err(error) => {
                 // Better unheard than not done.
                 self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
-                self.null.try_clone().map_err(text)?
+                self.null.as_raw_fd()
             }
         };
         over(log, &self.slot).map_err(text)?;
@@ -231,13 +258,13 @@ impl Machine {
             // As the shell has it.
             environment.push(c_string(&format!("PWD={}", identity.directory))?);
         }
-        let entrance = held.contract.entrance().map_err(|error| error.to_string())?;
+        let entrance = || held.contract.entrance().map_err(|error| error.source);
         let cgroup = held.contract.directory().map(File::open).transpose().map_err(text)?;
         child::start(&Birth {
             script: &script,
             words: &words,
             environment: &environment,
-            log: log.as_fd(),
+            log: self.slot.as_fd(),
             null: self.null.as_fd(),
             entrance: &entrance,
             cgroup: cgroup.as_ref().map(File::as_fd),
@@ -386,6 +413,7 @@ impl Sys for Machine {
     }
 
     fn rotate(&mut self, fmri: &str) {
+        self.open_logs.remove(fmri);
         if let Err(error) = log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
             self.note(Level::Error, &format!("{fmri}: log: {error}"));
         }
