@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tests::dice::{Dice, setting};
 use tests::hold::Hold;
 use tests::living::{Living, Watched};
 use tests::{DEADLINE, World, await_true, edit};
@@ -24,32 +25,6 @@ const DEPOT: &str = "pkg/server:illumos-build";
 
 /// How many seeds `packaging/check` tries; `packaging/soak` sets LAMPLIGHTER_SEEDS.
 const SEEDS: u64 = 30;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn pick<T>(&mut self, from: &[T]) -> usize {
-        usize::try_from(self.below(from.len() as u64)).unwrap()
-    }
-
-    /// A moment; what happens until then is up to the host.
-    fn moment(&mut self, longest_ms: u64) {
-        std::thread::sleep(Duration::from_millis(self.below(longest_ms)));
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
@@ -388,8 +363,8 @@ fn unbroken() -> BTreeMap<String, u64> {
 
 #[test]
 fn killed_at_random_moments_it_ends_where_it_would_have_ended() {
-    let first = number("LAMPLIGHTER_SEED", 1);
-    let end = first + number("LAMPLIGHTER_SEEDS", SEEDS);
+    let first = setting("LAMPLIGHTER_SEED", 1);
+    let end = first + setting("LAMPLIGHTER_SEEDS", SEEDS);
     let unbroken = unbroken();
     let next = AtomicU64::new(first);
     let failed = Mutex::new(Vec::new());
@@ -460,7 +435,7 @@ fn the_third_kill_of_a_stage_is_maintenance() {
 #[test]
 fn a_release_that_is_killed_while_it_grows_keeps_its_history() {
     let world = World::up();
-    let mut dice = Dice(number("LAMPLIGHTER_SEED", 1));
+    let mut dice = Dice(setting("LAMPLIGHTER_SEED", 1));
     world.run("svcadm", &["enable", "builder/pipeline"]).ok();
     world.await_state("builder/release", "online");
     let release = world.stage("release/default/repo");

@@ -17,25 +17,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tests::await_true;
+use tests::dice::{Dice, setting};
 use tests::smf::Root;
-
-fn setting(name: &str, usual: u64) -> u64 {
-    let set = std::env::var(name).ok();
-    set.map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: no number")))
-}
-
-/// Numbers that a seed decides (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-}
 
 /// Services of the three kinds, each depending on an earlier one in one of four ways.
 fn bundle(services: u64) -> String {
