@@ -1,15 +1,16 @@
 //! actions - what the administrator orders by a property of `restarter_actions`.
 //!
 //! The name of the property is the action, its value the time it was ordered.  An action that was
-//! acted upon loses its value, unless a newer order has come meanwhile; until that is written it
+//! acted upon loses its value, unless a newer order has come meanwhile.  That is written in one
+//! commit with what the action led to: should the engine die before, the next one finds the action
+//! and acts; should it die after, the next one goes on from what is recorded.  Until then the action
 //! is remembered, so that nothing is done twice.
 
 use crate::config;
 use crate::engine::Engine;
 use crate::state::Order;
-use crate::store::{Group, Store};
+use crate::store::{Entry, Finished, Group, Store};
 use crate::sys::Sys;
-use crate::unwritten::Refused;
 
 /// What may be ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,9 @@ const ACTIONS: [(&str, Action); 10] = [
     ("restart", Action::Restart),
 ];
 
+/// What is beside a restart that dumps core.
+const DUMP: &str = "do_dump";
+
 /// An order that has not been acted upon: whether it can wait for others, its time, ...
 type Pending<'a> = (bool, i64, &'static str, Action, &'a str);
 
@@ -63,28 +67,30 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         let group = self.store.group(fmri, "restarter_actions");
         let Some(group) = self.noted(fmri, group).flatten() else { return };
+        if let Some(instance) = self.instances.get_mut(fmri) {
+            instance.acted.retain(|(name, value)| group.first(name) == Some(value));
+        }
         for (_, _, name, action, value) in pending(&group) {
             let Some(instance) = self.instances.get_mut(fmri) else { return };
-            if instance.acted.insert((name.to_owned(), value.to_owned())) {
-                self.act(fmri, action, &group);
+            let mut by = vec![(name, value.to_owned())];
+            if !instance.acted.insert((name, value.to_owned())) {
+                continue;
             }
-            self.finish_action(fmri, name, value);
-            if let Some(dump) = group.first("do_dump").filter(|_| action == Action::Restart) {
-                self.finish_action(fmri, "do_dump", dump);
+            if let Some(dump) = group.first(DUMP).filter(|_| action == Action::Restart) {
+                by.push((DUMP, dump.to_owned()));
             }
+            self.act(fmri, action, &group, by);
         }
     }
 
-    fn finish_action(&mut self, fmri: &str, name: &str, value: &str) {
-        let finished = self.store.finish_action(fmri, name, value);
-        if self.written(fmri, Refused::Action, finished) {
-            if let Some(instance) = self.instances.get_mut(fmri) {
-                instance.acted.retain(|(acted, _)| acted != name);
-            }
+    /// What was ordered by these actions is done, or never will be.
+    pub(crate) fn finish(&mut self, fmri: &str, finished: Vec<Finished>) {
+        if !finished.is_empty() {
+            self.due.push(Entry { fmri: fmri.to_owned(), finished, ..Entry::default() });
         }
     }
 
-    fn act(&mut self, fmri: &str, action: Action, group: &Group) {
+    fn act(&mut self, fmri: &str, action: Action, group: &Group, by: Vec<Finished>) {
         let tty = group.first("auxiliary_tty").is_some_and(config::is_true);
         let aux = if tty { "administrative_request" } else { "service_request" };
         let order = match action {
@@ -93,9 +99,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             Action::Clear => Order::Clear,
             Action::Degrade => Order::Degrade(aux),
             Action::Restore => Order::Restore,
-            Action::Refresh => return self.take_refresh(fmri),
+            Action::Refresh => return self.take_refresh(fmri, by),
             // The restart follows from the cores.
-            Action::Restart if group.first("do_dump").is_some() => Order::Dump,
+            Action::Restart if self.dumps(fmri, &by) => Order::Dump,
             Action::Restart => Order::Restart,
         };
         if matches!(action, Action::Maintain | Action::MaintainImmediate | Action::Degrade) && !tty
@@ -104,7 +110,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             let who = group.first("auxiliary_fmri").map(str::to_owned).into_iter().collect();
             self.write(fmri, vec![("auxiliary_fmri", "astring", who)]);
         }
-        self.give(fmri, order);
+        self.give_by(fmri, order, by);
+    }
+
+    /// Whether a restart is one by dumping core.  One that waits has taken the word for itself.
+    fn dumps(&mut self, fmri: &str, by: &[Finished]) -> bool {
+        let dump = by.iter().find(|(name, _)| *name == DUMP);
+        let instance = self.instances.get_mut(fmri);
+        instance.zip(dump).is_some_and(|(instance, dump)| instance.acted.insert(dump.clone()))
     }
 }
 

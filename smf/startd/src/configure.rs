@@ -9,9 +9,8 @@ use crate::evaluate::{Evaluation, reckon};
 use crate::graph::{Dependency, Descent, Entity, Grouping};
 use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
-use crate::store::{Groups, Store, StoreError, View, Write};
+use crate::store::{Finished, Groups, Store, StoreError, View, Write};
 use crate::sys::{Level, Sys};
-use crate::unwritten::Refused;
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Reads all instances; takes over what an engine before this one left running.
@@ -434,9 +433,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     /// What is in the repository counts from now on; when no snapshot can be taken, later.
-    pub(crate) fn take_refresh(&mut self, fmri: &str) {
+    pub(crate) fn take_refresh(&mut self, fmri: &str, by: Vec<Finished>) {
         let taken = self.store.snapshot(fmri, "running");
-        if self.written(fmri, Refused::Refresh, taken) {
+        if taken.as_ref().is_err_and(|error| error.passing) {
+            self.act_again(fmri, &by);
+        }
+        if self.noted(fmri, taken).is_some() {
             self.connect(fmri);
             self.start_if_ready(fmri);
             let sys = &self.sys;
@@ -444,7 +446,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.reconsider(fmri);
             }
             self.descend();
-            self.give(fmri, Order::Refresh);
+            self.give_by(fmri, Order::Refresh, by);
             let orders = propagate::refreshed(&self.graph, fmri);
             self.give_all(orders);
         }

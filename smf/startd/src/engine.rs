@@ -22,7 +22,7 @@ use crate::methods::Birth;
 use crate::milestone::Milestone;
 use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
-use crate::store::{Entry, Store, Write};
+use crate::store::{Entry, Finished, Store, Write};
 use crate::sys::{Happened, Level, Sys};
 use crate::unwritten::Unwritten;
 
@@ -75,7 +75,8 @@ pub(crate) struct Instance {
     pub state: State,
     pub next: State,
     pub aux: String,
-    pub queue: VecDeque<Order>,
+    /// What is to be done, and the actions that it was ordered by.
+    pub queue: VecDeque<(Order, Vec<Finished>)>,
     pub activity: Option<Activity>,
     /// The primary contract.
     pub contract: Option<u64>,
@@ -88,8 +89,8 @@ pub(crate) struct Instance {
     pub stamps: VecDeque<Duration>,
     /// Why the next start happens.
     pub start_aux: &'static str,
-    /// Actions already acted on: (name, value).
-    pub acted: BTreeSet<(String, String)>,
+    /// Actions that are in the queue, or done, and still have their values.
+    pub acted: BTreeSet<Finished>,
 }
 
 impl Instance {
@@ -435,9 +436,15 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// Puts an order into an instance's queue.
     pub(crate) fn give(&mut self, fmri: &str, order: Order) {
+        self.give_by(fmri, order, Vec::new());
+    }
+
+    /// The same for an order that was given by actions.
+    pub(crate) fn give_by(&mut self, fmri: &str, order: Order, by: Vec<Finished>) {
         let Some(instance) = self.instances.get_mut(fmri) else { return };
         // The protocol's room: here an order would go to the other restarter.
         if matches!(instance.restarter, Restarter::Delegate(_)) {
+            self.finish(fmri, by);
             return;
         }
         if self.ending && matches!(order, Order::Start | Order::Enable) {
@@ -457,13 +464,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if instance.queue.len() >= QUEUE_LIMIT && of_administrator {
             let text = "Instance event queue overflow.  Dropping administrative request.";
             self.sys.log(fmri, text);
+            self.finish(fmri, by);
             return;
         }
         // The graph asks again whenever something changes; asking twice is asking once.
-        if order == Order::Start && instance.queue.contains(&Order::Start) {
+        if order == Order::Start && instance.queue.iter().any(|(one, _)| *one == Order::Start) {
             return;
         }
-        instance.queue.push_back(order);
+        instance.queue.push_back((order, by));
         self.work.push_back(fmri.to_owned());
     }
 
@@ -498,11 +506,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if instance.activity.is_some() {
             return;
         }
-        let Some(order) = instance.queue.pop_front() else { return };
+        let Some((order, by)) = instance.queue.pop_front() else { return };
         if !instance.queue.is_empty() {
             self.work.push_back(fmri.to_owned());
         }
         self.carry_out(fmri, order);
+        self.finish(fmri, by);
     }
 
     /// An instance is no longer busy.

@@ -271,8 +271,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             | State::Online
             | State::Degraded => "dependency_activity",
         };
-        let stop = Stop { to, aux, severity: Severity::Restart };
-        self.attempt(Attempt::stop(fmri, stop));
+        // Why it is stopped is recorded, and with it how bad that is for those who depend on it.
+        let recorded = self.instances.get(fmri).map(|one| one.aux.as_str());
+        let severity = match recorded {
+            Some("ct_ev_core" | "ct_ev_signal") => Severity::Error,
+            Some(_) | None => Severity::Restart,
+        };
+        self.attempt(Attempt::stop(fmri, Stop { to, aux, severity }));
     }
 
     fn stop(&mut self, fmri: &str, message: &str, stop: Stop) {

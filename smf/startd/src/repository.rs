@@ -70,13 +70,16 @@ impl Store for Host {
         self.update(|repository| {
             let mut operations = Vec::new();
             let mut made = BTreeSet::new();
-            for Entry { fmri, writes, snapshots } in entries {
+            for Entry { fmri, writes, snapshots, finished } in entries {
                 if !writes.is_empty() && made.insert(fmri) {
                     operations.extend(with_group(repository, fmri, "restarter"));
                 }
                 operations.extend(writes.iter().map(|write| set(fmri, "restarter", write)));
                 let take = |name: &&str| Operation::Take(fmri.clone(), (*name).to_owned());
                 operations.extend(snapshots.iter().map(take));
+                let done = finished.iter();
+                operations
+                    .extend(done.filter_map(|(name, value)| finish(repository, fmri, name, value)));
             }
             operations
         })
@@ -104,19 +107,8 @@ impl Store for Host {
     }
 
     fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
-        let group = "restarter_actions";
-        // A newer order stays, also one that comes at this moment.
-        self.update(|repository| {
-            let now = repository.group(fmri, group);
-            let property = now.as_ref().and_then(|now| now.properties.get(action));
-            let done = property.filter(|now| now.values.first().is_some_and(|now| now == value));
-            let clear = done.map(|now| {
-                let empty = merge::Property { kind: now.kind.clone(), values: Vec::new() };
-                Operation::Set(fmri.to_owned(), group.to_owned(), action.to_owned(), empty)
-            });
-            clear.into_iter().collect()
-        })
-        .map_err(failed(fmri, "finishing an action"))
+        self.update(|repository| finish(repository, fmri, action, value).into_iter().collect())
+            .map_err(failed(fmri, "finishing an action"))
     }
 
     fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
@@ -128,6 +120,16 @@ impl Store for Host {
 fn set(fmri: &str, group: &str, (name, kind, values): &Write) -> Operation {
     let value = merge::Property { kind: (*kind).to_owned(), values: values.clone() };
     Operation::Set(fmri.to_owned(), group.to_owned(), (*name).to_owned(), value)
+}
+
+/// What takes its value from an action.  A newer order stays, also one that comes at this moment.
+fn finish(repository: &Repository, fmri: &str, action: &str, value: &str) -> Option<Operation> {
+    let group = "restarter_actions";
+    let mut now = repository.group(fmri, group)?;
+    let done = now.properties.remove(action)?;
+    let same = done.values.first().is_some_and(|now| now == value);
+    let empty = merge::Property { kind: done.kind, values: Vec::new() };
+    same.then(|| Operation::Set(fmri.to_owned(), group.to_owned(), action.to_owned(), empty))
 }
 
 /// What makes a volatile framework group, where it is not there yet.

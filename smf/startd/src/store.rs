@@ -55,8 +55,12 @@ pub struct Change {
 /// A property to write: name, type, values.
 pub type Write = (&'static str, &'static str, Vec<String>);
 
-/// What is to be written of one instance: properties of its group `restarter`, and snapshots.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An action of `restarter_actions` that was acted upon: its name, and the value it had.
+pub type Finished = (&'static str, String);
+
+/// What is to be written of one instance: properties of its group `restarter`, snapshots, and which
+/// actions are done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// The instance.
     pub fmri: String,
@@ -64,6 +68,8 @@ pub struct Entry {
     pub writes: Vec<Write>,
     /// The names of the snapshots to take.
     pub snapshots: Vec<&'static str>,
+    /// The actions that lose their values, as [`Store::finish_action`] takes them.
+    pub finished: Vec<Finished>,
 }
 
 /// What the store could not do.
@@ -127,12 +133,15 @@ pub trait Store {
     /// # Errors
     /// An instance is gone or the repository cannot be written.
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        for Entry { fmri, writes, snapshots } in entries {
+        for Entry { fmri, writes, snapshots, finished } in entries {
             if !writes.is_empty() {
                 self.set(fmri, "restarter", writes)?;
             }
             for name in snapshots {
                 self.snapshot(fmri, name)?;
+            }
+            for (action, value) in finished {
+                self.finish_action(fmri, action, value)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::store::{Entry, Store, StoreError, Write};
+use crate::store::{Entry, Finished, Store, StoreError, Write};
 use crate::sys::Sys;
 
 /// How soon a refused write is tried again.
@@ -23,42 +23,44 @@ pub(crate) struct Unwritten {
     properties: BTreeMap<&'static str, (&'static str, Vec<String>)>,
     /// The snapshot of one that has none yet.
     first_snapshot: bool,
-    /// A refresh whose snapshot could not be taken.
-    refresh: bool,
     /// Actions that are done but still stand in the repository.
+    finished: Vec<Finished>,
+    /// There is a refresh whose snapshot could not be taken.
     actions: bool,
 }
 
 impl Unwritten {
     fn is_empty(&self) -> bool {
-        self.properties.is_empty() && !self.first_snapshot && !self.refresh && !self.actions
+        let properties = self.properties.is_empty() && self.finished.is_empty();
+        properties && !self.first_snapshot && !self.actions
     }
 
-    fn writes(&self) -> Vec<Write> {
-        let write = |(name, (kind, values)): (&&'static str, &(&'static str, Vec<String>))| {
-            (*name, *kind, values.clone())
-        };
-        self.properties.iter().map(write).collect()
+    /// What goes into the volatile half of the repository, taken from here.
+    fn take_entry(&mut self, fmri: &str) -> Entry {
+        let properties = std::mem::take(&mut self.properties).into_iter();
+        let writes = properties.map(|(name, (kind, values))| (name, kind, values)).collect();
+        let finished = std::mem::take(&mut self.finished);
+        Entry { fmri: fmri.to_owned(), writes, finished, ..Entry::default() }
     }
-}
 
-/// What was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Refresh,
-    Action,
+    /// What was taken from here, or something newer, was refused.
+    fn take_back(&mut self, entry: Entry) {
+        let writes = entry.writes.into_iter();
+        self.properties.extend(writes.map(|(name, kind, values)| (name, (kind, values))));
+        self.finished.extend(entry.finished);
+    }
 }
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Writes properties of the group `restarter` with the next [`Engine::flush`].
     pub(crate) fn write(&mut self, fmri: &str, writes: Vec<Write>) {
-        self.due.push(Entry { fmri: fmri.to_owned(), writes, snapshots: Vec::new() });
+        self.due.push(Entry { fmri: fmri.to_owned(), writes, ..Entry::default() });
     }
 
     /// Takes a snapshot with the next [`Engine::flush`].
     pub(crate) fn take(&mut self, fmri: &str, snapshot: &'static str) {
         let (fmri, snapshots) = (fmri.to_owned(), vec![snapshot]);
-        self.due.push(Entry { fmri, writes: Vec::new(), snapshots });
+        self.due.push(Entry { fmri, snapshots, ..Entry::default() });
     }
 
     /// Writes what is due, with what was refused of the same instances before: one commit for all
@@ -70,9 +72,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let mut entries = Vec::with_capacity(due.len());
         for fmri in due.iter().map(|entry| &entry.fmri).collect::<BTreeSet<_>>() {
             let Some(older) = self.unwritten.get_mut(fmri) else { continue };
-            let (fmri, writes) = (fmri.clone(), older.writes());
-            older.properties.clear();
-            entries.push(Entry { fmri, writes, snapshots: Vec::new() });
+            entries.push(older.take_entry(fmri));
         }
         entries.extend(due);
         match self.store.write(&entries) {
@@ -98,28 +98,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     fn refused(&mut self, entry: Entry) {
         let mut later = self.unwritten.remove(&entry.fmri).unwrap_or_default();
-        let writes = entry.writes.into_iter();
-        later.properties.extend(writes.map(|(name, kind, values)| (name, (kind, values))));
         later.first_snapshot |= entry.snapshots.contains(&"running");
-        self.keep(&entry.fmri, later);
+        let fmri = entry.fmri.clone();
+        later.take_back(entry);
+        self.keep(&fmri, later);
     }
 
-    /// The result of something else that was to be written; true when it was.
-    pub(crate) fn written(
-        &mut self,
-        fmri: &str,
-        what: Refused,
-        result: Result<(), StoreError>,
-    ) -> bool {
-        if result.as_ref().is_err_and(|error| error.passing) {
-            let mut later = self.unwritten.remove(fmri).unwrap_or_default();
-            match what {
-                Refused::Refresh => later.refresh = true,
-                Refused::Action => later.actions = true,
-            }
-            self.keep(fmri, later);
-        }
-        self.noted(fmri, result).is_some()
+    /// What these actions order cannot be done now, and is tried again.
+    pub(crate) fn act_again(&mut self, fmri: &str, actions: &[Finished]) {
+        let Some(instance) = self.instances.get_mut(fmri) else { return };
+        instance.acted.retain(|acted| !actions.contains(acted));
+        let mut later = self.unwritten.remove(fmri).unwrap_or_default();
+        later.actions = true;
+        self.keep(fmri, later);
     }
 
     fn keep(&mut self, fmri: &str, later: Unwritten) {
@@ -141,20 +132,16 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 continue;
             }
             // Silent this time: it was told of when it was refused first.
-            let writes = later.writes();
-            let set = |store: &mut S| store.set(&fmri, "restarter", &writes);
-            if !writes.is_empty() && !is_refused(&set(&mut self.store)) {
-                later.properties.clear();
+            let entry = later.take_entry(&fmri);
+            let nothing = entry.writes.is_empty() && entry.finished.is_empty();
+            if !nothing && is_refused(&self.store.write(std::slice::from_ref(&entry))) {
+                later.take_back(entry);
             }
             if later.first_snapshot {
                 later.first_snapshot = is_refused(&self.store.snapshot(&fmri, "running"));
             }
-            let (refresh, actions) = (later.refresh, later.actions);
-            (later.refresh, later.actions) = (false, false);
+            let actions = std::mem::take(&mut later.actions);
             self.keep(&fmri, later);
-            if refresh {
-                self.take_refresh(&fmri);
-            }
             if actions {
                 self.actions(&fmri);
             }

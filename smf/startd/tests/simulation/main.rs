@@ -9,6 +9,7 @@
 mod disk;
 mod kernel;
 mod oracle;
+mod ordered;
 mod orders;
 mod plan;
 mod reality;

@@ -68,6 +68,7 @@ impl Reality {
     pub fn action(&mut self, fmri: &str, action: &str, stamp: u64) {
         if self.there(fmri) {
             let path = format!("restarter_actions/{action}");
+            self.rules.of(fmri).order(action);
             self.disk.put(fmri, &path, "integer", &[&stamp.to_string()]);
         }
     }

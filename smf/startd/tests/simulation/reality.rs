@@ -158,8 +158,11 @@ impl Store for Repository {
             Ok(())
         })?;
         call(&self.0, |reality| {
-            for Entry { fmri, writes, .. } in entries {
+            for Entry { fmri, writes, finished, .. } in entries {
                 reality.disk.set(fmri, "restarter", writes)?;
+                for (action, value) in finished {
+                    reality.disk.finish_action(fmri, action, value)?;
+                }
             }
             told(reality);
             Ok(())

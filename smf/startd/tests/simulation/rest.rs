@@ -12,6 +12,7 @@ use crate::world::World;
 impl World {
     /// What holds when nothing is under way.
     pub fn at_rest(&mut self) -> Result<(), String> {
+        self.shared.borrow().rules.owed()?;
         let view = self.shared.borrow_mut().view();
         let instances = self.shared.borrow_mut().disk.instances().unwrap_or_default();
         for fmri in instances {

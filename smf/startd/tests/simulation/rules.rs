@@ -13,9 +13,10 @@
 //!   running; the same for exclude_all whatever restart_on says; something it names is deleted.
 //!   It may go on only while a refresh method runs, for whose end the order waits;
 //! - every living process is in a contract that the engine holds or has knowingly let go of;
-//! - what `restarter` tells is the state the engine acts on, unless the repository refused it.
+//! - what `restarter` tells is the state the engine acts on, unless the repository refused it;
+//! - what was ordered is done, once (ordered.rs).
 //!
-//! At rest, see world.rs: each state follows from the configuration (oracle.rs), so no wake-up was
+//! At rest, see rest.rs: each state follows from the configuration (oracle.rs), so no wake-up was
 //! lost; a running instance whose dependency is not satisfied is so only as the rules above allow:
 //! restart_on none; restart_on error and no error; an optional one; a file (files are not watched);
 //! or its dependencies changed while it ran.
@@ -27,6 +28,7 @@ use smf_startd::store::{Groups, View as Which, Write};
 use smf_startd::sys::Spawn;
 
 use crate::oracle::{Known, View};
+use crate::ordered::Ordered;
 use crate::plan::Need;
 use crate::reality::Reality;
 
@@ -54,6 +56,7 @@ pub struct Seen {
     pub starts: usize,
     /// How often it was marked.
     pub marks: usize,
+    pub ordered: Ordered,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +72,7 @@ impl Rules {
         self.broken.get_or_insert(what);
     }
 
-    fn of(&mut self, fmri: &str) -> &mut Seen {
+    pub fn of(&mut self, fmri: &str) -> &mut Seen {
         self.seen.entry(fmri.to_owned()).or_insert_with(|| Seen {
             state: State::None,
             next: State::None,
@@ -84,6 +87,7 @@ impl Rules {
             failures: 0,
             starts: 0,
             marks: 0,
+            ordered: Ordered::default(),
         })
     }
 
@@ -217,6 +221,11 @@ impl Reality {
             self.configured(fmri);
         }
         let seen = self.rules.of(fmri);
+        let twice = seen.carried_out(to, next, &aux);
+        if let Some(what) = twice.filter(|_| !self.rules.disk_refused) {
+            self.rules.broke(format!("{fmri} {what}"));
+        }
+        let seen = self.rules.of(fmri);
         let from = seen.state;
         (seen.state, seen.next) = (to, next);
         aux.clone_into(&mut seen.aux);
@@ -255,6 +264,8 @@ impl Reality {
             seen.needs = needs;
         }
         self.rules.of(fmri).cyclic = self.view().cyclic(fmri);
+        let refresh = groups.get("refresh").and_then(|group| group.first("exec"));
+        self.rules.of(fmri).snapshot_taken(refresh == Some("/refresh"));
     }
 
     /// The world as dependencies see it.
@@ -290,6 +301,7 @@ impl Reality {
         match method.as_str() {
             "start" => self.about_to_start(fmri),
             "stop" => self.rules.of(fmri).unstopped = false,
+            "refresh" => self.rules.of(fmri).refreshes(),
             _ => {}
         }
     }

@@ -324,6 +324,7 @@ impl Reality {
     fn reboot(&mut self) {
         self.kernel.reboot();
         self.rules.bereave();
+        self.rules.forget_orders();
         self.disk.reopen(true);
         self.reread();
     }
@@ -338,6 +339,7 @@ impl Reality {
             if let Some(seen) = self.rules.seen.get_mut(&fmri) {
                 let next = told("next_state").and_then(State::parse).unwrap_or(State::None);
                 (seen.state, seen.next, seen.aux) = (state, next, aux);
+                seen.orphaned();
             }
         }
     }
