@@ -1,15 +1,15 @@
 //! disk.rs - the repository of a simulated world: what is committed outlives the engine.
 //!
 //! Two kinds: one in memory, quick enough for thousands of lives, and the real one of smf-configd on
-//! files, opened anew whenever the engine has died.  The memory kind has a lasting half and a
+//! files (files.rs), opened anew whenever the engine has died.  The memory kind has a lasting half and a
 //! volatile half, as the files have; a reboot takes the volatile one.
 
 use std::collections::BTreeMap;
 
-use smf_startd::store::{Change, Group, Groups, Property, Store, StoreError, View, Write};
+use smf_startd::store::{Change, Entry, Group, Groups, Property, Store, StoreError, View, Write};
 
 /// Groups that are gone after a reboot.
-const VOLATILE: [&str; 3] = ["restarter", "restarter_actions", "general_ovr"];
+pub const VOLATILE: [&str; 3] = ["restarter", "restarter_actions", "general_ovr"];
 /// Groups that count at once.
 const LIVE: [&str; 4] = ["general", "general_ovr", "restarter", "restarter_actions"];
 
@@ -25,8 +25,16 @@ pub trait Disk: Store {
     fn depend(&mut self, fmri: &str, groups: Groups);
     /// Removes an instance.
     fn delete(&mut self, fmri: &str);
-    /// The engine has died, and the machine with it if `reboot`.
-    fn reopen(&mut self, reboot: bool);
+    /// Does something while nothing can be written.
+    fn starved(
+        &mut self,
+        fmri: &str,
+        act: &mut dyn FnMut(&mut dyn Disk) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
+    /// Writes entries as far as one that dies between the two files does.
+    fn tear(&mut self, entries: &[Entry]) -> Result<(), StoreError>;
+    /// The engine has died, and the machine with it if `reboot`.  What was lost is an error.
+    fn reopen(&mut self, reboot: bool) -> Result<(), String>;
 }
 
 /// A property in its stored form.
@@ -110,11 +118,28 @@ impl Disk for Memory {
         self.told(fmri, None);
     }
 
-    fn reopen(&mut self, reboot: bool) {
+    fn starved(
+        &mut self,
+        fmri: &str,
+        _act: &mut dyn FnMut(&mut dyn Disk) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (fmri, cause) = (fmri.to_owned(), "full".to_owned());
+        Err(StoreError { fmri, what: "writing", cause, passing: true })
+    }
+
+    fn tear(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        for Entry { fmri, snapshots, .. } in entries {
+            snapshots.iter().try_for_each(|name| self.snapshot(fmri, name))?;
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, reboot: bool) -> Result<(), String> {
         self.feed.clear();
         if reboot {
             self.volatile.clear();
         }
+        Ok(())
     }
 }
 

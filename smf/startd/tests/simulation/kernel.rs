@@ -61,6 +61,9 @@ pub struct Kernel {
     pub transient_services: BTreeSet<String>,
 }
 
+/// What is behind the name of an instance that is gone.
+const DELETED: &str = " (deleted)";
+
 const LONG: Duration = Duration::from_secs(5_000);
 
 impl Kernel {
@@ -283,6 +286,13 @@ impl Kernel {
         self.engine += 1;
         self.held.clear();
         self.told.clear();
+        // Nothing tells the next engine of an instance that is gone.
+        let disowned = self.processes.values().filter(|one| one.fmri.ends_with(DELETED));
+        for contract in disowned.map(|one| one.contract) {
+            if let Some(one) = self.contracts.get_mut(&contract) {
+                one.abandoned = true;
+            }
+        }
     }
 
     pub fn reboot(&mut self) {
@@ -295,7 +305,7 @@ impl Kernel {
     pub fn disown(&mut self, fmri: &str) {
         self.starts.remove(fmri);
         for process in self.processes.values_mut().filter(|process| process.fmri == fmri) {
-            process.fmri = format!("{fmri} (deleted)");
+            process.fmri = format!("{fmri}{DELETED}");
         }
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod files;
 mod kernel;
 mod oracle;
 mod ordered;
@@ -20,7 +21,8 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use disk::Memory;
+use disk::{Disk, Memory};
+use files::Files;
 use plan::Plan;
 use world::Broken;
 
@@ -31,8 +33,27 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn lived(plan: &Plan) -> Result<(), Broken> {
-    world::live(plan, Box::<Memory>::default(), false)
+/// One life in so many is lived on files too.
+const ON_FILES: u64 = 15;
+
+/// Where the repository of a life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Medium {
+    Memory,
+    Files,
+}
+
+impl Medium {
+    fn disk(self) -> Box<dyn Disk> {
+        match self {
+            Medium::Memory => Box::<Memory>::default(),
+            Medium::Files => Box::new(Files::new()),
+        }
+    }
+}
+
+fn lived(plan: &Plan, medium: Medium) -> Result<(), Broken> {
+    world::live(plan, medium.disk(), false)
 }
 
 /// What went wrong, without names and numbers.
@@ -43,8 +64,9 @@ fn kind(what: &str) -> String {
 }
 
 /// Leaves out what the failure does not need.
-fn shortest(mut plan: Plan, what: &str) -> Plan {
-    let fails = |plan: &Plan| lived(plan).is_err_and(|broken| kind(&broken.what) == kind(what));
+fn shortest(mut plan: Plan, medium: Medium, what: &str) -> Plan {
+    let fails =
+        |plan: &Plan| lived(plan, medium).is_err_and(|broken| kind(&broken.what) == kind(what));
     let mut chunk = plan.steps.len().max(1) / 2;
     while chunk > 0 {
         let mut at = 0;
@@ -69,13 +91,13 @@ fn shortest(mut plan: Plan, what: &str) -> Plan {
     plan
 }
 
-fn report(seed: u64, what: &str) -> String {
-    let plan = shortest(Plan::new(seed, ORDERS), what);
-    let again = world::live(&plan, Box::<Memory>::default(), true);
+fn report(seed: u64, medium: Medium, what: &str) -> String {
+    let plan = shortest(Plan::new(seed, ORDERS), medium, what);
+    let again = world::live(&plan, medium.disk(), true);
     let Err(broken) = again else { return "it does not fail again".to_owned() };
     let trace = broken.trace.join("\n");
     format!(
-        "LAMPLIGHTER_SEED={seed}: {}\n\nservices: {:#?}\nsteps: {:#?}\n\n{trace}\n\n{}",
+        "LAMPLIGHTER_SEED={seed} ({medium:?}): {}\n\nservices: {:#?}\nsteps: {:#?}\n\n{trace}\n\n{}",
         broken.what, plan.services, plan.steps, broken.what
     )
 }
@@ -85,36 +107,38 @@ fn every_life_settles() {
     let first = number("LAMPLIGHTER_SEED").unwrap_or(1);
     let alone = number("LAMPLIGHTER_SEED").is_some();
     let count = number("LAMPLIGHTER_SEEDS").unwrap_or(if alone { 1 } else { 1_500 });
-    let next = AtomicU64::new(first);
+    let on_files = count.div_ceil(ON_FILES);
     let orders = AtomicU64::new(0);
-    let workers = thread::available_parallelism().map_or(2, usize::from).min(8);
-    let failed: Vec<(u64, String)> = thread::scope(|scope| {
-        let work = || {
-            let mut failed = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + count {
-                    return failed;
-                }
-                let plan = Plan::new(seed, ORDERS);
-                orders.fetch_add(plan.orders() as u64, Ordering::Relaxed);
-                if let Err(broken) = lived(&plan) {
-                    failed.push((seed, broken.what));
-                }
+    let live = |medium: Medium, lives: u64, next: &AtomicU64| {
+        let mut failed = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + lives {
+                return failed;
             }
-        };
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let plan = Plan::new(seed, ORDERS);
+            orders.fetch_add(plan.orders() as u64, Ordering::Relaxed);
+            if let Err(broken) = lived(&plan, medium) {
+                failed.push((seed, medium, broken.what));
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(2, usize::from).min(8);
+    let next = [AtomicU64::new(first), AtomicU64::new(first)];
+    let failed: Vec<(u64, Medium, String)> = thread::scope(|scope| {
+        let (live, next) = (&live, &next);
+        // On files one after the other: a full disk is one for the whole process.
+        let files = scope.spawn(|| live(Medium::Files, on_files, &next[1]));
+        let memory = (0..workers).map(|_| scope.spawn(|| live(Medium::Memory, count, &next[0])));
+        let threads: Vec<_> = memory.chain([files]).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    println!("{} orders in {count} lives", orders.into_inner());
-    if let Some((seed, what)) = failed.iter().min() {
-        let all: Vec<String> =
-            failed.iter().map(|(seed, what)| format!("{seed}: {what}")).collect();
-        panic!(
-            "{} of {count} lives failed\n{}\n{}",
-            all.len(),
-            all.join("\n"),
-            report(*seed, what)
-        );
+    let orders = orders.into_inner();
+    println!("{orders} orders in {count} lives in memory and {on_files} on files");
+    if let Some((seed, medium, what)) = failed.iter().min() {
+        let line =
+            |(seed, medium, what): &(u64, Medium, String)| format!("{seed} {medium:?}: {what}");
+        let all: Vec<String> = failed.iter().map(line).collect();
+        panic!("{} lives failed\n{}\n{}", all.len(), all.join("\n"), report(*seed, *medium, what));
     }
 }

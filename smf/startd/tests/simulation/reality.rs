@@ -40,6 +40,8 @@ pub struct Reality {
     pub trace: Vec<String>,
     pub tracing: bool,
     pub calls: u64,
+    /// This call is the last one, and its effect happens.
+    torn: bool,
     spawns: u64,
 }
 
@@ -61,6 +63,7 @@ impl Reality {
             trace: Vec::new(),
             tracing: false,
             calls: 0,
+            torn: false,
             spawns: 0,
         }
     }
@@ -80,19 +83,39 @@ impl Reality {
             self.fuse = Some((left - 1, after));
             return None;
         }
-        self.fuse = None;
+        (self.fuse, self.torn) = (None, after);
         Some(after)
     }
 
-    fn room(&mut self, fmri: &str) -> Result<(), StoreError> {
+    /// Writes, if there is room.
+    fn commit(
+        &mut self,
+        fmri: &str,
+        mut act: impl FnMut(&mut dyn Disk) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let refused = self.full || self.refuse > 0;
         self.refuse = self.refuse.saturating_sub(1);
         if !refused {
-            return Ok(());
+            return act(self.disk.as_mut());
         }
         self.rules.disk_refused = true;
-        let (fmri, cause) = (fmri.to_owned(), "full".to_owned());
-        Err(StoreError { fmri, what: "writing", cause, passing: true })
+        self.disk.starved(fmri, &mut act)
+    }
+
+    /// Entries are written, or not; either way the engine goes on from them.
+    fn written(
+        &mut self,
+        entries: &[Entry],
+        taken: Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let passing = taken.as_ref().map_or_else(|error| error.passing, |()| true);
+        for Entry { fmri, writes, snapshots, .. } in entries.iter().filter(|_| passing) {
+            if taken.is_ok() && snapshots.contains(&"running") {
+                self.configured(fmri);
+            }
+            self.recorded(fmri, writes);
+        }
+        taken
     }
 }
 
@@ -104,6 +127,7 @@ fn call<T>(shared: &Shared, effect: impl FnOnce(&mut Reality) -> T) -> T {
         resume_unwind(Box::new(Killed));
     }
     let result = effect(&mut reality);
+    reality.torn = false;
     drop(reality);
     if last == Some(true) {
         resume_unwind(Box::new(Killed));
@@ -123,7 +147,7 @@ impl Store for Repository {
     }
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         call(&self.0, |reality| {
-            let taken = reality.room(fmri).and_then(|()| reality.disk.set(fmri, group, writes));
+            let taken = reality.commit(fmri, |disk| disk.set(fmri, group, writes));
             if group == "restarter" {
                 reality.recorded(fmri, writes);
             }
@@ -134,44 +158,29 @@ impl Store for Repository {
     /// die.
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         let Some(first) = entries.first() else { return Ok(()) };
-        let gone = |reality: &mut Reality| {
-            let there = reality.disk.instances().unwrap_or_default();
-            entries.iter().any(|entry| !there.contains(&entry.fmri))
-        };
-        let told = |reality: &mut Reality| {
-            entries.iter().for_each(|entry| reality.recorded(&entry.fmri, &entry.writes));
-        };
         call(&self.0, |reality| {
-            if gone(reality) {
-                let (fmri, cause) = (first.fmri.clone(), "not found".to_owned());
-                return Err(StoreError { fmri, what: "writing", cause, passing: false });
-            }
-            reality.room(&first.fmri).inspect_err(|_| told(reality))?;
-            for Entry { fmri, snapshots, .. } in entries {
-                for name in snapshots {
-                    reality.disk.snapshot(fmri, name)?;
-                    if *name == "running" {
-                        reality.configured(fmri);
+            if std::mem::take(&mut reality.torn) {
+                let taken = reality.commit(&first.fmri, |disk| disk.tear(entries));
+                for entry in entries.iter().filter(|_| taken.is_ok()) {
+                    if entry.snapshots.contains(&"running") {
+                        reality.configured(&entry.fmri);
                     }
                 }
             }
-            Ok(())
-        })?;
+        });
         call(&self.0, |reality| {
-            for Entry { fmri, writes, finished, .. } in entries {
-                reality.disk.set(fmri, "restarter", writes)?;
-                for (action, value) in finished {
-                    reality.disk.finish_action(fmri, action, value)?;
-                }
+            let there = reality.disk.instances()?;
+            if let Some(gone) = entries.iter().find(|entry| !there.contains(&entry.fmri)) {
+                let (fmri, cause) = (gone.fmri.clone(), "not found".to_owned());
+                return Err(StoreError { fmri, what: "writing", cause, passing: false });
             }
-            told(reality);
-            Ok(())
+            let taken = reality.commit(&first.fmri, |disk| disk.write(entries));
+            reality.written(entries, taken)
         })
     }
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
         call(&self.0, |reality| {
-            reality.room(fmri)?;
-            reality.disk.snapshot(fmri, name)?;
+            reality.commit(fmri, |disk| disk.snapshot(fmri, name))?;
             if name == "running" {
                 reality.configured(fmri);
             }
@@ -183,8 +192,7 @@ impl Store for Repository {
     }
     fn finish_action(&mut self, fmri: &str, action: &str, value: &str) -> Result<(), StoreError> {
         call(&self.0, |reality| {
-            reality.room(fmri)?;
-            reality.disk.finish_action(fmri, action, value)
+            reality.commit(fmri, |disk| disk.finish_action(fmri, action, value))
         })
     }
     fn changes(&mut self) -> Result<Vec<Change>, StoreError> {

@@ -310,7 +310,7 @@ impl Reality {
     fn bereave(&mut self) {
         self.kernel.bereave();
         self.rules.bereave();
-        self.disk.reopen(false);
+        self.reopen(false);
         self.reread();
         // What a full disk did not take cannot be found again.
         if self.rules.disk_refused {
@@ -325,8 +325,13 @@ impl Reality {
         self.kernel.reboot();
         self.rules.bereave();
         self.rules.forget_orders();
-        self.disk.reopen(true);
+        self.reopen(true);
         self.reread();
+    }
+
+    fn reopen(&mut self, reboot: bool) {
+        let opened = self.disk.reopen(reboot);
+        opened.unwrap_or_else(|what| self.rules.broke(what));
     }
 
     /// What is written is what counts.
