@@ -150,6 +150,8 @@ pub struct Engine<S, Y> {
     /// What the repository did not take, and when it is asked again.
     pub(crate) unwritten: BTreeMap<String, Unwritten>,
     pub(crate) again: Option<Duration>,
+    /// The repository did not take what the milestone asks for.
+    pub(crate) going: bool,
     /// The milestone this boot was asked to go to.
     pub(crate) booting: Option<String>,
     pub(crate) milestone: Milestone,
@@ -172,6 +174,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             births: Vec::new(),
             unwritten: BTreeMap::new(),
             again: None,
+            going: false,
             booting: None,
             milestone: Milestone::All,
             ending: false,

@@ -106,8 +106,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         self.milestone = wanted;
-        if self.milestone.name() != reached {
-            self.go();
+        if self.milestone.name() != reached && self.go() {
             let done = vec![self.milestone.name().to_owned()];
             self.write(MASTER, vec![("milestone", "astring", done)]);
         }
@@ -124,20 +123,30 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         Some(inside)
     }
 
-    fn go(&mut self) {
+    /// Overrides what is enabled; false when the repository does not take it, and it is tried again.
+    fn go(&mut self) -> bool {
         let inside = self.insiders();
         let is_inside = |fmri: &String| inside.as_ref().is_none_or(|all| all.contains(fmri));
         let every: Vec<String> = self.instances.keys().cloned().collect();
-        let overrides: Vec<(String, Option<bool>)> = every
+        let mut overrides: Vec<(String, Option<bool>)> = every
             .into_iter()
             .map(|f| {
                 let stays = is_inside(&f);
                 (f, (!stays).then_some(false))
             })
             .collect();
-        let written = self.store.set_overrides(&overrides);
-        if self.noted(MASTER, written).is_none() {
-            return;
+        match self.store.set_overrides(&overrides) {
+            Ok(()) => {}
+            Err(error) if error.passing => {
+                self.noted::<(), _>(MASTER, Err(error));
+                self.go_again();
+                return false;
+            }
+            // Somebody is gone, and the others are to go all the same.
+            Err(_) => overrides.retain(|one| {
+                let written = self.store.set_overrides(std::slice::from_ref(one));
+                self.noted(MASTER, written).is_some()
+            }),
         }
         let mut leaving = Vec::new();
         for (fmri, enabled) in overrides {
@@ -155,6 +164,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         let orders = propagate::leave(&mut self.graph, &leaving);
         self.give_all(orders);
+        true
     }
 
     /// An instance that comes while the system is in a milestone it is no part of does not run.

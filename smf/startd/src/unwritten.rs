@@ -113,6 +113,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.keep(fmri, later);
     }
 
+    /// The milestone is gone to with the next attempt.
+    pub(crate) fn go_again(&mut self) {
+        self.going = true;
+        let when = self.sys.now() + PACE;
+        self.again.get_or_insert(when);
+    }
+
     fn keep(&mut self, fmri: &str, later: Unwritten) {
         if !later.is_empty() {
             self.unwritten.insert(fmri.to_owned(), later);
@@ -145,6 +152,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             if actions {
                 self.actions(&fmri);
             }
+        }
+        if std::mem::take(&mut self.going) {
+            self.options();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use smf_startd::store::{Change, Entry, Group, Groups, Property, Store, StoreError, View, Write};
 
 /// Groups that are gone after a reboot.
-pub const VOLATILE: [&str; 3] = ["restarter", "restarter_actions", "general_ovr"];
+pub const VOLATILE: [&str; 4] = ["restarter", "restarter_actions", "general_ovr", "options_ovr"];
 /// Groups that count at once.
 const LIVE: [&str; 4] = ["general", "general_ovr", "restarter", "restarter_actions"];
 

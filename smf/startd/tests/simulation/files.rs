@@ -259,6 +259,9 @@ impl Store for Files {
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         self.host().write(entries)
     }
+    fn set_overrides(&mut self, overrides: &[(String, Option<bool>)]) -> Result<(), StoreError> {
+        self.host().set_overrides(overrides)
+    }
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {
         self.host().snapshot(fmri, name)
     }

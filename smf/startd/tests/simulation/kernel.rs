@@ -109,7 +109,7 @@ impl Kernel {
         };
         let soon = now + Duration::from_millis(random.below(3_000) as u64);
         match method.as_str() {
-            "start" => self.fate_of_start(&mut process, soon, &mut random),
+            "start" => self.fate_of_start(&mut process, now, &mut random),
             "stop" => self.fate_of_stop(&mut process, soon, &mut random),
             _ => process.fate = self.fate_of_method(soon, &mut random),
         }
@@ -131,20 +131,25 @@ impl Kernel {
         }
         Some(match random.below(16) {
             0 => (soon, 1 << 8),
-            1 => (soon, random.pick(&[94, 95, 96, 97, 99, 100]) << 8),
+            1 => (soon, random.pick(&[94, 95, 96, 97, 97, 99, 100, 101]) << 8),
             2 => (soon, random.pick(&[9, 15, 11 | 0x80])),
             3 => (soon + LONG, 0),
             _ => (soon, 0),
         })
     }
 
-    fn fate_of_start(&self, process: &mut Process, soon: Duration, random: &mut Random) {
+    fn fate_of_start(&self, process: &mut Process, now: Duration, random: &mut Random) {
+        let wait = Duration::from_millis(random.below(3_000) as u64);
+        let soon = now + wait;
         let later = soon + Duration::from_secs(random.below(2_000) as u64);
         let end = random.pick(&[0, 0, 1 << 8, 2 << 8, 96 << 8, 9, 11 | 0x80]);
         let mortal = !self.benign && random.one_in(4);
         let life = mortal.then_some((later, end));
         if self.wait_services.contains(&process.fmri) {
+            // Some fail at once whenever they are started, for ever.
+            let hasty = Random::of(self.seed, &process.fmri, 0).one_in(5);
             process.fate = match random.below(6) {
+                _ if hasty && !self.benign => Some((now + wait / 5, 1 << 8)),
                 0 if !self.benign => Some((soon, end)),
                 _ => life,
             };

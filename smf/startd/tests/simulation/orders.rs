@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use smf_startd::config::MASTER;
 use smf_startd::store::{Group, Groups, View as Which};
 
 use crate::disk::{kind_of, property};
@@ -32,6 +33,19 @@ impl Reality {
             Order::MarkImmediate(fmri) => {
                 self.rules.marked(fmri);
                 self.action(fmri, "maint_on_immediate", stamp);
+            }
+            Order::MarkForNow(fmri) => {
+                self.rules.marked(fmri);
+                self.action(fmri, "maint_on_temporary", stamp);
+            }
+            Order::MarkImmediateForNow(fmri) => {
+                self.rules.marked(fmri);
+                self.action(fmri, "maint_on_immtemp", stamp);
+            }
+            Order::Degrade(fmri) => self.action(fmri, "degraded", stamp),
+            Order::Restore(fmri) => self.action(fmri, "restore", stamp),
+            Order::Milestone(name) => {
+                self.disk.put(MASTER, "options_ovr/milestone", "astring", &[name]);
             }
             Order::Delete(fmri) if self.there(fmri) => {
                 self.disk.delete(fmri);
@@ -68,7 +82,9 @@ impl Reality {
     pub fn action(&mut self, fmri: &str, action: &str, stamp: u64) {
         if self.there(fmri) {
             let path = format!("restarter_actions/{action}");
-            self.rules.of(fmri).order(action);
+            if !self.delegated.contains(fmri) {
+                self.rules.of(fmri).order(action);
+            }
             self.disk.put(fmri, &path, "integer", &[&stamp.to_string()]);
         }
     }
@@ -87,6 +103,21 @@ impl Reality {
         }
     }
 
+    /// The instance that the engine itself is.
+    pub fn appear(&mut self) {
+        let put = |group: &str, name: &str, kind: &str, value: &str| {
+            let properties = BTreeMap::from([(name.to_owned(), property(kind, &[value]))]);
+            (group.to_owned(), Group { kind: kind_of(group).to_owned(), properties })
+        };
+        let groups = Groups::from([
+            put("start", "exec", "astring", ":true"),
+            put("stop", "exec", "astring", ":true"),
+            put("startd", "duration", "astring", "transient"),
+            put("general", "enabled", "boolean", "true"),
+        ]);
+        self.disk.add(MASTER, groups);
+    }
+
     /// An instance is made, as svccfg import does.
     pub fn add(&mut self, service: &Service) {
         let mut groups = dependencies(&service.needs);
@@ -98,6 +129,13 @@ impl Reality {
         put("startd", "duration", "astring", service.model);
         put("startd", "ignore_error", "astring", service.ignore);
         put("startd", "timeout_retry", "boolean", if service.retry { "true" } else { "false" });
+        if service.delegated {
+            put("general", "restarter", "fmri", "svc:/r:x");
+        }
+        self.delegated.remove(service.fmri);
+        if service.delegated {
+            self.delegated.insert(service.fmri.to_owned());
+        }
         let methods =
             [("start", Some(service.start)), ("stop", service.stop), ("refresh", service.refresh)];
         for (method, exec) in methods {

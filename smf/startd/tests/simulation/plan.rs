@@ -73,6 +73,8 @@ pub struct Service {
     pub ignore: &'static str,
     pub restart_on: &'static str,
     pub needs: Vec<Need>,
+    /// Another restarter is to run it, and there is none.
+    pub delegated: bool,
 }
 
 /// What an administrator types.
@@ -87,6 +89,12 @@ pub enum Order {
     Clear(&'static str),
     Mark(&'static str),
     MarkImmediate(&'static str),
+    /// mark -t and mark -It.
+    MarkForNow(&'static str),
+    MarkImmediateForNow(&'static str),
+    Degrade(&'static str),
+    Restore(&'static str),
+    Milestone(&'static str),
     Delete(&'static str),
     Add(Service),
     Depend(&'static str, Vec<Need>),
@@ -185,7 +193,7 @@ impl Plan {
 
 fn order(random: &mut Random) -> Order {
     let fmri = random.pick(&NAMES);
-    match random.below(26) {
+    match random.below(33) {
         0..=3 => Order::Enable(fmri),
         4..=6 => Order::Disable(fmri),
         7 | 8 => Order::EnableForNow(fmri),
@@ -198,7 +206,12 @@ fn order(random: &mut Random) -> Order {
         21 => Order::Delete(fmri),
         22 | 23 => Order::Add(service(random, fmri)),
         24 => Order::Depend(fmri, needs(random, fmri)),
-        _ => Order::Touch(random.pick(&FILES)),
+        25 => Order::Touch(random.pick(&FILES)),
+        26 => Order::MarkForNow(fmri),
+        27 => Order::MarkImmediateForNow(fmri),
+        28 | 29 => Order::Degrade(fmri),
+        30 | 31 => Order::Restore(fmri),
+        _ => Order::Milestone(random.pick(&["all", "all", "none", fmri])),
     }
 }
 
@@ -226,6 +239,7 @@ fn service(random: &mut Random, fmri: &'static str) -> Service {
         ignore: random.pick(&["", "", "core", "signal", "core,signal"]),
         restart_on: random.pick(&["all", "all", "all", "external_fault", "any_fault"]),
         needs: needs(random, fmri),
+        delegated: random.one_in(25),
     }
 }
 

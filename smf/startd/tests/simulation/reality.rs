@@ -9,6 +9,7 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
+use smf_startd::config::MASTER;
 use smf_startd::store::{Change, Entry, Groups, Store, StoreError, View, Write};
 use smf_startd::sys::{Level, Spawn, Sys};
 
@@ -37,6 +38,8 @@ pub struct Reality {
     /// Instances that are configured so that a method of theirs must fail: `:kill` without a
     /// contract, or a stop that stops nothing within its time.
     pub unstoppable: BTreeSet<String>,
+    /// Instances of a restarter that is not there: nobody runs them.
+    pub delegated: BTreeSet<String>,
     pub trace: Vec<String>,
     pub tracing: bool,
     pub calls: u64,
@@ -60,6 +63,7 @@ impl Reality {
             refuse: 0,
             rules: Rules::default(),
             unstoppable: BTreeSet::new(),
+            delegated: BTreeSet::new(),
             trace: Vec::new(),
             tracing: false,
             calls: 0,
@@ -176,6 +180,16 @@ impl Store for Repository {
             }
             let taken = reality.commit(&first.fmri, |disk| disk.write(entries));
             reality.written(entries, taken)
+        })
+    }
+    fn set_overrides(&mut self, overrides: &[(String, Option<bool>)]) -> Result<(), StoreError> {
+        call(&self.0, |reality| {
+            let there = reality.disk.instances()?;
+            if let Some((gone, _)) = overrides.iter().find(|(fmri, _)| !there.contains(fmri)) {
+                let (fmri, cause) = (gone.clone(), "not found".to_owned());
+                return Err(StoreError { fmri, what: "writing", cause, passing: false });
+            }
+            reality.commit(MASTER, |disk| disk.set_overrides(overrides))
         })
     }
     fn snapshot(&mut self, fmri: &str, name: &str) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! rest.rs - what must be true of a world at rest: states follow from the configuration, what is
 //! told is what is, and nothing lives that should not.
 
+use smf_startd::config::MASTER;
 use smf_startd::state::State;
 use smf_startd::store::View as Which;
 
@@ -13,6 +14,7 @@ impl World {
     /// What holds when nothing is under way.
     pub fn at_rest(&mut self) -> Result<(), String> {
         self.shared.borrow().rules.owed()?;
+        self.milestone()?;
         let view = self.shared.borrow_mut().view();
         let instances = self.shared.borrow_mut().disk.instances().unwrap_or_default();
         for fmri in instances {
@@ -34,6 +36,19 @@ impl World {
             self.processes(&fmri, state)?;
         }
         Ok(())
+    }
+
+    /// The engine went where it was told to go.
+    fn milestone(&self) -> Result<(), String> {
+        let live = self.shared.borrow_mut().disk.groups(MASTER, Which::Live).ok().flatten();
+        let live = live.unwrap_or_default();
+        let told = |group: &str| live.get(group).and_then(|group| group.first("milestone"));
+        let named = told("options_ovr").filter(|name| matches!(*name, "all" | "none"));
+        let (wanted, reached) = (named, told("restarter").unwrap_or("all"));
+        match wanted.filter(|wanted| *wanted != reached) {
+            None => Ok(()),
+            Some(wanted) => Err(format!("milestone {wanted} was ordered, reached is {reached}")),
+        }
     }
 
     fn right(&self, view: &View, fmri: &str, state: State) -> Result<(), String> {
@@ -63,6 +78,7 @@ impl World {
             (State::Disabled | State::Offline | State::Online | State::Degraded, enabled) => {
                 Err(format!("enabled is {enabled}"))
             }
+            (State::Uninitialized, _) if reality.delegated.contains(fmri) => Ok(()),
             (State::None | State::Uninitialized, _) => Err("no state to rest in".to_owned()),
         }
     }

@@ -44,6 +44,7 @@ pub fn live(plan: &Plan, disk: Box<dyn Disk>, tracing: bool) -> Result<(), Broke
 impl World {
     fn new(plan: &Plan, disk: Box<dyn Disk>) -> World {
         let mut reality = Reality::new(plan.seed, disk);
+        reality.appear();
         for service in &plan.services {
             reality.add(service);
         }
