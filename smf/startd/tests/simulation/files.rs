@@ -124,7 +124,6 @@ fn make(fmri: &str, name: &str, kind: &str, properties: BTreeMap<String, Propert
         kind: kind.to_owned(),
         properties: properties.collect(),
         volatile: VOLATILE.contains(&name),
-        ..merge::Group::default()
     };
     Operation::AddGroup(fmri.to_owned(), name.to_owned(), group)
 }

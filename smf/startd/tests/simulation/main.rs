@@ -18,6 +18,7 @@ mod rest;
 mod rules;
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -53,7 +54,11 @@ impl Medium {
 }
 
 fn lived(plan: &Plan, medium: Medium) -> Result<(), Broken> {
-    world::live(plan, medium.disk(), false)
+    let lived = catch_unwind(AssertUnwindSafe(|| world::live(plan, medium.disk(), false)));
+    // Said already, and not by the engine.
+    let broken =
+        |_| Err(Broken { what: "the world itself panicked".to_owned(), trace: Vec::new() });
+    lived.unwrap_or_else(broken)
 }
 
 /// What went wrong, without names and numbers.

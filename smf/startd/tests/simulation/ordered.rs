@@ -11,12 +11,13 @@
 //! | refresh              | everybody                      | the snapshot is taken, and who runs    |
 //! |                      |                                | has begun the method or goes down      |
 //!
-//! A reboot takes the orders with it, and a deletion those of the instance.  At rest nothing is owed;
+//! Who is outside of a milestone is disabled until something else is ordered for it.  A reboot takes the orders with it, and a deletion those of the instance.  At rest nothing is owed;
 //! and nobody is stopped for a restart more often than that was ordered, unless the repository did not
 //! take it that the restart was done.
 
 use std::collections::BTreeMap;
 
+use smf_startd::config::MASTER;
 use smf_startd::state::State;
 
 use crate::rules::{Rules, Seen};
@@ -113,9 +114,18 @@ impl Seen {
 }
 
 impl Rules {
+    /// A milestone is in the repository; whether all are outside of it.
+    pub fn milestone(&mut self, outside: bool) {
+        let others = self.seen.iter_mut().filter(|(fmri, _)| *fmri != MASTER);
+        others.for_each(|(_, seen)| seen.outside = outside);
+    }
+
     /// The machine came up again: nobody knows of any order.
     pub fn forget_orders(&mut self) {
-        self.seen.values_mut().for_each(|seen| seen.ordered.owed.clear());
+        for seen in self.seen.values_mut() {
+            seen.ordered.owed.clear();
+            seen.outside = false;
+        }
     }
 
     /// What is still owed.

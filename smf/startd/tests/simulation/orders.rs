@@ -46,6 +46,10 @@ impl Reality {
             Order::Restore(fmri) => self.action(fmri, "restore", stamp),
             Order::Milestone(name) => {
                 self.disk.put(MASTER, "options_ovr/milestone", "astring", &[name]);
+                let live = self.disk.groups(MASTER, Which::Live).ok().flatten().unwrap_or_default();
+                let reached = live.get("restarter").and_then(|group| group.first("milestone"));
+                // Where it is already, the engine goes nowhere.
+                self.rules.milestone(*name == "none" && reached != Some("none"));
             }
             Order::Delete(fmri) if self.there(fmri) => {
                 self.disk.delete(fmri);
@@ -67,6 +71,7 @@ impl Reality {
     }
 
     fn enable(&mut self, fmri: &str, word: &str) {
+        self.rules.of(fmri).outside = false;
         if self.there(fmri) {
             self.disk.put(fmri, "general/enabled", "boolean", &[word]);
             self.disk.unset(fmri, "general_ovr/enabled");
@@ -74,6 +79,7 @@ impl Reality {
     }
 
     fn enable_for_now(&mut self, fmri: &str, word: &str) {
+        self.rules.of(fmri).outside = false;
         if self.there(fmri) {
             self.disk.put(fmri, "general_ovr/enabled", "boolean", &[word]);
         }

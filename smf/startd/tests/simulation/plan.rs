@@ -211,7 +211,7 @@ fn order(random: &mut Random) -> Order {
         27 => Order::MarkImmediateForNow(fmri),
         28 | 29 => Order::Degrade(fmri),
         30 | 31 => Order::Restore(fmri),
-        _ => Order::Milestone(random.pick(&["all", "all", "none", fmri])),
+        _ => Order::Milestone(random.pick(&["all", "none", fmri])),
     }
 }
 

@@ -163,8 +163,10 @@ impl Store for Repository {
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         let Some(first) = entries.first() else { return Ok(()) };
         call(&self.0, |reality| {
-            if std::mem::take(&mut reality.torn) {
-                let taken = reality.commit(&first.fmri, |disk| disk.tear(entries));
+            // Where nothing can be written, no half of it is.
+            let room = !reality.full && reality.refuse == 0;
+            if std::mem::take(&mut reality.torn) && room {
+                let taken = reality.disk.tear(entries);
                 for entry in entries.iter().filter(|_| taken.is_ok()) {
                     if entry.snapshots.contains(&"running") {
                         reality.configured(&entry.fmri);

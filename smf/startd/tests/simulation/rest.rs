@@ -24,6 +24,10 @@ impl World {
             if rules::enabled(&live).is_none() {
                 continue;
             }
+            let outside = self.shared.borrow().rules.seen.get(&fmri).is_some_and(|one| one.outside);
+            if outside && rules::enabled(&live) == Some(true) {
+                return Err(format!("{fmri} is in no milestone and is to run"));
+            }
             let Some(state) = engine.state(&fmri) else {
                 return Err(format!("{fmri} is not managed"));
             };

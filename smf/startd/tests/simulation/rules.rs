@@ -57,6 +57,8 @@ pub struct Seen {
     /// How often it was marked.
     pub marks: usize,
     pub ordered: Ordered,
+    /// The milestone none was ordered, and since then nothing for this one.
+    pub outside: bool,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +90,7 @@ impl Rules {
             starts: 0,
             marks: 0,
             ordered: Ordered::default(),
+            outside: false,
         })
     }
 
