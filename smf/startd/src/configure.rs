@@ -175,9 +175,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         if self.graph.is_cyclic() {
-            // Who closes a cycle is found by adding one after the other.
+            // Who closes a cycle is found by adding one after the other; who was found before is
+            // added last, so that it is the same one again.
             managed.iter().for_each(|fmri| self.graph.depend(fmri, Vec::new()));
-            managed.iter().for_each(|fmri| self.connect(fmri));
+            let closes = |fmri: &&String| {
+                self.instances.get(*fmri).is_some_and(|one| one.aux == "dependency_cycle")
+            };
+            let (last, first): (Vec<_>, Vec<_>) = managed.iter().partition(closes);
+            first.into_iter().chain(last).for_each(|fmri| self.connect(fmri));
         }
         let sys = &self.sys;
         let exists = |path: &str| sys.exists(path);

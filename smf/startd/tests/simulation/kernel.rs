@@ -231,7 +231,7 @@ impl Kernel {
             let start = *start;
             self.take_down(start, now + after);
             if after.is_zero() {
-                self.empty_out(start, told);
+                self.empty_out(start);
             }
         }
         if told {
@@ -255,11 +255,11 @@ impl Kernel {
     }
 
     /// Those that a stop method waited for are gone before it is.
-    fn empty_out(&mut self, contract: u64, told: bool) {
+    fn empty_out(&mut self, contract: u64) {
         let gone: Vec<i32> = self.members(contract).map(|(pid, _)| *pid).collect();
         for pid in gone {
             let Some(process) = self.processes.remove(&pid) else { continue };
-            if told && process.engine == self.engine {
+            if process.engine == self.engine {
                 self.told.push(match process.method {
                     Some(_) => Happened::Ended { pid, status: libc::SIGTERM },
                     None => Happened::MemberEnded { contract, status: libc::SIGTERM },

@@ -96,6 +96,7 @@ impl Reality {
     }
 
     fn touch(&mut self, file: &str, stamp: u64) {
+        self.files_before.clone_from(&self.files);
         if !self.files.remove(file) {
             self.files.insert(file.to_owned());
         }

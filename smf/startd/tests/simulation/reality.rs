@@ -28,6 +28,8 @@ pub struct Reality {
     pub kernel: Kernel,
     pub disk: Box<dyn Disk>,
     pub files: BTreeSet<String>,
+    /// Those before the last change.
+    pub files_before: BTreeSet<String>,
     /// So many calls from now the engine is killed, after the effect or before.
     pub fuse: Option<(usize, bool)>,
     /// The repository takes nothing.
@@ -57,6 +59,7 @@ impl Reality {
             jump: 0,
             kernel: Kernel::new(seed),
             disk,
+            files_before: BTreeSet::new(),
             files: BTreeSet::from(["/f1".to_owned()]),
             fuse: None,
             full: false,

@@ -144,7 +144,10 @@ impl World {
     pub fn repaired(&mut self) -> Result<(), String> {
         let reality = self.shared.borrow();
         for (fmri, seen) in &reality.rules.seen {
-            let excused = seen.aux == "dependency_cycle" || reality.unstoppable.contains(fmri);
+            // The starts before count as well, where it was not this one that was cleared.
+            let starts = seen.aux == "restarting_too_quickly";
+            let excused =
+                starts || seen.aux == "dependency_cycle" || reality.unstoppable.contains(fmri);
             if seen.state == State::Maintenance && !excused {
                 return Err(format!("{fmri} is in maintenance again: {}", seen.aux));
             }

@@ -265,6 +265,8 @@ impl Reality {
         if seen.needs != needs {
             seen.changed = true;
             seen.needs = needs;
+            // The engine may have read this first, and then the deletion.
+            seen.obliged.take_if(|why| why.ends_with("was deleted"));
         }
         self.rules.of(fmri).cyclic = self.view().cyclic(fmri);
         let refresh = groups.get("refresh").and_then(|group| group.first("exec"));
@@ -327,6 +329,11 @@ impl Reality {
         let mut satisfied = view.satisfied(fmri);
         view.disabling = true;
         satisfied |= view.satisfied(fmri);
+        // Files are not watched: whoever was to be told of one was not.
+        if self.rules.disk_refused {
+            view.files.clone_from(&self.files_before);
+            satisfied |= view.satisfied(fmri);
+        }
         let ending = self.rules.ending;
         let seen = self.rules.of(fmri);
         seen.starts += 1;
