@@ -474,7 +474,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if order == Order::Start && instance.queue.iter().any(|(one, _)| *one == Order::Start) {
             return;
         }
-        instance.queue.push_back((order, by));
+        match order {
+            // Nothing that waits is to be done with such a configuration, least of all a start.
+            Order::Misconfigured(_) => instance.queue.push_front((order, by)),
+            order => instance.queue.push_back((order, by)),
+        }
         self.work.push_back(fmri.to_owned());
     }
 

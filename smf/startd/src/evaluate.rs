@@ -181,6 +181,8 @@ impl<'a> Evaluation<'a> {
             (State::Online | State::Degraded, _) => match node.descent {
                 Descent::None => Yes,
                 Descent::Offline | Descent::TakeDown => NotNow,
+                // Enabled again on its way down, it comes up from there.
+                Descent::Disable | Descent::Leave if node.enabled => NotNow,
                 Descent::Disable | Descent::Leave => Never,
             },
             (State::Offline, Question::Ever) if node.never => Never,
