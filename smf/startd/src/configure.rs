@@ -18,16 +18,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     /// # Errors
     /// The repository cannot be read at all.
     pub fn begin(&mut self) -> Result<(), StoreError> {
-        let mut managed = Vec::new();
+        let (mut managed, mut new) = (Vec::new(), Vec::new());
         for fmri in self.store.instances()? {
-            if self.admit(&fmri) {
-                managed.push(fmri);
-            }
+            let admitted = self.admit(&fmri);
+            new.extend(admitted.filter(|fresh| *fresh).map(|_| fmri.clone()));
+            managed.extend(admitted.map(|_| fmri));
         }
         // All are in the graph: now their edges, then what each needs.
         self.connect_all(&managed);
         self.begin_milestone();
         self.options();
+        // Made while there was no engine: who is flagged disabled by now left with the others.
+        new.retain(|fmri| self.graph.node(fmri).is_some_and(|node| node.enabled));
+        new.iter().for_each(|fmri| self.stay_outside(fmri));
         self.sys.adoptions(true);
         for fmri in &managed {
             self.resume(fmri);
@@ -97,7 +100,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             (None, true) => self.dismiss(fmri),
             (None, false) => {}
             (Some(_), false) => {
-                if self.admit(fmri) {
+                if self.admit(fmri).is_some() {
                     self.connect(fmri);
                     self.stay_outside(fmri);
                     self.appeared(fmri);
@@ -133,11 +136,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.give_all(orders);
     }
 
-    /// Takes an instance into the engine, if it is managed.
-    fn admit(&mut self, fmri: &str) -> bool {
+    /// Takes an instance into the engine, if it is managed; whether it was never seen before.
+    fn admit(&mut self, fmri: &str) -> Option<bool> {
         let live = self.store.groups(fmri, View::Live);
-        let Some(live) = self.noted(fmri, live).flatten() else { return false };
-        let Some(enabled) = config::enabled(&live) else { return false };
+        let live = self.noted(fmri, live).flatten()?;
+        let enabled = config::enabled(&live)?;
         let (mut instance, fresh) = recorded(&live);
         instance.restarter = config::restarter(&live);
         let delegated = matches!(instance.restarter, Restarter::Delegate(_));
@@ -156,7 +159,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             // Where the log is, the restarter says that writes it.
             self.record(fmri, if delegated { Vec::new() } else { more });
         }
-        true
+        Some(fresh)
     }
 
     /// Gives an instance its dependencies.
