@@ -25,6 +25,9 @@ use crate::{cgroup, cookie};
 /// The variable that, when set to anything but nothing, keeps [`Contracts::open`] off cgroups.
 pub const FORBID_CGROUP: &str = "LAMPLIGHTER_NO_CGROUP";
 
+/// A look at the host counts for so long, and no longer than its turn.
+const TURN_MAX: Duration = Duration::from_millis(200);
+
 /// So often new members are looked for while the old ones are killed.
 const ROUNDS_MAX: usize = 64;
 
@@ -57,7 +60,12 @@ pub struct Contracts {
     outer: String,
     /// For a maker that reaps all it starts.
     family: Option<Arc<Mutex<Family>>>,
+    /// For the same: what one look at the host found, for all that it adopted.
+    turn: Turn,
 }
+
+/// One look at the processes of the host and when it was taken, while it counts.
+type Turn = Option<Arc<Mutex<Option<(Instant, Arc<Survey>)>>>>;
 
 /// What many adoptions look at, looked at once: the groups and the processes of the host.
 #[derive(Debug, Default)]
@@ -84,14 +92,20 @@ impl Contracts {
             Some(_) | None => Way::Cookie,
         };
         let outer = std::env::var(cookie::NAME).unwrap_or_default();
-        Contracts { owner: owner.to_owned(), way, outer, family: None }
+        Contracts { owner: owner.to_owned(), way, outer, family: None, turn: None }
     }
 
     /// For a process that is the subreaper of all it starts, and tells of every child it reaps by
     /// [`Contracts::reaped`]: looks for members among its own children only.
     #[must_use]
     pub fn as_reaper(self) -> Contracts {
-        Contracts { family: Some(Arc::default()), ..self }
+        Contracts { family: Some(Arc::default()), turn: Some(Arc::default()), ..self }
+    }
+
+    /// What was seen of the host so far counts no longer: to be called by a reaper whenever it has
+    /// dealt with all that it knew of, before it waits for more.
+    pub fn turned(&self) {
+        forget(&self.turn);
     }
 
     /// A child of this process has been reaped.
@@ -106,7 +120,7 @@ impl Contracts {
     pub fn below(owner: &str, outer: &Contract) -> Contracts {
         let way = outer.directory().map_or(Way::Cookie, |dir| Way::Cgroup(dir.to_path_buf()));
         let family = outer.family.clone();
-        Contracts { owner: owner.to_owned(), way, outer: outer.value.clone(), family }
+        Contracts { owner: owner.to_owned(), way, outer: outer.value.clone(), family, turn: None }
     }
 
     /// The way that was chosen.
@@ -208,6 +222,7 @@ impl Contracts {
             },
         };
         let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id))?;
+        contract.turn.clone_from(&self.turn);
         let empty = match &contract.hold {
             Hold::Cgroup { .. } => contract.is_empty()?,
             Hold::Cookie => {
@@ -335,7 +350,28 @@ pub struct Contract {
     known: BTreeMap<(Pid, u64), Option<OwnedFd>>,
     /// Cookie way: whoever reaps the members, if that is this process.
     family: Option<Arc<Mutex<Family>>>,
+    /// Cookie way, adopted: what its maker has seen in this turn.
+    turn: Turn,
     watch: Watch,
+}
+
+fn forget(turn: &Turn) {
+    if let Some(turn) = turn {
+        *turn.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The processes of the host: as they were seen before in this turn, or as they are now.
+#[cfg(target_os = "linux")]
+fn survey(turn: &Turn) -> Arc<Survey> {
+    let Some(turn) = turn else { return Arc::new(Survey::take()) };
+    let mut seen = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, survey)) = seen.as_ref().filter(|(when, _)| when.elapsed() < TURN_MAX) {
+        return survey.clone();
+    }
+    let survey = Arc::new(Survey::take());
+    *seen = Some((Instant::now(), survey.clone()));
+    survey
 }
 
 fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
@@ -350,7 +386,7 @@ impl Contract {
         if let Hold::Cgroup { events, .. } = &hold {
             watch.add_events(events).map_err(failed)?;
         }
-        Ok(Contract { id, hold, value, known: BTreeMap::new(), family: None, watch })
+        Ok(Contract { id, hold, value, known: BTreeMap::new(), family: None, turn: None, watch })
     }
 
     fn error(&self, what: &'static str) -> impl FnOnce(io::Error) -> ContractError + use<> {
@@ -475,7 +511,7 @@ impl Contract {
         let known = self.known.keys().copied().collect();
         let family = self.family.as_ref().map(|family| lock(family));
         let found = family.and_then(|mut family| family.members(self.id, &known));
-        found.unwrap_or_else(|| Survey::take().members(self.id, &known))
+        found.unwrap_or_else(|| survey(&self.turn).members(self.id, &known))
     }
 
     /// Searches, and forgets the dead.  Only this may: with a member's descriptor goes the event
@@ -533,12 +569,23 @@ impl Contract {
                         *handle = None;
                     }
                 }
-                // One known member alive answers the question without a search.
+                // One known member alive answers the question without a search.  Where nobody was
+                // found, at whatever moment, nobody will be.
                 if self.known.values().any(Option::is_some) {
                     return Ok(false);
                 }
                 self.search_anew()
             }
+        }
+    }
+
+    /// Whether [`Contract::event`] tells when that should be asked again.  If not, those who were
+    /// found have ended since, and a later look finds out what they left behind.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        match &self.hold {
+            Hold::Cgroup { .. } => true,
+            Hold::Cookie => self.known.values().any(Option::is_some),
         }
     }
 
@@ -591,6 +638,8 @@ impl Contract {
         }
         let mut done = BTreeSet::new();
         for _ in 0..ROUNDS_MAX {
+            // Who was made since the last look is to be seen.
+            forget(&self.turn);
             let mut members = self.members()?;
             members.retain(|pid| !done.contains(pid));
             if members.is_empty() {

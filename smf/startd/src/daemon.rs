@@ -71,7 +71,7 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
     engine.all_happened(happened);
     engine.repository_changed()?;
     engine.tick();
-    engine.sys().close_logs();
+    engine.sys().turned();
     Ok(())
 }
 

@@ -50,6 +50,8 @@ pub struct Machine {
     prepared: BTreeMap<u64, Identity>,
     /// While many contracts are taken over.
     surroundings: Option<Surroundings>,
+    /// Contracts to be looked at once more, with no event to wait for.
+    unwatched: BTreeSet<u64>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -93,6 +95,7 @@ impl Machine {
             root: PathBuf::from("/"),
             prepared: BTreeMap::new(),
             surroundings: None,
+            unwatched: BTreeSet::new(),
         })
     }
 
@@ -117,10 +120,10 @@ impl Machine {
         self.contracts.sweep(keep);
     }
 
-    /// Whether [`Machine::reap`] left some for the next time.
+    /// Whether [`Machine::reap`] or [`Machine::emptied`] left some for the next time.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.has_more
+        self.has_more || !self.unwatched.is_empty()
     }
 
     /// Reaps the children that have ended, some at a time: a service that makes processes faster
@@ -180,7 +183,13 @@ impl Machine {
     /// The contracts that have become empty.
     pub fn emptied(&mut self) -> Vec<Happened> {
         match self.poller.ready() {
-            Ok(ready) => self.look_at(ready),
+            Ok(mut ready) => {
+                let again = std::mem::take(&mut self.unwatched);
+                ready.extend(again);
+                ready.sort_unstable();
+                ready.dedup();
+                self.look_at(ready)
+            }
             Err(error) => {
                 self.note(Level::Error, &format!("polling contracts: {error}"));
                 Vec::new()
@@ -193,6 +202,7 @@ impl Machine {
         for id in ids {
             let Some(held) = self.held.get_mut(&id) else { continue };
             match held.contract.is_empty() {
+                Ok(false) if !held.contract.is_watched() => drop(self.unwatched.insert(id)),
                 Ok(false) => {}
                 Ok(true) if held.abandoned => self.forget(id),
                 Ok(true) => happened.push(Happened::Emptied { contract: id }),
@@ -203,6 +213,7 @@ impl Machine {
     }
 
     fn forget(&mut self, id: u64) {
+        self.unwatched.remove(&id);
         if let Some(held) = self.held.remove(&id) {
             held.contract.remove();
         }
@@ -215,6 +226,12 @@ impl Machine {
     /// Nothing will be written for a while, and logs may be moved away meanwhile.
     pub fn close_logs(&mut self) {
         self.open_logs.clear();
+    }
+
+    /// All that was known has been dealt with: what was seen of the host meanwhile is of the past.
+    pub fn turned(&mut self) {
+        self.close_logs();
+        self.contracts.turned();
     }
 
     /// The log of an instance: what is told within one turn is told to one file.
@@ -385,10 +402,15 @@ impl Sys for Machine {
                 self.note(Level::Error, &format!("contract {contract}: watching it: {error}"));
             }
         }
-        match self.held.get_mut(&contract).map(|held| held.contract.is_empty()) {
-            Some(Ok(empty)) => empty,
-            None => true,
-            Some(Err(error)) => {
+        let Some(held) = self.held.get_mut(&contract) else { return true };
+        match held.contract.is_empty() {
+            Ok(empty) => {
+                if !empty && !held.contract.is_watched() {
+                    self.unwatched.insert(contract);
+                }
+                empty
+            }
+            Err(error) => {
                 self.note(Level::Error, &error.to_string());
                 false
             }
