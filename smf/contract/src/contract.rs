@@ -176,7 +176,7 @@ impl Contracts {
                 Some(base) => {
                     let dir = base.join(cgroup::name(&self.owner, id));
                     match std::fs::create_dir(&dir) {
-                        Ok(()) => Hold::cgroup(id, dir)?,
+                        Ok(()) => Hold::Cgroup { dir, events: OnceCell::new() },
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                         Err(source) => {
                             return Err(ContractError { id, what: "making its cgroup", source });
@@ -184,7 +184,7 @@ impl Contracts {
                     }
                 }
             };
-            let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id))?;
+            let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
             contract.family.clone_from(&self.family);
             return Ok(contract);
         }
@@ -210,18 +210,18 @@ impl Contracts {
     ) -> Result<Option<Contract>, ContractError> {
         let name = cgroup::name(&self.owner, id);
         let near = match &self.way {
-            Way::Cgroup(base) => Hold::cgroup(id, base.join(&name)).ok(),
+            Way::Cgroup(base) => Hold::found(id, base.join(&name)).ok(),
             Way::Cookie => None,
         };
         // It may have been made from another group: look everywhere.
         let hold = match near {
             Some(hold) => hold,
             None => match around.group(&name) {
-                Some(dir) => Hold::cgroup(id, dir)?,
+                Some(dir) => Hold::found(id, dir)?,
                 None => Hold::Cookie,
             },
         };
-        let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id))?;
+        let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
         contract.turn.clone_from(&self.turn);
         let empty = match &contract.hold {
             Hold::Cgroup { .. } => contract.is_empty()?,
@@ -306,19 +306,29 @@ fn random_id() -> Result<u64, ContractError> {
 
 #[derive(Debug)]
 enum Hold {
-    Cgroup { dir: PathBuf, events: File },
+    /// Its events are opened when somebody asks for the first time: of a contract that is done with
+    /// as soon as its only process has ended nobody does.
+    Cgroup {
+        dir: PathBuf,
+        events: OnceCell<File>,
+    },
     Cookie,
 }
 
 impl Hold {
-    fn cgroup(id: u64, dir: PathBuf) -> Result<Hold, ContractError> {
-        let events = File::open(dir.join("cgroup.events")).map_err(|source| ContractError {
+    /// Of a group that may be there.
+    fn found(id: u64, dir: PathBuf) -> Result<Hold, ContractError> {
+        let events = open_events(&dir).map_err(|source| ContractError {
             id,
             what: "opening its events",
             source,
         })?;
-        Ok(Hold::Cgroup { dir, events })
+        Ok(Hold::Cgroup { dir, events: OnceCell::from(events) })
     }
+}
+
+fn open_events(dir: &Path) -> io::Result<File> {
+    File::open(dir.join("cgroup.events"))
 }
 
 /// What a child does between fork and exec to become a member.  Async-signal-safe.
@@ -352,7 +362,8 @@ pub struct Contract {
     family: Option<Arc<Mutex<Family>>>,
     /// Cookie way, adopted: what its maker has seen in this turn.
     turn: Turn,
-    watch: Watch,
+    /// Made with the first thing that is watched.
+    watch: OnceCell<Watch>,
 }
 
 fn forget(turn: &Turn) {
@@ -380,13 +391,36 @@ fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
 }
 
 impl Contract {
-    fn new(id: u64, hold: Hold, value: String) -> Result<Contract, ContractError> {
-        let failed = |source| ContractError { id, what: "watching it", source };
-        let watch = Watch::new().map_err(failed)?;
-        if let Hold::Cgroup { events, .. } = &hold {
-            watch.add_events(events).map_err(failed)?;
+    fn new(id: u64, hold: Hold, value: String) -> Contract {
+        let (known, watch) = (BTreeMap::new(), OnceCell::new());
+        Contract { id, hold, value, known, family: None, turn: None, watch }
+    }
+
+    fn watch(&self) -> Result<&Watch, ContractError> {
+        if let Some(watch) = self.watch.get() {
+            return Ok(watch);
         }
-        Ok(Contract { id, hold, value, known: BTreeMap::new(), family: None, turn: None, watch })
+        let made = Watch::new().map_err(self.error("watching it"))?;
+        Ok(self.watch.get_or_init(|| made))
+    }
+
+    /// The events of its group, watched from now on; none when the group is gone.
+    fn events<'a>(
+        &'a self,
+        dir: &Path,
+        events: &'a OnceCell<File>,
+    ) -> Result<Option<&'a File>, ContractError> {
+        let open = match events.get() {
+            Some(open) if self.watch.get().is_some() => return Ok(Some(open)),
+            Some(open) => open,
+            None => match open_events(dir) {
+                Ok(opened) => events.get_or_init(|| opened),
+                Err(error) if cgroup::gone(&error) => return Ok(None),
+                Err(source) => return Err(self.error("opening its events")(source)),
+            },
+        };
+        self.watch()?.add_events(open).map_err(self.error("watching it"))?;
+        Ok(Some(open))
     }
 
     fn error(&self, what: &'static str) -> impl FnOnce(io::Error) -> ContractError + use<> {
@@ -465,7 +499,7 @@ impl Contract {
             processes::process(process.pid).is_some_and(|now| now.started == process.started);
         let handle = handle.filter(|_| same);
         if let Some(handle) = &handle {
-            self.watch.add_process(handle).map_err(self.error("watching a member"))?;
+            self.watch()?.add_process(handle).map_err(self.error("watching a member"))?;
         }
         self.known.insert(key, handle);
         Ok(())
@@ -554,7 +588,8 @@ impl Contract {
     /// The group cannot be read.
     pub fn is_empty(&mut self) -> Result<bool, ContractError> {
         match &self.hold {
-            Hold::Cgroup { events, .. } => {
+            Hold::Cgroup { dir, events } => {
+                let Some(events) = self.events(dir, events)? else { return Ok(true) };
                 let mut text = [0u8; 128];
                 match events.read_at(&mut text, 0) {
                     Ok(length) => Ok(!cgroup::populated(&String::from_utf8_lossy(&text[..length]))),
@@ -590,10 +625,10 @@ impl Contract {
     }
 
     /// A descriptor that is readable when [`Contract::is_empty`] should be asked again.  None where
-    /// the kernel offers none: then ask when a child ends.
+    /// the kernel offers none: then ask when a child ends.  Before that was asked there is none either.
     #[must_use]
     pub fn event(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.descriptor()
+        self.watch.get().and_then(Watch::descriptor)
     }
 
     /// Sends a signal to every member; returns how many got it.
@@ -685,6 +720,16 @@ impl Contract {
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
             Err(errno) => Err(self.error("waiting for it to become empty")(errno.into())),
+        }
+    }
+
+    /// Removes its group if nothing is in it, not even the group of a member; whether that is done.
+    /// Then it is empty, as far as the group tells.  In the cookie way nothing is done.
+    #[must_use]
+    pub fn remove_empty(&self) -> bool {
+        match &self.hold {
+            Hold::Cgroup { dir, .. } => std::fs::remove_dir(dir).is_ok(),
+            Hold::Cookie => false,
         }
     }
 

@@ -392,7 +392,8 @@ impl Sys for Machine {
 
     fn is_empty(&mut self, contract: u64) -> bool {
         let Some(held) = self.held.get_mut(&contract) else { return true };
-        if !held.watched {
+        // Asked once before there is anything to be watched, and once after it is.
+        if !held.watched && matches!(held.contract.is_empty(), Ok(false)) {
             held.watched = true;
             let watched = match held.contract.event() {
                 Some(event) => self.poller.watch(contract, event),
@@ -419,7 +420,11 @@ impl Sys for Machine {
 
     fn abandon(&mut self, contract: u64) {
         self.prepared.remove(&contract);
-        if self.is_empty(contract) {
+        // Most are of one process that has ended: nobody has to be asked.
+        if self.held.get(&contract).is_some_and(|held| held.contract.remove_empty()) {
+            self.unwatched.remove(&contract);
+            self.held.remove(&contract);
+        } else if self.is_empty(contract) {
             self.forget(contract);
         } else if let Some(held) = self.held.get_mut(&contract) {
             held.abandoned = true;
