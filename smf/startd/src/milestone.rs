@@ -174,10 +174,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             return;
         }
         let written = self.store.set_overrides(&[(fmri.to_owned(), Some(false))]);
-        if self.noted(fmri, written).is_some() {
+        let later = written.as_ref().is_err_and(|error| error.passing);
+        if self.noted(fmri, written).is_some() || later {
             if let Some(node) = self.graph.node_mut(fmri) {
                 node.enabled = false;
             }
+        }
+        if later {
+            self.stay_outside_again(fmri);
         }
     }
 }

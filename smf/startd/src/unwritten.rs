@@ -27,12 +27,14 @@ pub(crate) struct Unwritten {
     finished: Vec<Finished>,
     /// There is a refresh whose snapshot could not be taken.
     actions: bool,
+    /// It is outside of the milestone.
+    outside: bool,
 }
 
 impl Unwritten {
     fn is_empty(&self) -> bool {
         let properties = self.properties.is_empty() && self.finished.is_empty();
-        properties && !self.first_snapshot && !self.actions
+        properties && !self.first_snapshot && !self.actions && !self.outside
     }
 
     /// What goes into the volatile half of the repository, taken from here.
@@ -113,6 +115,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.keep(fmri, later);
     }
 
+    /// That it is outside of the milestone is written later.
+    pub(crate) fn stay_outside_again(&mut self, fmri: &str) {
+        let mut later = self.unwritten.remove(fmri).unwrap_or_default();
+        later.outside = true;
+        self.keep(fmri, later);
+    }
+
     /// The milestone is gone to with the next attempt.
     pub(crate) fn go_again(&mut self) {
         self.going = true;
@@ -148,7 +157,15 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 later.first_snapshot = is_refused(&self.store.snapshot(&fmri, "running"));
             }
             let actions = std::mem::take(&mut later.actions);
+            let outside = std::mem::take(&mut later.outside);
             self.keep(&fmri, later);
+            if outside {
+                self.stay_outside(&fmri);
+                // Something may have enabled it meanwhile.
+                if self.graph.node(&fmri).is_some_and(|node| !node.enabled) {
+                    self.set_enabled(&fmri, false);
+                }
+            }
             if actions {
                 self.actions(&fmri);
             }
