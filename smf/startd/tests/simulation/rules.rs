@@ -49,7 +49,7 @@ pub struct Seen {
     unstopped: bool,
     /// Its last start exited with 94: there is nothing to stop.
     no_daemon: bool,
-    /// When its dependencies were read they led back to it.
+    /// When its dependencies were read they led back to it, and it has not run since.
     cyclic: bool,
     /// Since it left maintenance: methods that failed, and starts.
     pub failures: usize,
@@ -248,6 +248,7 @@ impl Reality {
         if !from.is_running() && to.is_running() {
             seen.unstopped = !seen.no_daemon;
         }
+        seen.cyclic &= !to.is_running();
         let cycle = to == State::Maintenance && from != to && aux == "dependency_cycle";
         if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
             self.rules.broke(format!("{fmri} is in no cycle"));
@@ -268,7 +269,9 @@ impl Reality {
             // The engine may have read this first, and then the deletion.
             seen.obliged.take_if(|why| why.ends_with("was deleted"));
         }
-        self.rules.of(fmri).cyclic = self.view().cyclic(fmri);
+        // What was found before a refresh may be told after it.
+        let cyclic = self.view().cyclic(fmri);
+        self.rules.of(fmri).cyclic |= cyclic;
         let refresh = groups.get("refresh").and_then(|group| group.first("exec"));
         self.rules.of(fmri).snapshot_taken(refresh == Some("/refresh"));
     }
