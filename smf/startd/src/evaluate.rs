@@ -79,6 +79,31 @@ pub fn reckon(graph: &mut Graph, fmri: &str, exists: &dyn Fn(&str) -> bool) -> b
     changed
 }
 
+/// The same after something about one of those it depends on, `changed`, has changed: if nothing
+/// barred it before, nothing but that one can now, however many it depends on.
+pub fn reckon_after(
+    graph: &mut Graph,
+    fmri: &str,
+    changed: &str,
+    exists: &dyn Fn(&str) -> bool,
+) -> bool {
+    if graph.node(fmri).is_none_or(|node| node.never || node.on_files) {
+        return reckon(graph, fmri, exists);
+    }
+    let evaluation = Evaluation::new(graph, exists);
+    let bars = |(entity, group): (Entity, &Dependency)| match group.grouping {
+        Grouping::RequireAll => evaluation.entity(&entity, Question::Ever) == Never,
+        Grouping::RequireAny | Grouping::OptionalAll | Grouping::ExcludeAll => {
+            evaluation.group(group, Question::Ever) == Never
+        }
+    };
+    let never = graph.named_by(fmri, changed).into_iter().any(bars);
+    if let Some(node) = graph.node_mut(fmri).filter(|_| never) {
+        node.never = true;
+    }
+    never
+}
+
 impl<'a> Evaluation<'a> {
     /// Of a graph, with a function that says whether a file exists.
     #[must_use]

@@ -86,6 +86,8 @@ pub struct Node {
     /// While it is offline: whether it cannot come up without the administrator, as
     /// [`crate::evaluate::reckon`] found last.
     pub never: bool,
+    /// Whether it depends on a file: nobody tells when those come and go.
+    pub(crate) on_files: bool,
     /// Where the search for what it waits for begins: what stood in the way the last time, as the
     /// number of the group and of the entity in it.
     pub(crate) waits: Cell<(usize, usize)>,
@@ -168,6 +170,7 @@ impl Graph {
             descent: Descent::None,
             descending: false,
             never: false,
+            on_files: false,
             waits: Cell::new((0, 0)),
             bars: Cell::new((0, 0)),
         };
@@ -203,6 +206,8 @@ impl Graph {
                 }
             }
         }
+        let mut entities = dependencies.iter().flat_map(|group| &group.entities);
+        node.on_files = entities.any(|entity| matches!(entity, Entity::File(_)));
         node.dependencies = dependencies;
         node.waits.set((0, 0));
         node.bars.set((0, 0));
@@ -243,6 +248,20 @@ impl Graph {
         let names =
             [Entity::Instance(fmri.to_owned()), Entity::Service(service_of(fmri).to_owned())];
         names.into_iter().filter_map(|name| self.dependents.get(&name)).flatten()
+    }
+
+    /// By which of its dependencies, and as what, a node names this instance.
+    #[must_use]
+    pub fn named_by(&self, dependent: &str, fmri: &str) -> Vec<(Entity, &Dependency)> {
+        let Some(node) = self.nodes.get(dependent) else { return Vec::new() };
+        let names =
+            [Entity::Instance(fmri.to_owned()), Entity::Service(service_of(fmri).to_owned())];
+        let groups = |name: Entity| {
+            let numbers = self.dependents.get(&name).and_then(|of_it| of_it.get(dependent));
+            let groups = numbers.into_iter().flatten();
+            groups.filter_map(move |at| Some((name.clone(), node.dependencies.get(*at)?)))
+        };
+        names.into_iter().flat_map(groups).collect()
     }
 
     /// The instances a dependency leads to.

@@ -4,7 +4,7 @@
 //! answer with orders; they never carry one out.  Stops are ordered whether or not the dependent
 //! runs: it may be starting just now, and the order waits for that.
 
-use crate::evaluate::{Evaluation, reckon};
+use crate::evaluate::{Evaluation, reckon, reckon_after};
 use crate::graph::{Descent, Graph, Grouping};
 use crate::state::{Order, Severity, State};
 
@@ -133,7 +133,7 @@ pub fn reconsider(
         for dependent in dependents {
             let order = startable(graph, &dependent, exists);
             orders.extend(order.map(|order| (dependent.clone(), order)));
-            if reckon(graph, &dependent, exists) {
+            if reckon_after(graph, &dependent, &next, exists) {
                 rest.push(dependent);
             }
         }
