@@ -382,6 +382,32 @@ mod tests {
     }
 
     #[test]
+    fn one_change_is_as_good_as_a_look_at_all() {
+        use Grouping::{OptionalAll, RequireAll, RequireAny};
+        for grouping in [RequireAll, RequireAny, OptionalAll] {
+            for state in [State::Maintenance, State::Disabled, State::Offline, State::Online] {
+                for (entity, want) in
+                    [(instance("svc:/a:x"), true), (Entity::Service("svc:/a".into()), false)]
+                {
+                    let mut graph = Graph::default();
+                    for fmri in ["svc:/a:x", "svc:/a:y", "svc:/b:x"] {
+                        graph.add(fmri, State::Offline, true);
+                    }
+                    depend(&mut graph, "svc:/b:x", grouping, vec![entity]);
+                    assert!(!reckon(&mut graph, "svc:/b:x", &|_| false));
+                    let node = graph.node_mut("svc:/a:x").unwrap();
+                    (node.state, node.enabled) = (state, false);
+                    reckon_after(&mut graph, "svc:/b:x", "svc:/a:x", &|_| false);
+                    let never = graph.node("svc:/b:x").unwrap().never;
+                    let bars = matches!(state, State::Maintenance | State::Disabled);
+                    assert_eq!(never, want && bars && grouping != OptionalAll, "{state}");
+                    assert!(!reckon(&mut graph, "svc:/b:x", &|_| false), "{grouping:?} {state}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn optional_looks_through_what_cannot_start() {
         // b waits optionally for a, a waits for c: in maintenance there is nothing to wait for.
         for (state, want) in [
