@@ -26,6 +26,7 @@ use crate::{cgroup, cookie};
 pub const FORBID_CGROUP: &str = "LAMPLIGHTER_NO_CGROUP";
 
 /// A look at the host counts for so long, and no longer than its turn.
+#[cfg(target_os = "linux")]
 const TURN_MAX: Duration = Duration::from_millis(200);
 
 /// So often new members are looked for while the old ones are killed.
