@@ -1,4 +1,4 @@
-//! evaluate - whether dependencies are satisfied (smf.md 3.9).
+//! evaluate - whether dependencies are satisfied.
 //!
 //! Two questions: is it satisfied now, and could it become so without the administrator.  The second
 //! leads through everything beneath; its answer is kept with each node and found anew where

@@ -1,4 +1,4 @@
-//! methods - preparing a method and starting it (smf.md 3.3).
+//! methods - preparing a method and starting it.
 //!
 //! The contract is recorded before the process exists: an engine that dies in between leaves
 //! nothing behind that the next one cannot find.  So that one commit records many, the processes

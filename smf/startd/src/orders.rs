@@ -1,4 +1,4 @@
-//! orders - what an order does to an instance that is not busy (smf.md 3.2).
+//! orders - what an order does to an instance that is not busy.
 //!
 //! One function per order that does anything.  An order that means nothing in the present state is
 //! dropped without a word: the sender could not know.

@@ -1,4 +1,4 @@
-//! outcomes - what the end of a method leads to (smf.md 3.5 to 3.7).
+//! outcomes - what the end of a method leads to.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! propagate - what follows when an instance enters a state (smf.md 3.10).
+//! propagate - what follows when an instance enters a state.
 //!
 //! The caller has recorded the new state already.  These functions read and flag the graph and
 //! answer with orders; they never carry one out.  Stops are ordered whether or not the dependent

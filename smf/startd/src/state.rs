@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_passes() {
-        // smf.md 3.10: rows stop by error, other stop, refresh; columns none, error, restart, refresh.
+        // smf(7), restart_on: rows stop by error, other stop, refresh; columns none, error, restart, refresh.
         let levels = ["none", "error", "restart", "refresh"].map(|w| Severity::parse(w).unwrap());
         for (severity, want) in [
             (Severity::Error, [false, true, true, true]),
