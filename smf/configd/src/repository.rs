@@ -163,7 +163,19 @@ impl Repository {
     /// # Errors
     /// There is no such entity.
     pub fn groups(&self, entity: &str) -> Result<Groups, Refusal> {
-        self.entity(entity).map(|entity| version::groups(&entity.level))
+        self.some_groups(entity, |_, _| true)
+    }
+
+    /// Those of them whose name and type are wanted.
+    ///
+    /// # Errors
+    /// There is no such entity.
+    pub fn some_groups(
+        &self,
+        entity: &str,
+        wanted: impl Fn(&str, &str) -> bool,
+    ) -> Result<Groups, Refusal> {
+        self.entity(entity).map(|entity| version::groups(&entity.level, wanted))
     }
 
     /// One live group of an entity itself, if it is there.
@@ -187,8 +199,22 @@ impl Repository {
         instance: &str,
         name: &str,
     ) -> Result<Option<(Groups, Groups)>, Refusal> {
+        self.some_of_snapshot(instance, name, |_, _| true)
+    }
+
+    /// Those of a snapshot's groups whose name and type are wanted.
+    ///
+    /// # Errors
+    /// There is no such instance.
+    pub fn some_of_snapshot(
+        &self,
+        instance: &str,
+        name: &str,
+        wanted: impl Fn(&str, &str) -> bool,
+    ) -> Result<Option<(Groups, Groups)>, Refusal> {
         let groups = |snapshot: &version::Snapshot| {
-            (version::groups(&snapshot.own), version::groups(&snapshot.service))
+            let of = |level| version::groups(level, &wanted);
+            (of(&snapshot.own), of(&snapshot.service))
         };
         Ok(self.entity(instance)?.snapshot(name).map(groups))
     }

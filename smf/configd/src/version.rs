@@ -81,8 +81,10 @@ pub(crate) fn find<'a>(level: &'a [Arc<Version>], name: &str) -> Option<&'a Arc<
     level.get(at)
 }
 
-pub(crate) fn groups(level: &[Arc<Version>]) -> Groups {
-    level.iter().map(|version| (version.name().to_owned(), version.group())).collect()
+/// Those of a level whose name and type are wanted.
+pub(crate) fn groups(level: &[Arc<Version>], wanted: impl Fn(&str, &str) -> bool) -> Groups {
+    let some = level.iter().filter(|version| wanted(version.name(), version.kind()));
+    some.map(|version| (version.name().to_owned(), version.group())).collect()
 }
 
 /// Whether both are of the very same versions.

@@ -20,27 +20,35 @@ impl Store for Host {
     }
 
     fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError> {
+        self.some_groups(fmri, view, &|_, _| true)
+    }
+
+    fn some_groups(
+        &mut self,
+        fmri: &str,
+        view: View,
+        wanted: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Option<Groups>, StoreError> {
         Ok(self.read(|repository| {
-            let own = repository.groups(fmri).ok()?;
-            let service = match service_of(fmri) {
-                same if same == fmri => None,
-                service => repository.groups(service).ok(),
-            };
+            let live = |name: &str, kind: &str| LIVE.contains(&name) && wanted(name, kind);
+            let then = |name: &str, kind: &str| !LIVE.contains(&name) && wanted(name, kind);
             let snapshot = match view {
-                View::Running => repository.snapshot(fmri, "running").ok().flatten(),
+                View::Running => repository.some_of_snapshot(fmri, "running", then).ok().flatten(),
                 View::Live => None,
             };
-            let mut composed = BTreeMap::new();
-            let Some((own_then, service_then)) = snapshot else {
-                lay(&mut composed, &own, |_| true);
-                service.iter().for_each(|service| lay(&mut composed, service, |_| true));
-                return Some(composed);
+            let of = |fmri: &str| match snapshot {
+                Some(_) => repository.some_groups(fmri, live),
+                None => repository.some_groups(fmri, wanted),
             };
-            let live = |name: &str| LIVE.contains(&name);
-            lay(&mut composed, &own, live);
-            service.iter().for_each(|service| lay(&mut composed, service, live));
-            lay(&mut composed, &own_then, |name| !live(name));
-            lay(&mut composed, &service_then, |name| !live(name));
+            let mut composed = BTreeMap::new();
+            lay(&mut composed, of(fmri).ok()?);
+            let service = service_of(fmri);
+            if service != fmri {
+                of(service).into_iter().for_each(|service| lay(&mut composed, service));
+            }
+            let (own_then, service_then) = snapshot.unwrap_or_default();
+            lay(&mut composed, own_then);
+            lay(&mut composed, service_then);
             Some(composed)
         }))
     }
@@ -214,16 +222,14 @@ fn lasting_group(kind: &str, properties: &[(&str, &str, &str)]) -> merge::Group 
 }
 
 /// Lays groups below those that are there: properties that are there hide others.
-fn lay(composed: &mut Groups, groups: &merge::Groups, takes: impl Fn(&str) -> bool) {
-    for (name, group) in groups.iter().filter(|(name, _)| takes(name)) {
+fn lay(composed: &mut Groups, groups: merge::Groups) {
+    for (name, group) in groups {
         let upper = composed
-            .entry(name.clone())
-            .or_insert_with(|| Group { kind: group.kind.clone(), properties: BTreeMap::new() });
-        for (name, value) in &group.properties {
-            upper.properties.entry(name.clone()).or_insert_with(|| Property {
-                kind: value.kind.clone(),
-                values: value.values.clone(),
-            });
+            .entry(name)
+            .or_insert_with(|| Group { kind: group.kind, properties: BTreeMap::new() });
+        for (name, value) in group.properties {
+            let of = || Property { kind: value.kind, values: value.values };
+            upper.properties.entry(name).or_insert_with(of);
         }
     }
 }

@@ -101,6 +101,23 @@ pub trait Store {
     /// The repository cannot be read.
     fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError>;
 
+    /// Those of them whose name and type are wanted: most of what is asked is about few.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn some_groups(
+        &mut self,
+        fmri: &str,
+        view: View,
+        wanted: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Option<Groups>, StoreError> {
+        let mut all = self.groups(fmri, view)?;
+        if let Some(all) = &mut all {
+            all.retain(|name, group| wanted(name, &group.kind));
+        }
+        Ok(all)
+    }
+
     /// One live group of the instance itself.
     ///
     /// # Errors
