@@ -3,7 +3,8 @@
 //! ```text
 //! <mount point of cgroup2><own group>/lamplighter-<owner>-<id>/
 //!     cgroup.procs    members, one number a line; writing "0" moves the writer in
-//!     cgroup.events   "populated 0|1", descendants included; poll(POLLPRI) tells of a change
+//!     cgroup.events   "populated 0|1", descendants included, "frozen 0|1"; poll(POLLPRI) tells of a
+//!                     change
 //!     cgroup.kill     writing "1" sends SIGKILL to all, descendants included
 //!     lamplighter-*/  contracts made by members: their members belong to this contract too
 //! <mount point of cgroup2><own group>/lamplighter-project-<name>/lamplighter-<owner>-<id>/
@@ -15,6 +16,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::processes::Pid;
@@ -163,6 +166,28 @@ pub fn members(dir: &Path) -> io::Result<Vec<Pid>> {
 #[must_use]
 pub fn populated(events: &str) -> bool {
     events.lines().any(|line| line == "populated 1")
+}
+
+/// Whether it tells of a group whose processes stand still.
+#[must_use]
+pub fn frozen(events: &str) -> bool {
+    events.lines().any(|line| line == "frozen 1")
+}
+
+/// Whether a group has no member and no group below it, and its next members would run: by its
+/// events and its directory.
+pub(crate) fn is_idle(events: &fs::File, dir: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut text = [0u8; 128];
+    let length = events.read_at(&mut text, 0)?;
+    let text = String::from_utf8_lossy(&text[..length]);
+    let links = nix::sys::stat::fstat(dir)?.st_nlink;
+    // Its own entry, its parent's, and one for every group below it.
+    Ok(!populated(&text) && !frozen(&text) && links == 2)
+}
+
+/// Opens the events of a group.
+pub(crate) fn open_events(dir: &Path) -> io::Result<fs::File> {
+    fs::File::open(dir.join("cgroup.events"))
 }
 
 /// Removes the group and those below.  Groups that still have members stay.

@@ -1,4 +1,4 @@
-//! contract - making, adopting, signalling and ending contracts.
+//! contract - signalling, watching and ending one contract.
 //!
 //! Invariant: a contract that reports itself empty stays empty, unless its maker starts another
 //! process in it.  A contract that is dropped without [`Contract::remove`] leaves its processes
@@ -11,23 +11,19 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::cookie::Survey;
 use crate::family::Family;
+use crate::idle::Group;
+#[cfg(target_os = "linux")]
+use crate::maker::survey;
+use crate::maker::{Turn, Way, forget, lock};
 use crate::processes::{self, Pid, Process};
 use crate::watch::{self, Watch};
 use crate::{cgroup, cookie};
-
-/// The variable that, when set to anything but nothing, keeps [`Contracts::open`] off cgroups.
-pub const FORBID_CGROUP: &str = "LAMPLIGHTER_NO_CGROUP";
-
-/// A look at the host counts for so long, and no longer than its turn.
-#[cfg(target_os = "linux")]
-const TURN_MAX: Duration = Duration::from_millis(200);
 
 /// So often new members are looked for while the old ones are killed.
 const ROUNDS_MAX: usize = 64;
@@ -44,292 +40,38 @@ pub struct ContractError {
     pub source: io::Error,
 }
 
-/// How contracts are held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
-    /// As cgroups below this directory.
-    Cgroup(PathBuf),
-    /// As a cookie in the environment.
-    Cookie,
-}
-
-/// A maker of contracts.
-#[derive(Debug, Clone)]
-pub struct Contracts {
-    owner: String,
-    way: Way,
-    outer: String,
-    /// For a maker that reaps all it starts.
-    family: Option<Arc<Mutex<Family>>>,
-    /// For the same: what one look at the host found, for all that it adopted.
-    turn: Turn,
-}
-
-/// One look at the processes of the host and when it was taken, while it counts.
-type Turn = Option<Arc<Mutex<Option<(Instant, Arc<Survey>)>>>>;
-
-/// What many adoptions look at, looked at once: the groups and the processes of the host.
-#[derive(Debug, Default)]
-pub struct Surroundings {
-    groups: OnceCell<BTreeMap<String, PathBuf>>,
-    processes: OnceCell<Survey>,
-}
-
-impl Surroundings {
-    fn group(&self, name: &str) -> Option<PathBuf> {
-        let all = || cgroup::mount_point().map(|top| cgroup::all(&top)).unwrap_or_default();
-        self.groups.get_or_init(all).get(name).cloned()
-    }
-}
-
-impl Contracts {
-    /// Chooses the way for this process.  `owner` (letters, digits) tells makers apart whose
-    /// contracts may lie beside each other; a program that adopts must use the same one again.
-    #[must_use]
-    pub fn open(owner: &str) -> Contracts {
-        let forbidden = std::env::var_os(FORBID_CGROUP).is_some_and(|value| !value.is_empty());
-        let way = match cgroup::own_directory() {
-            Some(dir) if !forbidden && cgroup::writable(&dir) => Way::Cgroup(dir),
-            Some(_) | None => Way::Cookie,
-        };
-        let outer = std::env::var(cookie::NAME).unwrap_or_default();
-        Contracts { owner: owner.to_owned(), way, outer, family: None, turn: None }
-    }
-
-    /// For a process that is the subreaper of all it starts, and tells of every child it reaps by
-    /// [`Contracts::reaped`]: looks for members among its own children only.
-    #[must_use]
-    pub fn as_reaper(self) -> Contracts {
-        Contracts { family: Some(Arc::default()), turn: Some(Arc::default()), ..self }
-    }
-
-    /// What was seen of the host so far counts no longer: to be called by a reaper whenever it has
-    /// dealt with all that it knew of, before it waits for more.
-    pub fn turned(&self) {
-        forget(&self.turn);
-    }
-
-    /// A child of this process has been reaped.
-    pub fn reaped(&self, pid: Pid) {
-        if let Some(family) = &self.family {
-            lock(family).reaped(pid);
-        }
-    }
-
-    /// A maker of contracts inside of `outer`, the way its members would make them.
-    #[must_use]
-    pub fn below(owner: &str, outer: &Contract) -> Contracts {
-        let way = outer.directory().map_or(Way::Cookie, |dir| Way::Cgroup(dir.to_path_buf()));
-        let family = outer.family.clone();
-        Contracts { owner: owner.to_owned(), way, outer: outer.value.clone(), family, turn: None }
-    }
-
-    /// The way that was chosen.
-    #[must_use]
-    pub fn way(&self) -> &Way {
-        &self.way
-    }
-
-    /// A new contract without members.
-    ///
-    /// # Errors
-    /// The group cannot be made, or the process is out of descriptors.
-    pub fn create(&self) -> Result<Contract, ContractError> {
-        match &self.way {
-            Way::Cookie => self.make(None),
-            Way::Cgroup(base) => self.make(Some(base)),
-        }
-    }
-
-    /// A new contract without members inside of a project: a group that an administrator may set
-    /// limits on.  Where no group can be made for the project, the contract is as any other.
-    ///
-    /// # Errors
-    /// As [`Contracts::create`].
-    pub fn create_in(&self, project: &str) -> Result<Contract, ContractError> {
-        match self.project(project) {
-            Some(dir) => self.make(Some(&dir)),
-            None => self.create(),
-        }
-    }
-
-    /// Whether contracts of this project are inside of a group of its own.
-    #[must_use]
-    pub fn has_project(&self, project: &str) -> bool {
-        self.project(project).is_some()
-    }
-
-    /// The group of a project, made if need be.
-    fn project(&self, project: &str) -> Option<PathBuf> {
-        let Way::Cgroup(base) = &self.way else { return None };
-        let dir = base.join(cgroup::project(project)?);
-        match std::fs::create_dir(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
-            Ok(()) | Err(_) => Some(dir),
-        }
-    }
-
-    fn make(&self, base: Option<&Path>) -> Result<Contract, ContractError> {
-        loop {
-            let id = random_id()?;
-            let hold = match base {
-                None => Hold::Cookie,
-                Some(base) => {
-                    let dir = base.join(cgroup::name(&self.owner, id));
-                    match std::fs::create_dir(&dir) {
-                        Ok(()) => Hold::Cgroup { dir, events: OnceCell::new() },
-                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                        Err(source) => {
-                            return Err(ContractError { id, what: "making its cgroup", source });
-                        }
-                    }
-                }
-            };
-            let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
-            contract.family.clone_from(&self.family);
-            return Ok(contract);
-        }
-    }
-
-    /// A contract made earlier, by this program or by one before it.  None when nothing lives in
-    /// it any more (what was left of it is removed).
-    ///
-    /// # Errors
-    /// Its group is there and cannot be opened.
-    pub fn adopt(&self, id: u64) -> Result<Option<Contract>, ContractError> {
-        self.adopt_among(id, &Surroundings::default())
-    }
-
-    /// The same, for many: `around` is one for all of them, and no older than the first.
-    ///
-    /// # Errors
-    /// As [`Contracts::adopt`].
-    pub fn adopt_among(
-        &self,
-        id: u64,
-        around: &Surroundings,
-    ) -> Result<Option<Contract>, ContractError> {
-        let name = cgroup::name(&self.owner, id);
-        let near = match &self.way {
-            Way::Cgroup(base) => Hold::found(id, base.join(&name)).ok(),
-            Way::Cookie => None,
-        };
-        // It may have been made from another group: look everywhere.
-        let hold = match near {
-            Some(hold) => hold,
-            None => match around.group(&name) {
-                Some(dir) => Hold::found(id, dir)?,
-                None => Hold::Cookie,
-            },
-        };
-        let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
-        contract.turn.clone_from(&self.turn);
-        let empty = match &contract.hold {
-            Hold::Cgroup { .. } => contract.is_empty()?,
-            Hold::Cookie => {
-                let survey = around.processes.get_or_init(Survey::take);
-                contract.meet(&survey.members(id, &cookie::Known::new()))?
-            }
-        };
-        if empty {
-            contract.remove();
-            return Ok(None);
-        }
-        Ok(Some(contract))
-    }
-
-    /// The contracts that the environment of a process names, outermost first; of a child that has
-    /// ended only a maker that reaps knows, if it ever looked at it.
-    #[must_use]
-    pub fn contracts_of(&self, pid: Pid) -> Vec<u64> {
-        let family = self.family.as_ref().map(|family| lock(family));
-        let seen = family.and_then(|family| family.contracts_of(pid).map(<[u64]>::to_vec));
-        let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        seen.unwrap_or_else(|| cookie::contracts(&read()))
-    }
-
-    /// The contract of this owner that a process is or, being a zombie, was a member of.  Only the
-    /// cgroup way remembers; none in the cookie way.
-    #[must_use]
-    pub fn contract_of(&self, pid: Pid) -> Option<u64> {
-        if self.way == Way::Cookie {
-            return None;
-        }
-        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        cgroup::group(&text)?
-            .components()
-            .find_map(|part| cgroup::id_of(&self.owner, part.as_os_str().to_str()?))
-    }
-
-    /// Removes the empty groups of this owner, except those of `keep`.
-    pub fn sweep(&self, keep: &[u64]) {
-        let Way::Cgroup(base) = &self.way else { return };
-        let groups = cgroup::children(base);
-        let inside = groups.iter().filter(|dir| cgroup::is_project(dir));
-        let inside: Vec<PathBuf> = inside.flat_map(|dir| cgroup::children(dir)).collect();
-        for dir in groups.into_iter().chain(inside) {
-            let id = dir
-                .file_name()
-                .and_then(|name| name.to_str())
-                .and_then(|name| cgroup::id_of(&self.owner, name));
-            if id.is_some_and(|id| !keep.contains(&id)) {
-                cgroup::remove(&dir);
-            }
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn random_bytes() -> io::Result<[u8; 8]> {
-    let mut bytes = [0u8; 8];
-    // SAFETY: room for eight bytes.
-    let failed = unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), bytes.len()) } != 0;
-    if failed { Err(io::Error::last_os_error()) } else { Ok(bytes) }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn random_bytes() -> io::Result<[u8; 8]> {
-    let mut bytes = [0u8; 8];
-    File::open("/dev/urandom")
-        .and_then(|mut random| io::Read::read_exact(&mut random, &mut bytes))
-        .map(|()| bytes)
-}
-
-/// Forty random bits: small enough to be typed, large enough never to meet.
-fn random_id() -> Result<u64, ContractError> {
-    let bytes = random_bytes().map_err(|source| ContractError {
-        id: 0,
-        what: "choosing a number",
-        source,
-    })?;
-    Ok((u64::from_le_bytes(bytes) & 0xff_ffff_ffff).max(1))
-}
-
 #[derive(Debug)]
-enum Hold {
-    /// Its events are opened when somebody asks for the first time: of a contract that is done with
-    /// as soon as its only process has ended nobody does.
+pub(crate) enum Hold {
+    /// Its directory and its events are opened when somebody asks for the first time: of a contract
+    /// that is done with as soon as its only process has ended few do.
     Cgroup {
         dir: PathBuf,
+        door: OnceCell<File>,
         events: OnceCell<File>,
     },
     Cookie,
 }
 
 impl Hold {
+    pub fn new(dir: PathBuf) -> Hold {
+        Hold::Cgroup { dir, door: OnceCell::new(), events: OnceCell::new() }
+    }
+
     /// Of a group that may be there.
-    fn found(id: u64, dir: PathBuf) -> Result<Hold, ContractError> {
-        let events = open_events(&dir).map_err(|source| ContractError {
+    pub fn found(id: u64, dir: PathBuf) -> Result<Hold, ContractError> {
+        let events = cgroup::open_events(&dir).map_err(|source| ContractError {
             id,
             what: "opening its events",
             source,
         })?;
-        Ok(Hold::Cgroup { dir, events: OnceCell::from(events) })
+        Ok(Hold::Cgroup { dir, door: OnceCell::new(), events: OnceCell::from(events) })
     }
-}
 
-fn open_events(dir: &Path) -> io::Result<File> {
-    File::open(dir.join("cgroup.events"))
+    /// Of a group that was kept.
+    pub fn of(group: Group) -> Hold {
+        let Group { dir, door, events, .. } = group;
+        Hold::Cgroup { dir, door: OnceCell::from(door), events: OnceCell::from(events) }
+    }
 }
 
 /// What a child does between fork and exec to become a member.  Async-signal-safe.
@@ -355,46 +97,24 @@ impl Entrance {
 #[derive(Debug)]
 pub struct Contract {
     id: u64,
-    hold: Hold,
-    value: String,
+    pub(crate) hold: Hold,
+    pub(crate) value: String,
+    /// Cookie way: the child that was started last, while nobody has looked at it.
+    fresh: Option<Pid>,
     /// Cookie way: members seen, and whoever made a session that still has members.
     known: BTreeMap<(Pid, u64), Option<OwnedFd>>,
     /// Cookie way: whoever reaps the members, if that is this process.
-    family: Option<Arc<Mutex<Family>>>,
+    pub(crate) family: Option<Arc<Mutex<Family>>>,
     /// Cookie way, adopted: what its maker has seen in this turn.
-    turn: Turn,
+    pub(crate) turn: Turn,
     /// Made with the first thing that is watched.
     watch: OnceCell<Watch>,
 }
 
-fn forget(turn: &Turn) {
-    if let Some(turn) = turn {
-        *turn.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-/// The processes of the host: as they were seen before in this turn, or as they are now.
-#[cfg(target_os = "linux")]
-fn survey(turn: &Turn) -> Arc<Survey> {
-    let Some(turn) = turn else { return Arc::new(Survey::take()) };
-    let mut seen = turn.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, survey)) = seen.as_ref().filter(|(when, _)| when.elapsed() < TURN_MAX) {
-        return survey.clone();
-    }
-    let survey = Arc::new(Survey::take());
-    *seen = Some((Instant::now(), survey.clone()));
-    survey
-}
-
-fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
-    // What was read of a child is whole or not there.
-    family.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Contract {
-    fn new(id: u64, hold: Hold, value: String) -> Contract {
+    pub(crate) fn new(id: u64, hold: Hold, value: String) -> Contract {
         let (known, watch) = (BTreeMap::new(), OnceCell::new());
-        Contract { id, hold, value, known, family: None, turn: None, watch }
+        Contract { id, hold, value, fresh: None, known, family: None, turn: None, watch }
     }
 
     fn watch(&self) -> Result<&Watch, ContractError> {
@@ -414,7 +134,7 @@ impl Contract {
         let open = match events.get() {
             Some(open) if self.watch.get().is_some() => return Ok(Some(open)),
             Some(open) => open,
-            None => match open_events(dir) {
+            None => match cgroup::open_events(dir) {
                 Ok(opened) => events.get_or_init(|| opened),
                 Err(error) if cgroup::gone(&error) => return Ok(None),
                 Err(source) => return Err(self.error("opening its events")(source)),
@@ -450,6 +170,19 @@ impl Contract {
         }
     }
 
+    /// The same, open, for `CLONE_INTO_CGROUP`; none where there is none.
+    ///
+    /// # Errors
+    /// The group is gone.
+    pub fn door(&self) -> Result<Option<BorrowedFd<'_>>, ContractError> {
+        let Hold::Cgroup { dir, door, .. } = &self.hold else { return Ok(None) };
+        if let Some(open) = door.get() {
+            return Ok(Some(open.as_fd()));
+        }
+        let opened = File::open(dir).map_err(self.error("opening its group"))?;
+        Ok(Some(door.get_or_init(|| opened).as_fd()))
+    }
+
     /// What a new child calls between fork and exec.
     ///
     /// # Errors
@@ -474,14 +207,33 @@ impl Contract {
     pub fn started(&mut self, pid: Pid) -> Result<(), ContractError> {
         match &self.hold {
             Hold::Cgroup { .. } => Ok(()),
-            Hold::Cookie => match processes::process(pid) {
-                Some(process) => self.remember(&process),
-                // No /proc of this kind (illumos): the number is all there is.
-                None => {
-                    self.known.insert((pid, 0), None);
-                    Ok(())
+            Hold::Cookie => {
+                self.acquaint()?;
+                self.fresh = Some(pid);
+                match &self.family {
+                    // Most are reaped before anybody asks.
+                    Some(family) => {
+                        lock(family).started(pid, cookie::named(&self.value));
+                        Ok(())
+                    }
+                    None => self.acquaint(),
                 }
-            },
+            }
+        }
+    }
+
+    /// Looks at the child that was started last, if nobody has.
+    fn acquaint(&mut self) -> Result<(), ContractError> {
+        let Some(pid) = self.fresh.take() else { return Ok(()) };
+        // Once it is reaped its number may be another's: what is known is whose session it made.
+        let lives = self.family.as_ref().is_none_or(|family| lock(family).bore(pid, self.id));
+        match processes::process(pid).filter(|_| lives) {
+            Some(process) => self.remember(&process),
+            // Or no /proc of this kind (illumos): the number is all there is.
+            None => {
+                self.known.insert((pid, 0), None);
+                Ok(())
+            }
         }
     }
 
@@ -510,7 +262,7 @@ impl Contract {
     /// [`Contracts::contract_of`] knows.
     #[must_use]
     pub fn knows(&self, pid: Pid) -> bool {
-        self.known.keys().any(|(known, _)| *known == pid)
+        self.fresh == Some(pid) || self.known.keys().any(|(known, _)| *known == pid)
     }
 
     /// The living members, those of contracts made by members included.
@@ -518,6 +270,7 @@ impl Contract {
     /// # Errors
     /// The group cannot be read.
     pub fn members(&mut self) -> Result<Vec<Pid>, ContractError> {
+        self.acquaint()?;
         match &self.hold {
             Hold::Cgroup { dir, .. } => {
                 cgroup::members(dir).map_err(self.error("reading its members"))
@@ -557,8 +310,16 @@ impl Contract {
         self.meet(&found)
     }
 
+    /// Whether the last look at the children of this process showed none that belongs to it, all of
+    /// its own that were known having been reaped before.
+    fn nobody(&self) -> bool {
+        let known = self.known.keys().copied().collect();
+        let family = self.family.as_ref().map(|family| lock(family));
+        family.is_some_and(|mut family| family.has_none(self.id, &known))
+    }
+
     /// Takes over who was found, and forgets the dead; true when nobody was.
-    fn meet(&mut self, found: &[Process]) -> Result<bool, ContractError> {
+    pub(crate) fn meet(&mut self, found: &[Process]) -> Result<bool, ContractError> {
         for process in found {
             self.remember(process)?;
         }
@@ -588,8 +349,13 @@ impl Contract {
     /// # Errors
     /// The group cannot be read.
     pub fn is_empty(&mut self) -> Result<bool, ContractError> {
+        self.acquaint()?;
+        if let (Some(_), Hold::Cgroup { door, .. }) = (self.watch.get(), &mut self.hold) {
+            // Whoever waits for it is not about to start anything in it.
+            door.take();
+        }
         match &self.hold {
-            Hold::Cgroup { dir, events } => {
+            Hold::Cgroup { dir, events, .. } => {
                 let Some(events) = self.events(dir, events)? else { return Ok(true) };
                 let mut text = [0u8; 128];
                 match events.read_at(&mut text, 0) {
@@ -609,6 +375,10 @@ impl Contract {
                 // found, at whatever moment, nobody will be.
                 if self.known.values().any(Option::is_some) {
                     return Ok(false);
+                }
+                if self.nobody() {
+                    self.known.clear();
+                    return Ok(true);
                 }
                 self.search_anew()
             }
@@ -724,14 +494,33 @@ impl Contract {
         }
     }
 
-    /// Removes its group if nothing is in it, not even the group of a member; whether that is done.
-    /// Then it is empty, as far as the group tells.  In the cookie way nothing is done.
-    #[must_use]
-    pub fn remove_empty(&self) -> bool {
-        match &self.hold {
+    /// Removes its group if nothing is in it, not even the group of a member; else, and in the
+    /// cookie way, it comes back.
+    pub(crate) fn remove_empty(self) -> Option<Contract> {
+        let removed = match &self.hold {
             Hold::Cgroup { dir, .. } => std::fs::remove_dir(dir).is_ok(),
             Hold::Cookie => false,
+        };
+        (!removed).then_some(self)
+    }
+
+    /// Whether its group lies where those without a project do, and can be used again.
+    pub(crate) fn is_idle(&self, way: &Way) -> bool {
+        let (Way::Cgroup(base), Hold::Cgroup { dir, events, .. }) = (way, &self.hold) else {
+            return false;
+        };
+        if events.get().is_none() {
+            // What cannot be opened is not used again.
+            let _gone = cgroup::open_events(dir).map(|open| events.get_or_init(|| open));
         }
+        let (Some(events), Ok(Some(door))) = (events.get(), self.door()) else { return false };
+        dir.parent() == Some(base) && cgroup::is_idle(events, door).unwrap_or(false)
+    }
+
+    /// Its group, if it was found to be idle.
+    pub(crate) fn into_group(self) -> Option<Group> {
+        let Hold::Cgroup { dir, door, events } = self.hold else { return None };
+        Some(Group { id: self.id, dir, door: door.into_inner()?, events: events.into_inner()? })
     }
 
     /// Lets go of it: an empty group is removed, processes that still live are left alone.

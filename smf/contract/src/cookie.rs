@@ -25,7 +25,12 @@ pub fn contracts(environment: &[u8]) -> Vec<u64> {
     let value = environment
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
-    let value = value.map(String::from_utf8_lossy).unwrap_or_default();
+    named(&value.map(String::from_utf8_lossy).unwrap_or_default())
+}
+
+/// The contracts that a value of the variable names, outermost first.
+#[must_use]
+pub fn named(value: &str) -> Vec<u64> {
     value.split(':').filter_map(|number| number.parse().ok()).collect()
 }
 

@@ -8,9 +8,10 @@
 //! - a cgroup (v2) of its own, where one can be made below the caller's;
 //! - else a cookie in the environment, looked for in /proc, with descendants and sessions.
 //!
-//! Reading order: [`cgroup`] (the directory), [`cookie`] (the environment), [`family`] (the same,
-//! for who reaps all it starts), [`processes`] (/proc),
-//! [`watch`] (one descriptor that tells when a contract may have become empty).
+//! Reading order: `maker` (who makes and adopts them), [`contract`] (one of them), [`cgroup`] (the
+//! directory), `idle` (directories kept for the next), [`cookie`] (the environment), [`family`] (the
+//! same, for who reaps all it starts), [`processes`] (/proc), [`watch`] (one descriptor that tells
+//! when a contract may have become empty).
 //!
 //! Law: a contract is named by a number that nobody else on the host uses.  Signals go to a process
 //! only after it was seen to be a member, through a descriptor that cannot name a later process.
@@ -23,10 +24,11 @@ pub mod cgroup;
 pub mod contract;
 pub mod cookie;
 pub mod family;
+mod idle;
+mod maker;
 pub mod processes;
 pub mod watch;
 
-pub use contract::{
-    Contract, ContractError, Contracts, Entrance, FORBID_CGROUP, Surroundings, Way,
-};
+pub use contract::{Contract, ContractError, Entrance};
+pub use maker::{Contracts, FORBID_CGROUP, Surroundings, Way};
 pub use processes::{Pid, become_subreaper, reap_orphans};

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smf_contract::{Contract, ContractError, Contracts, Surroundings};
 
-use super::child::{self, Birth};
+use super::child::{self, Birth, Nursery};
 use super::identity::{Identity, identify};
 use super::poller::Poller;
 use super::syslog::Syslog;
@@ -32,8 +32,7 @@ pub struct Machine {
     logs: PathBuf,
     notes: File,
     null: File,
-    /// A low number for the log of a method.
-    slot: File,
+    nursery: Nursery,
     /// Logs written to in this turn.
     open_logs: BTreeMap<String, File>,
     environment: Vec<(String, String)>,
@@ -76,7 +75,7 @@ impl Machine {
         smf_contract::become_subreaper()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
         Ok(Machine {
-            slot: null.try_clone()?,
+            nursery: Nursery::new(&null)?,
             open_logs: BTreeMap::new(),
             contracts: Contracts::open(owner).as_reaper(),
             held: BTreeMap::new(),
@@ -149,6 +148,9 @@ impl Machine {
                 None => Happened::Ended { pid, status },
             });
         }
+        if !self.has_more {
+            self.contracts.all_reaped();
+        }
         if self.poller.descriptor().is_none() {
             happened.extend(self.look_at(self.watched()));
         }
@@ -219,6 +221,21 @@ impl Machine {
         }
     }
 
+    /// Lets go of a contract: most are of one process that has ended, and nobody has to be asked.
+    fn part_with(&mut self, id: u64, let_go: fn(&Contracts, Contract) -> Option<Contract>) {
+        self.prepared.remove(&id);
+        let Some(held) = self.held.remove(&id) else { return };
+        let watched = held.watched;
+        let Some(contract) = let_go(&self.contracts, held.contract) else {
+            self.unwatched.remove(&id);
+            return;
+        };
+        self.held.insert(id, Held { contract, watched, abandoned: true });
+        if self.is_empty(id) {
+            self.forget(id);
+        }
+    }
+
     fn append(&mut self, fmri: &str, text: &str) -> io::Result<()> {
         self.opened(fmri)?.write_all(text.as_bytes())
     }
@@ -248,23 +265,10 @@ impl Machine {
 
     fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
         let text = |error: io::Error| error.to_string();
-        let stamp = log::stamp();
         let identity = match self.prepared.remove(&spawn.contract) {
             Some(identity) => identity,
             None => self.identity(spawn).map_err(|unfit| unfit.to_string())?,
         };
-        let directory = c_string(&identity.directory)?;
-        let script = c_string(&format!("exec {}", spawn.command))?;
-        let words = child::words(&spawn.command);
-        let log = match self.opened(&spawn.fmri) {
-            Ok(log) => log.as_raw_fd(),
-            Err(error) => {
-                // Better unheard than not done.
-                self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
-                self.null.as_raw_fd()
-            }
-        };
-        over(log, &self.slot).map_err(text)?;
         let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
         let (name, value) = held.contract.environment();
         let mut environment = vec![c_string(&format!("{name}={value}"))?];
@@ -275,25 +279,27 @@ impl Machine {
             // As the shell has it.
             environment.push(c_string(&format!("PWD={}", identity.directory))?);
         }
-        let entrance = || held.contract.entrance().map_err(|error| error.source);
-        let cgroup = held.contract.directory().map(File::open).transpose().map_err(text)?;
-        child::start(&Birth {
-            script: &script,
-            words: &words,
-            environment: &environment,
-            log: self.slot.as_fd(),
-            null: self.null.as_fd(),
-            entrance: &entrance,
-            cgroup: cgroup.as_ref().map(File::as_fd),
-            credential: identity.credential.as_ref(),
+        let birth = Birth {
+            script: c_string(&format!("exec {}", spawn.command))?,
+            words: child::words(&spawn.command),
+            environment,
+            credential: identity.credential,
             capabilities: identity.capabilities,
-            directory: &directory,
+            directory: c_string(&identity.directory)?,
             fixed_addresses: identity.fixed_addresses,
             umask: self.umask,
             descriptors: self.descriptors,
-            stamp: &stamp,
-        })
-        .map_err(text)
+            stamp: log::stamp(),
+        };
+        if let Err(error) = self.opened(&spawn.fmri) {
+            // Better unheard than not done.
+            self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
+        }
+        let log = self.open_logs.get(&spawn.fmri).unwrap_or(&self.null);
+        let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
+        let cgroup = held.contract.door().map_err(|error| error.to_string())?;
+        let entrance = || held.contract.entrance().map_err(|error| error.source);
+        self.nursery.start(birth, log.as_fd(), cgroup, entrance).map_err(text)
     }
 
     fn identity(&self, spawn: &Spawn) -> Result<Identity, Unfit> {
@@ -310,6 +316,12 @@ impl Machine {
 }
 
 impl Sys for Machine {
+    fn meanwhile(&mut self) -> Vec<Happened> {
+        let mut happened = self.reap();
+        happened.extend(self.emptied());
+        happened
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -419,16 +431,15 @@ impl Sys for Machine {
     }
 
     fn abandon(&mut self, contract: u64) {
-        self.prepared.remove(&contract);
-        // Most are of one process that has ended: nobody has to be asked.
-        if self.held.get(&contract).is_some_and(|held| held.contract.remove_empty()) {
-            self.unwatched.remove(&contract);
-            self.held.remove(&contract);
-        } else if self.is_empty(contract) {
-            self.forget(contract);
-        } else if let Some(held) = self.held.get_mut(&contract) {
-            held.abandoned = true;
-        }
+        self.part_with(contract, Contracts::remove_empty);
+    }
+
+    fn release(&mut self, contract: u64) {
+        self.part_with(contract, Contracts::keep_empty);
+    }
+
+    fn discard_used(&mut self) {
+        self.contracts.forget_idle();
     }
 
     fn exists(&self, path: &str) -> bool {
@@ -514,20 +525,6 @@ fn ended_child() -> Option<i32> {
         let pid = found.si_pid();
         (done == 0 && pid != 0).then_some(pid)
     }
-}
-
-/// Puts an open file in the place of another.
-fn over(file: i32, place: &File) -> io::Result<()> {
-    // SAFETY: descriptors that are open and that this program owns.
-    #[cfg(target_os = "linux")]
-    let done = unsafe { libc::dup3(file, place.as_raw_fd(), libc::O_CLOEXEC) } >= 0;
-    // SAFETY: as above.
-    #[cfg(not(target_os = "linux"))]
-    let done = unsafe {
-        libc::dup2(file, place.as_raw_fd()) >= 0
-            && libc::fcntl(place.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) >= 0
-    };
-    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn c_string(text: &str) -> Result<CString, String> {

@@ -4,6 +4,7 @@
 //! tell (a child ended, a contract emptied) comes back as [`Happened`].
 
 pub mod background;
+mod bare;
 mod child;
 mod identity;
 mod log;
@@ -174,6 +175,18 @@ pub trait Sys {
     fn is_empty(&mut self, contract: u64) -> bool;
     /// Lets go of a contract; its processes are left alone.
     fn abandon(&mut self, contract: u64);
+    /// The same for one that nothing will name any more once what is due is written: if nothing
+    /// lives in it, its number may be given out again after something else has been told.
+    fn release(&mut self, contract: u64) {
+        self.abandon(contract);
+    }
+    /// The numbers of contracts that were released are not given out again: what was due is not
+    /// written, and the repository names them still.
+    fn discard_used(&mut self) {}
+    /// What there is to tell while methods are being started; the main loop is told the rest.
+    fn meanwhile(&mut self) -> Vec<Happened> {
+        Vec::new()
+    }
     /// Whether a file exists.
     fn exists(&self, path: &str) -> bool;
     /// Whether a program that is to be executed is not there.
