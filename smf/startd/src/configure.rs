@@ -72,7 +72,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// One that was deleted and made again before anybody looked is another one.
     fn came_or_went(&mut self, fmri: &str) {
-        let live = self.store.groups(fmri, View::Live);
+        let live = self.store.some_groups(fmri, View::Live, &is_general);
         let Some(live) = self.noted(fmri, live) else { return };
         let stateless = live.is_some_and(|live| recorded(&live).1);
         let told =
@@ -85,7 +85,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn changed(&mut self, fmri: &str) {
-        let live = self.store.groups(fmri, View::Live);
+        let live = self.store.some_groups(fmri, View::Live, &is_general);
         let Some(live) = self.noted(fmri, live) else { return };
         let enabled = live.as_ref().and_then(config::enabled);
         let restarter = live.as_ref().map(config::restarter);
@@ -117,7 +117,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if !self.instances.get(fmri).is_some_and(delegated) {
             return;
         }
-        let live = self.store.groups(fmri, View::Live);
+        let live = self.store.some_groups(fmri, View::Live, &is_general);
         let live = self.noted(fmri, live).flatten().unwrap_or_default();
         let (now, _) = recorded(&live);
         let Some(instance) = self.instances.get_mut(fmri) else { return };
@@ -138,7 +138,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// Takes an instance into the engine, if it is managed; whether it was never seen before.
     fn admit(&mut self, fmri: &str) -> Option<bool> {
-        let live = self.store.groups(fmri, View::Live);
+        let live = self.store.some_groups(fmri, View::Live, &is_general);
         let live = self.noted(fmri, live).flatten()?;
         let enabled = config::enabled(&live)?;
         let (mut instance, fresh) = recorded(&live);
@@ -217,7 +217,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn dependencies(&mut self, fmri: &str) -> Result<Vec<Dependency>, &'static str> {
-        let groups = self.store.groups(fmri, View::Running);
+        let is_dependency = |_: &str, kind: &str| kind == "dependency";
+        let groups = self.store.some_groups(fmri, View::Running, &is_dependency);
         let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
         let restarter = self.instances.get(fmri).map(|instance| instance.restarter.clone());
         let what = format!("Transitioning {fmri} to maintenance due to misconfiguration.");
@@ -408,8 +409,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             .filter(|(_, groups)| stops(groups))
             .map(|(dependent, _)| dependent.clone())
             .collect();
-        self.abandon_contract(fmri);
         if let Some(instance) = self.instances.remove(fmri) {
+            // It stays recorded, should there be anything left to record it with.
+            if let Some(contract) = instance.contract {
+                self.contracts.remove(&contract);
+                self.sys.abandon(contract);
+            }
             if let Some(Activity::Running { pid, .. }) = instance.activity {
                 self.pids.remove(&pid);
             }
@@ -459,6 +464,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             self.give_all(orders);
         }
     }
+}
+
+/// What says whether an instance is managed, by whom, and in which state it is.
+fn is_general(name: &str, _kind: &str) -> bool {
+    matches!(name, "general" | "general_ovr" | "restarter" | "deathrow")
 }
 
 /// The instance as the repository has it; true when it was never seen before.

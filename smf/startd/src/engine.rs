@@ -29,7 +29,7 @@ use crate::unwritten::Unwritten;
 /// More orders than this wait for no instance.
 const QUEUE_LIMIT: usize = 100;
 
-/// So many processes are made after one commit.
+/// So many processes are made after one commit, unless [`Engine::set_litter`] says otherwise.
 const LITTER: usize = 16;
 
 /// How soon what did not go is killed once more.
@@ -143,6 +143,8 @@ pub struct Engine<S, Y> {
     /// (when, whose).  An entry whose activity has changed since means nothing.
     timers: BTreeSet<(Duration, String)>,
     work: VecDeque<String>,
+    /// So many processes are made after one commit, and then it is asked what has happened.
+    litter: usize,
     /// What is to be written before the next process is made, or before waiting.
     pub(crate) due: Vec<Entry>,
     /// Methods whose processes are to be made once that is written.
@@ -170,6 +172,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             contracts: BTreeMap::new(),
             timers: BTreeSet::new(),
             work: VecDeque::new(),
+            litter: LITTER,
             due: Vec::new(),
             births: Vec::new(),
             unwritten: BTreeMap::new(),
@@ -179,6 +182,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             milestone: Milestone::All,
             ending: false,
         }
+    }
+
+    /// From now on so many processes, and at least one, are made after one commit.
+    pub fn set_litter(&mut self, litter: usize) {
+        self.litter = litter.max(1);
     }
 
     /// The repository, for the main loop.
@@ -495,9 +503,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             while let Some(fmri) = self.work.pop_front() {
                 self.next_order(&fmri);
                 // While these are made, the next are not yet; what they need of the other
-                // processor they get meanwhile.
-                if self.births.len() >= LITTER {
+                // processor they get meanwhile, and those before them have ended.
+                if self.births.len() >= self.litter {
                     self.deliver();
+                    let meanwhile = self.sys.meanwhile();
+                    meanwhile.into_iter().for_each(|happened| self.happen(happened));
                 }
             }
             if self.births.is_empty() {

@@ -58,21 +58,29 @@ enum Command {
 }
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
-    /// The groups that count; none when they cannot be read.
-    fn running(&mut self, fmri: &str) -> Groups {
-        let groups = self.store.groups(fmri, View::Running);
+    /// The groups that count and are wanted; none when they cannot be read.
+    fn running(&mut self, fmri: &str, wanted: &dyn Fn(&str, &str) -> bool) -> Groups {
+        let groups = self.store.some_groups(fmri, View::Running, wanted);
         self.noted(fmri, groups).flatten().unwrap_or_default()
+    }
+
+    /// How the processes of an instance are watched.
+    pub(crate) fn watching(&mut self, fmri: &str) -> Watching {
+        config::watching(&self.running(fmri, &|name, _| matches!(name, "start" | "startd")))
     }
 
     /// Runs a method, or does what stands for it.
     pub(crate) fn run_method(&mut self, attempt: &Attempt) {
         let fmri = attempt.fmri.as_str();
-        let mut groups = self.running(fmri);
+        let method = attempt.method.name();
+        let mut groups = self.running(fmri, &|name, _| {
+            matches!(name, "start" | "startd" | "method_context") || name == method
+        });
         let exec = groups.get(attempt.method.name()).and_then(|group| group.first("exec"));
         if exec.is_some_and(|exec| exec.contains("%{")) {
             // A token may name what is still to be written.
             self.flush();
-            groups = self.running(fmri);
+            groups = self.running(fmri, &|_, _| true);
         }
         let watching = config::watching(&groups);
         let contract = self.instances.get(fmri).and_then(|instance| instance.contract);
@@ -233,7 +241,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             // What it stands on may have gone since; a start that is tried again goes on.
             if attempt.method == Method::Start && ready && !self.ready(&spawn.fmri) {
                 self.contracts.remove(&spawn.contract);
-                self.sys.abandon(spawn.contract);
+                self.sys.release(spawn.contract);
                 if let Some(instance) = self.instances.get_mut(&spawn.fmri) {
                     instance.stamps.pop_back();
                 }

@@ -3,13 +3,12 @@
 //! One function per order that does anything.  An order that means nothing in the present state is
 //! dropped without a word: the sender could not know.
 
-use crate::config;
 use crate::engine::{Activity, Engine, Stop};
 use crate::graph::Descent;
 use crate::methods::Attempt;
 use crate::propagate;
 use crate::state::{Method, Model, Order, Severity, State};
-use crate::store::{Store, View, Write};
+use crate::store::{Store, Write};
 use crate::sys::{Level, Sys};
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
@@ -151,7 +150,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let contract = self.instances.get_mut(fmri).and_then(|one| one.contract.take());
         if let Some(contract) = contract {
             self.contracts.remove(&contract);
-            self.sys.abandon(contract);
+            self.sys.release(contract);
         }
         vec![("contract", "count", Vec::new())]
     }
@@ -291,9 +290,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if instance.contract != Some(contract) || !instance.state.is_running() {
             return;
         }
-        let groups = self.store.groups(fmri, View::Running);
-        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
-        let watching = config::watching(&groups);
+        let watching = self.watching(fmri);
         if watching.model == Model::Wait {
             // Taken over from an engine that died, its child is no child of ours.
             let orphan = self.instances.get(fmri).is_some_and(|one| one.child.is_none());
@@ -329,9 +326,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// The child of a wait service ended: no stop method, and up again.
     fn child_ended(&mut self, fmri: &str, status: i32) {
-        let groups = self.store.groups(fmri, View::Running);
-        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
-        let watching = config::watching(&groups);
+        let watching = self.watching(fmri);
         // Killed, or dumped core: that counts as status 0.
         let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 0 };
         let Some(instance) = self.instances.get_mut(fmri) else { return };

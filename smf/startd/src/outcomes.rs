@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::config::{self, Watching};
+use crate::config::Watching;
 use crate::engine::{Activity, Engine, Stop};
 use crate::methods::Attempt;
 use crate::state::{Method, Model, Severity, State};
-use crate::store::{Store, View, Write};
+use crate::store::{Store, Write};
 use crate::sys::{Level, Sys};
 
 /// Failures in a row that lead to maintenance.
@@ -136,9 +136,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             return;
         };
         self.forget_timer(fmri, deadline);
-        let groups = self.store.groups(fmri, View::Running);
-        let groups = self.noted(fmri, groups).flatten().unwrap_or_default();
-        let watching = config::watching(&groups);
+        let watching = self.watching(fmri);
         let name = method.name();
         let message = if libc::WIFEXITED(status) {
             format!("Method \"{name}\" exited with status {}.", libc::WEXITSTATUS(status))
@@ -159,7 +157,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.noted(fmri, killed);
             }
             self.contracts.remove(&contract);
-            self.sys.abandon(contract);
+            self.sys.release(contract);
         }
         let attempt = Attempt { fmri: fmri.to_owned(), method, stop };
         match outcome {
@@ -220,15 +218,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     /// The start method asked for it: a temporary disable, as an administrator would give it.
-    fn disable_until_boot(&mut self, fmri: &str) {
+    pub(crate) fn disable_until_boot(&mut self, fmri: &str) {
         let comment = "start method exited with $SMF_EXIT_TEMP_DISABLE".to_owned();
         let writes: [Write; 2] = [
             ("enabled", "boolean", vec!["false".to_owned()]),
             ("comment", "astring", vec![comment]),
         ];
         let written = self.store.set(fmri, "general_ovr", &writes);
-        if self.noted(fmri, written).is_some() {
+        let later = written.as_ref().is_err_and(|error| error.passing);
+        if self.noted(fmri, written).is_some() || later {
             self.set_enabled(fmri, false);
+        }
+        if later {
+            self.disable_again(fmri);
         }
     }
 
@@ -267,7 +269,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                     instance.activity =
                         Some(Activity::Draining { contract, deadline, timed_out: false, stop });
                 }
-                self.record(fmri, Vec::new());
+                // That of the stop method is gone.
+                self.record(fmri, cleared(false));
                 self.set_timer(fmri, deadline);
             }
             Some(_) | None => self.drained(fmri, stop, false),
@@ -276,12 +279,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// No process of the service is left.
     pub(crate) fn drained(&mut self, fmri: &str, stop: Stop, timed_out: bool) {
-        self.abandon_contract(fmri);
+        let writes = self.abandon_contract(fmri);
         if let Some(instance) = self.instances.get_mut(fmri) {
             instance.activity = None;
             instance.child = None;
         }
         if timed_out {
+            self.write(fmri, writes);
             let attempt = Attempt::stop(fmri, stop);
             self.method_failed(&attempt, Failure::Undrained);
         } else {
@@ -335,6 +339,7 @@ fn signal_name(status: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
     use crate::store::Groups;
 
     #[test]

@@ -59,6 +59,11 @@ pub struct Kernel {
     pub engine: u64,
     pub wait_services: BTreeSet<String>,
     pub transient_services: BTreeSet<String>,
+    /// Contracts that were let go of empty; those in front have rested, as the real ones do.
+    idle: Vec<u64>,
+    rested: usize,
+    /// The world has taken what is to be told and not told all of it.
+    pub telling: bool,
 }
 
 /// What is behind the name of an instance that is gone.
@@ -72,12 +77,51 @@ impl Kernel {
     }
 
     pub fn create(&mut self, fmri_to_come: &str) -> u64 {
-        self.last_contract += 1;
-        let id = self.last_contract;
+        let id = self.idle_contract().unwrap_or_else(|| {
+            self.last_contract += 1;
+            self.last_contract
+        });
         let fmri = fmri_to_come.to_owned();
         self.contracts.insert(id, ContractOf { fmri, abandoned: false, primary: false });
         self.held.insert(id, false);
         id
+    }
+
+    /// One that is used again: nothing that was its own is left, nor still to be told.
+    fn idle_contract(&mut self) -> Option<u64> {
+        if self.rested == 0 {
+            return None;
+        }
+        self.rested -= 1;
+        let id = self.idle.remove(0);
+        self.starts.retain(|_, contract| *contract != id);
+        Some(id)
+    }
+
+    /// The engine lets go of one that is empty.
+    pub fn let_go(&mut self, contract: u64) {
+        if self.held.remove(&contract).is_some() {
+            self.idle.push(contract);
+        }
+    }
+
+    /// This one is not used again.
+    pub fn keep_unused(&mut self, contract: u64) {
+        self.idle.retain(|idle| *idle != contract);
+        self.rested = self.rested.min(self.idle.len());
+    }
+
+    pub fn discard_used(&mut self) {
+        self.idle.clear();
+        self.rested = 0;
+    }
+
+    /// What is to be told, all that was known before it being told already.
+    pub fn take_told(&mut self) -> Vec<Happened> {
+        self.rested = self.idle.len();
+        let mut told = std::mem::take(&mut self.told);
+        told.sort_by_key(|one| matches!(one, Happened::Emptied { .. }));
+        told
     }
 
     pub fn members(&self, contract: u64) -> impl Iterator<Item = (&i32, &Process)> {
@@ -291,6 +335,8 @@ impl Kernel {
         self.engine += 1;
         self.held.clear();
         self.told.clear();
+        self.telling = false;
+        self.discard_used();
         // Nothing tells the next engine of an instance that is gone.
         let disowned = self.processes.values().filter(|one| one.fmri.ends_with(DELETED));
         for contract in disowned.map(|one| one.contract) {

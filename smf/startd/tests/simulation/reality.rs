@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use smf_startd::config::MASTER;
 use smf_startd::store::{Change, Entry, Groups, Store, StoreError, View, Write};
-use smf_startd::sys::{Level, Spawn, Sys};
+use smf_startd::sys::{Happened, Level, Spawn, Sys};
 
 use crate::disk::Disk;
 use crate::kernel::Kernel;
@@ -283,6 +283,10 @@ impl Sys for System {
         })
     }
     fn abandon(&mut self, contract: u64) {
+        self.release(contract);
+        self.0.borrow_mut().kernel.keep_unused(contract);
+    }
+    fn release(&mut self, contract: u64) {
         call(&self.0, |reality| {
             if let Some(one) = reality.kernel.contracts.get_mut(&contract) {
                 one.abandoned = true;
@@ -292,9 +296,22 @@ impl Sys for System {
                     *watched = true;
                 }
             } else {
-                reality.kernel.held.remove(&contract);
+                reality.kernel.let_go(contract);
             }
         });
+    }
+    fn discard_used(&mut self) {
+        call(&self.0, |reality| reality.kernel.discard_used());
+    }
+    /// A moment passes while methods are started.
+    fn meanwhile(&mut self) -> Vec<Happened> {
+        call(&self.0, |reality| {
+            if reality.kernel.telling {
+                return Vec::new();
+            }
+            reality.pass(reality.now + Duration::from_millis(50));
+            reality.kernel.take_told()
+        })
     }
     fn exists(&self, path: &str) -> bool {
         self.0.borrow().files.contains(path)

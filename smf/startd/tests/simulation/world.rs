@@ -9,10 +9,9 @@ use std::time::Duration;
 use smf_startd::engine::Engine;
 use smf_startd::state::State;
 use smf_startd::store::{StoreError, View as Which};
-use smf_startd::sys::Happened;
 
 use crate::disk::Disk;
-use crate::plan::{Order, Plan, Step};
+use crate::plan::{Order, Plan, Random, Step};
 use crate::reality::{Killed, Reality, Repository, Shared, System};
 use crate::rules::Rules;
 
@@ -158,7 +157,13 @@ impl World {
 
     fn resurrect(&mut self) -> Result<(), String> {
         let (repository, system) = (Repository(self.shared.clone()), System(self.shared.clone()));
-        self.engine = Some(Engine::new(repository, system));
+        let mut engine = Engine::new(repository, system);
+        let (seed, number) = {
+            let kernel = &self.shared.borrow().kernel;
+            (kernel.seed, kernel.engine)
+        };
+        engine.set_litter(Random::of(seed, "litter", number).below(16));
+        self.engine = Some(engine);
         self.shared.borrow_mut().tell(|| "a new engine begins".to_owned());
         self.with(Living::begin)?;
         self.turn()
@@ -169,12 +174,13 @@ impl World {
     pub fn turn(&mut self) -> Result<(), String> {
         let engine = self.shared.borrow().kernel.engine;
         loop {
-            let mut told = std::mem::take(&mut self.shared.borrow_mut().kernel.told);
-            told.sort_by_key(|one| matches!(one, Happened::Emptied { .. }));
+            let told = self.shared.borrow_mut().kernel.take_told();
             if told.is_empty() {
                 break;
             }
-            for happened in told {
+            let count = told.len();
+            for (number, happened) in told.into_iter().enumerate() {
+                self.shared.borrow_mut().kernel.telling = number + 1 < count;
                 if self.shared.borrow().kernel.engine != engine {
                     return Ok(());
                 }
@@ -289,7 +295,7 @@ impl World {
 
 impl Reality {
     /// Time passes; the first thing that is due happens.
-    fn pass(&mut self, when: Duration) {
+    pub fn pass(&mut self, when: Duration) {
         self.now = self.now.max(when);
         let before: Vec<(i32, String)> = {
             let methods = self.kernel.processes.iter().filter(|(_, one)| one.method.is_some());
