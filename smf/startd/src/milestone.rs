@@ -143,10 +143,18 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 return false;
             }
             // Somebody is gone, and the others are to go all the same.
-            Err(_) => overrides.retain(|one| {
-                let written = self.store.set_overrides(std::slice::from_ref(one));
-                self.noted(MASTER, written).is_some()
-            }),
+            Err(_) => {
+                let mut refused = false;
+                overrides.retain(|one| {
+                    let written = self.store.set_overrides(std::slice::from_ref(one));
+                    refused |= written.as_ref().is_err_and(|error| error.passing);
+                    self.noted(MASTER, written).is_some()
+                });
+                if refused {
+                    self.go_again();
+                    return false;
+                }
+            }
         }
         let mut leaving = Vec::new();
         for (fmri, enabled) in overrides {
@@ -154,7 +162,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 leaving.push(fmri);
                 continue;
             }
-            let live = self.store.groups(&fmri, View::Live);
+            let is_general = |name: &str, _: &str| matches!(name, "general" | "general_ovr");
+            let live = self.store.some_groups(&fmri, View::Live, &is_general);
             let live = self.noted(&fmri, live).flatten().unwrap_or_default();
             let before = self.graph.node(&fmri).map(|node| node.enabled);
             let now = config::enabled(&live);

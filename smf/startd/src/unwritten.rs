@@ -29,12 +29,14 @@ pub(crate) struct Unwritten {
     actions: bool,
     /// It is outside of the milestone.
     outside: bool,
+    /// It is disabled until the next boot, because its start method asked for it.
+    disabled: bool,
 }
 
 impl Unwritten {
     fn is_empty(&self) -> bool {
         let properties = self.properties.is_empty() && self.finished.is_empty();
-        properties && !self.first_snapshot && !self.actions && !self.outside
+        properties && !self.first_snapshot && !self.actions && !self.outside && !self.disabled
     }
 
     /// What goes into the volatile half of the repository, taken from here.
@@ -99,6 +101,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     fn refused(&mut self, entry: Entry) {
+        // It may say that a contract is held no longer.
+        self.sys.discard_used();
         let mut later = self.unwritten.remove(&entry.fmri).unwrap_or_default();
         later.first_snapshot |= entry.snapshots.contains(&"running");
         let fmri = entry.fmri.clone();
@@ -119,6 +123,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub(crate) fn stay_outside_again(&mut self, fmri: &str) {
         let mut later = self.unwritten.remove(fmri).unwrap_or_default();
         later.outside = true;
+        self.keep(fmri, later);
+    }
+
+    /// That it is disabled until the next boot is written later.
+    pub(crate) fn disable_again(&mut self, fmri: &str) {
+        let mut later = self.unwritten.remove(fmri).unwrap_or_default();
+        later.disabled = true;
         self.keep(fmri, later);
     }
 
@@ -158,7 +169,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
             let actions = std::mem::take(&mut later.actions);
             let outside = std::mem::take(&mut later.outside);
+            let disabled = std::mem::take(&mut later.disabled);
             self.keep(&fmri, later);
+            // Unless the administrator has enabled it since.
+            if disabled && self.graph.node(&fmri).is_some_and(|node| !node.enabled) {
+                self.disable_until_boot(&fmri);
+            }
             if outside {
                 self.stay_outside(&fmri);
                 // Something may have enabled it meanwhile.

@@ -135,6 +135,26 @@ fn disabled_until_the_next_boot() {
 }
 
 #[test]
+fn disabled_until_the_next_boot_once_that_can_be_written() {
+    let second = std::time::Duration::from_secs(1);
+    let mut world = World::new(&[Service::transient(A), Service::transient(B)]);
+    world.engine.store().full = true;
+    world.exit(A, 101, false);
+    world.exit(B, 101, false);
+    assert_eq!((State::Disabled, State::Disabled), (world.state(A), world.state(B)));
+    world.pass(second);
+    assert_eq!("", world.property(A, "general_ovr/enabled"));
+    // An administrator has the last word.
+    world.put(B, "general_ovr/enabled", "boolean", &["true"]);
+    world.engine.store().full = false;
+    world.pass(second);
+    assert_eq!("false", world.property(A, "general_ovr/enabled"));
+    assert_eq!("true", world.property(B, "general_ovr/enabled"));
+    assert_eq!(State::Disabled, world.state(A));
+    assert_eq!(State::Offline, world.state(B));
+}
+
+#[test]
 fn a_refresh_restarts_who_listens() {
     let mut world = online(&[
         Service::transient(A),
