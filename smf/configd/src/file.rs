@@ -211,19 +211,14 @@ impl File {
         rows: &[Row<'_>],
         upkeep: &Upkeep<'_>,
     ) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection.transaction()?;
-        for row in rows {
-            write(&transaction, row)?;
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        let written = write_rows(&self.connection, rows, upkeep)
+            .and_then(|()| self.connection.prepare_cached("COMMIT")?.execute([]).map(drop));
+        if written.is_err() && !self.connection.is_autocommit() {
+            // What cannot be taken back now is when the next one begins, and that one is refused.
+            let _refused = self.connection.execute_batch("ROLLBACK");
         }
-        for generation in upkeep.garbage {
-            transaction
-                .prepare_cached("DELETE FROM generation WHERE id = ?")?
-                .execute([signed(*generation)])?;
-        }
-        if let Some(next) = upkeep.reserved {
-            transaction.execute("UPDATE counter SET next = ?", [signed(next)])?;
-        }
-        transaction.commit()
+        written
     }
 }
 
@@ -247,6 +242,23 @@ pub(crate) fn refusal(error: &rusqlite::Error) -> Refusal {
         Some(ErrorCode::DiskFull) => Refusal::Failed("the repository's file system is full".into()),
         Some(_) | None => Refusal::Failed(error.to_string()),
     }
+}
+
+fn write_rows(
+    connection: &Connection,
+    rows: &[Row<'_>],
+    upkeep: &Upkeep<'_>,
+) -> Result<(), rusqlite::Error> {
+    rows.iter().try_for_each(|row| write(connection, row))?;
+    for generation in upkeep.garbage {
+        connection
+            .prepare_cached("DELETE FROM generation WHERE id = ?")?
+            .execute([signed(*generation)])?;
+    }
+    if let Some(next) = upkeep.reserved {
+        connection.execute("UPDATE counter SET next = ?", [signed(next)])?;
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::contract::{Contract, ContractError, Hold};
 use crate::cookie::Survey;
@@ -21,7 +21,7 @@ pub const FORBID_CGROUP: &str = "LAMPLIGHTER_NO_CGROUP";
 
 /// A look at the host counts for so long, and no longer than its turn.
 #[cfg(target_os = "linux")]
-const TURN_MAX: Duration = Duration::from_millis(200);
+const TURN_MAX: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// How contracts are held.
 #[derive(Debug, Clone, PartialEq, Eq)]

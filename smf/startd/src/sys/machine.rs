@@ -35,6 +35,11 @@ pub struct Machine {
     nursery: Nursery,
     /// Logs written to in this turn.
     open_logs: BTreeMap<String, File>,
+    /// Lines still to be written, by instance.  They are before anything happens that may lead to
+    /// another line in the same log, and before waiting.
+    lines: BTreeMap<String, String>,
+    /// The second that was told last, and how.
+    told: (u64, String),
     environment: Vec<(String, String)>,
     began: Instant,
     syslog: Syslog,
@@ -77,6 +82,8 @@ impl Machine {
         Ok(Machine {
             nursery: Nursery::new(&null)?,
             open_logs: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            told: (0, String::new()),
             contracts: Contracts::open(owner).as_reaper(),
             held: BTreeMap::new(),
             poller: Poller::new()?,
@@ -236,8 +243,27 @@ impl Machine {
         }
     }
 
-    fn append(&mut self, fmri: &str, text: &str) -> io::Result<()> {
-        self.opened(fmri)?.write_all(text.as_bytes())
+    /// Writes the lines of an instance.
+    fn write_lines(&mut self, fmri: &str, lines: &str) {
+        if let Err(error) = self.opened(fmri).and_then(|log| log.write_all(lines.as_bytes())) {
+            self.note(Level::Error, &format!("{fmri}: log: {error}"));
+        }
+    }
+
+    /// Writes the lines of all.
+    fn write_all_lines(&mut self) {
+        while let Some((fmri, lines)) = self.lines.pop_first() {
+            self.write_lines(&fmri, &lines);
+        }
+    }
+
+    /// Now, as logs have it.
+    fn stamp(&mut self) -> &str {
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.told.0 != second || self.told.1.is_empty() {
+            self.told = (second, log::stamp());
+        }
+        &self.told.1
     }
 
     /// Nothing will be written for a while, and logs may be moved away meanwhile.
@@ -247,6 +273,7 @@ impl Machine {
 
     /// All that was known has been dealt with: what was seen of the host meanwhile is of the past.
     pub fn turned(&mut self) {
+        self.write_all_lines();
         self.close_logs();
         self.contracts.turned();
     }
@@ -289,8 +316,11 @@ impl Machine {
             fixed_addresses: identity.fixed_addresses,
             umask: self.umask,
             descriptors: self.descriptors,
-            stamp: log::stamp(),
+            stamp: self.stamp().to_owned(),
         };
+        if let Some(lines) = self.lines.remove(&spawn.fmri) {
+            self.write_lines(&spawn.fmri, &lines);
+        }
         if let Err(error) = self.opened(&spawn.fmri) {
             // Better unheard than not done.
             self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
@@ -393,6 +423,8 @@ impl Sys for Machine {
     }
 
     fn signal(&mut self, contract: u64, signal: i32) -> Result<(), String> {
+        // Whoever gets it may have something to say.
+        self.write_all_lines();
         let Some(held) = self.held.get_mut(&contract) else { return Ok(()) };
         let sent = if signal == libc::SIGKILL {
             held.contract.kill()
@@ -451,16 +483,18 @@ impl Sys for Machine {
     }
 
     fn rotate(&mut self, fmri: &str) {
-        self.open_logs.remove(fmri);
-        if let Err(error) = log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
-            self.note(Level::Error, &format!("{fmri}: log: {error}"));
+        match log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
+            Ok(false) => {}
+            Ok(true) => drop(self.open_logs.remove(fmri)),
+            Err(error) => self.note(Level::Error, &format!("{fmri}: log: {error}")),
         }
     }
 
     fn log(&mut self, fmri: &str, message: &str) {
-        let line = log::line(&log::stamp(), message);
-        if let Err(error) = self.append(fmri, &line) {
-            self.note(Level::Error, &format!("{fmri}: log: {error}"));
+        let line = log::line(self.stamp(), message);
+        match self.lines.get_mut(fmri) {
+            Some(lines) => lines.push_str(&line),
+            None => drop(self.lines.insert(fmri.to_owned(), line)),
         }
     }
 
@@ -475,7 +509,7 @@ impl Sys for Machine {
         if level == Level::Error {
             self.syslog.tell(message);
         }
-        let line = log::note(&log::stamp(), level, message);
+        let line = log::note(self.stamp(), level, message);
         let path = self.logs.join("svc.startd.log");
         // Nobody else writes here, so it may begin anew at any line; where it cannot, it grows on.
         if self.notes.metadata().is_ok_and(|about| about.len() > log::LARGEST) {
