@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use smf_configd::rights::Caller;
-use smf_configd::{Change, Repository};
+use smf_configd::{Change, Reading, Repository};
 use smf_scf::handle::{CallError, Handle};
 use smf_scf::import::Operation;
 use smf_scf::import::held::Found;
@@ -18,6 +18,7 @@ use smf_scf::root;
 
 use crate::operand::Entities;
 use crate::repository::{Backend, Mark, RepositoryError};
+use crate::stored::Stored;
 
 type Answer<T> = Result<T, RepositoryError>;
 
@@ -69,8 +70,8 @@ fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
     if access(&lasting, AccessFlags::R_OK) == Err(nix::errno::Errno::EACCES) {
         return Err(RepositoryError::NoServer);
     }
-    match Repository::open_read_only(&lasting, &volatile) {
-        Ok(repository) => Ok(Box::new(File { repository })),
+    match Reading::open(&lasting, &volatile) {
+        Ok(reading) => Ok(Box::new(Stored::new(reading))),
         Err(smf_configd::OpenError::Absent(_)) => Err(RepositoryError::NoServer),
         Err(error) => Err(RepositoryError::Other(error.to_string())),
     }
@@ -82,7 +83,7 @@ fn open_file(root: &Path) -> Answer<Box<dyn Backend>> {
 /// The file cannot be opened, or is no repository.
 pub fn open_private(file: &Path) -> Answer<Box<dyn Backend>> {
     match Repository::open_private(file) {
-        Ok(repository) => Ok(Box::new(File { repository })),
+        Ok(repository) => Ok(Box::new(Private { repository })),
         Err(error) => Err(RepositoryError::Other(error.to_string())),
     }
 }
@@ -243,12 +244,12 @@ fn in_turns<T>(
     }
 }
 
-/// A file: the repository's as the last svc.startd left it, for reading, or one of the caller's own.
-struct File {
+/// A file of the caller's own.
+struct Private {
     repository: Repository,
 }
 
-impl File {
+impl Private {
     fn commit(&mut self, commit: Commit<'_>) -> Answer<()> {
         Ok(commit(&mut self.repository).map(drop)?)
     }
@@ -256,7 +257,7 @@ impl File {
 
 type Commit<'a> = &'a mut dyn FnMut(&mut Repository) -> Result<Vec<Change>, Refusal>;
 
-impl Backend for File {
+impl Backend for Private {
     fn entities(&mut self) -> Answer<Entities> {
         Ok(self.repository.entities())
     }

@@ -16,4 +16,6 @@ pub mod locale;
 pub mod operand;
 pub mod repository;
 pub mod states;
+
+mod stored;
 pub mod svccfg_lex;

@@ -5,10 +5,10 @@
 //! values), `view` (the repository as one caller sees it); `file`, `schema`, `load` (the two SQLite
 //! files behind it), `backup`, `restore`; `host` (a repository that a restarter and its clients
 //! share), `server`, `clients`, `answer` (the socket that clients come by), `rights` (what a client
-//! holds), `authorization` (what a change needs).
+//! holds), `authorization` (what a change needs); `reading` (the files, for who asks a few questions
+//! where nobody serves).
 //!
-//! svc.startd hosts it in its own process; svcs and svcprop open it for reading when no svc.startd
-//! runs.
+//! svc.startd hosts it in its own process; svcs and svcprop read the files when no svc.startd runs.
 
 mod answer;
 mod authorization;
@@ -19,6 +19,7 @@ mod draft;
 mod file;
 pub mod host;
 mod load;
+pub mod reading;
 pub mod repository;
 pub mod restore;
 pub mod rights;
@@ -30,4 +31,5 @@ pub mod view;
 
 pub use clients::Limits;
 pub use host::{Host, ServeError};
+pub use reading::Reading;
 pub use repository::{Change, OpenError, Repository};

@@ -18,7 +18,7 @@ use smf_scf::protocol::{Composed, Expected, Query, Refusal};
 use crate::authorization;
 use crate::draft::{Draft, Entities, Finished};
 use crate::file::{self, File, Row, Upkeep};
-use crate::load::load;
+use crate::load::{Loaded, load};
 use crate::restore;
 use crate::rights::Caller;
 use crate::version::{self, Entity, Version};
@@ -115,6 +115,17 @@ impl Repository {
         Self::over(File::open_read_only(lasting, volatile)?, Writes::Nothing)
     }
 
+    /// Opens what there is for reading, and reads nothing yet: `Reading` fetches what is asked for.
+    pub(crate) fn open_unread(lasting: &Path, volatile: &Path) -> Result<Self, OpenError> {
+        let file = File::open_read_only(lasting, volatile)?;
+        Ok(Self::holding(Loaded::default(), file, Writes::Nothing))
+    }
+
+    /// Holds these entities instead of those it held.
+    pub(crate) fn hold(&mut self, entities: Entities) {
+        self.entities = entities;
+    }
+
     /// Opens one file for reading and writing, making it if need be: a repository of one's own,
     /// which nobody else opens meanwhile and whose volatile half ends with this.
     ///
@@ -126,7 +137,11 @@ impl Repository {
 
     fn over(file: File, writes: Writes) -> Result<Self, OpenError> {
         let loaded = load(&file)?;
-        Ok(Self {
+        Ok(Self::holding(loaded, file, writes))
+    }
+
+    fn holding(loaded: Loaded, file: File, writes: Writes) -> Self {
+        Self {
             file: Mutex::new(file),
             entities: loaded.entities,
             garbage: loaded.garbage,
@@ -135,7 +150,7 @@ impl Repository {
             writes,
             backed_up: None,
             boot_backup: None,
-        })
+        }
     }
 
     /// Every service with its instances.
