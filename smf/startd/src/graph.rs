@@ -276,8 +276,9 @@ impl Graph {
     /// The cycle that a node is part of, beginning with the node; exclude_all is not followed.
     #[must_use]
     pub fn cycle(&self, fmri: &str) -> Option<Vec<String>> {
-        // Nobody names it: nothing leads back.
-        self.naming(fmri).next()?;
+        if !self.leads_back(fmri) {
+            return None;
+        }
         // Depth first, with a stack of (node, its successors not yet visited).
         let mut seen = HashSet::new();
         let mut path: Vec<(&String, Vec<&String>)> = Vec::new();
@@ -296,6 +297,41 @@ impl Graph {
             }
         }
         None
+    }
+
+    /// Whether a node is reached from itself.  It is looked for from both sides in turn, so that it
+    /// costs no more than twice the smaller one: what depends on the node, or what it depends on.
+    fn leads_back(&self, fmri: &str) -> bool {
+        let Some((start, _)) = self.nodes.get_key_value(fmri) else { return false };
+        let (mut above, mut below) = (HashSet::from([start]), HashSet::new());
+        let (mut up, mut down) = (self.predecessors(start), self.successors(start));
+        loop {
+            let (dependent, dependency) = match (up.pop(), down.pop()) {
+                (Some(dependent), Some(dependency)) => (dependent, dependency),
+                // All that depends on it is known, or all that it depends on.
+                (None, _) => return self.successors(start).iter().any(|one| above.contains(one)),
+                (_, None) => return below.contains(start),
+            };
+            if above.contains(dependency) || below.contains(dependent) || dependent == dependency {
+                return true;
+            }
+            if above.insert(dependent) {
+                up.extend(self.predecessors(dependent));
+            }
+            if below.insert(dependency) {
+                down.extend(self.successors(dependency));
+            }
+        }
+    }
+
+    /// The instances that depend on a node; exclude_all is not followed.
+    fn predecessors<'a>(&'a self, fmri: &str) -> Vec<&'a String> {
+        let follows = |(dependent, groups): &(&String, &Vec<usize>)| {
+            let Some(node) = self.nodes.get(*dependent) else { return false };
+            let of = |number: &usize| node.dependencies.get(*number);
+            groups.iter().filter_map(of).any(|group| group.grouping != Grouping::ExcludeAll)
+        };
+        self.naming(fmri).filter(follows).map(|(dependent, _)| dependent).collect()
     }
 
     /// Whether there is any cycle: one look at everything, where asking for each node would be one
@@ -413,5 +449,37 @@ mod tests {
         graph.depend("svc:/c:x", vec![on("svc:/a:x", Grouping::RequireAll)]);
         assert_eq!(3, graph.cycle("svc:/c:x").unwrap().len());
         assert!(graph.is_cyclic());
+    }
+
+    #[test]
+    fn a_cycle_is_found_from_wherever_it_is_entered() {
+        // A ring of nodes, a tail that leads to it, one that comes from it, and one that names itself.
+        let name = |number: usize| format!("svc:/n{number}:x");
+        for length in [1, 2, 3, 8, 9] {
+            let mut graph = Graph::default();
+            (0..length + 10).for_each(|number| graph.add(&name(number), State::Offline, true));
+            for number in 0..length {
+                let mut groups = vec![on(&name((number + 1) % length), Grouping::RequireAll)];
+                if number == 0 {
+                    // Many more that lead nowhere, on either side of the one that matters.
+                    let more = |at: usize| on(&format!("svc:/m{at}:x"), Grouping::RequireAll);
+                    groups.extend((0..20).map(more));
+                    groups.push(on(&name(length), Grouping::RequireAll));
+                    groups.rotate_right(7);
+                }
+                graph.depend(&name(number), groups);
+            }
+            for number in length..length + 4 {
+                graph.depend(&name(number), vec![on(&name(number + 1), Grouping::RequireAll)]);
+            }
+            for number in length + 5..length + 10 {
+                let to = if number == length + 9 { 0 } else { number + 1 };
+                graph.depend(&name(number), vec![on(&name(to), Grouping::RequireAll)]);
+            }
+            for number in 0..length + 10 {
+                let found = graph.cycle(&name(number)).map(|cycle| cycle.len());
+                assert_eq!(found, (number < length).then_some(length), "{number} of {length}");
+            }
+        }
     }
 }
