@@ -12,9 +12,9 @@ use smf_scf::import::Operation;
 use smf_scf::import::held::Found;
 use smf_scf::import::merge::Groups;
 use smf_scf::protocol::{
-    Columns, Composed, Expected, Packed, Query, Refusal, Request, Response, WAIT_MAX_MS,
+    Choice, Columns, Composed, Expected, Packed, Query, Refusal, Request, Response, WAIT_MAX_MS,
 };
-use smf_scf::root;
+use smf_scf::{packed, root};
 
 use crate::operand::Entities;
 use crate::repository::{Backend, Mark, RepositoryError};
@@ -148,6 +148,12 @@ impl Backend for Server {
         ask!(self, Request::Groups(entity.to_owned()), Groups)
     }
 
+    fn own(&mut self, entities: &[String], choice: &Choice) -> Answer<Vec<(String, Groups)>> {
+        let request = Request::Own(entities.to_vec(), choice.clone());
+        let texts: Answer<Vec<(String, String)>> = ask!(self, request, Own);
+        unpacked(texts?).ok_or(CallError::Protocol.into())
+    }
+
     fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {
         ask!(self, Request::Snapshot(instance.to_owned(), name.to_owned()), Snapshot)
     }
@@ -227,6 +233,11 @@ impl Backend for Server {
     }
 }
 
+/// Texts of groups, taken apart; none when they are no such texts.
+fn unpacked(texts: Vec<(String, String)>) -> Option<Vec<(String, Groups)>> {
+    texts.into_iter().map(|(fmri, text)| Some((fmri, packed::groups(&text)?))).collect()
+}
+
 /// Asks for at most this long, or until there is an answer; the server holds no question longer
 /// than its own limit.
 fn in_turns<T>(
@@ -264,6 +275,13 @@ impl Backend for Private {
 
     fn groups(&mut self, entity: &str) -> Answer<Groups> {
         Ok(self.repository.groups(entity)?)
+    }
+
+    fn own(&mut self, entities: &[String], choice: &Choice) -> Answer<Vec<(String, Groups)>> {
+        let view = self.repository.seen_by(&Caller::Owner);
+        let own = |fmri: &String| Some((fmri.clone(), view.own(fmri, choice)?));
+        let texts = entities.iter().filter_map(own).collect();
+        unpacked(texts).ok_or(CallError::Protocol.into())
     }
 
     fn snapshot(&mut self, instance: &str, name: &str) -> Answer<Option<(Groups, Groups)>> {

@@ -29,6 +29,8 @@ pub struct Instance {
 pub enum Depth {
     /// Dependencies only.
     Dependencies,
+    /// Dependencies and the restarter.
+    Requirements,
     /// States, whether it is enabled and why, dependencies and templates.
     Causes,
     /// All there is.
@@ -42,6 +44,11 @@ impl Depth {
             Self::Dependencies => {
                 (Choice::Nothing, Choice::These(vec![Wanted::Kind("dependency".into())]))
             }
+            Self::Requirements => {
+                let restarter = Wanted::Property("general".into(), "restarter".into());
+                let dependencies = Wanted::Kind("dependency".into());
+                (Choice::These(vec![restarter]), Choice::These(vec![dependencies]))
+            }
             Self::Causes => {
                 let live = ["restarter", "general", "general_ovr", "msg"].map(group).to_vec();
                 let kinds = ["dependency", "template"];
@@ -53,6 +60,9 @@ impl Depth {
         Query { instances, live, running }
     }
 }
+
+/// So far `within_reach` goes step by step.
+const STEPS: usize = 8;
 
 /// The restarter of whatever names none.
 pub const MASTER_RESTARTER: &str = "svc:/system/svc/restarter:default";
@@ -140,6 +150,36 @@ impl Instance {
         let mut by_name: HashMap<String, Composed> =
             found.into_iter().map(|one| (one.instance.clone(), one)).collect();
         Ok(fmris.iter().filter_map(|fmri| by_name.remove(fmri)).map(Self::from).collect())
+    }
+
+    /// Reads these instances and, from each, where `next` leads, until nothing new is found; maybe
+    /// more than that.  All that is at one distance is one question, and so is what is farther
+    /// than a few steps: it is all there is.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn within_reach(
+        repository: &mut Repository,
+        fmris: &[String],
+        depth: Depth,
+        next: impl Fn(&Self) -> Vec<String>,
+    ) -> Result<HashMap<String, Self>, RepositoryError> {
+        let mut known: HashMap<String, Self> = HashMap::new();
+        let mut new = fmris.to_vec();
+        for _ in 0..STEPS {
+            let found = Self::of(repository, &new, depth)?;
+            new = found.iter().flat_map(&next).collect();
+            known.extend(found.into_iter().map(|one| (one.fmri.clone(), one)));
+            new.retain(|fmri| !known.contains_key(fmri));
+            new.sort_unstable();
+            new.dedup();
+            if new.is_empty() {
+                return Ok(known);
+            }
+        }
+        let every = Self::every(repository, depth)?;
+        known.extend(every.into_iter().map(|one| (one.fmri.clone(), one)));
+        Ok(known)
     }
 
     /// Reads every instance, in the order of their names.

@@ -168,10 +168,17 @@ pub fn several(what: &str, operand: &str, fmris: &[String]) -> String {
     text
 }
 
+/// Whether there is this instance.
+#[must_use]
+pub fn is_there(fmri: &str, entities: &Entities) -> bool {
+    let of_service = entities.get(service_of(fmri)).map_or(&[][..], Vec::as_slice);
+    of_service.binary_search_by(|own| own.as_str().cmp(fmri)).is_ok()
+}
+
 fn exact(operand: &str, wanted: Wanted, entities: &Entities) -> Option<Vec<String>> {
     let fmri = canonical(operand)?;
     if is_instance(&fmri) {
-        let there = entities.get(service_of(&fmri))?.contains(&fmri);
+        let there = is_there(&fmri, entities);
         return (there && wanted != Wanted::Services).then(|| vec![fmri]);
     }
     let instances = entities.get(&fmri)?;
@@ -264,8 +271,8 @@ mod tests {
         for fmri in [
             "svc:/network/smtp:sendmail",
             "svc:/application/pkg/server:pkg5",
-            "svc:/application/builder:pkg5",
             "svc:/application/builder:illumos",
+            "svc:/application/builder:pkg5",
         ] {
             entities.entry(service_of(fmri).into()).or_default().push(fmri.into());
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use smf_scf::import::held::Found;
 use smf_scf::import::merge::{Groups, Property};
 use smf_scf::import::{Operation, Source};
-use smf_scf::protocol::{Columns, Composed, Expected, Query};
+use smf_scf::protocol::{Choice, Columns, Composed, Expected, Query};
 
 use crate::operand::Entities;
 
@@ -63,6 +63,11 @@ pub trait Backend {
     /// # Errors
     /// There is no such entity.
     fn groups(&mut self, entity: &str) -> Answer<Groups>;
+    /// Of many entities, this of their own live groups; those that are not there are left out.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    fn own(&mut self, entities: &[String], choice: &Choice) -> Answer<Vec<(String, Groups)>>;
     /// A snapshot: the groups of the instance, and those of its service.
     ///
     /// # Errors
@@ -198,6 +203,14 @@ impl Repository {
     /// There is no such entity.
     pub fn groups(&mut self, entity: &str) -> Answer<Groups> {
         self.backend.groups(entity)
+    }
+
+    /// Of many entities, this of their own live groups; those that are not there are left out.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn own(&mut self, entities: &[String], choice: &Choice) -> Answer<Vec<(String, Groups)>> {
+        self.backend.own(entities, choice)
     }
 
     /// A snapshot: the groups of the instance, and those of its service.

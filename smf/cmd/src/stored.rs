@@ -7,7 +7,7 @@ use smf_configd::reading::{ReadError, Reading};
 use smf_scf::import::Operation;
 use smf_scf::import::held::Found;
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Columns, Composed, Expected, Query};
+use smf_scf::protocol::{Choice, Columns, Composed, Expected, Query};
 
 use crate::operand::Entities;
 use crate::repository::{Backend, Mark, RepositoryError};
@@ -80,6 +80,10 @@ impl Backend for Stored {
     }
 
     fn carry_out_upon(&mut self, _: &[Expected], _: &[Operation]) -> Answer<()> {
+        nobody()
+    }
+
+    fn own(&mut self, _: &[String], _: &Choice) -> Answer<Vec<(String, Groups)>> {
         nobody()
     }
 

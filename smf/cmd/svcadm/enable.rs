@@ -1,17 +1,17 @@
 //! enable.rs - svcadm enable -r: what is required is enabled as well.
 //!
 //! The walk follows the restarter, require_all, and require_any where there is no choice.  Optional
-//! and excluded services and files are left alone.  Each instance is enabled when the walk comes to
-//! it, so what was enabled before something was found wrong stays enabled.
+//! and excluded services and files are left alone.  What the walk came to before something was
+//! found wrong is enabled all the same.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use smf_cmd::instance::{Dependency, Instance, MASTER_RESTARTER};
+use smf_cmd::instance::{Dependency, Depth, Instance, MASTER_RESTARTER};
 use smf_cmd::operand::{self, Entities, service_of};
 use smf_cmd::repository::RepositoryError;
 
 use crate::World;
-use crate::order::{self, Wish};
+use crate::order::{self, Deed, Told, Wish};
 
 /// What an FMRI of a dependency comes to.
 enum Target {
@@ -30,7 +30,7 @@ fn target(entity: &str, entities: &Entities) -> Target {
     let Some(fmri) = operand::valid(entity) else { return Target::Invalid };
     let instances = entities.get(service_of(&fmri)).map_or(&[][..], Vec::as_slice);
     if operand::is_instance(&fmri) {
-        return match instances.contains(&fmri) {
+        return match operand::is_there(&fmri, entities) {
             true => Target::One(fmri),
             false => Target::Nothing(format!("No such instance \"{fmri}\".")),
         };
@@ -49,44 +49,74 @@ fn target(entity: &str, entities: &Entities) -> Target {
 enum Step {
     Enter(String),
     Leave(String),
-    /// Said when the walk comes to it.
-    Say {
-        text: String,
-        fails: bool,
-    },
+    /// Done when the walk comes to it.
+    Do(Deed<'static>),
 }
 
-/// Enables an instance and all it requires.
-pub fn recursively(world: &mut World, fmri: &str, wish: &Wish) -> Result<(), RepositoryError> {
-    let (mut seen, mut active) = (HashSet::new(), HashSet::new());
-    let mut left = vec![Step::Enter(fmri.to_owned())];
-    while let Some(step) = left.pop() {
-        match step {
-            Step::Say { text, fails: true } => world.complain(&text),
-            Step::Say { text, fails: false } => eprintln!("svcadm: {text}"),
-            Step::Leave(member) => {
-                active.remove(&member);
-            }
-            Step::Enter(member) if active.contains(&member) => {
-                world.complain(&format!("{fmri}: Dependency cycle detected."));
-                return Ok(());
-            }
-            Step::Enter(member) if !seen.insert(member.clone()) => {}
-            Step::Enter(member) => {
-                order::wish(world, &member, wish)?;
-                let steps = match Instance::read(&mut world.repository, &member) {
-                    Ok(instance) => required(&instance, &world.entities),
-                    // Deleted, and that was said.
-                    Err(RepositoryError::NotFound(_)) => Vec::new(),
-                    Err(error) => return Err(error),
-                };
-                active.insert(member.clone());
-                left.push(Step::Leave(member));
-                left.extend(steps.into_iter().rev());
+impl Step {
+    fn say(text: String, fails: bool) -> Self {
+        Step::Do(Deed::Say { text, fails })
+    }
+}
+
+/// Enables instances and all they require, each once.
+pub fn recursively(
+    world: &mut World,
+    fmris: &[String],
+    wish: &Wish,
+) -> Result<(), RepositoryError> {
+    let entities = &world.entities;
+    let known =
+        Instance::within_reach(&mut world.repository, fmris, Depth::Requirements, |instance| {
+            let enters = |step| match step {
+                Step::Enter(fmri) => Some(fmri),
+                Step::Leave(_) | Step::Do(_) => None,
+            };
+            required(instance, entities).into_iter().filter_map(enters).collect()
+        })?;
+    let mut walk = Walk { known, entities, wish, seen: HashSet::new(), deeds: Vec::new() };
+    fmris.iter().for_each(|fmri| walk.from(fmri));
+    let deeds = walk.deeds;
+    order::carry_out(world, &deeds)
+}
+
+/// What is to be done is found out first, and then done many at a time.
+struct Walk<'e, 'w> {
+    known: HashMap<String, Instance>,
+    entities: &'e Entities,
+    wish: &'w Wish,
+    seen: HashSet<String>,
+    deeds: Vec<Deed<'w>>,
+}
+
+impl Walk<'_, '_> {
+    fn from(&mut self, fmri: &str) {
+        let mut active = HashSet::new();
+        let mut left = vec![Step::Enter(fmri.to_owned())];
+        while let Some(step) = left.pop() {
+            match step {
+                Step::Do(deed) => self.deeds.push(deed),
+                Step::Leave(member) => {
+                    active.remove(&member);
+                }
+                Step::Enter(member) if active.contains(&member) => {
+                    let text = format!("{fmri}: Dependency cycle detected.");
+                    self.deeds.push(Deed::Say { text, fails: true });
+                    return;
+                }
+                Step::Enter(member) if !self.seen.insert(member.clone()) => {}
+                Step::Enter(member) => {
+                    self.deeds.push(Deed::Tell(member.clone(), Told::Wish(self.wish)));
+                    // One that is gone is found to be so when it is told.
+                    let found = self.known.get(&member);
+                    let steps = found.map(|one| required(one, self.entities)).unwrap_or_default();
+                    active.insert(member.clone());
+                    left.push(Step::Leave(member));
+                    left.extend(steps.into_iter().rev());
+                }
             }
         }
     }
-    Ok(())
 }
 
 /// Where the walk goes from an instance, in order.
@@ -98,14 +128,13 @@ fn required(instance: &Instance, entities: &Entities) -> Vec<Step> {
         None => {}
         Some(restarter) => steps.push(match target(restarter, entities) {
             Target::One(restarter) => Step::Enter(restarter),
-            Target::Nothing(text) => Step::Say { text, fails: true },
-            Target::Invalid => Step::Say {
-                text: format!("Restarter FMRI for \"{fmri}\" is invalid."),
-                fails: false,
-            },
+            Target::Nothing(text) => Step::say(text, true),
+            Target::Invalid => {
+                Step::say(format!("Restarter FMRI for \"{fmri}\" is invalid."), false)
+            }
             Target::Several => {
                 let text = "identifies a service with multiple instances.";
-                Step::Say { text: format!("Restarter FMRI for \"{fmri}\" {text}"), fails: false }
+                Step::say(format!("Restarter FMRI for \"{fmri}\" {text}"), false)
             }
         }),
     }
@@ -113,8 +142,9 @@ fn required(instance: &Instance, entities: &Entities) -> Vec<Step> {
         match dependency.grouping.as_str() {
             "exclude_all" | "optional_all" => {}
             "require_any" if is_choice(dependency, entities, &mut steps) => {
-                println!("{fmri} requires one of:");
-                dependency.entities.iter().for_each(|entity| println!("  {entity}"));
+                let show = |text| Step::Do(Deed::Show(text));
+                steps.push(show(format!("{fmri} requires one of:")));
+                steps.extend(dependency.entities.iter().map(|one| show(format!("  {one}"))));
             }
             "require_all" | "require_any" => {
                 let of = |entity: &String| member(fmri, dependency, entity, entities);
@@ -124,7 +154,7 @@ fn required(instance: &Instance, entities: &Entities) -> Vec<Step> {
                 let name = &dependency.name;
                 let text =
                     format!("Dependency \"{name}\" of \"{fmri}\" has unknown type \"{other}\".");
-                steps.push(Step::Say { text, fails: false });
+                steps.push(Step::say(text, false));
             }
         }
     }
@@ -138,10 +168,10 @@ fn is_choice(dependency: &Dependency, entities: &Entities, steps: &mut Vec<Step>
         match target(entity, entities) {
             Target::One(_) => count += 1,
             Target::Several => count = 2,
-            Target::Nothing(text) => steps.push(Step::Say { text, fails: true }),
+            Target::Nothing(text) => steps.push(Step::say(text, true)),
             Target::Invalid => {
                 let text = format!("FMRI \"{entity}\" is invalid.");
-                steps.push(Step::Say { text, fails: true });
+                steps.push(Step::say(text, true));
             }
         }
         if count > 1 {
@@ -154,16 +184,16 @@ fn is_choice(dependency: &Dependency, entities: &Entities, steps: &mut Vec<Step>
 fn member(fmri: &str, dependency: &Dependency, entity: &str, entities: &Entities) -> Step {
     match target(entity, entities) {
         Target::One(fmri) => Step::Enter(fmri),
-        Target::Nothing(text) => Step::Say { text, fails: true },
+        Target::Nothing(text) => Step::say(text, true),
         Target::Invalid => {
             let name = &dependency.name;
             let text =
                 format!("\"{name}\" dependency of \"{fmri}\" has invalid FMRI \"{entity}\".");
-            Step::Say { text, fails: false }
+            Step::say(text, false)
         }
         Target::Several => {
             let text = format!("{fmri} depends on {entity}, which has multiple instances.");
-            Step::Say { text, fails: false }
+            Step::say(text, false)
         }
     }
 }

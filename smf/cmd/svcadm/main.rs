@@ -19,7 +19,7 @@ use smf_cmd::repository::{Repository, RepositoryError};
 use smf_cmd::states;
 
 use options::{Options, Refusal, Verb, Wait};
-use order::{Order, Wish};
+use order::{Order, Told, Wish};
 
 /// What every verb needs.
 struct World {
@@ -91,9 +91,7 @@ fn run(options: &Options) -> Result<u8, RepositoryError> {
         None => world.chosen(&options.operands)?,
     };
     let missed = std::mem::take(&mut world.failed);
-    for fmri in &chosen {
-        carry_out(&mut world, fmri, &options.verb)?;
-    }
+    carry_out(&mut world, &chosen, &options.verb)?;
     // Nobody waits when an order was not stored.
     let outcome = match &options.verb {
         Verb::Enable { wait: Wait { wait: true, longest }, .. } if !world.failed => {
@@ -107,29 +105,28 @@ fn run(options: &Options) -> Result<u8, RepositoryError> {
     Ok(if world.failed || missed { 1 } else { outcome })
 }
 
-fn carry_out(world: &mut World, fmri: &str, verb: &Verb) -> Result<(), RepositoryError> {
+fn carry_out(world: &mut World, fmris: &[String], verb: &Verb) -> Result<(), RepositoryError> {
     match verb {
         Verb::Enable { recursive, temporary, .. } => {
             let wish = Wish { enabled: true, temporary: *temporary, comment: None };
             match recursive {
-                true => enable::recursively(world, fmri, &wish),
-                false => order::wish(world, fmri, &wish),
+                true => enable::recursively(world, fmris, &wish),
+                false => order::tell(world, fmris, Told::Wish(&wish)),
             }
         }
         Verb::Disable { temporary, comment, .. } => {
             let comment = comment.clone();
-            order::wish(world, fmri, &Wish { enabled: false, temporary: *temporary, comment })
+            let wish = Wish { enabled: false, temporary: *temporary, comment };
+            order::tell(world, fmris, Told::Wish(&wish))
         }
-        Verb::Restart { dump } => {
-            if *dump {
-                order::act(world, fmri, Order::Dump)?;
-            }
-            order::act(world, fmri, Order::Restart)
+        Verb::Restart { dump: true } => {
+            order::tell(world, fmris, Told::Orders(&[Order::Dump, Order::Restart]))
         }
-        Verb::Refresh => order::act(world, fmri, Order::Refresh),
-        Verb::Clear => order::clear(world, fmri),
+        Verb::Restart { dump: false } => order::tell(world, fmris, Told::Orders(&[Order::Restart])),
+        Verb::Refresh => order::tell(world, fmris, Told::Orders(&[Order::Refresh])),
+        Verb::Clear => order::clear(world, fmris),
         Verb::Mark { state, immediate, temporary } => {
-            order::mark(world, fmri, *state, *immediate, *temporary)
+            order::mark(world, fmris, *state, *immediate, *temporary)
         }
         Verb::Milestone { .. } | Verb::Backup { .. } | Verb::Switch => Ok(()),
     }

@@ -12,12 +12,15 @@
 //! instance anything but what one of the two said.  What one instance may not be told does not
 //! stop the others.
 
+use std::collections::HashMap;
+
 use smf_cmd::clock;
-use smf_cmd::instance::Instance;
-use smf_cmd::operand::{self, Wanted};
+use smf_cmd::operand;
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::states::{self, State};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
+use smf_scf::protocol::{Choice, Wanted};
 
 use crate::World;
 use crate::options::Mark;
@@ -190,83 +193,193 @@ impl World {
                 format!("{fmri}: Could not set {what} (repository read-only).")
             }
             // Deleted since it was found.
-            (RepositoryError::NotFound(_), _) => operand::no_match(fmri, Wanted::Instances),
+            (RepositoryError::NotFound(_), _) => {
+                operand::no_match(fmri, operand::Wanted::Instances)
+            }
             (other, _) => return Err(other),
         };
         self.complain(&message);
         Ok(())
     }
+}
 
-    /// The instance; none when it is gone, and that was said.
-    fn read(&mut self, fmri: &str) -> Result<Option<Instance>, RepositoryError> {
-        match Instance::read(&mut self.repository, fmri) {
-            Ok(instance) => Ok(Some(instance)),
-            Err(error) => self.refused(fmri, Target::Group("restarter"), error).map(|()| None),
+/// What one instance is told.
+#[derive(Debug, Clone, Copy)]
+pub enum Told<'a> {
+    Wish(&'a Wish),
+    Orders(&'a [Order]),
+}
+
+/// A step of what svcadm does.
+#[derive(Debug)]
+pub enum Deed<'a> {
+    Tell(String, Told<'a>),
+    /// Said on standard error; whether it makes the status 1.
+    Say {
+        text: String,
+        fails: bool,
+    },
+    /// Said on standard output.
+    Show(String),
+}
+
+/// So many instances are told in one transaction.
+const TOGETHER: usize = 256;
+
+impl Told<'_> {
+    /// All that it writes.
+    fn operations(self, fmri: &str, groups: &Groups) -> Vec<Operation> {
+        let mut operations = auxiliary(fmri, groups);
+        match self {
+            Told::Wish(wish) => operations.extend(wished(fmri, groups, wish)),
+            Told::Orders(orders) => {
+                operations.extend(orders.iter().map(|order| ordered(fmri, *order)));
+            }
+        }
+        operations
+    }
+
+    /// What -v says of it.
+    fn report(self, fmri: &str) {
+        match self {
+            Told::Wish(wish) => {
+                let adverb = if wish.temporary { "temporarily " } else { "" };
+                let done = if wish.enabled { "enabled" } else { "disabled" };
+                println!("{fmri} {adverb}{done}.");
+            }
+            Told::Orders(orders) => {
+                orders
+                    .iter()
+                    .for_each(|order| println!("Action {} set for {fmri}.", order.property()));
+            }
         }
     }
 }
 
-/// Stores whether an instance is enabled.
-pub fn wish(world: &mut World, fmri: &str, wish: &Wish) -> Result<(), RepositoryError> {
-    let who = Target::Property(ACTIONS, "auxiliary_tty");
-    if !world.commit(fmri, who, |groups| auxiliary(fmri, groups))? {
-        return Ok(());
-    }
-    let target = Target::Group(if wish.temporary { "general_ovr" } else { "general" });
-    if world.commit(fmri, target, |groups| wished(fmri, groups, wish))? && world.verbose {
-        let adverb = if wish.temporary { "temporarily " } else { "" };
-        let done = if wish.enabled { "enabled" } else { "disabled" };
-        println!("{fmri} {adverb}{done}.");
+/// The order itself, at this moment.
+fn ordered(fmri: &str, order: Order) -> Operation {
+    let time = property("integer", vec![clock::monotonic_ns().to_string()]);
+    set(fmri, ACTIONS, order.property(), time)
+}
+
+/// Does what is to be done, in order.  Many instances are told at once; where that is refused, each
+/// by itself, so that it can be said what is wrong with which.
+pub fn carry_out(world: &mut World, deeds: &[Deed<'_>]) -> Result<(), RepositoryError> {
+    for turn in deeds.chunks(TOGETHER) {
+        let done = world.together(turn)?;
+        for deed in turn {
+            match deed {
+                Deed::Tell(fmri, told) if done => {
+                    if world.verbose {
+                        told.report(fmri);
+                    }
+                }
+                Deed::Tell(fmri, told) => alone(world, fmri, *told)?,
+                Deed::Say { text, fails: true } => world.complain(text),
+                Deed::Say { text, fails: false } => eprintln!("svcadm: {text}"),
+                Deed::Show(text) => println!("{text}"),
+            }
+        }
     }
     Ok(())
 }
 
-/// Stores an order.
-pub fn act(world: &mut World, fmri: &str, order: Order) -> Result<(), RepositoryError> {
-    let name = order.property();
-    let plan = |groups: &Groups| {
-        let mut operations = auxiliary(fmri, groups);
-        let time = property("integer", vec![clock::monotonic_ns().to_string()]);
-        operations.push(set(fmri, ACTIONS, name, time));
-        operations
+impl World {
+    /// Tells all in one transaction; false if nothing was done.
+    fn together(&mut self, deeds: &[Deed<'_>]) -> Result<bool, RepositoryError> {
+        let told = deeds.iter().filter_map(|deed| match deed {
+            Deed::Tell(fmri, told) => Some((fmri, *told)),
+            Deed::Say { .. } | Deed::Show(_) => None,
+        });
+        let fmris: Vec<String> = told.clone().map(|(fmri, _)| fmri.clone()).collect();
+        let looked_at = ["general", "general_ovr", ACTIONS].map(|name| Wanted::Group(name.into()));
+        let found = self.repository.own(&fmris, &Choice::These(looked_at.to_vec()))?;
+        if found.len() != fmris.len() {
+            return Ok(false);
+        }
+        let operations: Vec<Operation> = told
+            .zip(&found)
+            .flat_map(|((fmri, told), (_, groups))| told.operations(fmri, groups))
+            .collect();
+        // Whatever it is, it is said of the one it is about.
+        Ok(self.repository.carry_out(&operations).is_ok())
+    }
+}
+
+/// Tells one instance, and says what is wrong.
+fn alone(world: &mut World, fmri: &str, told: Told<'_>) -> Result<(), RepositoryError> {
+    let who = Target::Property(ACTIONS, "auxiliary_tty");
+    let done = match told {
+        Told::Wish(wish) => {
+            let group = if wish.temporary { "general_ovr" } else { "general" };
+            world.commit(fmri, who, |groups| auxiliary(fmri, groups))?
+                && world.commit(fmri, Target::Group(group), |groups| wished(fmri, groups, wish))?
+        }
+        Told::Orders(orders) => {
+            let name = orders.first().map_or("", |order| order.property());
+            let target = Target::Property(ACTIONS, name);
+            world.commit(fmri, target, |groups| told.operations(fmri, groups))?
+        }
     };
-    if world.commit(fmri, Target::Property(ACTIONS, name), plan)? && world.verbose {
-        println!("Action {name} set for {fmri}.");
+    if done && world.verbose {
+        told.report(fmri);
     }
     Ok(())
+}
+
+/// Tells what fits the state an instance is in, or says that nothing does.
+fn by_state<'a>(
+    world: &mut World,
+    fmris: &[String],
+    fits: impl Fn(Option<&State>) -> Option<&'a [Order]>,
+    otherwise: &str,
+) -> Result<(), RepositoryError> {
+    let found = states::read(&mut world.repository, Some(fmris), None)?;
+    let by_name: HashMap<&str, &State> =
+        found.iter().map(|state| (state.fmri.as_str(), state)).collect();
+    let deed = |fmri: &String| match fits(by_name.get(fmri.as_str()).copied()) {
+        Some(orders) => Deed::Tell(fmri.clone(), Told::Orders(orders)),
+        None => Deed::Say { text: format!("Instance \"{fmri}\" {otherwise}"), fails: true },
+    };
+    let deeds: Vec<Deed<'_>> = fmris.iter().map(deed).collect();
+    carry_out(world, &deeds)
+}
+
+/// Tells all the same.
+pub fn tell(world: &mut World, fmris: &[String], told: Told<'_>) -> Result<(), RepositoryError> {
+    let deeds: Vec<_> = fmris.iter().map(|fmri| Deed::Tell(fmri.clone(), told)).collect();
+    carry_out(world, &deeds)
 }
 
 /// svcadm clear.
-pub fn clear(world: &mut World, fmri: &str) -> Result<(), RepositoryError> {
-    let Some(instance) = world.read(fmri)? else { return Ok(()) };
-    match instance.state() {
-        Some("maintenance") => act(world, fmri, Order::Clear),
-        Some("degraded") => act(world, fmri, Order::Restore),
-        Some(_) | None => {
-            let text = "is not in a maintenance or degraded state.";
-            world.complain(&format!("Instance \"{fmri}\" {text}"));
-            Ok(())
-        }
-    }
+pub fn clear(world: &mut World, fmris: &[String]) -> Result<(), RepositoryError> {
+    let fits = |state: Option<&State>| match state.map(|state| state.state.as_str()) {
+        // One that is gone is told, and that is refused.
+        Some("maintenance") | None => Some(&[Order::Clear][..]),
+        Some("degraded") => Some(&[Order::Restore][..]),
+        Some(_) => None,
+    };
+    by_state(world, fmris, fits, "is not in a maintenance or degraded state.")
 }
 
 /// svcadm mark.
 pub fn mark(
     world: &mut World,
-    fmri: &str,
+    fmris: &[String],
     state: Mark,
     immediate: bool,
     temporary: bool,
 ) -> Result<(), RepositoryError> {
     if state == Mark::Maintenance {
-        return act(world, fmri, Order::Maintain { immediate, temporary });
+        let orders = [Order::Maintain { immediate, temporary }];
+        return tell(world, fmris, Told::Orders(&orders));
     }
-    let Some(instance) = world.read(fmri)? else { return Ok(()) };
-    if instance.state() == Some("online") {
-        return act(world, fmri, Order::Degrade { immediate });
-    }
-    world.complain(&format!("Instance \"{fmri}\" is not online."));
-    Ok(())
+    let orders = [Order::Degrade { immediate }];
+    let fits = |state: Option<&State>| match state {
+        Some(state) if state.state != "online" => None,
+        Some(_) | None => Some(&orders[..]),
+    };
+    by_state(world, fmris, fits, "is not online.")
 }
 
 #[cfg(test)]

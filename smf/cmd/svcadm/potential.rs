@@ -70,48 +70,48 @@ fn standing(instance: &Instance) -> Standing {
     }
 }
 
+/// Whether it depends on its own dependencies what an instance is for others.
+fn is_open(instance: &Instance) -> bool {
+    matches!(standing(instance), Standing::Offline | Standing::Open)
+}
+
+/// The instances of a service, or an instance; none when it is not there.
+fn members<'a>(fmri: &str, entities: &'a Entities) -> Option<&'a [String]> {
+    let instances = entities.get(service_of(fmri))?;
+    match operand::is_instance(fmri) {
+        false => Some(instances),
+        true => {
+            let at = instances.binary_search_by(|instance| instance.as_str().cmp(fmri)).ok()?;
+            Some(&instances[at..=at])
+        }
+    }
+}
+
+fn neighbours(instance: &Instance, entities: &Entities) -> Vec<String> {
+    let services = instance.dependencies().into_iter().filter(|d| d.kind == "service");
+    let named = services.flat_map(|dependency| dependency.entities);
+    let all = named.chain([instance.restarter().to_owned()]);
+    let fmris = all.filter_map(|entity| operand::canonical(&entity));
+    fmris.flat_map(|fmri| members(&fmri, entities).unwrap_or_default().to_vec()).collect()
+}
+
 impl Known {
-    /// Reads what the walk comes to, all that is at one distance at once.
+    /// Reads what the walk comes to.
     fn read(repository: &mut Repository, start: &Instance) -> Result<Self, RepositoryError> {
-        let mut known = Self { entities: repository.entities()?, instances: HashMap::new() };
-        let mut new = vec![start.clone()];
-        while !new.is_empty() {
-            let mut next = Vec::new();
-            for instance in &new {
-                let open = matches!(standing(instance), Standing::Offline | Standing::Open);
-                if open || instance.fmri == start.fmri {
-                    next.extend(known.neighbours(instance));
-                }
-            }
-            known.instances.extend(new.drain(..).map(|one| (one.fmri.clone(), one)));
-            next.retain(|fmri| !known.instances.contains_key(fmri));
-            next.sort();
-            next.dedup();
-            if !next.is_empty() {
-                new = Instance::of(repository, &next, Depth::Causes)?;
-            }
-        }
-        Ok(known)
+        let entities = repository.entities()?;
+        let next = |instance: &Instance| match is_open(instance) || instance.fmri == start.fmri {
+            true => neighbours(instance, &entities),
+            false => Vec::new(),
+        };
+        let from = [start.fmri.clone()];
+        let mut instances = Instance::within_reach(repository, &from, Depth::Causes, next)?;
+        // As the caller saw it.
+        instances.insert(start.fmri.clone(), start.clone());
+        Ok(Self { entities, instances })
     }
 
-    /// The instances of a service, or an instance; none when it is not there.
     fn members(&self, fmri: &str) -> Option<&[String]> {
-        let instances = self.entities.get(service_of(fmri))?;
-        match operand::is_instance(fmri) {
-            false => Some(instances),
-            true => {
-                let at = instances.iter().position(|instance| instance == fmri)?;
-                Some(&instances[at..=at])
-            }
-        }
-    }
-
-    fn neighbours(&self, instance: &Instance) -> Vec<String> {
-        let services = instance.dependencies().into_iter().filter(|d| d.kind == "service");
-        let named = services.flat_map(|dependency| dependency.entities);
-        let all = named.chain([instance.restarter().to_owned()]);
-        let fmris = all.filter_map(|entity| operand::canonical(&entity));
-        fmris.flat_map(|fmri| self.members(&fmri).unwrap_or_default().to_vec()).collect()
+        members(fmri, &self.entities)
     }
 
     /// Judges what the walk comes to, the farthest first.
@@ -121,9 +121,8 @@ impl Known {
         let mut path: Vec<(&Instance, Vec<String>)> = Vec::new();
         let mut enter = |fmri: &str, path: &mut Vec<_>, forced: bool| {
             let Some(instance) = self.instances.get(fmri) else { return };
-            let open = matches!(standing(instance), Standing::Offline | Standing::Open);
-            if (open || forced) && entered.insert(fmri.to_owned()) {
-                path.push((instance, self.neighbours(instance)));
+            if (is_open(instance) || forced) && entered.insert(fmri.to_owned()) {
+                path.push((instance, neighbours(instance, &self.entities)));
             }
         };
         enter(start, &mut path, true);

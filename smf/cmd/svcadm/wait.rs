@@ -2,12 +2,14 @@
 //!
 //! One instance after the other is looked at until it is where it was to go, or never will be.
 //! Between two looks this sleeps until something in the repository has changed, which is where
-//! states, wishes and dependencies are; there is nothing to poll for.
+//! states, wishes and dependencies are; there is nothing to poll for.  Whether there is hope takes
+//! a look at all that an instance depends on, so it is not asked after every change.
 
 use std::time::{Duration, Instant};
 
 use smf_cmd::instance::{Depth, Instance};
-use smf_cmd::repository::RepositoryError;
+use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::states;
 
 use crate::World;
 use crate::potential;
@@ -31,27 +33,40 @@ fn worse(a: u8, b: u8) -> u8 {
 /// How a wait ended: the status, and what is said.
 type Ended = Option<(u8, &'static str)>;
 
+/// What is waited for.
+#[derive(Clone, Copy)]
+struct Goal {
+    /// Whether a state is it.
+    is_reached: fn(&str) -> bool,
+    /// What else ends the wait, by the instance alone.
+    ended: fn(&Instance) -> Ended,
+    /// Whether it will never be reached, by all there is.
+    hopeless: fn(&mut Repository, &Instance) -> Result<Ended, RepositoryError>,
+}
+
 /// Waits until each instance is online or degraded, or never will be.
 pub fn enabled(
     world: &mut World,
     fmris: &[String],
     longest: Option<Duration>,
 ) -> Result<u8, RepositoryError> {
-    each(world, fmris, longest, |world, instance| {
-        if instance.runs() {
-            return Ok(Some((0, "")));
-        }
-        if instance.state() == Some("maintenance") {
-            return Ok(Some((UNREACHED, "is in maintenance state.")));
-        }
-        if instance.effectively_enabled() != Some(true) {
-            return Ok(Some((UNREACHED, "has been disabled by another entity.")));
-        }
-        // While a method runs its dependencies are met; it ends by itself.
-        let hopeless = instance.next_state().is_none()
-            && !potential::can_run(&mut world.repository, instance)?;
-        Ok(hopeless.then_some((HOPELESS, "has unsatisfied dependencies.")))
-    })
+    let goal = Goal {
+        is_reached: |state| matches!(state, "online" | "degraded"),
+        ended: |instance| match instance.state() {
+            Some("maintenance") => Some((UNREACHED, "is in maintenance state.")),
+            _ if instance.effectively_enabled() != Some(true) => {
+                Some((UNREACHED, "has been disabled by another entity."))
+            }
+            _ => None,
+        },
+        hopeless: |repository, instance| {
+            // While a method runs its dependencies are met; it ends by itself.
+            let hopeless =
+                instance.next_state().is_none() && !potential::can_run(repository, instance)?;
+            Ok(hopeless.then_some((HOPELESS, "has unsatisfied dependencies.")))
+        },
+    };
+    each(world, fmris, longest, goal)
 }
 
 /// Waits until each instance is disabled.
@@ -60,32 +75,48 @@ pub fn disabled(
     fmris: &[String],
     longest: Option<Duration>,
 ) -> Result<u8, RepositoryError> {
-    each(world, fmris, longest, |world, instance| {
-        if instance.state() == Some("disabled") {
-            return Ok(Some((0, "")));
-        }
-        if instance.effectively_enabled() == Some(true) {
-            return Ok(Some((UNREACHED, "has been enabled by another entity.")));
-        }
-        let cared_for = potential::has_restarter(&mut world.repository, instance)?;
-        Ok((!cared_for).then_some((HOPELESS, "")))
-    })
+    let goal = Goal {
+        is_reached: |state| state == "disabled",
+        ended: |instance| {
+            let enabled = instance.effectively_enabled() == Some(true);
+            enabled.then_some((UNREACHED, "has been enabled by another entity."))
+        },
+        hopeless: |repository, instance| {
+            let cared_for = potential::has_restarter(repository, instance)?;
+            Ok((!cared_for).then_some((HOPELESS, "")))
+        },
+    };
+    each(world, fmris, longest, goal)
 }
+
+/// So many are looked at together.
+const TOGETHER: usize = 256;
+
+/// Whether there is hope is asked again after so many times as long as the answer took: where very
+/// much goes on, svcadm leaves the processor to those that do it.
+const PATIENCE: u32 = 10;
 
 fn each(
     world: &mut World,
     fmris: &[String],
     longest: Option<Duration>,
-    look: impl Fn(&mut World, &Instance) -> Result<Ended, RepositoryError>,
+    goal: Goal,
 ) -> Result<u8, RepositoryError> {
     let until = longest.and_then(|longest| Instant::now().checked_add(longest));
-    let mut status = 0;
-    for fmri in fmris {
-        let ended = one(world, fmri, until, &look)?;
+    let (mut status, mut left) = (0, fmris);
+    while !left.is_empty() {
+        // When one is there, so are mostly those after it.
+        let some = &left[..left.len().min(TOGETHER)];
+        let states = states::read(&mut world.repository, Some(some), None)?;
+        let same = states.iter().zip(some).take_while(|(state, fmri)| state.fmri == **fmri);
+        left = &left[same.take_while(|(state, _)| (goal.is_reached)(&state.state)).count()..];
+        let Some((fmri, after)) = left.split_first() else { break };
+        let ended = one(world, fmri, until, goal)?;
         status = worse(status, ended);
         if ended == TIMED_OUT {
             break;
         }
+        left = after;
     }
     Ok(status)
 }
@@ -94,8 +125,9 @@ fn one(
     world: &mut World,
     fmri: &str,
     until: Option<Instant>,
-    look: impl Fn(&mut World, &Instance) -> Result<Ended, RepositoryError>,
+    goal: Goal,
 ) -> Result<u8, RepositoryError> {
+    let mut ask_again = Instant::now();
     loop {
         // Taken before the look, so that a change in between is not slept through.
         let mark = world.repository.mark()?;
@@ -104,13 +136,22 @@ fn one(
             eprintln!("svcadm: No such instance \"{fmri}\".");
             return Ok(UNREACHED);
         };
-        if let Some((status, text)) = look(world, instance)? {
-            match (status, text) {
-                (0, _) => {}
-                (_, "") => {
-                    eprintln!("svcadm: Restarter for instance \"{fmri}\" is unavailable.");
-                }
-                (_, text) => eprintln!("svcadm: Instance \"{fmri}\" {text}"),
+        if instance.state().is_some_and(goal.is_reached) {
+            return Ok(0);
+        }
+        let now = Instant::now();
+        let mut ended = (goal.ended)(instance);
+        let mut longest = Duration::MAX;
+        if ended.is_none() && now < ask_again {
+            longest = ask_again - now;
+        } else if ended.is_none() {
+            ended = (goal.hopeless)(&mut world.repository, instance)?;
+            ask_again = Instant::now() + now.elapsed() * PATIENCE;
+        }
+        if let Some((status, text)) = ended {
+            match text {
+                "" => eprintln!("svcadm: Restarter for instance \"{fmri}\" is unavailable."),
+                text => eprintln!("svcadm: Instance \"{fmri}\" {text}"),
             }
             return Ok(status);
         }
@@ -119,7 +160,7 @@ fn one(
             eprintln!("svcadm: Timed out waiting for instance \"{fmri}\".");
             return Ok(TIMED_OUT);
         }
-        world.repository.wait_since(mark, left.unwrap_or(Duration::MAX))?;
+        world.repository.wait_since(mark, left.map_or(longest, |left| left.min(longest)))?;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::world::World;
 pub fn members(entity: &str, entities: &Entities) -> Vec<String> {
     let Some(fmri) = operand::canonical(entity) else { return Vec::new() };
     if operand::is_instance(&fmri) {
-        let there = entities.get(service_of(&fmri)).is_some_and(|all| all.contains(&fmri));
+        let there = operand::is_there(&fmri, entities);
         return if there { vec![fmri] } else { Vec::new() };
     }
     entities.get(&fmri).cloned().unwrap_or_default()

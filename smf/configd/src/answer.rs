@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use smf_scf::protocol::{Query, Refusal, Request, Response, WAIT_MAX_MS};
+use smf_scf::protocol::{Choice, Query, Refusal, Request, Response, WAIT_MAX_MS};
 
 use crate::authorization;
 use crate::backup::BackupError;
@@ -19,6 +19,7 @@ pub(crate) fn answer(host: &Host, request: Request, caller: &Caller) -> Result<R
         Request::Groups(entity) => {
             host.read(|repository| repository.seen_by(caller).groups(&entity)).map(Response::Groups)
         }
+        Request::Own(entities, choice) => Ok(own(host, &entities, &choice, caller)),
         Request::Snapshot(instance, name) => host
             .read(|repository| repository.seen_by(caller).snapshot(&instance, &name))
             .map(Response::Snapshot),
@@ -77,6 +78,18 @@ fn composed(host: &Host, query: &Query, caller: &Caller) -> Response {
         }));
     }
     Response::Composed(found)
+}
+
+fn own(host: &Host, entities: &[String], choice: &Choice, caller: &Caller) -> Response {
+    let mut found = Vec::with_capacity(entities.len());
+    for turn in entities.chunks(TURN) {
+        found.extend(host.read(|repository| -> Vec<_> {
+            let view = repository.seen_by(caller);
+            let own = |fmri: &String| Some((fmri.clone(), view.own(fmri, choice)?));
+            turn.iter().filter_map(own).collect()
+        }));
+    }
+    Response::Own(found)
 }
 
 fn found(host: &Host, services: &[String], caller: &Caller) -> Response {

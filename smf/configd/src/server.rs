@@ -115,7 +115,11 @@ fn attend(host: &Host, stream: &UnixStream, caller: &Caller, place: &Place) -> i
 fn is_large(request: &Request) -> bool {
     matches!(
         request,
-        Request::Entities | Request::Composed(_) | Request::Table(_) | Request::Found(_)
+        Request::Entities
+            | Request::Own(..)
+            | Request::Composed(_)
+            | Request::Table(_)
+            | Request::Found(_)
     )
 }
 

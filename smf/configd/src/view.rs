@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smf_model::fmri::{is_instance, service_of};
 use smf_scf::import::held::{Found, FoundInstance, SNAPSHOTS};
 use smf_scf::import::merge::Groups;
-use smf_scf::protocol::{Composed, Packed, Query, Refusal};
+use smf_scf::protocol::{Choice, Composed, Packed, Query, Refusal};
 
 use crate::authorization::may_read;
 use crate::repository::Repository;
@@ -40,6 +40,14 @@ impl<'r> View<'r> {
         let mut groups = self.repository.groups(entity)?;
         conceal(&mut groups, &self.hidden(entity)?);
         Ok(groups)
+    }
+
+    /// Of its own live groups what is chosen, as `packed` text; none when it is not there.
+    #[must_use]
+    pub fn own(&self, entity: &str, choice: &Choice) -> Option<String> {
+        let hidden = self.hidden(entity).ok()?;
+        let level = &self.repository.entity(entity).ok()?.level;
+        Some(version::chosen((level, &[]), choice, &hidden))
     }
 
     /// The names of the groups of an entity whose values the caller may not read; for an instance

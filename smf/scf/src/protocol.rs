@@ -34,6 +34,8 @@ pub enum Request {
     Entities,
     /// The live groups of an entity itself.
     Groups(String),
+    /// Of many entities, this of their own live groups.
+    Own(Vec<String>, Choice),
     /// A snapshot: instance, name.
     Snapshot(String, String),
     /// The names of the snapshots of an instance.
@@ -196,6 +198,9 @@ pub enum Response {
     Entities(BTreeMap<String, Vec<String>>),
     /// Groups by name.
     Groups(Groups),
+    /// Those of the entities that are there, in the order they were asked for, each with a text of
+    /// groups (`packed`).
+    Own(Vec<(String, String)>),
     /// The groups of the instance and of its service, if there is such a snapshot.
     Snapshot(Option<(Groups, Groups)>),
     /// Names.
