@@ -223,6 +223,13 @@ impl File {
 }
 
 impl File {
+    /// Brings what is in the logs into the files and empties the logs: who opens the files next has
+    /// nothing to go through.
+    pub(crate) fn settle(&self) -> Result<(), rusqlite::Error> {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.query_row(checkpoint, [], |_| Ok(()))
+    }
+
     /// Whether something was done in this boot.
     pub(crate) fn stamped(&self, what: &str) -> Result<bool, rusqlite::Error> {
         let query = "SELECT count(*) FROM volatile.stamp WHERE name = ?";

@@ -116,6 +116,12 @@ impl Host {
         look(&self.shared.repository.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Brings the files into the form that is quickest to read, for those who read them once nobody
+    /// serves.  Where that cannot be, they are whole all the same.
+    pub fn settle(&self) {
+        let _left_as_it_is = self.read(|repository| repository.file().settle());
+    }
+
     /// The restarter's own commit: of what it decides on by what there is, with nobody in between.
     ///
     /// # Errors

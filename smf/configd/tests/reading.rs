@@ -117,3 +117,20 @@ fn a_part_is_a_part_of_the_whole() {
         assert!(reading.snapshot("svc:/none:i", "running").is_err());
     }
 }
+
+#[test]
+fn a_settled_repository_has_empty_logs_and_reads_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let host = smf_configd::Host::new(filled(root.path(), 40)).unwrap();
+    let (lasting, volatile) = (root.path().join("l"), root.path().join("v"));
+    let before = host.read(|repository| repository.entities());
+    let logs = || ["l-wal", "v-wal"].map(|log| root.path().join(log).metadata().unwrap().len());
+    assert!(logs().iter().all(|length| *length > 0));
+    host.settle();
+    assert_eq!(logs(), [0, 0]);
+    assert_eq!(Reading::open(&lasting, &volatile).unwrap().entities().unwrap(), before);
+    // And goes on being one that can be written.
+    host.update(|_| vec![Operation::Add("svc:/new".into())]).unwrap();
+    let after = Reading::open(&lasting, &volatile).unwrap().entities().unwrap();
+    assert_eq!(after.len(), before.len() + 1);
+}

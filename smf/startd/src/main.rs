@@ -87,6 +87,7 @@ fn serve(ready: Ready, options: &Options) -> Result<()> {
     ready.tell()?;
     manager.ready();
     daemon::run(&mut engine, &signals, host.ear(), &mut manager)?;
+    host.settle();
     place.leave();
     Ok(())
 }
