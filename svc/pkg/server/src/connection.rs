@@ -2,37 +2,85 @@
 //!
 //! Requests are answered in the order they came (pipelining); what cannot be sent yet waits in
 //! `output`.  A client that does not read stops being read from, so it costs two buffers and
-//! holds up nobody.
+//! holds up nobody.  A body goes piece by piece to whoever wants it (`Receiver`), or nowhere.
 //!
 //! Invariant: after `proceed`, either the socket would block in a direction that `interest`
-//! names, or the connection is finished, or the turn's share is used up and `interest` asks to
-//! write (which is reported at once, so the rest follows after the others had their turn).
+//! names, or a job is running whose answer `deliver` brings, or the connection is finished, or
+//! the turn's share is used up and `interest` asks to write (which is reported at once, so the
+//! rest follows after the others had their turn).
 //!
-//! Not here: what a request means (the answering function is handed in), and time-outs.
+//! Not here: what a request means (`Host` knows), and who looks for overdue connections.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::http::body::{BodyReader, Found};
+use crate::http::request::Framing;
 use crate::http::{self, Body, Parsed, Request, Response};
+use crate::jobs::Job;
 use crate::poller::{self, Interest};
 
 /// How many answers may wait before no further request is read.
 const WAITING_LIMIT: usize = 32;
-/// How much is read at once.
-const READ_SIZE: usize = 16 * 1024;
 /// A file up to this size goes out in one write with its head.
 const INLINE_SIZE: u64 = 16 * 1024;
 /// How much of a file goes out before other connections have their turn.
 const SHARE: usize = 512 * 1024;
 /// How many steps a turn has.
 const STEPS: usize = 16;
+/// How much of a body that nobody wants is read before the connection is given up.
+const UNWANTED_LIMIT: u64 = 16 << 20;
+
+/// What becomes of a request.
+pub enum Answer {
+    /// This.
+    Now(Response),
+    /// What the job says, when it has been run; the body, if there is one, is not wanted.
+    Later(Job),
+    /// What is said once the whole body has come.
+    AfterBody(Box<dyn Receiver>),
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Answer::Now(response)
+    }
+}
+
+/// Who takes a request's body.
+pub trait Receiver: Send {
+    /// Takes the next bytes; an error is the answer, and the rest of the body is not wanted.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Box<Response>>;
+    /// The body was whole; this runs as a job.
+    fn finish(self: Box<Self>) -> Response;
+}
+
+/// What a connection asks of its owner.
+pub trait Host {
+    /// What becomes of a request.
+    fn answer(&self, request: &Request, peer: SocketAddr) -> Answer;
+    /// Runs a job; its answer comes by [`Connection::deliver`].
+    fn run(&self, job: Job);
+    /// A request has got its answer.
+    fn answered(&self, request: &Request, response: &Response, peer: SocketAddr);
+}
 
 enum Piece {
     Bytes { bytes: Vec<u8>, sent: usize },
     File { file: std::fs::File, offset: u64, end: u64 },
+}
+
+/// What the next bytes from the client are.
+enum State {
+    /// A request's head.
+    Heads,
+    /// A body: for somebody, or for nobody, then with how much of it has come.
+    Body { reader: BodyReader, wanted: Option<(Box<Request>, Box<dyn Receiver>)>, unwanted: u64 },
+    /// A further request, which has to wait for the answer to this one.
+    Working(Box<Request>),
 }
 
 /// What the owner does with a connection after its turn.
@@ -48,27 +96,35 @@ pub enum Turn {
 pub struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
+    /// What came and could not be taken yet; empty for most of the time.
     input: Vec<u8>,
     output: VecDeque<Piece>,
-    body_left: u64,
+    state: State,
     /// No further request is accepted; the rest of `output` still goes out.
     closing: bool,
     end_of_input: bool,
+    /// Our side is shut; what still comes is read and dropped, so that the last answer arrives.
+    lingering: bool,
     moved: Instant,
+    /// Since when a head has been awaited that is not whole.
+    head_since: Option<Instant>,
 }
 
 impl Connection {
     /// Takes over an accepted, non-blocking socket.
     pub fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+        let now = Instant::now();
         Self {
             stream,
             peer,
             input: Vec::new(),
             output: VecDeque::new(),
-            body_left: 0,
+            state: State::Heads,
             closing: false,
             end_of_input: false,
-            moved: Instant::now(),
+            lingering: false,
+            moved: now,
+            head_since: Some(now),
         }
     }
 
@@ -77,89 +133,281 @@ impl Connection {
         self.stream.as_fd()
     }
 
-    /// When a byte last went either way.
-    pub fn moved(&self) -> Instant {
-        self.moved
+    /// Whether the client has been silent, or at one head, for longer than it may.
+    pub fn is_overdue(&self, now: Instant, limit: Duration) -> bool {
+        if matches!(self.state, State::Working(_)) {
+            return false;
+        }
+        let over = |since: Instant| now.saturating_duration_since(since) >= limit;
+        over(self.moved) || self.head_since.is_some_and(over)
+    }
+
+    /// When the client last moved, if nothing would be lost by dropping the connection.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let idle = self.output.is_empty() && matches!(self.state, State::Heads);
+        idle.then_some(self.moved)
     }
 
     /// Reads, answers and writes as far as it goes without waiting.
-    pub fn proceed(&mut self, answer: &dyn Fn(&Request, SocketAddr) -> Response) -> Turn {
-        match self.steps(answer) {
+    pub fn proceed(&mut self, host: &dyn Host, scratch: &mut [u8]) -> Turn {
+        match self.steps(host, scratch) {
             Ok(turn) => turn,
             // The peer reset the connection or its file shrank: there is nobody to tell.
             Err(_) => Turn::Finished,
         }
     }
 
-    fn steps(&mut self, answer: &dyn Fn(&Request, SocketAddr) -> Response) -> io::Result<Turn> {
+    /// Brings the answer of the job that this connection waits for.
+    pub fn deliver(&mut self, host: &dyn Host, response: Response) {
+        match std::mem::replace(&mut self.state, State::Heads) {
+            State::Working(request) => self.put(host, &request, response),
+            other => self.state = other,
+        }
+    }
+
+    fn steps(&mut self, host: &dyn Host, scratch: &mut [u8]) -> io::Result<Turn> {
+        if matches!(self.state, State::Working(_)) && self.output.is_empty() {
+            // Nothing was waited for: the socket itself is broken.
+            return Ok(Turn::Finished);
+        }
         for _ in 0..STEPS {
             if !self.flush()? {
                 return Ok(Turn::Wait(self.interest()));
             }
-            let answered = self.answer_waiting(answer);
-            if answered {
+            if self.take_waiting(host) {
                 continue;
             }
-            if self.closing || self.end_of_input {
+            if self.is_finished()? {
                 return Ok(Turn::Finished);
             }
-            if !self.fill()? {
-                return Ok(Turn::Wait(self.interest()));
+            if !self.interest().read || !self.fill(host, scratch)? {
+                let working = matches!(self.state, State::Working(_));
+                if self.output.is_empty() && (working || !self.is_finished()?) {
+                    return Ok(Turn::Wait(self.interest()));
+                }
             }
         }
         Ok(Turn::Wait(Interest { read: false, write: true }))
     }
 
+    /// All has been said.  A body that still comes is dropped first: closing a socket that has
+    /// unread bytes destroys the answer on its way.
+    fn is_finished(&mut self) -> io::Result<bool> {
+        if matches!(self.state, State::Working(_)) {
+            return Ok(false);
+        }
+        if self.end_of_input {
+            return Ok(true);
+        }
+        if !self.closing {
+            return Ok(false);
+        }
+        let State::Body { reader, .. } = &self.state else { return Ok(true) };
+        if reader.is_over() {
+            return Ok(true);
+        }
+        if !self.lingering {
+            self.stream.shutdown(Shutdown::Write)?;
+            self.lingering = true;
+            self.head_since = Some(self.moved);
+        }
+        Ok(false)
+    }
+
+    /// What has been said goes out before more is asked, so a client that does not read is not
+    /// read from.
     fn interest(&self) -> Interest {
-        let write = !self.output.is_empty();
-        let room = self.output.len() < WAITING_LIMIT && self.input.len() < http::HEAD_LIMIT;
-        Interest { read: room && !self.closing && !self.end_of_input, write }
+        if !self.output.is_empty() {
+            return Interest { read: false, write: true };
+        }
+        let wanted = match self.state {
+            State::Heads => !self.closing && self.input.len() < http::HEAD_LIMIT,
+            State::Body { .. } => true,
+            State::Working(_) => false,
+        };
+        Interest { read: wanted && !self.end_of_input, write: false }
     }
 
     /// Reads once.  False: nothing there now.
-    fn fill(&mut self) -> io::Result<bool> {
-        let mut buffer = [0; READ_SIZE];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => self.end_of_input = true,
-            Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+    fn fill(&mut self, host: &dyn Host, scratch: &mut [u8]) -> io::Result<bool> {
+        let count = match self.stream.read(scratch) {
+            Ok(0) => {
+                self.end_of_input = true;
+                return Ok(true);
+            }
+            Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) => return Err(error),
-        }
+        };
         self.moved = Instant::now();
-        Ok(true)
+        if self.input.is_empty() {
+            let taken = self.take(host, &scratch[..count]);
+            self.input.extend_from_slice(&scratch[taken..count]);
+        } else {
+            self.input.extend_from_slice(&scratch[..count]);
+        }
+        // A socket that gave less than was asked for has no more now.
+        Ok(count == scratch.len() || !self.input.is_empty())
     }
 
-    /// Answers the whole requests that were read.  False: there was none.
-    fn answer_waiting(&mut self, answer: &dyn Fn(&Request, SocketAddr) -> Response) -> bool {
-        let mut answered = false;
-        while !self.closing && self.output.len() < WAITING_LIMIT {
-            let skipped = self.body_left.min(self.input.len() as u64);
-            self.input.drain(..skipped as usize);
-            self.body_left -= skipped;
-            if self.body_left > 0 || self.input.is_empty() {
+    /// Takes what was left over.  False: nothing could be.
+    fn take_waiting(&mut self, host: &dyn Host) -> bool {
+        if self.input.is_empty() {
+            return false;
+        }
+        let input = std::mem::take(&mut self.input);
+        let taken = self.take(host, &input);
+        if taken == 0 {
+            self.input = input;
+        } else {
+            self.input = input[taken..].to_vec();
+        }
+        taken > 0
+    }
+
+    /// Takes whole heads and pieces of bodies from the start of `bytes`; how much it took.
+    fn take(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() && self.output.len() < WAITING_LIMIT {
+            let rest = &bytes[at..];
+            let used = match &self.state {
+                State::Heads if self.closing => bytes.len() - at,
+                State::Heads => self.take_head(host, rest),
+                State::Body { .. } => self.take_body(host, rest),
+                State::Working(_) => 0,
+            };
+            if used == 0 {
                 break;
             }
-            match Request::parse(&self.input) {
-                Parsed::Partial => break,
-                Parsed::Whole(request, length) => {
-                    self.input.drain(..length);
-                    self.body_left = request.body_length;
-                    self.closing = !request.keep_alive;
-                    let response = answer(&request, self.peer);
-                    self.put(response, request.is_head());
-                }
-                Parsed::Refused(status, message) => {
-                    self.closing = true;
-                    self.put(http::error(status, message), false);
-                }
-            }
-            answered = true;
+            at += used;
         }
-        answered
+        at
     }
 
-    fn put(&mut self, response: Response, head_only: bool) {
+    fn take_head(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
+        match Request::parse(bytes) {
+            Parsed::Partial => {
+                self.head_since.get_or_insert(self.moved);
+                0
+            }
+            Parsed::Whole(request, length) => {
+                self.head_since = None;
+                self.closing = !request.keep_alive;
+                self.begin(host, request);
+                length
+            }
+            Parsed::Refused(status, message) => {
+                self.give_up();
+                self.queue(http::error(status, message), false);
+                bytes.len()
+            }
+        }
+    }
+
+    /// Nobody knows where the next request would begin: whatever comes is dropped.
+    fn give_up(&mut self) {
+        self.closing = true;
+        let reader = BodyReader::new(Framing::Length(u64::MAX));
+        self.state = State::Body { reader, wanted: None, unwanted: 0 };
+    }
+
+    /// A request's head has come.
+    fn begin(&mut self, host: &dyn Host, request: Box<Request>) {
+        let reader = BodyReader::new(request.framing);
+        match host.answer(&request, self.peer) {
+            Answer::Now(response) => {
+                // A client that waits to be asked for its body is not asked; it may send it
+                // nevertheless, so what follows cannot be told apart.
+                self.closing |= request.expects_continue && !reader.is_over();
+                self.put(host, &request, response);
+                if !reader.is_over() {
+                    self.state = State::Body { reader, wanted: None, unwanted: 0 };
+                }
+            }
+            Answer::Later(job) if reader.is_over() => {
+                host.run(job);
+                self.state = State::Working(request);
+            }
+            Answer::Later(job) => {
+                self.receive(host, request, reader, Box::new(Ignored(job)));
+            }
+            Answer::AfterBody(receiver) => self.receive(host, request, reader, receiver),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        host: &dyn Host,
+        request: Box<Request>,
+        reader: BodyReader,
+        receiver: Box<dyn Receiver>,
+    ) {
+        if reader.is_over() {
+            host.run(Box::new(move || receiver.finish()));
+            self.state = State::Working(request);
+            return;
+        }
+        if request.expects_continue {
+            let bytes = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+            self.output.push_back(Piece::Bytes { bytes, sent: 0 });
+        }
+        self.state = State::Body { reader, wanted: Some((request, receiver)), unwanted: 0 };
+    }
+
+    fn take_body(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
+        let State::Body { reader, wanted, unwanted } = &mut self.state else { return 0 };
+        let found = reader.next(bytes);
+        let over = reader.is_over();
+        let (used, refused) = match (found, wanted.as_mut()) {
+            (Ok(Found::Content(content, used)), Some((_, receiver))) => {
+                (used, receiver.take(content).err())
+            }
+            (Ok(Found::Content(_, used)), None) => {
+                *unwanted += used as u64;
+                if *unwanted > UNWANTED_LIMIT {
+                    self.end_of_input = true;
+                }
+                (used, None)
+            }
+            (Ok(Found::End(used)), _) => (used, None),
+            (Ok(Found::More), _) => (bytes.len(), None),
+            (Err(malformed), _) => {
+                let response = http::error(400, &format!("{malformed}."));
+                let wanted = wanted.take();
+                self.give_up();
+                match wanted {
+                    Some((request, _)) => self.put(host, &request, response),
+                    None => self.queue(response, false),
+                }
+                return bytes.len();
+            }
+        };
+        if let Some(response) = refused {
+            if let Some((request, _)) = wanted.take() {
+                self.put(host, &request, *response);
+            }
+        }
+        if over {
+            self.body_is_over(host);
+        }
+        used
+    }
+
+    fn body_is_over(&mut self, host: &dyn Host) {
+        let state = std::mem::replace(&mut self.state, State::Heads);
+        if let State::Body { wanted: Some((request, receiver)), .. } = state {
+            host.run(Box::new(move || receiver.finish()));
+            self.state = State::Working(request);
+        }
+    }
+
+    fn put(&mut self, host: &dyn Host, request: &Request, response: Response) {
+        host.answered(request, &response, self.peer);
+        self.queue(response, request.is_head());
+    }
+
+    fn queue(&mut self, response: Response, head_only: bool) {
         let mut bytes = response.head(!self.closing);
         if head_only {
             self.output.push_back(Piece::Bytes { bytes, sent: 0 });
@@ -219,6 +467,19 @@ impl Connection {
     }
 }
 
+/// Takes a body that the job behind it has no use for.
+struct Ignored(Job);
+
+impl Receiver for Ignored {
+    fn take(&mut self, _: &[u8]) -> Result<(), Box<Response>> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Response {
+        (self.0)()
+    }
+}
+
 /// Reads a small part of a file behind `bytes`.  False, and `bytes` as before: it was not whole.
 fn append(file: &std::fs::File, offset: u64, length: u64, bytes: &mut Vec<u8>) -> bool {
     use std::os::unix::fs::FileExt;
@@ -233,6 +494,7 @@ fn append(file: &std::fs::File, offset: u64, length: u64, bytes: &mut Vec<u8>) -
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::net::TcpListener;
 
     use super::*;
@@ -245,66 +507,188 @@ mod tests {
         (Connection::new(stream, peer), client)
     }
 
-    fn echo(request: &Request, _: SocketAddr) -> Response {
-        Response::new(200, "text/plain", request.path.clone())
+    /// Answers with the path; what was asked to run is kept.
+    #[derive(Default)]
+    struct Echo {
+        jobs: RefCell<Vec<Job>>,
+    }
+
+    struct Gather {
+        bytes: Vec<u8>,
+        limit: usize,
+    }
+
+    impl Receiver for Gather {
+        fn take(&mut self, bytes: &[u8]) -> Result<(), Box<Response>> {
+            self.bytes.extend_from_slice(bytes);
+            let refused = || Box::new(http::error(507, "Full."));
+            if self.bytes.len() > self.limit { Err(refused()) } else { Ok(()) }
+        }
+
+        fn finish(self: Box<Self>) -> Response {
+            Response::new(200, "text/plain", self.bytes)
+        }
+    }
+
+    impl Host for Echo {
+        fn answer(&self, request: &Request, _: SocketAddr) -> Answer {
+            match request.path.as_str() {
+                "/big" => Response::new(200, "x", vec![0; 1 << 20]).into(),
+                "/later" => Answer::Later(Box::new(|| Response::new(200, "x", "/later"))),
+                "/body" => Answer::AfterBody(Box::new(Gather { bytes: Vec::new(), limit: 1000 })),
+                path => Response::new(200, "text/plain", path).into(),
+            }
+        }
+
+        fn run(&self, job: Job) {
+            self.jobs.borrow_mut().push(job);
+        }
+
+        fn answered(&self, _: &Request, _: &Response, _: SocketAddr) {}
     }
 
     /// Proceeds until the connection waits for input or is finished.
-    fn settle(connection: &mut Connection) -> Turn {
+    fn settle(connection: &mut Connection, echo: &Echo) -> Turn {
+        let mut scratch = [0; 16 * 1024];
         loop {
-            match connection.proceed(&echo) {
+            let turn = connection.proceed(echo, &mut scratch);
+            if let Some(job) = echo.jobs.borrow_mut().pop() {
+                connection.deliver(echo, job());
+                continue;
+            }
+            match turn {
                 Turn::Wait(Interest { write: true, .. }) => {}
                 turn => return turn,
             }
         }
     }
 
-    #[test]
-    fn pipelined_requests_are_answered_in_order() {
+    /// Sends all of `text`, and reads what is answered until the depot closes.
+    fn exchange(text: &str) -> String {
         let (mut connection, mut client) = pair();
-        let mut text = String::new();
-        for number in 0..100 {
-            text.push_str(&format!("GET /{number}/ HTTP/1.1\r\n\r\n"));
-        }
-        text.push_str("POST /skip/ HTTP/1.1\r\nContent-Length: 5\r\n\r\nGET /");
-        text.push_str("GET /last/ HTTP/1.1\r\nConnection: close\r\n\r\n");
         client.write_all(text.as_bytes()).unwrap();
-        assert_eq!(settle(&mut connection), Turn::Finished);
+        client.shutdown(Shutdown::Write).unwrap();
+        let echo = Echo::default();
+        while settle(&mut connection, &echo) != Turn::Finished {}
         drop(connection);
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn pipelined_requests_are_answered_in_order() {
+        let mut text = String::new();
+        for number in 0..100 {
+            text.push_str(&format!("GET /{number}/ HTTP/1.1\r\nHost: h\r\n\r\n"));
+        }
+        text.push_str("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+        text.push_str("POST /skip/ HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /");
+        text.push_str("GET /last/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        let answer = exchange(&text);
         let bodies: Vec<&str> = answer.split("\r\n\r\n").skip(1).collect();
-        assert_eq!(bodies.len(), 102);
+        assert_eq!(bodies.len(), 103);
         for (number, body) in bodies[..100].iter().enumerate() {
             assert!(body.starts_with(&format!("/{number}/")), "{number}: {body}");
         }
-        assert!(bodies[100].starts_with("/skip/") && bodies[101].starts_with("/last/"));
+        for (body, start) in bodies[100..].iter().zip(["/later", "/skip/", "/last/"]) {
+            assert!(body.starts_with(start), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_goes_to_who_wants_it_however_it_is_framed() {
+        let chunked = "POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+        let counted = "POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\nabcdefg";
+        let empty = "POST /body HTTP/1.1\r\nHost: h\r\n\r\n";
+        let answer = exchange(&format!("{chunked}{counted}{empty}{counted}"));
+        let bodies: Vec<&str> = answer.split("\r\n\r\n").skip(1).collect();
+        assert_eq!(bodies.len(), 4, "{answer}");
+        for (body, wanted) in bodies.iter().zip(["abcdefgH", "abcdefgH", "HTTP", "abcdefg"]) {
+            assert!(body.starts_with(wanted), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_asks_first_is_told_to_go_on() {
+        let head = "POST /PATH HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\
+                    Expect: 100-continue\r\n\r\n";
+        let answer = exchange(&format!("{}ok", head.replace("PATH", "body")));
+        assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+        let answer = exchange(&head.replace("PATH", "refused"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("close"), "{answer}");
+    }
+
+    #[test]
+    fn a_refusal_arrives_though_the_body_is_still_coming() {
+        let (mut connection, mut client) = pair();
+        let length = 3 << 20;
+        let sender = std::thread::spawn(move || {
+            let head =
+                format!("POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            client.write_all(head.as_bytes()).unwrap();
+            client.write_all(&vec![b'x'; length]).unwrap();
+            client
+                .write_all(b"GET /after HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let echo = Echo::default();
+        while settle(&mut connection, &echo) != Turn::Finished {}
+        drop(connection);
+        let answer = sender.join().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 507 Insufficient Storage\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n/after"), "{answer}");
     }
 
     #[test]
     fn a_client_that_does_not_read_is_not_read_from() {
         let (mut connection, mut client) = pair();
         client.set_nonblocking(true).unwrap();
-        let big = |_: &Request, _: SocketAddr| Response::new(200, "x", vec![0; 1 << 20]);
-        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let (echo, mut scratch) = (Echo::default(), [0; 16 * 1024]);
+        let request = b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
         let mut asked = 0;
         for _ in 0..5_000 {
             asked += client.write(request).unwrap_or(0);
-            connection.proceed(&big);
+            connection.proceed(&echo, &mut scratch);
         }
         assert!(asked > 0 && connection.output.len() <= WAITING_LIMIT);
-        let Turn::Wait(interest) = connection.proceed(&big) else { panic!() };
-        assert!(interest.write);
+        let turn = connection.proceed(&echo, &mut scratch);
+        assert_eq!(turn, Turn::Wait(Interest { read: false, write: true }));
     }
 
     #[test]
-    fn garbage_ends_the_connection_with_an_answer() {
+    fn what_makes_no_sense_ends_the_connection_with_an_answer() {
+        let after = "GET /after HTTP/1.1\r\nHost: h\r\n\r\n";
+        for text in [
+            "\0\0\0\0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+            "POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd",
+        ] {
+            let answer = exchange(&format!("{text}{after}"));
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}: {answer}");
+            assert!(!answer.contains("/after"), "{text}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_never_ends_is_overdue() {
         let (mut connection, mut client) = pair();
-        client.write_all(b"\0\0\0\0\r\n\r\n").unwrap();
-        assert_eq!(settle(&mut connection), Turn::Finished);
-        drop(connection);
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        let (echo, limit) = (Echo::default(), Duration::from_secs(60));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /").unwrap();
+        settle(&mut connection, &echo);
+        let begun = Instant::now();
+        assert!(!connection.is_overdue(begun + limit / 2, limit));
+        // Another byte now and then does not buy time.
+        let since = connection.head_since.unwrap();
+        client.write_all(b"x").unwrap();
+        settle(&mut connection, &echo);
+        assert_eq!(connection.head_since, Some(since));
+        assert!(connection.is_overdue(begun + limit, limit));
     }
 }

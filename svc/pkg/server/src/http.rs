@@ -1,105 +1,18 @@
-//! http.rs - requests as read, responses as written: HTTP/1.1 without the socket.
+//! http.rs - HTTP/1.1 without the socket: responses as written, and what both sides share.
 //!
-//! The path of a request stays as it was sent: `%2F` inside a package name is no separator, so
-//! decoding is left to who knows what a component means.
+//! In `http/`: `request` (heads as read), `body` (where a request's body ends).
 //!
 //! Not here: sockets, and what any path stands for.
 
+pub mod body;
+pub mod request;
+
 use std::fs::File;
+
+pub use request::{HEAD_LIMIT, Parsed, Request};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-
-/// The most a request's head may take.
-pub const HEAD_LIMIT: usize = 32 * 1024;
-/// The most a request's body may take; a longer one is refused unread.
-pub const BODY_LIMIT: u64 = 1 << 20;
-
-/// One request's head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// `GET`, `HEAD`, ...
-    pub method: String,
-    /// The path as sent, still encoded, without query.
-    pub path: String,
-    /// Whether the connection may carry another request afterwards.
-    pub keep_alive: bool,
-    /// How many bytes of body follow the head.
-    pub body_length: u64,
-    /// Whether the version is 1.1 (1.0 gets no keep-alive unless asked).
-    pub version_1_1: bool,
-    headers: Vec<(String, String)>,
-}
-
-/// What a buffer of received bytes holds.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Parsed {
-    /// Not a whole head yet.
-    Partial,
-    /// A head and how many bytes it took.
-    Whole(Box<Request>, usize),
-    /// No HTTP, or more than is accepted; the connection ends with this answer.
-    Refused(u16, &'static str),
-}
-
-impl Request {
-    /// Reads one head from the start of a buffer.
-    pub fn parse(buffer: &[u8]) -> Parsed {
-        let mut headers = [httparse::EMPTY_HEADER; 96];
-        let mut head = httparse::Request::new(&mut headers);
-        let length = match head.parse(buffer) {
-            Ok(httparse::Status::Complete(length)) if length <= HEAD_LIMIT => length,
-            Ok(httparse::Status::Partial) if buffer.len() < HEAD_LIMIT => return Parsed::Partial,
-            Ok(_) => return Parsed::Refused(431, "The request's head is too long."),
-            Err(_) => return Parsed::Refused(400, "Malformed request."),
-        };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let pairs = head.headers.iter();
-        let headers: Vec<(String, String)> = pairs
-            .map(|h| (h.name.to_ascii_lowercase(), text(h.value).trim().to_string()))
-            .collect();
-        let mut request = Self {
-            method: head.method.unwrap_or_default().to_string(),
-            path: path_of(head.path.unwrap_or("/")).to_string(),
-            keep_alive: false,
-            body_length: 0,
-            version_1_1: head.version == Some(1),
-            headers,
-        };
-        let connection = request.header("connection").unwrap_or("").to_ascii_lowercase();
-        let says = |word: &str| connection.split(',').any(|part| part.trim() == word);
-        request.keep_alive = if request.version_1_1 { !says("close") } else { says("keep-alive") };
-        if request.header("transfer-encoding").is_some() {
-            return Parsed::Refused(411, "A body needs a Content-Length.");
-        }
-        match request.header("content-length").map(str::parse::<u64>) {
-            None => {}
-            Some(Ok(length)) if length <= BODY_LIMIT => request.body_length = length,
-            Some(Ok(_)) => return Parsed::Refused(413, "The request's body is too long."),
-            Some(Err(_)) => return Parsed::Refused(400, "Malformed Content-Length."),
-        }
-        Parsed::Whole(Box::new(request), length)
-    }
-
-    /// The value of a header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Whether the answer has no body.
-    pub fn is_head(&self) -> bool {
-        self.method == "HEAD"
-    }
-}
-
-/// The path of a request target: without query, and without scheme and host.
-fn path_of(target: &str) -> &str {
-    let path = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
-        Some(rest) => rest.find('/').map_or("/", |start| &rest[start..]),
-        None => target,
-    };
-    path.split(['?', '#']).next().unwrap_or(path)
-}
 
 /// What follows the head of a response.
 #[derive(Debug)]
@@ -252,11 +165,15 @@ pub fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         411 => "Length Required",
         413 => "Request Entity Too Large",
         416 => "Requested Range Not Satisfiable",
+        417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
+        507 => "Insufficient Storage",
         _ => "Internal Server Error",
     }
 }
@@ -295,49 +212,6 @@ pub fn decode_but(text: &str, kept: Option<u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn heads_are_read_whole_or_not_at_all() {
-        let text = "GET http://h/a%2Fb/c?x=1 HTTP/1.1\r\nHost: h\r\nRange: bytes=1-2\r\n\r\nrest";
-        let Parsed::Whole(request, length) = Request::parse(text.as_bytes()) else { panic!() };
-        assert_eq!(request.path, "/a%2Fb/c");
-        assert_eq!(request.header("range"), Some("bytes=1-2"));
-        assert_eq!(&text[length..], "rest");
-        for end in 0..length {
-            assert_eq!(Request::parse(&text.as_bytes()[..end]), Parsed::Partial, "{end}");
-        }
-    }
-
-    #[test]
-    fn keep_alive_follows_version_and_header() {
-        for (version, header, keep) in [
-            ("1.1", "", true),
-            ("1.1", "Connection: close\r\n", false),
-            ("1.0", "", false),
-            ("1.0", "Connection: Keep-Alive\r\n", true),
-        ] {
-            let text = format!("GET / HTTP/{version}\r\n{header}\r\n");
-            let Parsed::Whole(request, _) = Request::parse(text.as_bytes()) else { panic!() };
-            assert_eq!(request.keep_alive, keep, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_http_is_refused() {
-        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(HEAD_LIMIT));
-        for (text, status) in [
-            ("\x16\x03\x01\r\n\r\n", 400),
-            ("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
-            ("POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
-            (&long, 431),
-        ] {
-            let Parsed::Refused(found, _) = Request::parse(text.as_bytes()) else {
-                panic!("{text:.40}");
-            };
-            assert_eq!(found, status, "{text:.40}");
-        }
-    }
 
     #[test]
     fn ranges() {

@@ -1,27 +1,10 @@
-//! pkg.depotd: a package repository over HTTP, read-only.
-//!
-//! In reading order: options and properties (what it is told), daemon (going to the background),
-//! view (the repository), service and operations and packages (request → answer), http (bytes of
-//! both), connection and server and poller (sockets), log.
+//! pkg.depotd: a package repository over HTTP (the program; `lib.rs` is the map of its parts).
 //!
 //! Signals: SIGUSR1 reads publishers and configuration again without dropping a connection;
 //! SIGTERM and SIGINT end it.
 //!
 //! Exit status: 0; by hand 1 error, 2 usage; under SMF (`--cfg svc:...`) 96 configuration,
 //! 100 permission, 95 anything else that no retry mends.
-
-mod connection;
-mod daemon;
-mod http;
-mod log;
-mod operations;
-mod options;
-mod packages;
-mod poller;
-mod properties;
-mod server;
-mod service;
-mod view;
 
 use std::ffi::OsString;
 use std::io;
@@ -33,11 +16,13 @@ use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::log::Log;
-use crate::options::{Arguments, Options, OptionsError};
-use crate::server::BindError;
-use crate::service::Service;
-use crate::view::{View, ViewError};
+use pkg_server::jobs::Jobs;
+use pkg_server::log::Log;
+use pkg_server::options::{Arguments, Options, OptionsError};
+use pkg_server::server::BindError;
+use pkg_server::service::Service;
+use pkg_server::view::{View, ViewError};
+use pkg_server::{daemon, properties, server, worker};
 
 const USAGE: &str = "\
 Usage:
@@ -136,7 +121,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.exit_ready {
         return Ok(ExitCode::SUCCESS);
     }
-    server::start(listeners, &service, workers).context("starting the workers")?;
+    worker::start(listeners, &service, &Jobs::new(), workers).context("starting the workers")?;
     daemon::say_listening(&uris).context("standard output")?;
     if arguments.background {
         daemon::join_outputs().context("standard output")?;

@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
+use crate::connection::Answer;
 use crate::http::{self, Body, Request, Response};
 use crate::packages;
 use crate::service::{Call, OPERATIONS, Service, not_found};
@@ -29,8 +31,16 @@ const YEAR: i64 = 31_536_000;
 const FOUR_HOURS: i64 = 14_400;
 
 /// Answers a call of an operation that is served.
-pub fn answer(service: &Service, call: &Call<'_>) -> Response {
+///
+/// This runs in a worker's event loop: what takes longer than opening a file, or needs the body of
+/// the request, is handed back as a job ([`Answer::Later`], [`Answer::AfterBody`]).
+pub fn answer(service: &Arc<Service>, call: &Call<'_>) -> Answer {
     service.count(call.operation);
+    read(service, call).into()
+}
+
+/// The operations that read, from files as they lie there.
+fn read(service: &Service, call: &Call<'_>) -> Response {
     let view = service.view();
     match (call.operation, call.version) {
         ("versions", _) => versions(service),

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use crate::connection::Answer;
 use crate::http::{self, Request, Response};
 use crate::log::Log;
 use crate::operations;
@@ -140,14 +141,17 @@ impl Service {
         all.filter(|v| !self.options.disabled.contains(&format!("{operation}/{v}"))).collect()
     }
 
-    /// Answers a request.
-    pub fn answer(&self, request: &Request, peer: SocketAddr) -> Response {
-        let response = match self.route(request) {
+    /// What becomes of a request.
+    pub fn answer(self: &Arc<Self>, request: &Request, _peer: SocketAddr) -> Answer {
+        match self.route(request) {
             Ok(call) => operations::answer(self, &call),
-            Err(response) => *response,
-        };
-        self.access.access(request, &response, peer);
-        response
+            Err(response) => Answer::Now(*response),
+        }
+    }
+
+    /// Notes that a request has got its answer.
+    pub fn answered(&self, request: &Request, response: &Response, peer: SocketAddr) {
+        self.access.access(request, response, peer);
     }
 
     fn route<'a>(&self, request: &'a Request) -> Result<Call<'a>, Box<Response>> {
