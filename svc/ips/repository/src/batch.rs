@@ -165,18 +165,30 @@ impl Batch<'_> {
             let conflict = || WriteError::Conflict(fmri.to_string());
             return if same { Ok(Appended::Held) } else { Err(conflict()) };
         }
-        let staging = self.staging(publisher)?;
+        self.bring_missing(fmri, &manifest, &*self.staging(publisher)?, payload)?;
+        let pending = Pending { fmri: fmri.clone(), manifest, text: text.to_string() };
+        locked(&self.packages).insert(fmri.to_string(), pending);
+        Ok(Appended::Added)
+    }
+
+    /// Stages the payloads of a manifest that are neither in the repository nor in the batch.
+    pub(crate) fn bring_missing(
+        &self,
+        fmri: &Fmri,
+        manifest: &Manifest,
+        staging: &Staging,
+        payload: impl Fn(&str) -> io::Result<Stored>,
+    ) -> Result<(), WriteError> {
+        let publisher = complete(fmri)?;
         for hash in manifest.payload_hashes() {
             if staging.has(hash) || self.repository.file_path(publisher, hash).is_some() {
                 continue;
             }
             let refused =
                 |source| WriteError::Payload { fmri: fmri.to_string(), hash: hash.into(), source };
-            put(&staging, hash, payload(hash).map_err(refused)?)?;
+            put(staging, hash, payload(hash).map_err(refused)?)?;
         }
-        let pending = Pending { fmri: fmri.clone(), manifest, text: text.to_string() };
-        locked(&self.packages).insert(fmri.to_string(), pending);
-        Ok(Appended::Added)
+        Ok(())
     }
 
     /// Puts a payload into the batch before the package that needs it.

@@ -5,16 +5,27 @@
 //! crash before the last rename leaves files no catalog names; the same batch may be run again.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use ips_model::digest::sha1_hex;
 use ips_model::{Fmri, Timestamp};
 
-use crate::batch::{Batch, Pending};
+use crate::batch::{Batch, Pending, Stored, parsed};
 use crate::catalog::CatalogEdit;
 use crate::durable;
 use crate::error::WriteError;
 use crate::lock::{Lock, Wait};
 use crate::staging::{Staging, remove_leftovers};
+
+/// Whether packages that come are named in the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Catalogued {
+    /// At once.
+    Yes,
+    /// By the next refresh.
+    No,
+}
 
 impl Batch<'_> {
     /// Makes the packages visible, all of a publisher at once, with `now` as the time of the
@@ -23,6 +34,15 @@ impl Batch<'_> {
     /// Waits for another writer.  A package that this writer published meanwhile is skipped if
     /// it is the same, else nothing of its publisher is changed.
     pub fn commit(self, now: Timestamp) -> Result<Vec<Fmri>, WriteError> {
+        self.publish_gathered(now, Catalogued::Yes)
+    }
+
+    /// The same; the catalog may be left for a refresh to do.
+    pub(crate) fn publish_gathered(
+        self,
+        now: Timestamp,
+        catalogued: Catalogued,
+    ) -> Result<Vec<Fmri>, WriteError> {
         let packages = std::mem::take(&mut *crate::batch::locked(&self.packages));
         let mut by_publisher: BTreeMap<String, Vec<Pending>> = BTreeMap::new();
         for pending in packages.into_values() {
@@ -33,7 +53,7 @@ impl Batch<'_> {
         for (publisher, mut packages) in by_publisher {
             packages.sort_by(|one, other| one.fmri.cmp(&other.fmri));
             let staging = self.staging(&publisher)?;
-            added.extend(self.commit_one(&publisher, &packages, &staging, now)?);
+            added.extend(self.commit_one(&publisher, &packages, &staging, now, catalogued)?);
         }
         Ok(added)
     }
@@ -44,6 +64,7 @@ impl Batch<'_> {
         packages: &[Pending],
         staging: &Staging,
         now: Timestamp,
+        catalogued: Catalogued,
     ) -> Result<Vec<Fmri>, WriteError> {
         let folder = self.repository.publisher_folder(publisher)?;
         let catalog = folder.join("catalog");
@@ -62,17 +83,68 @@ impl Batch<'_> {
             edit.add(&pending.fmri, &pending.manifest, &pending.text);
             added.push((number, pending.fmri.clone()));
         }
-        if edit.is_unchanged() {
+        if added.is_empty() {
             return Ok(Vec::new());
         }
-        edit.save(&catalog, &staging.catalog())?;
+        match catalogued {
+            Catalogued::Yes => self.place(&folder, staging, Some(edit), &added)?,
+            Catalogued::No => self.place(&folder, staging, None, &added)?,
+        }
+        Ok(added.into_iter().map(|(_, fmri)| fmri).collect())
+    }
+
+    /// Puts what is staged into its places, under the lock of the publisher's `folder`; last the
+    /// catalog, if there is a new one.
+    fn place(
+        &self,
+        folder: &Path,
+        staging: &Staging,
+        edit: Option<CatalogEdit>,
+        manifests: &[(usize, Fmri)],
+    ) -> Result<(), WriteError> {
+        let catalog = folder.join("catalog");
+        let renewed = edit.is_some();
+        if let Some(edit) = edit {
+            edit.save(&catalog, &staging.catalog())?;
+        }
         durable::sync_filesystem(staging.path())?;
         staging.move_payloads()?;
-        for (number, fmri) in &added {
+        for (number, fmri) in manifests {
             staging.move_manifest(*number, &self.repository.manifest_path(fmri)?)?;
         }
-        durable::swap_folder(&staging.catalog(), &catalog)?;
-        durable::sync_folder(&folder)?;
-        Ok(added.into_iter().map(|(_, fmri)| fmri).collect())
+        if renewed {
+            durable::swap_folder(&staging.catalog(), &catalog)?;
+        }
+        Ok(durable::sync_folder(folder)?)
+    }
+
+    /// Gives a published package a manifest that begins with the one it has: signatures were
+    /// added.  Between the last two renames the catalog has the former manifest's digest; killed
+    /// there, the same once more ends well.
+    pub(crate) fn sign(
+        self,
+        fmri: &Fmri,
+        text: &str,
+        payload: impl Fn(&str) -> io::Result<Stored>,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        let manifest = parsed(fmri, text)?;
+        let publisher = fmri.publisher.clone().unwrap_or_default();
+        let staging = self.staging(&publisher)?;
+        self.bring_missing(fmri, &manifest, &staging, payload)?;
+        let folder = self.repository.publisher_folder(&publisher)?;
+        let _lock = Lock::take(&folder, Wait::Block)?;
+        remove_leftovers(&folder)?;
+        durable::recover(&folder.join("catalog"))?;
+        let mut edit = CatalogEdit::read(&folder.join("catalog"), now)?;
+        if !text.starts_with(&self.repository.manifest_text(fmri)?) {
+            return Err(WriteError::Conflict(fmri.to_string()));
+        }
+        if !edit.remove(fmri) {
+            return Err(WriteError::NothingToAppendTo(fmri.to_string()));
+        }
+        edit.add(fmri, &manifest, text);
+        staging.put_manifest(0, text)?;
+        self.place(&folder, &staging, Some(edit), &[(0, fmri.clone())])
     }
 }

@@ -158,6 +158,18 @@ pub enum WriteError {
     /// A transaction that is not there.
     #[error("No transaction matching '{0}' could be found.")]
     NoTransaction(String),
+    /// Too many transactions of the same package were opened in the same second.
+    #[error("too many transactions are open for {0}")]
+    AlreadyOpen(String),
+    /// What is to get a signature is not there.
+    #[error("Need an existing instance of {0} to exist to append to it")]
+    NothingToAppendTo(String),
+    /// A package that is published may only be signed.
+    #[error("Only a signature can be appended to an existing package")]
+    NotASignature,
+    /// A payload that is not what its name says.
+    #[error("the file that was sent as {0} has other contents, or is no gzip file")]
+    Misnomer(String),
     /// The lock is another's.
     #[error("The repository at {} is locked by another process.", .0.display())]
     Locked(PathBuf),
@@ -179,5 +191,18 @@ fn missing(paths: &[String]) -> String {
 impl From<FmriError> for WriteError {
     fn from(error: FmriError) -> WriteError {
         WriteError::Name(NameError::Illegal(error))
+    }
+}
+
+impl WriteError {
+    /// What the file system said, where the file system refused.
+    pub fn io(&self) -> Option<&io::Error> {
+        let mut error: &dyn std::error::Error = self;
+        loop {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return Some(io);
+            }
+            error = error.source()?;
+        }
     }
 }

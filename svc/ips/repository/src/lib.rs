@@ -27,6 +27,7 @@ mod commit;
 mod durable;
 mod elf;
 mod error;
+mod intake;
 mod lock;
 mod payload;
 mod quarantine;

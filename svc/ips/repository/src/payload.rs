@@ -7,7 +7,7 @@
 //! No name, no time, so equal content gives equal bytes.  pkg5 knows a stored payload again by
 //! this header only, so no other is ever written.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use flate2::Crc;
@@ -21,6 +21,8 @@ use ips_model::digest::{hex, sha1_hex};
 use crate::elf::{self, Elf};
 
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff];
+/// How much follows the deflate stream.
+const TRAILER: usize = 8;
 /// libdeflate's levels end at 12.  At this one programs and texts come out a percent smaller than
 /// stock zlib makes them at its best; each level more takes half as long again for a third of a
 /// percent.
@@ -72,29 +74,60 @@ fn sha512_256_hex(bytes: &[u8]) -> String {
 
 /// The stored form of a payload.
 pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
-    let mut stored = HEADER.to_vec();
     match with {
         Compression::Libdeflate => {
-            let level = libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default();
-            let mut compressor = libdeflater::Compressor::new(level);
-            stored.resize(HEADER.len() + compressor.deflate_compress_bound(bytes.len()), 0);
-            // The bound makes the only error, too little room, impossible.
-            let length = compressor
-                .deflate_compress(bytes, &mut stored[HEADER.len()..])
-                .expect("the output is as large as its bound");
-            stored.truncate(HEADER.len() + length);
+            let mut stored = vec![0; stored_bound(bytes.len())];
+            let length = compress_into(bytes, &mut stored);
+            stored.truncate(length);
+            stored
         }
         Compression::Zlib => {
-            let mut compressor =
-                flate2::read::DeflateEncoder::new(bytes, flate2::Compression::best());
-            compressor.read_to_end(&mut stored).expect("reading from memory does not fail");
+            let mut stored = Vec::new();
+            compress_zlib(bytes, &mut stored).expect("writing to memory does not fail");
+            stored
         }
     }
+}
+
+fn libdeflate() -> libdeflater::Compressor {
+    let level = libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default();
+    libdeflater::Compressor::new(level)
+}
+
+/// The most room that [`compress_into`] needs for content of this size.
+pub(crate) fn stored_bound(size: usize) -> usize {
+    HEADER.len() + libdeflate().deflate_compress_bound(size) + TRAILER
+}
+
+/// Writes the stored form to the start of `out`, by libdeflate, which has to have all of it in
+/// its place at once; how long it is.
+pub(crate) fn compress_into(bytes: &[u8], out: &mut [u8]) -> usize {
+    out[..HEADER.len()].copy_from_slice(&HEADER);
+    // The bound makes the only error, too little room, impossible.
+    let length = libdeflate()
+        .deflate_compress(bytes, &mut out[HEADER.len()..])
+        .expect("the output is as large as its bound");
+    let end = HEADER.len() + length;
+    out[end..end + TRAILER].copy_from_slice(&trailer(bytes));
+    end + TRAILER
+}
+
+/// Writes the stored form as stock zlib makes it.
+pub(crate) fn compress_zlib(bytes: &[u8], mut to: impl Write) -> io::Result<()> {
+    to.write_all(&HEADER)?;
+    let mut compressor = flate2::write::DeflateEncoder::new(&mut to, flate2::Compression::best());
+    compressor.write_all(bytes)?;
+    compressor.finish()?;
+    to.write_all(&trailer(bytes))
+}
+
+fn trailer(bytes: &[u8]) -> [u8; TRAILER] {
     let mut crc = Crc::new();
     crc.update(bytes);
-    stored.extend(crc.sum().to_le_bytes());
-    stored.extend((bytes.len() as u32).to_le_bytes());
-    stored
+    let mut trailer = [0; TRAILER];
+    trailer[..4].copy_from_slice(&crc.sum().to_le_bytes());
+    trailer[4..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    trailer
 }
 
 /// Bytes as stock zlib stores a payload of them.
