@@ -2,22 +2,25 @@
 //!
 //! In reading order: `options` and `properties` (what it is told), `daemon` (going to the
 //! background), `view` (the repository), `service`, `operations` and `packages` (request →
-//! answer), `http` (bytes of both), `connection` (one client), `jobs` (answers that take long),
+//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `jobs` (answers that take long),
 //! `worker`, `server` and `poller` (sockets), `log`.
 //!
 //! Invariants: a worker's event loop never waits for anything but its sockets; every path made of
 //! what a client says is made of checked parts.
 
+pub mod admin;
 pub mod connection;
 pub mod daemon;
 pub mod http;
 pub mod jobs;
+pub mod literal;
 pub mod log;
 pub mod operations;
 pub mod options;
 pub mod packages;
 pub mod poller;
 pub mod properties;
+pub mod publish;
 pub mod server;
 pub mod service;
 pub mod view;

@@ -22,14 +22,15 @@ use pkg_server::options::{Arguments, Options, OptionsError};
 use pkg_server::server::BindError;
 use pkg_server::service::Service;
 use pkg_server::view::{View, ViewError};
-use pkg_server::{daemon, properties, server, worker};
+use pkg_server::{admin, daemon, properties, server, worker};
 
 const USAGE: &str = "\
 Usage:
         pkg.depotd [-a address] [-d inst_root] [-p port] [-s threads]
-            [-t socket_timeout] [--cfg (file|svc:fmri)] [--daemon]
-            [--disable-ops=op[/version],...] [--exit-ready] [--log-access dest]
-            [--log-errors dest] [--mirror] [--proxy-base url] [--readonly]
+            [-t socket_timeout] [--add-content] [--cfg (file|svc:fmri)] [--daemon]
+            [--debug=feature,...] [--disable-ops=op[/version],...] [--exit-ready]
+            [--log-access dest] [--log-errors dest] [--mirror] [--proxy-base url]
+            [--readonly] [--rebuild] [--refresh-index]
             [--set-property section/property=value]
 
         dest is stdout, stderr, none or a path.
@@ -113,10 +114,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .context("local address")?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = options.threads.min(threads);
-    let writable = options.writable;
+    let (writable, first) = (options.writable, options.first);
     let service = Arc::new(Service::new(options, view, access, errors));
+    if let Some(task) = first {
+        admin::carry_out(&service, task, None)?;
+    }
     if writable {
-        service.log_error("publication over HTTP is not served; the depot is read-only");
+        admin::start(&service).context("starting the maintenance thread")?;
     }
     if arguments.exit_ready {
         return Ok(ExitCode::SUCCESS);

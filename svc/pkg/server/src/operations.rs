@@ -4,7 +4,8 @@
 //! end does is kept where a client can tell: 304 only for the very text that Last-Modified had,
 //! HEAD refused for file/1, no Content-Encoding ever.
 //!
-//! Not here: info/0, p5i/0 and catalog/0, which read packages (packages).
+//! Not here: info/0, p5i/0 and catalog/0, which read packages (packages); what publishes (publish)
+//! and maintains (admin).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,9 +20,9 @@ use sha2::Sha512_256;
 
 use crate::connection::Answer;
 use crate::http::{self, Body, Request, Response};
-use crate::packages;
-use crate::service::{Call, OPERATIONS, Service, not_found};
+use crate::service::{Call, Service, not_found, operations};
 use crate::view::{self, View};
+use crate::{admin, packages, publish};
 
 /// The type of text that pkg reads.
 pub const TEXT: &str = "text/plain;charset=utf-8";
@@ -36,7 +37,19 @@ const FOUR_HOURS: i64 = 14_400;
 /// the request, is handed back as a job ([`Answer::Later`], [`Answer::AfterBody`]).
 pub fn answer(service: &Arc<Service>, call: &Call<'_>) -> Answer {
     service.count(call.operation);
-    read(service, call).into()
+    match call.operation {
+        "open" | "append" | "add" | "close" | "abandon" => publish::answer(service, call),
+        "manifest" | "file" if call.request.method == "POST" => {
+            if service.is_writable() {
+                publish::answer(service, call)
+            } else {
+                no_transaction(call).into()
+            }
+        }
+        "admin" => admin::admin(service, call).into(),
+        "index" => admin::index(service, call).into(),
+        _ => read(service, call).into(),
+    }
 }
 
 /// The operations that read, from files as they lie there.
@@ -50,7 +63,6 @@ fn read(service: &Service, call: &Call<'_>) -> Response {
         ("status", _) => status(service, &view),
         ("catalog", 0) => packages::catalog_0(&view, call),
         ("catalog", _) => catalog(&view, call),
-        ("manifest" | "file", _) if call.request.method == "POST" => no_transaction(call),
         ("manifest", _) => manifest(&view, call),
         ("file", _) => payload(&view, call),
         ("info", _) => packages::info(&view, call),
@@ -86,7 +98,8 @@ pub fn page(service: &Service, request: &Request) -> Option<Response> {
     }
 }
 
-fn uncached(response: Response) -> Response {
+/// Nobody may keep the answer.
+pub fn uncached(response: Response) -> Response {
     let control = "no-cache, no-transform, must-revalidate";
     response.with("Expires", "0").with("Pragma", "no-cache").with("Cache-Control", control)
 }
@@ -103,7 +116,7 @@ pub fn typed(mut response: Response, content_type: &str) -> Response {
 
 fn versions(service: &Service) -> Response {
     let mut text = format!("pkg-server lamplighter-{}\n", env!("CARGO_PKG_VERSION"));
-    for (name, _) in OPERATIONS {
+    for name in operations() {
         let served: Vec<String> = service.versions(name).iter().map(u32::to_string).collect();
         if !served.is_empty() {
             text.push_str(&format!("{name} {}\n", served.join(" ")));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
+use crate::admin::Task;
 use crate::properties::Properties;
 
 /// Why the depot does not start as told.
@@ -97,8 +98,11 @@ impl Arguments {
                     }
                     continue;
                 }
-                Long(flag @ ("readonly" | "mirror")) => {
-                    arguments.settings.push((format!("pkg/{flag}"), "true".to_string()));
+                Long(
+                    flag @ ("readonly" | "mirror" | "rebuild" | "add-content" | "refresh-index"),
+                ) => {
+                    let name = flag.replace('-', "_");
+                    arguments.settings.push((format!("pkg/{name}"), "true".to_string()));
                     continue;
                 }
                 Long("set-property") => {
@@ -141,8 +145,12 @@ pub struct Options {
     pub disabled: BTreeSet<String>,
     /// Serve payload only.
     pub mirror: bool,
-    /// Whether publication was asked for, which this depot has not.
+    /// Whether packages may be published.
     pub writable: bool,
+    /// What is done before the first request is answered.
+    pub first: Option<Task>,
+    /// Whether requests' headers go into the error log.
+    pub log_headers: bool,
     /// Where the access log goes.
     pub log_access: String,
     /// Where the error log goes.
@@ -162,6 +170,7 @@ impl Options {
             properties.insert(name.clone(), vec![value.clone()]);
         }
         let said = Said(properties);
+        let smf = arguments.cfg.as_ref().is_some_and(|cfg| cfg.starts_with("svc:"));
         said.refuse_unserved()?;
         let root = said.text("pkg/pkg_root").unwrap_or("/");
         let repository = said
@@ -174,6 +183,14 @@ impl Options {
         let split = |text: &str| -> BTreeSet<String> {
             text.split([',', ' ']).filter(|op| !op.is_empty()).map(str::to_string).collect()
         };
+        let mirror = said.boolean("pkg/mirror", false)?;
+        let readonly = said.boolean("pkg/readonly", smf)?;
+        let first = said.first_task()?;
+        if first.is_some() && (mirror || readonly) {
+            let message = "--add-content, --rebuild and --refresh-index cannot be used with \
+                           --mirror or --readonly";
+            return Err(OptionsError::Usage(message.to_string()));
+        }
         Ok(Self {
             repository: directory.join(base).join(repository),
             addresses,
@@ -186,8 +203,10 @@ impl Options {
                 86_400,
             )?),
             disabled: said.list("pkg/disable_ops").iter().flat_map(|text| split(text)).collect(),
-            mirror: said.boolean("pkg/mirror", false)?,
-            writable: !said.boolean("pkg/readonly", true)?,
+            mirror,
+            writable: !mirror && !readonly,
+            first,
+            log_headers: said.list("pkg/debug").iter().any(|text| split(text).contains("headers")),
             log_access: said.text("pkg/log_access").unwrap_or("none").to_string(),
             log_errors: said.text("pkg/log_errors").unwrap_or("stderr").to_string(),
             proxy_base: said.text("pkg/proxy_base").unwrap_or("").to_string(),
@@ -230,6 +249,20 @@ impl Said {
                 reason: format!("\"{text}\" is neither true nor false"),
             }),
         }
+    }
+
+    fn first_task(&self) -> Result<Option<Task>, OptionsError> {
+        let asked = [
+            ("pkg/rebuild", Task::Rebuild),
+            ("pkg/add_content", Task::Refresh),
+            ("pkg/refresh_index", Task::RefreshIndexes),
+        ];
+        for (name, task) in asked {
+            if self.boolean(name, false)? {
+                return Ok(Some(task));
+            }
+        }
+        Ok(None)
     }
 
     /// A depot told to speak TLS must not answer in the clear.

@@ -14,9 +14,12 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use ips_repository::{OpenError, Repository};
+
+use crate::admin::Orders;
 use crate::connection::Answer;
 use crate::http::{self, Request, Response};
 use crate::log::Log;
@@ -24,25 +27,40 @@ use crate::operations;
 use crate::options::Options;
 use crate::view::{View, ViewError};
 
-/// Every operation of the protocol and the versions this depot serves; none: known, not served.
-pub const OPERATIONS: [(&str, &[u32]); 16] = [
-    ("abandon", &[]),
-    ("add", &[]),
-    ("admin", &[]),
-    ("append", &[]),
-    ("catalog", &[0, 1]),
-    ("close", &[]),
-    ("file", &[0, 1, 2]),
-    ("index", &[]),
-    ("info", &[0]),
-    ("manifest", &[0, 1]),
-    ("open", &[]),
-    ("p5i", &[0]),
-    ("publisher", &[0, 1]),
-    ("search", &[]),
-    ("status", &[0]),
-    ("versions", &[0]),
+/// What an operation does to the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Writes,
+}
+
+use Effect::{Reads, Writes};
+
+/// Every operation of the protocol, the versions this depot serves (none: known, not served), and
+/// what it does.
+const OPERATIONS: [(&str, &[u32], Effect); 16] = [
+    ("abandon", &[0], Writes),
+    ("add", &[0], Writes),
+    ("admin", &[0], Writes),
+    ("append", &[0], Writes),
+    ("catalog", &[0, 1], Reads),
+    ("close", &[0], Writes),
+    ("file", &[0, 1, 2], Reads),
+    ("index", &[0], Writes),
+    ("info", &[0], Reads),
+    ("manifest", &[0, 1], Reads),
+    ("open", &[0], Writes),
+    ("p5i", &[0], Reads),
+    ("publisher", &[0, 1], Reads),
+    ("search", &[], Reads),
+    ("status", &[0], Reads),
+    ("versions", &[0], Reads),
 ];
+
+/// The names of all operations, sorted.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _, _)| *name)
+}
 
 /// How many requests of a kind were answered.
 #[derive(Debug, Default)]
@@ -76,6 +94,7 @@ pub struct Service {
     view: RwLock<Arc<View>>,
     /// Counts for status/0.
     pub counters: Counters,
+    orders: Mutex<Option<Orders>>,
     access: Log,
     errors: Log,
 }
@@ -84,7 +103,8 @@ impl Service {
     /// A depot over a repository that could be read.
     pub fn new(options: Options, view: View, access: Log, errors: Log) -> Self {
         let view = RwLock::new(Arc::new(view));
-        Self { options, view, counters: Counters::default(), access, errors }
+        let orders = Mutex::default();
+        Self { options, view, counters: Counters::default(), orders, access, errors }
     }
 
     /// The repository as last read.
@@ -127,22 +147,55 @@ impl Service {
         self.errors.line(&format!("pkg.depotd: {text}"));
     }
 
+    /// The repository, for a change.
+    pub fn repository(&self) -> Result<Repository, OpenError> {
+        Repository::open(&self.options.repository)
+    }
+
+    /// Sends orders for maintenance there from now on.
+    pub fn take_orders(&self, orders: Orders) {
+        *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = Some(orders);
+    }
+
+    /// Gives an order to whoever takes them, if anybody does.
+    pub fn with_orders<T>(&self, give: impl FnOnce(Option<&Orders>) -> T) -> T {
+        give(self.orders.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
+    }
+
+    /// Whether packages may be published here.
+    pub fn is_writable(&self) -> bool {
+        self.options.writable
+    }
+
+    /// Takes notice of a change that was made here.
+    pub fn follow(&self) {
+        if let Err(error) = self.refresh() {
+            self.log_error(&format!("refresh: {error}; serving as before"));
+        }
+    }
+
     /// The versions of an operation that are served in this mode.
     pub fn versions(&self, operation: &str) -> Vec<u32> {
-        let mode = ["versions", "file", "status", "publisher"];
-        if self.options.mirror && !mode.contains(&operation) {
+        let mirrored = ["versions", "file", "status", "publisher"];
+        let known = OPERATIONS.iter().find(|(name, _, _)| *name == operation);
+        let Some((_, versions, effect)) = known else { return Vec::new() };
+        let off = (self.options.mirror && !mirrored.contains(&operation))
+            || (*effect == Writes && !self.options.writable)
+            || self.options.disabled.contains(operation);
+        if off {
             return Vec::new();
         }
-        if self.options.disabled.contains(operation) {
-            return Vec::new();
-        }
-        let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
-        let all = known.map_or(&[] as &[u32], |(_, versions)| versions).iter().copied();
-        all.filter(|v| !self.options.disabled.contains(&format!("{operation}/{v}"))).collect()
+        let served = versions.iter().copied();
+        served.filter(|v| !self.options.disabled.contains(&format!("{operation}/{v}"))).collect()
     }
 
     /// What becomes of a request.
     pub fn answer(self: &Arc<Self>, request: &Request, _peer: SocketAddr) -> Answer {
+        if self.options.log_headers {
+            for (name, value) in request.headers() {
+                self.log_error(&format!("{} {}: {name}: {value}", request.method, request.path));
+            }
+        }
         match self.route(request) {
             Ok(call) => operations::answer(self, &call),
             Err(response) => Answer::Now(*response),
@@ -161,7 +214,7 @@ impl Service {
         }
         let mut parts = request.path.strip_prefix('/').unwrap_or("").split('/').peekable();
         let first = parts.peek().copied().unwrap_or("");
-        let known = |name: &str| OPERATIONS.iter().map(|(op, _)| *op).find(|op| *op == name);
+        let known = |name: &str| operations().find(|op| *op == name);
         let mut publisher = None;
         if known(first).is_none() {
             if let Some(page) = operations::page(self, request) {

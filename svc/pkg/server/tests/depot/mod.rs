@@ -3,6 +3,8 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod publisher;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -16,11 +18,24 @@ pub struct Depot {
 }
 
 impl Depot {
-    /// Serves a repository on a free port.
+    /// Serves a repository on a free port, read-only.
     pub fn of(repository: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pkg-depotd"))
+        Self::with(repository, &["--readonly"])
+    }
+
+    /// Serves a repository on a free port, with these options.
+    pub fn with(repository: &Path, options: &[&str]) -> Self {
+        Self::under(&["env"], repository, options)
+    }
+
+    /// The same, started by a program that becomes the depot.
+    pub fn under(starter: &[&str], repository: &Path, options: &[&str]) -> Self {
+        let mut child = Command::new(starter[0])
+            .args(&starter[1..])
+            .arg(env!("CARGO_BIN_EXE_pkg-depotd"))
             .args(["-a", "127.0.0.1", "-p", "0", "--log-errors", "none", "-d"])
             .arg(repository)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -92,6 +107,13 @@ impl Answer {
     /// A header's value by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What an error page says.
+    pub fn message(&self) -> String {
+        let text = self.text();
+        let inside = text.split("<p>").nth(1).and_then(|rest| rest.split("</p>").next());
+        inside.unwrap_or(&text).trim().to_string()
     }
 
     /// The body as text.
