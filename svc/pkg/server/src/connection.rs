@@ -15,11 +15,13 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::hot::Ready;
 use crate::http::body::{BodyReader, Found};
 use crate::http::request::Framing;
-use crate::http::{self, Body, Parsed, Request, Response};
+use crate::http::{self, Body, Parsed, Request, Response, SharedFile};
 use crate::jobs::Job;
 use crate::poller::{self, Interest};
 
@@ -64,13 +66,17 @@ pub trait Host {
     fn answer(&self, request: &Request, peer: SocketAddr) -> Answer;
     /// Runs a job; its answer comes by [`Connection::deliver`].
     fn run(&self, job: Job);
+    /// The answer to the request at the start of these bytes, where it is ready, and how long the
+    /// request is.
+    fn ready(&self, bytes: &[u8]) -> Option<(Ready, usize)>;
     /// A request has got its answer.
     fn answered(&self, request: &Request, response: &Response, peer: SocketAddr);
 }
 
 enum Piece {
     Bytes { bytes: Vec<u8>, sent: usize },
-    File { file: std::fs::File, offset: u64, end: u64 },
+    Shared { bytes: Arc<[u8]>, sent: usize },
+    File { file: SharedFile, offset: u64, end: u64 },
 }
 
 /// What the next bytes from the client are.
@@ -286,6 +292,14 @@ impl Connection {
     }
 
     fn take_head(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
+        if let Some((ready, length)) = host.ready(bytes) {
+            self.head_since = None;
+            self.output.push_back(Piece::Shared { bytes: ready.bytes, sent: 0 });
+            if let Some((file, end)) = ready.file {
+                self.output.push_back(Piece::File { file, offset: 0, end });
+            }
+            return length;
+        }
         match Request::parse(bytes) {
             Parsed::Partial => {
                 self.head_since.get_or_insert(self.moved);
@@ -420,7 +434,7 @@ impl Connection {
                 self.output.push_back(Piece::Bytes { bytes, sent: 0 });
             }
             Body::File { file, offset, length } => {
-                let inline = length <= INLINE_SIZE && append(&file, offset, length, &mut bytes);
+                let inline = length <= INLINE_SIZE && file.append_to(&mut bytes, offset, length);
                 self.output.push_back(Piece::Bytes { bytes, sent: 0 });
                 if !inline {
                     self.output.push_back(Piece::File { file, offset, end: offset + length });
@@ -438,6 +452,7 @@ impl Connection {
             }
             let sent = match piece {
                 Piece::Bytes { bytes, sent } => self.stream.write(&bytes[*sent..]),
+                Piece::Shared { bytes, sent } => self.stream.write(&bytes[*sent..]),
                 Piece::File { file, offset, end } => {
                     let limit = usize::try_from(*end - *offset).unwrap_or(SHARE).min(share);
                     poller::send_file(self.stream.as_fd(), file.as_fd(), offset, limit)
@@ -454,6 +469,10 @@ impl Connection {
             share = share.saturating_sub(count);
             let whole = match piece {
                 Piece::Bytes { bytes, sent } => {
+                    *sent += count;
+                    *sent == bytes.len()
+                }
+                Piece::Shared { bytes, sent } => {
                     *sent += count;
                     *sent == bytes.len()
                 }
@@ -478,18 +497,6 @@ impl Receiver for Ignored {
     fn finish(self: Box<Self>) -> Response {
         (self.0)()
     }
-}
-
-/// Reads a small part of a file behind `bytes`.  False, and `bytes` as before: it was not whole.
-fn append(file: &std::fs::File, offset: u64, length: u64, bytes: &mut Vec<u8>) -> bool {
-    use std::os::unix::fs::FileExt;
-    let start = bytes.len();
-    bytes.resize(start + length as usize, 0);
-    let whole = file.read_exact_at(&mut bytes[start..], offset).is_ok();
-    if !whole {
-        bytes.truncate(start);
-    }
-    whole
 }
 
 #[cfg(test)]
@@ -542,6 +549,10 @@ mod tests {
 
         fn run(&self, job: Job) {
             self.jobs.borrow_mut().push(job);
+        }
+
+        fn ready(&self, _: &[u8]) -> Option<(Ready, usize)> {
+            None
         }
 
         fn answered(&self, _: &Request, _: &Response, _: SocketAddr) {}

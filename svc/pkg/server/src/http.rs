@@ -8,11 +8,42 @@ pub mod body;
 pub mod request;
 
 use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 pub use request::{HEAD_LIMIT, Parsed, Request};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+
+/// An open file that several answers may be sent from.
+#[derive(Debug, Clone)]
+pub struct SharedFile(Arc<File>);
+
+impl SharedFile {
+    /// Of a file that never changes.
+    pub fn new(file: File) -> Self {
+        Self(Arc::new(file))
+    }
+
+    /// Puts a part behind `bytes`.  False, and `bytes` as before: it was not whole.
+    pub fn append_to(&self, bytes: &mut Vec<u8>, offset: u64, length: u64) -> bool {
+        let start = bytes.len();
+        bytes.resize(start + length as usize, 0);
+        let whole = self.0.read_exact_at(&mut bytes[start..], offset).is_ok();
+        if !whole {
+            bytes.truncate(start);
+        }
+        whole
+    }
+}
+
+impl AsFd for SharedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// What follows the head of a response.
 #[derive(Debug)]
@@ -24,7 +55,7 @@ pub enum Body {
     /// A part of an open file.
     File {
         /// The file, kept open until the last byte went.
-        file: File,
+        file: SharedFile,
         /// Where the part starts.
         offset: u64,
         /// How long it is.
@@ -41,13 +72,15 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
+    /// What it counts as, where everybody who asks for the same path gets the same.
+    pub lasting: Option<&'static str>,
 }
 
 impl Response {
     /// An answer with a body of its own.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("Content-Type", content_type.to_string())];
-        Self { status, headers, body: Body::Bytes(body.into()) }
+        Self { status, headers, body: Body::Bytes(body.into()), lasting: None }
     }
 
     /// Adds a header.

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `options` and `properties` (what it is told), `daemon` (going to the
 //! background), `view` (the repository), `service`, `operations` and `packages` (request →
-//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `jobs` (answers that take long),
+//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `hot` (answers kept for a
+//! moment), `jobs` (answers that take long),
 //! `worker`, `server` and `poller` (sockets), `log`.
 //!
 //! Invariants: a worker's event loop never waits for anything but its sockets; every path made of
@@ -11,6 +12,7 @@
 pub mod admin;
 pub mod connection;
 pub mod daemon;
+pub mod hot;
 pub mod http;
 pub mod jobs;
 pub mod literal;

@@ -19,7 +19,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
 use crate::connection::Answer;
-use crate::http::{self, Body, Request, Response};
+use crate::http::{self, Body, Request, Response, SharedFile};
 use crate::service::{Call, Service, not_found, operations};
 use crate::view::{self, View};
 use crate::{admin, packages, publish};
@@ -245,7 +245,8 @@ fn file(call: &Call<'_>, path: &Path, content_type: &str, lifetime: i64) -> io::
     let modified = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let modified = http::http_date(i64::try_from(modified).unwrap_or(0));
     if call.request.header("if-modified-since") == Some(modified.as_str()) {
-        let fresh = Response { status: 304, headers: Vec::new(), body: Body::Absent };
+        let mut fresh = Response::new(304, content_type, "");
+        (fresh.headers, fresh.body) = (Vec::new(), Body::Absent);
         return Ok(fresh.cached(lifetime));
     }
     let size = data.len();
@@ -257,9 +258,9 @@ fn file(call: &Call<'_>, path: &Path, content_type: &str, lifetime: i64) -> io::
             return Ok(response.with("Content-Range", format!("bytes */{size}")));
         }
     };
-    let body = Body::File { file, offset, length };
-    let headers = vec![("Content-Type", content_type.to_string())];
-    let response = Response { status, headers, body }.cached(lifetime);
+    let mut response = Response::new(status, content_type, "").cached(lifetime);
+    response.body = Body::File { file: SharedFile::new(file), offset, length };
+    response.lasting = matches!(call.operation, "file" | "manifest").then_some(call.operation);
     let response = response.with("Last-Modified", modified).with("Accept-Ranges", "bytes");
     if status == 200 {
         return Ok(response);

@@ -92,6 +92,8 @@ pub struct Call<'a> {
 pub struct Service {
     options: Options,
     view: RwLock<Arc<View>>,
+    /// How often the view was replaced.
+    generation: AtomicU64,
     /// Counts for status/0.
     pub counters: Counters,
     orders: Mutex<Option<Orders>>,
@@ -104,7 +106,8 @@ impl Service {
     pub fn new(options: Options, view: View, access: Log, errors: Log) -> Self {
         let view = RwLock::new(Arc::new(view));
         let orders = Mutex::default();
-        Self { options, view, counters: Counters::default(), orders, access, errors }
+        let generation = AtomicU64::new(0);
+        Self { options, view, generation, counters: Counters::default(), orders, access, errors }
     }
 
     /// The repository as last read.
@@ -123,7 +126,18 @@ impl Service {
             Ok(mut view) => *view = fresh,
             Err(poisoned) => *poisoned.into_inner() = fresh,
         }
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Which view of the repository this is; it grows.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether every request has to be looked at as a whole, because it is logged.
+    pub fn is_watched(&self) -> bool {
+        self.options.log_headers || !matches!(self.access, Log::None)
     }
 
     /// How long a connection may rest.

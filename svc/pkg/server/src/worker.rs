@@ -8,6 +8,7 @@
 //!
 //! Not here: signals (main), what a request means (service), what a connection does (connection).
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::{Answer, Connection, Host, Turn};
+use crate::hot::{Hot, Ready};
 use crate::http::{Request, Response};
 use crate::jobs::{Job, Jobs, Mailbox};
 use crate::poller::{Interest, Poller};
@@ -71,6 +73,7 @@ struct Worker {
     places: Vec<Place>,
     free: Vec<usize>,
     scratch: Vec<u8>,
+    hot: RefCell<Hot>,
     swept: Instant,
 }
 
@@ -79,6 +82,7 @@ struct Desk<'a> {
     service: &'a Arc<Service>,
     jobs: &'a Jobs,
     mailbox: &'a Arc<Mailbox>,
+    hot: &'a RefCell<Hot>,
     token: u64,
 }
 
@@ -91,7 +95,17 @@ impl Host for Desk<'_> {
         self.jobs.run(job, self.mailbox, self.token);
     }
 
+    fn ready(&self, bytes: &[u8]) -> Option<(Ready, usize)> {
+        if self.service.is_watched() {
+            return None;
+        }
+        let found = self.hot.borrow_mut().find(bytes, self.service.generation())?;
+        self.service.count(found.0.operation);
+        Some(found)
+    }
+
     fn answered(&self, request: &Request, response: &Response, peer: SocketAddr) {
+        self.hot.borrow_mut().keep(request, response, self.service.generation());
         self.service.answered(request, response, peer);
     }
 }
@@ -114,6 +128,7 @@ impl Worker {
             places: Vec::new(),
             free: Vec::new(),
             scratch: vec![0; SCRATCH],
+            hot: RefCell::default(),
             swept: Instant::now(),
         };
         worker.accept_again()?;
@@ -133,7 +148,8 @@ impl Worker {
     fn run(&mut self) {
         let mut ready = Vec::new();
         loop {
-            let idle = self.free.len() == self.places.len() && self.accepting;
+            let nobody = self.free.len() == self.places.len();
+            let idle = nobody && self.accepting && self.hot.borrow().is_empty();
             let limit = if idle { None } else { Some(SWEEP) };
             if let Err(error) = self.poller.wait(&mut ready, limit) {
                 self.service.log_error(&format!("waiting for clients: {error}"));
@@ -230,7 +246,7 @@ impl Worker {
             return;
         };
         let (service, jobs, mailbox) = (&self.service, &self.jobs, &self.mailbox);
-        let desk = Desk { service, jobs, mailbox, token };
+        let desk = Desk { service, jobs, mailbox, hot: &self.hot, token };
         if let Some(answer) = answer {
             client.connection.deliver(&desk, answer);
         }
@@ -262,6 +278,7 @@ impl Worker {
 
     fn sweep(&mut self) {
         self.swept = Instant::now();
+        self.hot.borrow_mut().turn(self.service.generation());
         let limit = self.service.socket_timeout();
         for index in 0..self.places.len() {
             let client = self.places[index].client.as_ref();
