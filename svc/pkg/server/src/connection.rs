@@ -12,9 +12,9 @@
 //! Not here: what a request means (`Host` knows), and who looks for overdue connections.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ use crate::http::body::{BodyReader, Found};
 use crate::http::request::Framing;
 use crate::http::{self, Body, Parsed, Request, Response, SharedFile};
 use crate::jobs::Job;
-use crate::poller::{self, Interest};
+use crate::poller::Interest;
+use crate::transport::Transport;
 
 /// How many answers may wait before no further request is read.
 const WAITING_LIMIT: usize = 32;
@@ -100,7 +101,7 @@ pub enum Turn {
 
 /// A client's connection.
 pub struct Connection {
-    stream: TcpStream,
+    transport: Transport,
     peer: SocketAddr,
     /// What came and could not be taken yet; empty for most of the time.
     input: Vec<u8>,
@@ -117,11 +118,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over an accepted, non-blocking socket.
-    pub fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+    /// Takes over a client's socket.
+    pub fn new(transport: Transport, peer: SocketAddr) -> Self {
         let now = Instant::now();
         Self {
-            stream,
+            transport,
             peer,
             input: Vec::new(),
             output: VecDeque::new(),
@@ -136,7 +137,7 @@ impl Connection {
 
     /// The socket.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.transport.fd()
     }
 
     /// Whether the client has been silent, or at one head, for longer than it may.
@@ -157,6 +158,10 @@ impl Connection {
     /// Reads, answers and writes as far as it goes without waiting.
     pub fn proceed(&mut self, host: &dyn Host, scratch: &mut [u8]) -> Turn {
         match self.steps(host, scratch) {
+            Ok(Turn::Finished) => {
+                self.transport.say_goodbye();
+                Turn::Finished
+            }
             Ok(turn) => turn,
             // The peer reset the connection or its file shrank: there is nobody to tell.
             Err(_) => Turn::Finished,
@@ -172,7 +177,8 @@ impl Connection {
     }
 
     fn steps(&mut self, host: &dyn Host, scratch: &mut [u8]) -> io::Result<Turn> {
-        if matches!(self.state, State::Working(_)) && self.output.is_empty() {
+        let behind = !self.output.is_empty() || self.transport.is_behind();
+        if matches!(self.state, State::Working(_)) && !behind {
             // Nothing was waited for: the socket itself is broken.
             return Ok(Turn::Finished);
         }
@@ -213,7 +219,7 @@ impl Connection {
             return Ok(true);
         }
         if !self.lingering {
-            self.stream.shutdown(Shutdown::Write)?;
+            self.transport.shut()?;
             self.lingering = true;
             self.head_since = Some(self.moved);
         }
@@ -223,7 +229,7 @@ impl Connection {
     /// What has been said goes out before more is asked, so a client that does not read is not
     /// read from.
     fn interest(&self) -> Interest {
-        if !self.output.is_empty() {
+        if !self.output.is_empty() || self.transport.is_behind() {
             return Interest { read: false, write: true };
         }
         let wanted = match self.state {
@@ -236,7 +242,7 @@ impl Connection {
 
     /// Reads once.  False: nothing there now.
     fn fill(&mut self, host: &dyn Host, scratch: &mut [u8]) -> io::Result<bool> {
-        let count = match self.stream.read(scratch) {
+        let count = match self.transport.read(scratch) {
             Ok(0) => {
                 self.end_of_input = true;
                 return Ok(true);
@@ -451,11 +457,11 @@ impl Connection {
                 return Ok(false);
             }
             let sent = match piece {
-                Piece::Bytes { bytes, sent } => self.stream.write(&bytes[*sent..]),
-                Piece::Shared { bytes, sent } => self.stream.write(&bytes[*sent..]),
+                Piece::Bytes { bytes, sent } => self.transport.write(&bytes[*sent..]),
+                Piece::Shared { bytes, sent } => self.transport.write(&bytes[*sent..]),
                 Piece::File { file, offset, end } => {
                     let limit = usize::try_from(*end - *offset).unwrap_or(SHARE).min(share);
-                    poller::send_file(self.stream.as_fd(), file.as_fd(), offset, limit)
+                    self.transport.send_file(file, offset, limit)
                 }
             };
             let count = match sent {
@@ -482,7 +488,7 @@ impl Connection {
                 self.output.pop_front();
             }
         }
-        Ok(true)
+        self.transport.push()
     }
 }
 
@@ -502,7 +508,8 @@ impl Receiver for Ignored {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::net::TcpListener;
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
 
     use super::*;
 
@@ -511,7 +518,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, peer) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
-        (Connection::new(stream, peer), client)
+        (Connection::new(Transport::Plain(stream), peer), client)
     }
 
     /// Answers with the path; what was asked to run is kept.

@@ -1,4 +1,4 @@
-//! daemon.rs - the two programs pkg.depotd starts: svcprop, and itself.
+//! daemon.rs - the programs pkg.depotd starts: svcprop, one that tells a passphrase, and itself.
 //!
 //! A start method may return only when the depot serves, and the depot must outlive the method.
 //! `--daemon` therefore starts this program again without that flag, in a session of its own,
@@ -11,6 +11,8 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode, Stdio};
+
+use crate::tls::Dialog;
 
 /// What the line that says "the sockets listen" begins with.
 const LISTENING: &str = "listening on ";
@@ -69,4 +71,54 @@ pub fn svcprop(fmri: &str) -> io::Result<String> {
         return Err(io::Error::other(format!("svcprop: {said}")));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The passphrase of a key, from whom the setting names.
+pub fn passphrase(dialog: &Dialog, port: u16) -> io::Result<String> {
+    let output = match dialog {
+        Dialog::Known(known) => return Ok(known.clone()),
+        Dialog::Builtin => return ask_at_terminal(),
+        // The first word is what the original gives, too: the name of the key, which has none.
+        Dialog::Program(program) => Command::new(program)
+            .args(["", &port.to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| io::Error::other(format!("{}: {error}", program.display())))?,
+        Dialog::Instance(fmri) => Command::new("svcprop")
+            .args(["-p", "pkg_secure/ssl_key_passphrase", fmri])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| io::Error::other(format!("svcprop: {error}")))?,
+    };
+    if !output.status.success() {
+        return Err(io::Error::other(format!("the program that tells it: {}", output.status)));
+    }
+    let said = String::from_utf8(output.stdout).map_err(io::Error::other)?;
+    let said = said.lines().next().unwrap_or("");
+    match dialog {
+        // svcprop quotes for the shell.
+        Dialog::Instance(_) => Ok(said.replace('\\', "")),
+        _ => Ok(said.to_string()),
+    }
+}
+
+/// Asks whoever sits at the terminal, without showing what is typed.
+fn ask_at_terminal() -> io::Result<String> {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    let absent = |error: io::Error| io::Error::other(format!("there is no terminal: {error}"));
+    let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty");
+    let terminal = terminal.map_err(absent)?;
+    let before = tcgetattr(&terminal)?;
+    let mut silent = before.clone();
+    silent.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&terminal, SetArg::TCSAFLUSH, &silent)?;
+    (&terminal).write_all(b"Enter PEM pass phrase:")?;
+    let mut line = String::new();
+    let read = BufReader::new(&terminal).read_line(&mut line);
+    tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;
+    (&terminal).write_all(b"\n")?;
+    read?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_string())
 }

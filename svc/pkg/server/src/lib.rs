@@ -2,7 +2,7 @@
 //!
 //! In reading order: `options` and `properties` (what it is told), `daemon` (going to the
 //! background), `view` (the repository), `service`, `operations` and `packages` (request →
-//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `hot` (answers kept for a
+//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `transport` and `tls` (its bytes), `hot` (answers kept for a
 //! moment), `jobs` (answers that take long),
 //! `worker`, `server` and `poller` (sockets), `log`.
 //!
@@ -25,5 +25,7 @@ pub mod properties;
 pub mod publish;
 pub mod server;
 pub mod service;
+pub mod tls;
+pub mod transport;
 pub mod view;
 pub mod worker;

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use rustls::ServerConfig;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -21,8 +22,9 @@ use pkg_server::log::Log;
 use pkg_server::options::{Arguments, Options, OptionsError};
 use pkg_server::server::BindError;
 use pkg_server::service::Service;
+use pkg_server::tls::{Dialog, Identity, TlsError};
 use pkg_server::view::{View, ViewError};
-use pkg_server::{admin, daemon, properties, server, worker};
+use pkg_server::{admin, daemon, properties, server, tls, worker};
 
 const USAGE: &str = "\
 Usage:
@@ -32,6 +34,7 @@ Usage:
             [--log-access dest] [--log-errors dest] [--mirror] [--proxy-base url]
             [--readonly] [--rebuild] [--refresh-index]
             [--set-property section/property=value]
+            [--ssl-cert-file source] [--ssl-dialog type] [--ssl-key-file source]
 
         dest is stdout, stderr, none or a path.
 ";
@@ -73,6 +76,7 @@ fn status(error: &anyhow::Error, smf: bool) -> u8 {
     }
     let configuration = error.is::<OptionsError>()
         || error.is::<properties::PropertyError>()
+        || error.is::<TlsError>()
         || matches!(
             error.downcast_ref(),
             Some(ViewError::NoRepository { .. } | ViewError::Version { .. })
@@ -107,15 +111,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Before the workers start: they inherit that these signals are the main thread's.
     let signals = Signals::new([SIGUSR1, SIGTERM, SIGINT]).context("signals")?;
     raise_descriptor_limit();
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let uris: Vec<String> = listeners
         .iter()
-        .map(|listener| Ok(format!("http://{}/", listener.local_addr()?)))
+        .map(|listener| Ok(format!("{scheme}://{}/", listener.local_addr()?)))
         .collect::<io::Result<_>>()
         .context("local address")?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = options.threads.min(threads);
+    let mut identity = options.tls.clone();
+    let port = options.port;
     let (writable, first) = (options.writable, options.first);
     let service = Arc::new(Service::new(options, view, access, errors));
+    if let Some(identity) = &mut identity {
+        service.set_tls(open_identity(identity, port)?);
+    }
     if let Some(task) = first {
         admin::carry_out(&service, task, None)?;
     }
@@ -132,12 +142,26 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // No file system is kept busy by a depot whose repository lies elsewhere.
         std::env::set_current_dir(Path::new("/")).context("/")?;
     }
-    serve(signals, &service);
+    serve(signals, &service, identity.as_mut(), port);
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads certificate and key; a passphrase that was told is remembered, to read them again.
+fn open_identity(identity: &mut Identity, port: u16) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut told = None;
+    let configuration = tls::load(identity, |dialog| {
+        let passphrase = daemon::passphrase(dialog, port)?;
+        told = Some(passphrase.clone());
+        Ok(passphrase)
+    })?;
+    if let Some(passphrase) = told {
+        identity.dialog = Dialog::Known(passphrase);
+    }
+    Ok(configuration)
+}
+
 /// Waits for signals until one ends the depot.
-fn serve(mut signals: Signals, service: &Service) {
+fn serve(mut signals: Signals, service: &Service, mut identity: Option<&mut Identity>, port: u16) {
     for signal in signals.forever() {
         if signal != SIGUSR1 {
             return;
@@ -145,6 +169,12 @@ fn serve(mut signals: Signals, service: &Service) {
         match service.refresh() {
             Ok(()) => service.log_error("refreshed"),
             Err(error) => service.log_error(&format!("refresh: {error}; serving as before")),
+        }
+        if let Some(identity) = &mut identity {
+            match open_identity(identity, port) {
+                Ok(configuration) => service.set_tls(configuration),
+                Err(error) => service.log_error(&format!("refresh: {error}; as before")),
+            }
         }
     }
 }

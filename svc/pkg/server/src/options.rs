@@ -15,6 +15,7 @@ use lexopt::prelude::*;
 
 use crate::admin::Task;
 use crate::properties::Properties;
+use crate::tls::{Dialog, Identity};
 
 /// Why the depot does not start as told.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,8 @@ pub struct Options {
     pub mirror: bool,
     /// Whether packages may be published.
     pub writable: bool,
+    /// What TLS is spoken with, if it is.
+    pub tls: Option<Identity>,
     /// What is done before the first request is answered.
     pub first: Option<Task>,
     /// Whether requests' headers go into the error log.
@@ -171,7 +174,6 @@ impl Options {
         }
         let said = Said(properties);
         let smf = arguments.cfg.as_ref().is_some_and(|cfg| cfg.starts_with("svc:"));
-        said.refuse_unserved()?;
         let root = said.text("pkg/pkg_root").unwrap_or("/");
         let repository = said
             .text("pkg/inst_root")
@@ -191,10 +193,12 @@ impl Options {
                            --mirror or --readonly";
             return Err(OptionsError::Usage(message.to_string()));
         }
+        let tls = said.identity(&directory.join(base), arguments.cfg.as_deref())?;
         Ok(Self {
             repository: directory.join(base).join(repository),
             addresses,
-            port: said.number("pkg/port", 80, 0, 65_535)? as u16,
+            port: said.number("pkg/port", if tls.is_some() { 443 } else { 80 }, 0, 65_535)? as u16,
+            tls,
             threads: said.number("pkg/threads", 60, 1, 5_000)? as usize,
             socket_timeout: Duration::from_secs(said.number(
                 "pkg/socket_timeout",
@@ -265,17 +269,45 @@ impl Said {
         Ok(None)
     }
 
-    /// A depot told to speak TLS must not answer in the clear.
-    fn refuse_unserved(&self) -> Result<(), OptionsError> {
-        for name in ["pkg/ssl_cert_file", "pkg/ssl_key_file"] {
-            if self.text(name).is_some_and(|text| text != "none") {
-                return Err(OptionsError::Property {
-                    name: name.to_string(),
-                    reason: "TLS is not served here; put a TLS front end before the depot".into(),
-                });
-            }
+    /// Certificate and key; both or none.
+    fn identity(&self, base: &Path, cfg: Option<&str>) -> Result<Option<Identity>, OptionsError> {
+        let named = |name| self.text(name).filter(|text| *text != "none");
+        let path = |text: &str| base.join(text);
+        match (named("pkg/ssl_cert_file"), named("pkg/ssl_key_file")) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(Identity {
+                certificate: path(certificate),
+                key: path(key),
+                dialog: self.dialog(cfg)?,
+            })),
+            _ => Err(OptionsError::Usage(
+                "Both --ssl-cert-file and --ssl-key-file must be provided when using either option."
+                    .to_string(),
+            )),
         }
-        Ok(())
+    }
+
+    fn dialog(&self, cfg: Option<&str>) -> Result<Dialog, OptionsError> {
+        let name = "pkg/ssl_dialog";
+        let wrong = |reason: &str| OptionsError::Property {
+            name: name.to_string(),
+            reason: reason.to_string(),
+        };
+        let instance = cfg.filter(|cfg| cfg.starts_with("svc:"));
+        let text = self.text(name).unwrap_or(if instance.is_some() { "smf" } else { "builtin" });
+        let known = self.text("pkg_secure/ssl_key_passphrase").map(str::to_string);
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("builtin", "") => Ok(Dialog::Builtin),
+            ("exec", program) if program.starts_with('/') => Ok(Dialog::Program(program.into())),
+            ("exec", _) => Err(wrong("the program of exec: has to be an absolute path")),
+            ("smf", "") => match (known, instance) {
+                (Some(known), _) => Ok(Dialog::Known(known)),
+                (None, Some(instance)) => Ok(Dialog::Instance(instance.to_string())),
+                (None, None) => Err(wrong("smf needs an FMRI where --cfg names none")),
+            },
+            ("smf", fmri) => Ok(Dialog::Instance(fmri.to_string())),
+            _ => Err(wrong("has to be builtin, exec:PROGRAM, smf or smf:FMRI")),
+        }
     }
 }
 
@@ -313,7 +345,34 @@ mod tests {
         ] {
             assert_eq!(options(words, "").unwrap_err().to_string(), message, "{words}");
         }
-        let tls = options("-d r --ssl-cert-file /c", "").unwrap_err().to_string();
-        assert!(tls.starts_with("pkg/ssl_cert_file: TLS is not served"), "{tls}");
+    }
+
+    #[test]
+    fn certificates_and_passphrases() {
+        let both = "-d r --ssl-cert-file /c --ssl-key-file k";
+        let found = options(both, "").unwrap();
+        let identity = found.tls.unwrap();
+        assert_eq!((found.port, identity.key.as_path()), (443, Path::new("/here/k")));
+        for (dialog, cfg, expected) in [
+            ("builtin", "", Some(Dialog::Builtin)),
+            ("exec:/bin/x", "", Some(Dialog::Program("/bin/x".into()))),
+            ("exec:x", "", None),
+            ("smf", "", None),
+            ("smf:svc:/a:b", "", Some(Dialog::Instance("svc:/a:b".into()))),
+            ("smf", "--cfg svc:/c:d", Some(Dialog::Instance("svc:/c:d".into()))),
+            ("other", "", None),
+        ] {
+            let found = options(&format!("{both} {cfg} --ssl-dialog {dialog}"), "");
+            let found = found.ok().and_then(|options| options.tls);
+            assert_eq!(found.map(|identity| identity.dialog), expected, "{dialog} {cfg}");
+        }
+        let smf =
+            "pkg_secure/ssl_key_passphrase astring open\\ sesame\npkg/ssl_dialog astring smf\n";
+        let found = options(&format!("{both} --cfg svc:/c:d"), smf).unwrap().tls.unwrap();
+        assert_eq!(found.dialog, Dialog::Known("open sesame".into()));
+        let alone = options("-d r --ssl-cert-file /c", "").unwrap_err().to_string();
+        assert!(alone.starts_with("Both --ssl-cert-file and"), "{alone}");
+        let none = options("-d r --ssl-cert-file none --ssl-key-file none", "").unwrap();
+        assert_eq!((none.tls, none.port), (None, 80));
     }
 }

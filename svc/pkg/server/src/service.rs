@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ips_repository::{OpenError, Repository};
+use rustls::ServerConfig;
 
 use crate::admin::Orders;
 use crate::connection::Answer;
@@ -92,6 +93,8 @@ pub struct Call<'a> {
 pub struct Service {
     options: Options,
     view: RwLock<Arc<View>>,
+    /// What TLS is spoken with, if it is.
+    tls: RwLock<Option<Arc<ServerConfig>>>,
     /// How often the view was replaced.
     generation: AtomicU64,
     /// Counts for status/0.
@@ -107,7 +110,17 @@ impl Service {
         let view = RwLock::new(Arc::new(view));
         let orders = Mutex::default();
         let generation = AtomicU64::new(0);
-        Self { options, view, generation, counters: Counters::default(), orders, access, errors }
+        let tls = RwLock::default();
+        Self {
+            options,
+            view,
+            tls,
+            generation,
+            counters: Counters::default(),
+            orders,
+            access,
+            errors,
+        }
     }
 
     /// The repository as last read.
@@ -128,6 +141,17 @@ impl Service {
         }
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// What TLS is spoken with, if it is.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.options.tls.as_ref()?;
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Speaks TLS with another certificate from now on.
+    pub fn set_tls(&self, configuration: Arc<ServerConfig>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(configuration);
     }
 
     /// Which view of the repository this is; it grows.
@@ -151,7 +175,10 @@ impl Service {
     /// The URI that stands for this depot in answers, without a slash at its end.
     pub fn base_uri(&self, request: &Request) -> String {
         match self.options.proxy_base.trim_end_matches('/') {
-            "" => format!("http://{}", request.header("host").unwrap_or("localhost")),
+            "" => {
+                let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+                format!("{scheme}://{}", request.header("host").unwrap_or("localhost"))
+            }
             base => base.to_string(),
         }
     }

@@ -21,6 +21,7 @@ use crate::http::{Request, Response};
 use crate::jobs::{Job, Jobs, Mailbox};
 use crate::poller::{Interest, Poller};
 use crate::service::Service;
+use crate::transport::Transport;
 
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -178,7 +179,10 @@ impl Worker {
                     }
                     // Without it, a head and its body may wait for each other's acknowledgement.
                     let _ = stream.set_nodelay(true);
-                    self.adopt(Connection::new(stream, peer));
+                    match Transport::new(stream, self.service.tls()) {
+                        Ok(transport) => self.adopt(Connection::new(transport, peer)),
+                        Err(error) => self.service.log_error(&format!("TLS: {error}")),
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {

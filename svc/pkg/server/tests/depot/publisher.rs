@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -105,7 +105,7 @@ pub fn headers(action: &Action) -> String {
 }
 
 /// Reads one answer; nothing where the depot hung up.
-pub fn read(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
+pub fn read(stream: &mut impl BufRead) -> Option<Answer> {
     let (mut head, mut length) = (Vec::new(), 0);
     loop {
         let start = head.len();
