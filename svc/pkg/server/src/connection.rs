@@ -214,7 +214,11 @@ impl Connection {
         if !self.closing {
             return Ok(false);
         }
-        let State::Body { reader, .. } = &self.state else { return Ok(true) };
+        let State::Body { reader, wanted, .. } = &self.state else { return Ok(true) };
+        // Somebody takes the body, and has yet to answer.
+        if wanted.is_some() {
+            return Ok(false);
+        }
         if reader.is_over() {
             return Ok(true);
         }
