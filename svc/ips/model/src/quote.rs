@@ -16,6 +16,18 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// The form that words of a search index and its answers have: as `quote`, but `/` stays.
+pub fn quote_path(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 16);
+    for part in text.split_inclusive('/') {
+        match part.strip_suffix('/') {
+            Some(part) => quoted.extend([quote(part).as_str(), "/"]),
+            None => quoted.push_str(&quote(part)),
+        }
+    }
+    quoted
+}
+
 /// What `quote` was given; nothing where an escape is broken or the result is not UTF-8.
 pub fn unquote(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
