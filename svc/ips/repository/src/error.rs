@@ -71,6 +71,9 @@ pub enum ReadError {
         /// What is wrong with it.
         source: SignedError,
     },
+    /// The search index is damaged.
+    #[error("search index {} is damaged; `pkgrepo rebuild` makes it anew", .0.display())]
+    Index(PathBuf),
     /// The file system refused.
     #[error(transparent)]
     Path(#[from] PathError),

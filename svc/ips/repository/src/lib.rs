@@ -5,6 +5,7 @@
 //! REPO/publisher/PUB/catalog/          catalog.attrs, the parts, the update logs
 //! REPO/publisher/PUB/file/ab/abcd…     payloads: gzip, named by SHA-1 of the content
 //! REPO/publisher/PUB/pkg/NAME/VERSION  manifests
+//! REPO/publisher/PUB/index/            search index
 //! REPO/publisher/PUB/pub.p5i           description of the publisher
 //! REPO/publisher/PUB/tmp/              lock, and what is being written
 //! ```
@@ -15,7 +16,7 @@
 //! written and nobody sees yet), `commit` (how it becomes visible), `transaction` (a package
 //! published by several processes one after the other), `rebuild` (a catalog from the
 //! manifests), `replace_catalog` (another's, taken over), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
-//! depends on packages that are not here), `quarantine` (damage put aside), `payload` and `elf`
+//! depends on packages that are not here), `quarantine` (damage put aside), `index` (what searches look in), `payload` and `elf`
 //! (what is said of a payload), `lock`, `durable`.
 //!
 //! Invariants: a package is in the catalog only after its manifest and payloads are in their
@@ -27,7 +28,7 @@ mod commit;
 mod durable;
 mod elf;
 mod error;
-mod intake;
+mod index;
 mod lock;
 mod payload;
 mod quarantine;
@@ -44,6 +45,7 @@ mod verify;
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
+pub use index::{Index, Indexed, SearchError};
 pub use payload::{Stream, Unpacked, compressed, digest, expand, unpack, unpack_file};
 pub use quarantine::Fixed;
 pub use repository::{Info, Repository};

@@ -7,13 +7,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{WriteError, at};
 
 static THIS_PROCESS: Mutex<()> = Mutex::new(());
+/// An index may be made while a package is published; two indexes of one process are not.
+static INDEXING: Mutex<()> = Mutex::new(());
 
 /// Whether to wait for another writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +37,7 @@ impl Lock {
     pub(crate) fn take(publisher: &Path, wait: Wait) -> Result<Lock, WriteError> {
         let path: PathBuf = publisher.join("tmp/lock");
         let process = THIS_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut file = File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(at(&path))?;
+        let mut file = open(&path)?;
         if !record_lock(&file, wait).map_err(at(&path))? {
             return Err(WriteError::Locked(publisher.to_path_buf()));
         }
@@ -57,6 +52,42 @@ impl Drop for Lock {
         // The text in it is for people; the lock itself goes with the descriptor.
         let _ = self.file.set_len(0);
     }
+}
+
+/// A lock on a file that is replaced together with its folder, held; dropping it lets go.
+pub(crate) struct FileLock {
+    _file: File,
+    _process: MutexGuard<'static, ()>,
+}
+
+impl FileLock {
+    /// Locks the file that is at `path` when the lock is had.
+    pub(crate) fn take(path: &Path, wait: Wait) -> Result<FileLock, WriteError> {
+        let process = INDEXING.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let file = open(path)?;
+            if !record_lock(&file, wait).map_err(at(path))? {
+                return Err(WriteError::Locked(path.to_path_buf()));
+            }
+            // Who held it before may have put another folder, with another file, in its place.
+            let own = file.metadata().map_err(at(path))?;
+            if std::fs::metadata(path).is_ok_and(|about| about.ino() == own.ino()) {
+                return Ok(FileLock { _file: file, _process: process });
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, WriteError> {
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(at(path))?;
+    Ok(file)
 }
 
 /// Whether the lock was had.

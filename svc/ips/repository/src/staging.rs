@@ -142,7 +142,11 @@ pub(crate) fn remove_leftovers(publisher: &Path) -> Result<(), PathError> {
         let Some(process) = process.and_then(|rest| rest.split('.').next()) else { continue };
         let Ok(process) = process.parse::<i32>() else { continue };
         if process > 0 && is_gone(process) {
-            fs::remove_dir_all(entry.path()).map_err(at(&entry.path()))?;
+            match fs::remove_dir_all(entry.path()) {
+                // An indexer and a publisher may both be at it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(at(&entry.path()))?,
+            }
         }
     }
     Ok(())

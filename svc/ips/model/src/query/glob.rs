@@ -64,6 +64,17 @@ impl Glob {
         (text, whole)
     }
 
+    /// The longest text that every matching word holds somewhere.
+    pub fn longest_literal(&self) -> String {
+        let runs = self.parts.split(|part| !matches!(part, Part::Char(_)));
+        let longest = runs.max_by_key(|run| run.len()).unwrap_or_default().iter();
+        let chars = longest.filter_map(|part| match part {
+            Part::Char(c) => Some(*c),
+            Part::One | Part::Many | Part::Class { .. } => None,
+        });
+        chars.collect()
+    }
+
     /// Whether the whole word matches.
     pub fn matches(&self, word: &str) -> bool {
         let (mut at, mut rest) = (0, word.chars());
@@ -185,6 +196,7 @@ mod tests {
     fn what_a_word_must_begin_with() {
         assert_eq!(Glob::folded("Pe*r").literal(), ("pe".to_string(), false));
         assert_eq!(Glob::exact("Pear").literal(), ("Pear".to_string(), true));
+        assert_eq!(Glob::exact("*ab?cde[f]g*").longest_literal(), "cde");
         assert!(Glob::exact("*?*").is_anything() && !Glob::exact("*a").is_anything());
     }
 }

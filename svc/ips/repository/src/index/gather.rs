@@ -1,0 +1,90 @@
+//! gather.rs - the words of manifests, sorted as they stand in the dictionary.
+//!
+//! A gathered entry is one text, so that sorting texts sorts entries as pkg5 does: by token, then
+//! by the line it makes.
+//!
+//! ```text
+//! TOKEN NUL ACTION!KEY@VALUE#PACKAGE,OFFSET…
+//! ```
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use ips_model::Action;
+use ips_model::quote::quote_path;
+use ips_model::tokens::each_token;
+use rayon::prelude::*;
+
+use crate::index::dictionary::written_key;
+
+/// What parts the token from the rest; it sorts before every character.
+const BREAK: char = '\0';
+
+/// The sorted entries of manifests, numbered from `first`.
+pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<String> {
+    let numbered: Vec<(u32, &T)> = (first..).zip(manifests).collect();
+    let mut entries: Vec<String> = numbered
+        .par_iter()
+        .flat_map_iter(|(number, manifest)| entries_of(manifest.as_ref(), *number))
+        .collect();
+    entries.par_sort_unstable();
+    entries
+}
+
+/// Token and the rest of a gathered entry: action, key, value, place.
+pub(crate) fn parts(entry: &str) -> Option<(&str, [&str; 4])> {
+    // Only the token may hold the character itself.
+    let (token, rest) = entry.rsplit_once(BREAK)?;
+    let (action, rest) = rest.split_once('!')?;
+    let (key, rest) = rest.split_once('@')?;
+    let (value, place) = rest.split_once('#')?;
+    Some((token, [action, key, value, place]))
+}
+
+fn entries_of(manifest: &str, number: u32) -> Vec<String> {
+    let mut found: HashMap<String, String> = HashMap::new();
+    let mut offset = 0;
+    for line in manifest.split_inclusive('\n') {
+        let start = offset;
+        offset += line.len();
+        let text = line.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        // A line that is no action is found by nothing; `pkgrepo verify` tells of it.
+        let Ok(action) = Action::parse(text) else { continue };
+        each_token(&action, &mut |key, token, value| {
+            if token.is_empty() {
+                return;
+            }
+            let (kind, key, value) = (action.kind.as_str(), written_key(key), quote_path(value));
+            let places = found.entry(format!("{token}{BREAK}{kind}!{key}@{value}#{number}"));
+            // Writing to a text does not fail.
+            let _ = write!(places.or_default(), ",{start}");
+        });
+    }
+    found.into_iter().map(|(entry, places)| entry + &places).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_sorted_and_name_their_lines() {
+        let manifest = "set name=k value=b value=a value=a\n# no\n\nnonsense\ndir path=a\n";
+        let entries: Vec<String> =
+            gather(&[manifest], 7).iter().map(|entry| entry.replace('\0', " ")).collect();
+        assert_eq!(
+            entries,
+            [
+                "/a dir!path@path#7,50",
+                "a dir!basename@basename#7,50",
+                "a set!k@a#7,0,0",
+                "b set!k@b#7,0"
+            ]
+        );
+        let entry = gather(&["set name=k value=x\0y"], 0).pop().unwrap();
+        assert_eq!(parts(&entry), Some(("x\0y", ["set", "k", "x%00y", "0,0"])));
+    }
+}
