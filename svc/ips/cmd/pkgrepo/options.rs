@@ -67,6 +67,8 @@ pub struct Options {
     pub kinds: Vec<String>,
     /// `--no-catalog`.
     pub no_catalog: bool,
+    /// `--no-index`.
+    pub no_index: bool,
     /// `--version` of `create`.
     pub version: Option<String>,
     /// `-n`: nothing is changed.
@@ -205,13 +207,14 @@ fn arguments(
             "m" => options.manifest = true,
             "t" => options.kinds.extend(value()?.split(',').map(str::to_string)),
             "no-catalog" => options.no_catalog = true,
+            "no-index" => options.no_index = true,
             "version" => options.version = Some(value()?),
             "n" => options.dry_run = true,
             "d" if *name == "remove" => options.day = Some(value()?),
             "i" => options.ignored.push(PathBuf::from(value()?)),
             "disable" => options.disabled.push(value()?.to_lowercase()),
             "d" | "v" | "q" | "strict" | "parsable" => drop(options.flags.insert(option)),
-            // There is no index to leave out, and removing is done when the command is.
+            // Removing is done when the command is.
             _ => {}
         }
     }

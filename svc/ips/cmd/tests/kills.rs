@@ -133,6 +133,11 @@ fn at_any_moment() {
             assert_eq!(count(), PACKAGES, "{told}");
             let sound = place.sh("pkgrepo verify -s new", None);
             assert_eq!(sound.status, 0, "{told}: {sound:?}");
+            if name == "rebuild" {
+                let list = place.path("new/publisher/kill.example/index/full_fmri_list");
+                let indexed = fs::read_to_string(list).unwrap().lines().count();
+                assert_eq!(indexed, PACKAGES + 1, "{told}");
+            }
             let tmp = place.path("new/publisher/kill.example/tmp");
             let left: Vec<_> =
                 fs::read_dir(&tmp).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -87,6 +87,29 @@ fn catalogs_are_renewed() {
 }
 
 #[test]
+fn indexes_are_renewed_with_them() {
+    let place = Place::new();
+    let index = place.path("scratch/publisher/orchard.example/index/main_dict.ascii.v2");
+    let first =
+        || fs::read_to_string(&index).ok().and_then(|text| Some(text.lines().next()?.to_string()));
+    for (line, version) in [
+        ("refresh --no-index", None),
+        ("refresh -p harbour.example", None),
+        ("refresh --no-catalog", Some("VERSION: 2")),
+        ("refresh", Some("VERSION: 2")),
+        ("rebuild", Some("VERSION: 2")),
+    ] {
+        assert_eq!(place.sh(&format!("pkgrepo -s scratch {line}"), None).status, 0);
+        assert_eq!(first().as_deref(), version, "{line}");
+    }
+    let line = "printf 'set name=pkg.fmri value=pkg://orchard.example/late@1\n' > late.p5m && \
+                pkgsend -s scratch publish late.p5m && pkgrepo -s scratch refresh";
+    assert_eq!(place.sh(line, None).status, 0);
+    assert_eq!(first().as_deref(), Some("VERSION: 3"));
+    assert!(fs::read_to_string(&index).unwrap().contains("\nlate set!pkg.fmri@"));
+}
+
+#[test]
 fn the_place_stands_before_or_after() {
     let place = Place::new();
     let root = fs::canonicalize(place.path("repo")).unwrap();
