@@ -2,8 +2,7 @@
 //!
 //! In reading order: `options` and `properties` (what it is told), `daemon` (going to the
 //! background), `view` (the repository), `service`, `operations` and `packages` (request →
-//! answer), `publish` and `admin` (what changes the repository), `literal` (lists of Python), `http` (bytes of both), `connection` (one client), `transport` and `tls` (its bytes), `hot` (answers kept for a
-//! moment), `jobs` (answers that take long),
+//! answer), `search` (queries), `http` (bytes of both), `connection` (one client), `jobs` (answers that take long),
 //! `worker`, `server` and `poller` (sockets), `log`.
 //!
 //! Invariants: a worker's event loop never waits for anything but its sockets; every path made of
@@ -22,7 +21,7 @@ pub mod options;
 pub mod packages;
 pub mod poller;
 pub mod properties;
-pub mod publish;
+pub mod search;
 pub mod server;
 pub mod service;
 pub mod tls;

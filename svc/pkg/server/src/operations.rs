@@ -19,8 +19,10 @@ use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
 use crate::connection::Answer;
-use crate::http::{self, Body, Request, Response, SharedFile};
-use crate::service::{Call, Service, not_found, operations};
+use crate::http::{self, Body, Request, Response};
+use crate::packages;
+use crate::search;
+use crate::service::{Call, OPERATIONS, Service, not_found};
 use crate::view::{self, View};
 use crate::{admin, packages, publish};
 
@@ -38,16 +40,7 @@ const FOUR_HOURS: i64 = 14_400;
 pub fn answer(service: &Arc<Service>, call: &Call<'_>) -> Answer {
     service.count(call.operation);
     match call.operation {
-        "open" | "append" | "add" | "close" | "abandon" => publish::answer(service, call),
-        "manifest" | "file" if call.request.method == "POST" => {
-            if service.is_writable() {
-                publish::answer(service, call)
-            } else {
-                no_transaction(call).into()
-            }
-        }
-        "admin" => admin::admin(service, call).into(),
-        "index" => admin::index(service, call).into(),
+        "search" => search::answer(service, call),
         _ => read(service, call).into(),
     }
 }

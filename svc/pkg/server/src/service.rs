@@ -26,36 +26,27 @@ use crate::http::{self, Request, Response};
 use crate::log::Log;
 use crate::operations;
 use crate::options::Options;
+use crate::search::Indexes;
 use crate::view::{View, ViewError};
 
-/// What an operation does to the repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Reads,
-    Writes,
-}
-
-use Effect::{Reads, Writes};
-
-/// Every operation of the protocol, the versions this depot serves (none: known, not served), and
-/// what it does.
-const OPERATIONS: [(&str, &[u32], Effect); 16] = [
-    ("abandon", &[0], Writes),
-    ("add", &[0], Writes),
-    ("admin", &[0], Writes),
-    ("append", &[0], Writes),
-    ("catalog", &[0, 1], Reads),
-    ("close", &[0], Writes),
-    ("file", &[0, 1, 2], Reads),
-    ("index", &[0], Writes),
-    ("info", &[0], Reads),
-    ("manifest", &[0, 1], Reads),
-    ("open", &[0], Writes),
-    ("p5i", &[0], Reads),
-    ("publisher", &[0, 1], Reads),
-    ("search", &[], Reads),
-    ("status", &[0], Reads),
-    ("versions", &[0], Reads),
+/// Every operation of the protocol and the versions this depot serves; none: known, not served.
+pub const OPERATIONS: [(&str, &[u32]); 16] = [
+    ("abandon", &[]),
+    ("add", &[]),
+    ("admin", &[]),
+    ("append", &[]),
+    ("catalog", &[0, 1]),
+    ("close", &[]),
+    ("file", &[0, 1, 2]),
+    ("index", &[]),
+    ("info", &[0]),
+    ("manifest", &[0, 1]),
+    ("open", &[]),
+    ("p5i", &[0]),
+    ("publisher", &[0, 1]),
+    ("search", &[0, 1]),
+    ("status", &[0]),
+    ("versions", &[0]),
 ];
 
 /// The names of all operations, sorted.
@@ -99,7 +90,8 @@ pub struct Service {
     generation: AtomicU64,
     /// Counts for status/0.
     pub counters: Counters,
-    orders: Mutex<Option<Orders>>,
+    /// The search indexes, as far as they were asked for.
+    pub indexes: Indexes,
     access: Log,
     errors: Log,
 }
@@ -108,16 +100,11 @@ impl Service {
     /// A depot over a repository that could be read.
     pub fn new(options: Options, view: View, access: Log, errors: Log) -> Self {
         let view = RwLock::new(Arc::new(view));
-        let orders = Mutex::default();
-        let generation = AtomicU64::new(0);
-        let tls = RwLock::default();
         Self {
             options,
             view,
-            tls,
-            generation,
             counters: Counters::default(),
-            orders,
+            indexes: Indexes::default(),
             access,
             errors,
         }

@@ -1,0 +1,125 @@
+//! indexes.rs - the publishers' indexes, read when first asked for.
+//!
+//! Invariant: what is handed out was current when it was asked for, except that an index on disk
+//! may be older than the catalog; then `pkgrepo refresh`, or the depot's own index operation,
+//! has not been run since.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ips_model::Fmri;
+use ips_repository::{Index, OpenError, ReadError, Repository};
+
+use crate::view::View;
+
+/// The most packages, and bytes of manifests, that are indexed in memory.
+const PACKAGES_IN_MEMORY: usize = 5_000;
+const BYTES_IN_MEMORY: u64 = 32 << 20;
+
+/// Why there is no index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The repository has none, and is too large to do without.
+    #[error("Search temporarily unavailable.")]
+    Absent,
+    /// It cannot be read.
+    #[error("Search temporarily unavailable: {0}")]
+    Read(#[from] ReadError),
+}
+
+impl From<OpenError> for IndexError {
+    fn from(error: OpenError) -> Self {
+        // Of a repository that was read at the start only a file can have become unreadable.
+        match error {
+            OpenError::Path(error) => IndexError::Read(error.into()),
+            OpenError::Missing(_) | OpenError::Configuration { .. } => IndexError::Absent,
+        }
+    }
+}
+
+/// What tells one catalog from the next.
+type Stamp = (u64, i64, i64, u64);
+
+struct Held {
+    index: Arc<Index>,
+    /// Of an index in memory: the catalog it was made for.
+    catalog: Option<Stamp>,
+}
+
+/// The indexes.
+#[derive(Default)]
+pub struct Indexes {
+    held: Mutex<BTreeMap<String, Arc<Mutex<Option<Held>>>>>,
+}
+
+/// What is behind these locks is replaced whole, so a panic leaves nothing half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Indexes {
+    /// A publisher's index.  Who asks while it is being read waits for that.
+    pub fn of(&self, view: &View, publisher: &str) -> Result<Arc<Index>, IndexError> {
+        let slot = locked(&self.held).entry(publisher.to_string()).or_default().clone();
+        let mut slot = locked(&slot);
+        let directory = view.directory(publisher);
+        if let Some(held) = slot.as_ref().filter(|held| held.is_current(&directory)) {
+            return Ok(held.index.clone());
+        }
+        // The old one goes first: two of them need not fit into memory.
+        *slot = None;
+        let root = directory.ancestors().nth(2).unwrap_or(&directory);
+        let held = read(&Repository::open(root)?, publisher, &directory)?;
+        let index = held.index.clone();
+        *slot = Some(held);
+        Ok(index)
+    }
+}
+
+impl Held {
+    fn is_current(&self, directory: &Path) -> bool {
+        match self.catalog {
+            None => self.index.is_current(),
+            Some(made_for) => {
+                stamp(directory) == Some(made_for) && !directory.join("index/manf_list.v1").exists()
+            }
+        }
+    }
+}
+
+fn stamp(directory: &Path) -> Option<Stamp> {
+    let about = fs::metadata(directory.join("catalog/catalog.attrs")).ok()?;
+    Some((about.ino(), about.mtime(), about.mtime_nsec(), about.size()))
+}
+
+fn read(repository: &Repository, publisher: &str, directory: &Path) -> Result<Held, IndexError> {
+    if let Some(index) = repository.index(publisher)? {
+        return Ok(Held { index: Arc::new(index), catalog: None });
+    }
+    // Before the catalog: should that change meanwhile, the index is made once more.
+    let catalog = Some(stamp(directory).unwrap_or_default());
+    let packages: Vec<Fmri> =
+        repository.catalog(publisher)?.packages().into_iter().map(|own| own.fmri).collect();
+    let size = |fmri: &Fmri| {
+        let path = repository.manifest_path(fmri).ok()?;
+        Some(fs::metadata(path).ok()?.len())
+    };
+    if packages.len() > PACKAGES_IN_MEMORY
+        || packages.iter().filter_map(size).sum::<u64>() > BYTES_IN_MEMORY
+    {
+        return Err(IndexError::Absent);
+    }
+    let mut manifests = Vec::with_capacity(packages.len());
+    for fmri in packages {
+        match repository.manifest_text(&fmri) {
+            Ok(text) => manifests.push((fmri, text)),
+            // Removed meanwhile.
+            Err(ReadError::NoPackage(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Held { index: Arc::new(Index::of(manifests)), catalog })
+}
