@@ -3,6 +3,8 @@
 //! Everything but `A-Z a-z 0-9 _ . - ~` becomes `%XX` with upper-case digits, so a quoted name
 //! is always one path component: it holds no `/`, and is never `.` or `..` unless the name was.
 
+use std::borrow::Cow;
+
 /// The quoted form of a package name, version or FMRI.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 16);
@@ -17,15 +19,22 @@ pub fn quote(text: &str) -> String {
 }
 
 /// The form that words of a search index and its answers have: as `quote`, but `/` stays.
-pub fn quote_path(text: &str) -> String {
+pub fn quote_path(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-~/".contains(&byte);
+    let Some(first) = text.bytes().position(|byte| !plain(byte)) else {
+        return Cow::Borrowed(text);
+    };
     let mut quoted = String::with_capacity(text.len() + 16);
-    for part in text.split_inclusive('/') {
-        match part.strip_suffix('/') {
-            Some(part) => quoted.extend([quote(part).as_str(), "/"]),
-            None => quoted.push_str(&quote(part)),
+    quoted.push_str(&text[..first]);
+    for byte in text.bytes().skip(first) {
+        if plain(byte) {
+            quoted.push(char::from(byte));
+        } else {
+            let digit = |value: u8| char::from(b"0123456789ABCDEF"[usize::from(value)]);
+            quoted.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-    quoted
+    Cow::Owned(quoted)
 }
 
 /// What `quote` was given; nothing where an escape is broken or the result is not UTF-8.
@@ -57,6 +66,7 @@ mod tests {
             ("a@b %", "a%40b%20%25"),
         ] {
             assert_eq!(quote(plain), quoted);
+            assert_eq!(quote_path(plain), quoted.replace("%2F", "/"));
             assert_eq!(unquote(quoted).as_deref(), Some(plain));
         }
         assert_eq!(unquote("a%2fb").as_deref(), Some("a/b"));

@@ -12,6 +12,9 @@
 //!
 //! Law: what is new comes after what is there, level by level, as pkg5 joins lines.
 
+use std::borrow::Cow;
+use std::fmt::Write;
+
 use ips_model::quote::{quote, quote_path, unquote};
 
 /// A level of a line: names and what is below each.
@@ -68,7 +71,7 @@ impl<'a> Entry<'a> {
 
     /// The line, without its end.
     pub(crate) fn line(&self, token: &str) -> String {
-        let mut line = quote_path(token);
+        let mut line = quote_path(token).into_owned();
         for (action, keys) in &self.actions {
             line.extend([" ", action]);
             for (key, values) in keys {
@@ -76,7 +79,8 @@ impl<'a> Entry<'a> {
                 for (value, places) in values {
                     line.extend(["@", value]);
                     for (package, at) in places {
-                        line.extend(["#", &package.to_string(), ",", at]);
+                        // Writing to a text does not fail.
+                        let _ = write!(line, "#{package},{at}");
                     }
                 }
             }
@@ -109,11 +113,15 @@ pub(crate) fn offsets(at: &str) -> Option<Vec<u64>> {
 
 /// A key as it stands in a line.  pkg5 writes it as it is; only what would end the field, which
 /// it cannot read back, is quoted.
-pub(crate) fn written_key(key: &str) -> String {
+pub(crate) fn written_key(key: &str) -> Cow<'_, str> {
     let plain = |c: char| !(c.is_control() || matches!(c, ' ' | '!' | '@' | '#' | ',' | '%'));
-    key.chars()
-        .map(|c| if plain(c) { c.to_string() } else { quote(c.encode_utf8(&mut [0; 4])) })
-        .collect()
+    if key.chars().all(plain) {
+        return Cow::Borrowed(key);
+    }
+    let written = |c: char| {
+        if plain(c) { c.to_string() } else { quote(c.encode_utf8(&mut [0; 4])) }
+    };
+    Cow::Owned(key.chars().map(written).collect())
 }
 
 /// The key that was written.

@@ -2,7 +2,9 @@
 //!
 //! Law: the bytes are pkg5's for the same entries and packages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -61,34 +63,57 @@ impl<W: Write> Writer<W> {
 
     /// Writes the line of the next token.
     pub(crate) fn entry(&mut self, token: &str, entry: &Entry<'_>) -> std::io::Result<()> {
-        let line = entry.line(token) + "\n";
-        self.main.write_all(line.as_bytes())?;
-        let position = self.position;
-        self.position += line.len() as u64;
-        let token = if token.contains(' ') {
-            format!("1{}", quote_path(token))
-        } else {
-            format!("0{token}")
-        };
-        // One line a token: a word from a manifest may hold no line break, but who knows.
-        self.tokens.push_str(&format!("{} {position}\n", token.replace('\n', "%0A")));
+        let position = self.line(token, entry.line(token))?;
         for (action, keys) in &entry.actions {
             note(&mut self.actions, action, position);
             // Once for each type that has the key, as pkg5 does.
             keys.iter().for_each(|(key, _)| note(&mut self.keys, key, position));
         }
         for (.., package, _) in entry.places() {
-            let next = self.packages.len();
-            let place = *self.places.entry(package).or_insert(next);
-            if place == next {
-                self.packages.push((package, Vec::new()));
-            }
-            let offsets = &mut self.packages[place].1;
-            if offsets.last() != Some(&position) {
-                offsets.push(position);
-            }
+            self.note_package(package, position);
         }
         Ok(())
+    }
+
+    /// Writes the line of the next token, which stands in one place: most do.
+    pub(crate) fn single(&mut self, token: &str, parts: [&str; 4]) -> std::io::Result<()> {
+        let [action, key, value, place] = parts;
+        let mut line = quote_path(token).into_owned();
+        line.extend([" ", action, "!", key, "@", value, "#", place]);
+        let position = self.line(token, line)?;
+        note(&mut self.actions, action, position);
+        note(&mut self.keys, key, position);
+        if let Some(package) = place.split_once(',').and_then(|(number, _)| number.parse().ok()) {
+            self.note_package(package, position);
+        }
+        Ok(())
+    }
+
+    /// Writes a line and where it is; its position.
+    fn line(&mut self, token: &str, mut line: String) -> std::io::Result<u64> {
+        line.push('\n');
+        self.main.write_all(line.as_bytes())?;
+        let position = self.position;
+        self.position += line.len() as u64;
+        // A line break cannot come from a manifest's line, but would end this one.
+        let quoted = token.contains([' ', '\n']);
+        let (mark, token) =
+            if quoted { ('1', quote_path(token)) } else { ('0', Cow::Borrowed(token)) };
+        // Writing to a text does not fail.
+        let _ = writeln!(self.tokens, "{mark}{token} {position}");
+        Ok(position)
+    }
+
+    fn note_package(&mut self, package: u32, position: u64) {
+        let next = self.packages.len();
+        let place = *self.places.entry(package).or_insert(next);
+        if place == next {
+            self.packages.push((package, Vec::new()));
+        }
+        let offsets = &mut self.packages[place].1;
+        if offsets.last() != Some(&position) {
+            offsets.push(position);
+        }
     }
 
     /// Ends the dictionary.

@@ -7,7 +7,6 @@
 //! TOKEN NUL ACTION!KEY@VALUE#PACKAGE,OFFSET…
 //! ```
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
 use ips_model::Action;
@@ -18,7 +17,7 @@ use rayon::prelude::*;
 use crate::index::dictionary::written_key;
 
 /// What parts the token from the rest; it sorts before every character.
-const BREAK: char = '\0';
+const BREAK: &str = "\0";
 
 /// The sorted entries of manifests, numbered from `first`.
 pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<String> {
@@ -42,7 +41,7 @@ pub(crate) fn parts(entry: &str) -> Option<(&str, [&str; 4])> {
 }
 
 fn entries_of(manifest: &str, number: u32) -> Vec<String> {
-    let mut found: HashMap<String, String> = HashMap::new();
+    let mut found: Vec<(String, usize)> = Vec::new();
     let mut offset = 0;
     for line in manifest.split_inclusive('\n') {
         let start = offset;
@@ -54,16 +53,34 @@ fn entries_of(manifest: &str, number: u32) -> Vec<String> {
         // A line that is no action is found by nothing; `pkgrepo verify` tells of it.
         let Ok(action) = Action::parse(text) else { continue };
         each_token(&action, &mut |key, token, value| {
-            if token.is_empty() {
-                return;
+            if !token.is_empty() {
+                let kind = action.kind.as_str();
+                let (key, value) = (written_key(key), quote_path(value));
+                let mut entry = String::with_capacity(token.len() + key.len() + value.len() + 32);
+                entry.extend([token, BREAK, kind, "!", &key, "@", &value, "#"]);
+                // Writing to a text does not fail.
+                let _ = write!(entry, "{number}");
+                found.push((entry, start));
             }
-            let (kind, key, value) = (action.kind.as_str(), written_key(key), quote_path(value));
-            let places = found.entry(format!("{token}{BREAK}{kind}!{key}@{value}#{number}"));
-            // Writing to a text does not fail.
-            let _ = write!(places.or_default(), ",{start}");
         });
     }
-    found.into_iter().map(|(entry, places)| entry + &places).collect()
+    // The sort is stable, so the offsets of an entry stay in order.
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut entries: Vec<String> = Vec::with_capacity(found.len());
+    let mut last = 0;
+    for (mut entry, start) in found {
+        match entries.last_mut().filter(|own| own[..last] == entry) {
+            Some(own) => {
+                let _ = write!(own, ",{start}");
+            }
+            None => {
+                last = entry.len();
+                let _ = write!(entry, ",{start}");
+                entries.push(entry);
+            }
+        }
+    }
+    entries
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use ips_model::Fmri;
+use ips_model::query::Glob;
 
 use crate::error::{PathError, ReadError, at};
 use crate::index::dictionary::{Entry, read_key, token_of};
@@ -267,6 +268,15 @@ pub(crate) fn version_of(path: &Path) -> Result<Option<u64>, PathError> {
 }
 
 impl Index {
+    /// The lines that packages of such names are in, ascending.
+    pub(crate) fn lines_of_packages(&self, names: &Glob) -> Vec<u32> {
+        let mut wanted = vec![false; self.word_count()];
+        for package in self.packages.iter().filter(|own| names.matches(&own.name)) {
+            package.lines.iter().for_each(|line| wanted[*line as usize] = true);
+        }
+        (0..self.words.count()).filter(|line| wanted[*line as usize]).collect()
+    }
+
     /// The keys of a list, as actions and keys are asked for.
     pub(crate) fn lines_of(lists: &HashMap<String, Vec<u32>>, name: &str) -> Vec<u32> {
         // A list is under the name as written, which is the name itself but for broken ones.

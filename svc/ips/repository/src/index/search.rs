@@ -166,13 +166,11 @@ impl<'a> Run<'a> {
         if let Some(key) = &term.fields.key {
             lists.push(Index::lines_of(&index.keys, key));
         }
+        if let Some(package) = &term.fields.package {
+            lists.push(index.lines_of_packages(&Glob::folded(package)));
+        }
         if !glob.is_anything() {
             lists.push(index.words.matching(glob));
-        } else if let Some(package) = &term.fields.package {
-            let package = Glob::folded(package);
-            let named = index.packages.iter().filter(|own| package.matches(&own.name));
-            let lines: BTreeSet<u32> = named.flat_map(|own| own.lines.iter().copied()).collect();
-            lists.push(lines.into_iter().collect());
         }
         lists.sort_by_key(Vec::len);
         let mut lists = lists.into_iter();

@@ -151,9 +151,7 @@ pub(crate) fn write_gathered<W: Write>(
 ) -> io::Result<()> {
     let mut gathered = Gathered(gathered);
     while let Some(token) = gathered.token() {
-        let mut entry = Entry::default();
-        gathered.take(token, &mut entry);
-        writer.entry(token, &entry)?;
+        gathered.write(token, writer)?;
     }
     Ok(())
 }
@@ -180,9 +178,7 @@ fn merge(
             return Err(ReadError::Index(path).into());
         };
         while let Some(new) = gathered.token().filter(|new| *new < token.as_str()) {
-            let mut entry = Entry::default();
-            gathered.take(new, &mut entry);
-            writer.entry(new, &entry).map_err(at(&put))?;
+            gathered.write(new, &mut writer).map_err(at(&put))?;
         }
         gathered.take(&token, &mut entry);
         writer.entry(&token, &entry).map_err(at(&put))?;
@@ -198,6 +194,21 @@ struct Gathered<'a>(&'a [String]);
 impl<'a> Gathered<'a> {
     fn token(&self) -> Option<&'a str> {
         parts(self.0.first()?).map(|(token, _)| token)
+    }
+
+    /// Writes the line of the first token.
+    fn write<W: Write>(&mut self, token: &str, writer: &mut Writer<W>) -> io::Result<()> {
+        if let [first, rest @ ..] = self.0 {
+            let alone =
+                rest.first().and_then(|next| parts(next)).is_none_or(|(own, _)| own != token);
+            if let Some((_, place)) = parts(first).filter(|_| alone) {
+                self.0 = rest;
+                return writer.single(token, place);
+            }
+        }
+        let mut entry = Entry::default();
+        self.take(token, &mut entry);
+        writer.entry(token, &entry)
     }
 
     /// Adds the entries of a token.
