@@ -4,6 +4,7 @@
 //! error log and in status/0.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::{fmt, io};
 
@@ -57,14 +58,24 @@ type Order = (Task, Option<String>);
 
 /// Where orders go.
 #[derive(Debug)]
-pub struct Orders(SyncSender<Order>);
+pub struct Orders {
+    sender: SyncSender<Order>,
+    /// A publication's order for the indexes is among those that wait.
+    index_waits: Arc<AtomicBool>,
+}
 
 /// Starts the thread that carries out orders.
 pub fn start(service: &Arc<Service>) -> io::Result<()> {
     let (sender, orders) = sync_channel::<Order>(WAITING);
     let for_thread = service.clone();
+    let index_waits = Arc::new(AtomicBool::new(false));
+    let waits = index_waits.clone();
     std::thread::Builder::new().name("admin".to_string()).spawn(move || {
         for (task, publisher) in orders {
+            // Before the work: a package that comes meanwhile needs another look.
+            if task == Task::RefreshIndexes {
+                waits.store(false, Ordering::Release);
+            }
             let told = match carry_out(&for_thread, task, publisher.as_deref()) {
                 Ok(()) => format!("{task}: done"),
                 Err(error) => format!("{task}: {error}"),
@@ -72,7 +83,7 @@ pub fn start(service: &Arc<Service>) -> io::Result<()> {
             for_thread.log_error(&told);
         }
     })?;
-    service.take_orders(Orders(sender));
+    service.take_orders(Orders { sender, index_waits });
     Ok(())
 }
 
@@ -100,7 +111,7 @@ pub fn index(service: &Service, call: &Call<'_>) -> Response {
 
 fn order(service: &Service, task: Task, call: &Call<'_>) -> Response {
     let taken = service.with_orders(|orders| {
-        orders.map(|Orders(sender)| sender.try_send((task, call.publisher.clone())))
+        orders.map(|orders| orders.sender.try_send((task, call.publisher.clone())))
     });
     match taken {
         Some(Ok(())) => uncached(Response::new(200, TEXT, "")),
@@ -119,6 +130,7 @@ pub fn carry_out(service: &Service, task: Task, publisher: Option<&str>) -> Resu
     let all = repository.publishers()?;
     for name in all.iter().filter(|name| publisher.is_none_or(|wanted| wanted == *name)) {
         packages(&repository, task, name)?;
+        indexes(&repository, task, name)?;
     }
     service.follow();
     Ok(())
@@ -134,4 +146,27 @@ fn packages(repository: &Repository, task: Task, publisher: &str) -> Result<(), 
         }
         Task::RebuildIndexes | Task::RefreshIndexes => Ok(()),
     }
+}
+
+/// After the catalog: an index is of what that names.
+fn indexes(repository: &Repository, task: Task, publisher: &str) -> Result<(), WriteError> {
+    match task {
+        Task::Rebuild | Task::RebuildIndexes => repository.rebuild_index(publisher).map(drop),
+        Task::Refresh | Task::RefreshIndexes => repository.refresh_index(publisher).map(drop),
+        Task::RebuildPackages | Task::RefreshPackages => Ok(()),
+    }
+}
+
+/// Has the indexes brought up to date, after a publication.  Publications come by the hundred and
+/// an index takes in all that came before it, so one order that waits is enough.
+pub fn index_soon(service: &Service) {
+    service.with_orders(|orders| {
+        let Some(Orders { sender, index_waits }) = orders else { return };
+        if !index_waits.swap(true, Ordering::AcqRel) {
+            // With a full queue the next publication, or an order among those, does it.
+            if sender.try_send((Task::RefreshIndexes, None)).is_err() {
+                index_waits.store(false, Ordering::Release);
+            }
+        }
+    });
 }

@@ -21,6 +21,7 @@ use ips_model::{Action, Kind, Timestamp, quote};
 use ips_repository::{Transaction, WriteError};
 use tempfile::NamedTempFile;
 
+use crate::admin;
 use crate::connection::{Answer, Receiver};
 use crate::http::{self, Request, Response};
 use crate::literal;
@@ -99,6 +100,9 @@ fn close(service: &Arc<Service>, id: &str, catalogued: bool) -> Answer {
         };
         // It may be the first package of its publisher.
         service.follow();
+        if catalogued {
+            admin::index_soon(&service);
+        }
         Ok(done().with("State", "PUBLISHED").with("Package-FMRI", fmri.to_string()))
     })
 }

@@ -292,6 +292,26 @@ fn the_catalog_may_be_left_for_later() {
 }
 
 #[test]
+fn what_was_published_is_indexed() {
+    let place = place();
+    let mut client = Publisher::new(&place.depot);
+    let index = place.repository.root().join("publisher/new.example/index/full_fmri_list");
+    let listed = |name: &str| {
+        std::fs::read_to_string(&index).is_ok_and(|list| list.contains(&format!("pkg:/{name}@")))
+    };
+    for name in ["one", "two", "three"] {
+        let id = client.open(&format!("pkg://new.example/{name}@1.0")).unwrap();
+        client.send("GET", &format!("/close/0/{id}"), "", b"");
+    }
+    // It is done some time after the answer.
+    while !["one", "two", "three"].into_iter().all(listed) {}
+    let found = client.send("GET", "/search/1/False_1_None_None_two", "", b"");
+    assert!(found.text().contains("0 1 pkg:/two@1.0"), "{}", found.text());
+    assert_eq!(client.send("GET", "/index/0/refresh", "", b"").status, 200);
+    assert_eq!(client.send("GET", "/admin/0?cmd=rebuild-indexes", "", b"").status, 200);
+}
+
+#[test]
 fn a_depot_that_is_read_only_or_a_mirror_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let repository = Repository::create(&folder.path().join("repo")).unwrap();
