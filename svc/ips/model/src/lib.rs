@@ -5,8 +5,7 @@
 //! - `version`, `fmri`, `pattern`: names of packages, their order, and how a user picks them;
 //! - `quote`, `time`, `digest`: how names and times are spelled in paths and files;
 //! - `action`, `parse`, `manifest`: a package as lines of text; `check`: what publication refuses;
-//! - `tokens`: the words an action is found by; `query`: the language they are searched in;
-//! - `merge`: builds of a package for several variants as one;
+//! - `merge`: builds of a package for several variants as one; `signature`: what is signed;
 //! - `json`, `catalog`: catalog v1 and its signature;
 //! - `configuration`, `p5i`: `pkg5.repository` and publisher descriptions.
 //!
@@ -26,6 +25,7 @@ pub mod parse;
 pub mod pattern;
 pub mod query;
 pub mod quote;
+pub mod signature;
 pub mod time;
 pub mod tokens;
 pub mod version;

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 
 use ips_model::digest::sha1_hex;
 use ips_model::quote::unquote;
+use ips_model::signature::{Algorithm, algorithm, signed_text};
 use ips_model::{Action, Fmri, Kind, Manifest};
 use rayon::prelude::*;
 
 use crate::error::{PathError, WriteError, at};
 use crate::lock::{Lock, Wait};
-use crate::payload::{digest, expand};
+use crate::payload::{digest, expand_into, read_into};
 use crate::quarantine::FOLDER;
 use crate::read::payload_paths;
 use crate::repository::Repository;
@@ -167,56 +168,56 @@ impl Repository {
 
 /// Whether a signature that needs no certificate holds; those that need one are not looked into.
 fn holds(signature: &Action, manifest: &Manifest) -> bool {
-    let algorithm = match signature.get("algorithm") {
-        Some("sha256") => "sha256",
-        _ => return true,
-    };
-    let mut lines: Vec<String> = manifest
-        .actions
-        .iter()
-        .filter(|action| action.kind != Kind::Signature)
-        .map(Action::signature_text)
-        .collect();
-    let mut own = signature.clone();
-    own.attributes.insert("value".into(), vec![String::new()]);
-    lines.push(own.signature_text());
-    lines.sort();
-    digest(algorithm, lines.join("\n").as_bytes()).as_deref() == signature.key()
+    let Some(Algorithm::Digest(hash)) = algorithm(signature) else { return true };
+    let text = signed_text(manifest, signature);
+    digest(hash.as_str(), text.as_bytes()).as_deref() == signature.key()
 }
 
 /// The first thing that not everybody may read: the publisher's folder, what is below, and the
 /// folders above.
 fn restricted(folder: &Path) -> Result<Option<Finding>, PathError> {
-    let open = |path: &Path| -> Result<bool, PathError> {
-        let about = fs::metadata(path).map_err(at(path))?;
-        let bits = if about.is_dir() { 0o005 } else { 0o004 };
-        Ok(about.permissions().mode() & bits == bits)
-    };
-    let finding = |place: &Path| {
-        let (fault, place) = (Fault::Restricted, place.to_path_buf());
-        Ok(Some(Finding { fault, package: None, place, path: None }))
+    let finding = |place: PathBuf| {
+        Some(Finding { fault: Fault::Restricted, package: None, place, path: None })
     };
     for above in folder.ancestors().filter(|path| path.is_absolute()) {
-        if !open(above)? {
-            return finding(above);
+        if !is_open(&fs::metadata(above).map_err(at(above))?) {
+            return Ok(finding(above.to_path_buf()));
         }
     }
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for (name, path) in entries(&folder)? {
-            // What is being written is for nobody yet.
-            if name == FOLDER || name == "tmp" {
-                continue;
-            }
-            if !open(&path)? {
-                return finding(&path);
-            }
-            if path.is_dir() {
-                folders.push(path);
-            }
+    Ok(restricted_below(folder)?.and_then(finding))
+}
+
+fn is_open(about: &fs::Metadata) -> bool {
+    let bits = if about.is_dir() { 0o005 } else { 0o004 };
+    about.permissions().mode() & bits == bits
+}
+
+/// The first by its path of what is below and not everybody may read.
+fn restricted_below(folder: &Path) -> Result<Option<PathBuf>, PathError> {
+    let mut first: Option<PathBuf> = None;
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
+        // What is being written is for nobody yet.
+        if entry.file_name() == FOLDER || entry.file_name() == "tmp" {
+            continue;
+        }
+        let path = entry.path();
+        let mut about = entry.metadata().map_err(at(&path))?;
+        if about.is_symlink() {
+            about = fs::metadata(&path).map_err(at(&path))?;
+        }
+        if !is_open(&about) {
+            first = Some(first.map_or(path.clone(), |first| first.min(path)));
+        } else if about.is_dir() {
+            folders.push(path);
         }
     }
-    Ok(None)
+    let below: Vec<Option<PathBuf>> = folders
+        .par_iter()
+        .map(|folder| restricted_below(folder))
+        .collect::<Result<_, PathError>>()?;
+    Ok(first.into_iter().chain(below.into_iter().flatten()).min())
 }
 
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, PathError> {
@@ -296,8 +297,8 @@ fn payloads<'a>(
         manifests.flat_map(|manifest| &manifest.actions).flat_map(wanted).collect();
     all.sort();
     all.dedup();
-    let looked = all.into_par_iter().map(|wanted| {
-        let fault = fault_of(folder, &wanted);
+    let looked = all.into_par_iter().map_init(Buffers::default, |buffers, wanted| {
+        let fault = fault_of(folder, &wanted, buffers);
         (wanted, fault)
     });
     looked.collect::<Vec<_>>().into_iter().collect()
@@ -308,19 +309,30 @@ fn place_of(folder: &Path, hash: &str) -> PathBuf {
     if before.is_file() && !now.is_file() { before } else { now }
 }
 
-fn fault_of(folder: &Path, wanted: &Wanted) -> Option<Fault> {
-    let stored = match fs::read(place_of(folder, &wanted.hash)) {
-        Ok(stored) => stored,
+/// A buffer for the stored payload and one for what it unpacks to.
+type Buffers = (Vec<u8>, Vec<u8>);
+
+fn fault_of(folder: &Path, wanted: &Wanted, buffers: &mut Buffers) -> Option<Fault> {
+    let (stored, content) = buffers;
+    stored.clear();
+    let [now, before] = payload_paths(folder, &wanted.hash);
+    let read = read_into(&now, stored).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => read_into(&before, stored),
+        _ => Err(error),
+    });
+    match read {
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Some(Fault::NoFile { hash: wanted.hash.clone() });
         }
         Err(error) => return Some(Fault::Unreadable(error.to_string())),
-    };
+    }
     // Another length is another content; only what does not unpack at all is damaged.
-    let Ok(content) = expand(&stored, wanted.size).or_else(|_| expand(&stored, None)) else {
+    let unpacked = expand_into(stored, wanted.size, content);
+    if unpacked.or_else(|_| expand_into(stored, None, content)).is_err() {
         return Some(Fault::Gzip);
-    };
-    let actual = digest(wanted.algorithm, &content).unwrap_or_default();
+    }
+    let actual = digest(wanted.algorithm, content).unwrap_or_default();
     (actual != wanted.value).then(|| Fault::Hash { expected: wanted.value.clone(), actual })
 }
 
