@@ -125,7 +125,8 @@ pub fn merge(
             for action in &mut package.manifest.actions {
                 restate(action, &facts);
             }
-            batch.append(&package.fmri, &package.manifest.to_string(), |hash| {
+            let text = package.manifest.to_string();
+            batch.append_parsed(&package.fmri, &text, package.manifest, |hash| {
                 Err(std::io::Error::other(format!("payload {hash} is in no source")))
             })?;
             Ok(())
@@ -195,11 +196,15 @@ fn bring(
                 facts(source, fmri, action, Some(Stream::of(&stored)), &stored)?
             }
             None => {
-                let stored = source.payload(fmri, action)?;
-                let facts = facts(source, fmri, action, told(action), &stored)?;
-                let stored = match source.payload_path(fmri, hash) {
-                    Some(path) => Stored::Path(path),
-                    None => Stored::Bytes(stored),
+                let (stored, _) = source.offered(fmri, action)?;
+                let facts = match (told(action), &stored) {
+                    (Some(facts), _) => facts,
+                    (None, Stored::Bytes(bytes)) => facts(source, fmri, action, None, bytes)?,
+                    (None, Stored::Path(path)) => {
+                        let failed = |source| PathError { path: path.clone(), source };
+                        let bytes = fs::read(path).map_err(failed)?;
+                        facts(source, fmri, action, None, &bytes)?
+                    }
                 };
                 batch.bring(publisher, hash, stored)?;
                 facts
@@ -212,12 +217,17 @@ fn bring(
     places.into_par_iter().map(one).collect()
 }
 
-/// What a verified action says of its stored stream, if it says all of it.
-fn told(action: &Action) -> Option<Stream> {
-    let (algorithm, sha512_256) = action.content_hash("gzip")?;
-    let size = action.get("pkg.csize")?.parse().ok()?;
-    let sha1 = action.get("chash")?.to_string();
-    (algorithm == "sha512t_256").then(|| Stream { sha1, sha512_256: sha512_256.into(), size })
+/// What a verified action says of its payload, if it says all of it.
+fn told(action: &Action) -> Option<Facts> {
+    let hash =
+        |kind| action.content_hash(kind).filter(|(algorithm, _)| *algorithm == "sha512t_256");
+    let stream = Stream {
+        sha1: action.get("chash")?.to_string(),
+        sha512_256: hash("gzip")?.1.to_string(),
+        size: action.get("pkg.csize")?.parse().ok()?,
+    };
+    let (size, file) = (action.get("pkg.size")?.to_string(), hash("file")?.1.to_string());
+    Some(Facts { size, file, stream })
 }
 
 /// What is not told is found out.

@@ -233,11 +233,12 @@ impl Work<'_> {
             }
         };
         let payloads = self.payloads(fmri, &name, &manifest, offer.source)?;
-        let appended = self.batch.append(&name, &text, |hash| {
+        let fetch = |hash: &str| {
             let ahead = locked(&payloads).remove(hash);
-            let fetched = ahead.map_or_else(|| self.fetch(fmri, &manifest, hash, offer.source), Ok);
-            fetched.map_err(io::Error::other)
-        })?;
+            let by_hash = || self.fetch(fmri, &manifest, hash, offer.source);
+            ahead.map_or_else(by_hash, Ok).map_err(io::Error::other)
+        };
+        let appended = self.batch.append_parsed(&name, &text, manifest.clone(), fetch)?;
         if appended == Appended::Held {
             self.hold(name);
         }
@@ -291,15 +292,16 @@ impl Work<'_> {
         source: &Source,
     ) -> Result<Stored, SourceError> {
         let means = |action: &&Action| action.payload_hash() == Some(hash);
-        let bytes = match manifest.actions.iter().find(means) {
-            Some(action) if action.kind != Kind::Signature => source.payload(fmri, action)?,
-            Some(_) | None => source.named_payload(fmri, hash)?,
+        let (stored, size) = match manifest.actions.iter().find(means) {
+            Some(action) if action.kind != Kind::Signature => source.offered(fmri, action)?,
+            Some(_) | None => {
+                let bytes = source.named_payload(fmri, hash)?;
+                let size = bytes.len() as u64;
+                (source.payload_path(fmri, hash).map_or(Stored::Bytes(bytes), Stored::Path), size)
+            }
         };
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(match source.payload_path(fmri, hash) {
-            Some(path) => Stored::Path(path),
-            None => Stored::Bytes(bytes),
-        })
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        Ok(stored)
     }
 }
 

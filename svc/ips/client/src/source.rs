@@ -26,6 +26,7 @@ use ips_model::fmri::{Fmri, is_publisher};
 use ips_model::json::{SignedError, verified};
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
+use ips_repository::{Stored, with_file};
 
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
@@ -299,6 +300,31 @@ impl Source {
         Ok(bytes)
     }
 
+    /// The stored payload of an action for another repository, checked, and its length: of a
+    /// directory the file, to be linked.
+    pub fn offered(&self, fmri: &Fmri, action: &Action) -> Result<(Stored, u64), SourceError> {
+        let hash = action.payload_hash().unwrap_or_default();
+        let Some([now, before]) = self.payload_paths(fmri, hash) else {
+            let bytes = self.payload(fmri, action)?;
+            let size = bytes.len() as u64;
+            return Ok((Stored::Bytes(bytes), size));
+        };
+        let look = |path: PathBuf| {
+            let looked = with_file(&path, |stored| {
+                (digest::check_linked(action, stored), stored.len() as u64)
+            });
+            looked.map(|(checked, size)| (path, checked, size))
+        };
+        let looked = look(now.clone()).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => look(before),
+            _ => Err(error),
+        });
+        let failed = |source| SourceError::File { path: now, source };
+        let (path, checked, size) = looked.map_err(failed)?;
+        self.checked(fmri, action, hash, checked)?;
+        Ok((Stored::Path(path), size))
+    }
+
     /// What the payload of an action holds, checked.
     pub fn contents(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
         let hash = action.payload_hash().unwrap_or_default();
@@ -358,16 +384,20 @@ impl Source {
 
     /// Where a payload lies, when the origin is a directory and has it.
     pub fn payload_path(&self, fmri: &Fmri, hash: &str) -> Option<PathBuf> {
+        let [now, before] = self.payload_paths(fmri, hash)?;
+        // Older repositories have another layout; the present one is asked first.
+        Some(if now.is_file() || !before.is_file() { now } else { before })
+    }
+
+    /// Where a payload may lie in a directory: the present layout and the older one.
+    fn payload_paths(&self, fmri: &Fmri, hash: &str) -> Option<[PathBuf; 2]> {
         let root = self.origin.path()?;
         let publisher = fmri.publisher.as_deref()?;
         if !is_sha1(hash) {
             return None;
         }
-        let files = root.join("publisher").join(publisher).join("file");
-        let now = files.join(&hash[..2]).join(hash);
-        let before = files.join(&hash[..2]).join(&hash[2..8]).join(hash);
-        // Older repositories have another layout; the present one is asked first.
-        Some(if now.is_file() || !before.is_file() { now } else { before })
+        let shard = root.join("publisher").join(publisher).join("file").join(&hash[..2]);
+        Some([shard.join(hash), shard.join(&hash[2..8]).join(hash)])
     }
 
     fn stored(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {

@@ -25,23 +25,23 @@ pub fn publish(options: &Options) -> Result<(), Failure> {
     }
     let sources = Sources { folders, timestamps: options.timestamps.clone() };
     let batch = repository.batch()?;
-    let mut published = Vec::new();
+    let mut names = Vec::new();
     for manifest in &packages {
-        published.push(one(&batch, manifest, &sources, now)?);
+        names.push(name(&batch, manifest, now)?);
+    }
+    let published = batch.publish_all(&packages, &sources, now);
+    for (fmri, published) in names.iter().zip(published) {
+        published.map_err(|error| told(error, Some(fmri), now))?;
     }
     batch.commit(now)?;
-    for fmri in published {
+    for fmri in names {
         println!("{fmri}\nPUBLISHED");
     }
     Ok(())
 }
 
-fn one(
-    batch: &Batch<'_>,
-    manifest: &Manifest,
-    sources: &Sources,
-    now: Timestamp,
-) -> Result<Fmri, Failure> {
+/// The package's name; tells what of it is left out.
+fn name(batch: &Batch<'_>, manifest: &Manifest, now: Timestamp) -> Result<Fmri, Failure> {
     named(manifest)?;
     let fmri = batch.name(manifest, now).map_err(|error| told(error, None, now))?;
     for signature in manifest.of_kind(Kind::Signature) {
@@ -50,7 +50,7 @@ fn one(
     for license in manifest.of_kind(Kind::License) {
         payload_named(license)?;
     }
-    batch.publish(manifest, sources, now).map_err(|error| told(error, Some(&fmri), now))
+    Ok(fmri)
 }
 
 /// The name has to be there, with a version.

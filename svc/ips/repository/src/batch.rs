@@ -4,7 +4,7 @@
 //! `append` takes a package that is published elsewhere, bytes unchanged, as pkgrecv does.
 //! Both may be called from many threads.  A batch that is dropped has changed nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
 use crate::error::{OpenError, WriteError, at};
-use crate::payload::{Content, describe, stored_form};
+use crate::payload::{Content, describe, read_into, stored_form, with_buffer};
 use crate::repository::Repository;
 use crate::staging::Staging;
 
@@ -57,7 +57,7 @@ impl Sources {
 /// A payload as it is stored: gzip, named by the SHA-1 of its content.
 #[derive(Debug, Clone)]
 pub enum Stored {
-    /// A file to link; it must never change.
+    /// A file to link; it has to be there until the batch is committed, and must never change.
     Path(PathBuf),
     /// The bytes.
     Bytes(Vec<u8>),
@@ -93,6 +93,8 @@ pub struct Batch<'a> {
     pub(crate) packages: Mutex<BTreeMap<String, Pending>>,
     /// Publisher → what its catalog held when first asked.
     held: Mutex<BTreeMap<String, Arc<Held>>>,
+    /// The names of the packages that are being published.
+    claimed: Mutex<HashSet<String>>,
 }
 
 impl Repository {
@@ -106,6 +108,7 @@ impl Repository {
             staging: Mutex::default(),
             packages: Mutex::default(),
             held: Mutex::default(),
+            claimed: Mutex::default(),
         })
     }
 }
@@ -128,9 +131,7 @@ impl Batch<'_> {
         stamp: Timestamp,
     ) -> Result<Fmri, WriteError> {
         let fmri = self.name(manifest, stamp)?;
-        if self.held_signature(&fmri)?.is_some() {
-            return Err(WriteError::Exists(fmri.to_string()));
-        }
+        self.claim(&fmri)?;
         let mut manifest = manifest.with_fmri(&fmri);
         for action in &manifest.actions {
             check::action(action)?;
@@ -143,11 +144,30 @@ impl Batch<'_> {
             .par_iter_mut()
             .zip(found)
             .filter_map(|(action, path)| path.map(|path| (action, path)))
-            .try_for_each(|(action, path)| self.store(&fmri, action, &path, sources, &staging))?;
+            .try_for_each(|(action, path)| self.store(action, &path, sources, &staging))?;
         let text = manifest.to_string();
         locked(&self.packages)
             .insert(fmri.to_string(), Pending { fmri: fmri.clone(), manifest, text });
         Ok(fmri)
+    }
+
+    /// Publishes several packages side by side; for each what `publish` says of it, in order.
+    pub fn publish_all(
+        &self,
+        manifests: &[Manifest],
+        sources: &Sources,
+        stamp: Timestamp,
+    ) -> Vec<Result<Fmri, WriteError>> {
+        manifests.par_iter().map(|manifest| self.publish(manifest, sources, stamp)).collect()
+    }
+
+    /// A name is taken once.
+    fn claim(&self, fmri: &Fmri) -> Result<(), WriteError> {
+        let exists = || WriteError::Exists(fmri.to_string());
+        if self.held_signature(fmri)?.is_some() {
+            return Err(exists());
+        }
+        locked(&self.claimed).insert(fmri.to_string()).then_some(()).ok_or_else(exists)
     }
 
     /// Appends a package published elsewhere.  `payload` is asked for each payload that is
@@ -158,8 +178,19 @@ impl Batch<'_> {
         text: &str,
         payload: impl Fn(&str) -> io::Result<Stored>,
     ) -> Result<Appended, WriteError> {
+        self.append_parsed(fmri, text, parsed(fmri, text)?, payload)
+    }
+
+    /// The same for who has read the manifest already: `manifest` has to be what `text` says.
+    pub fn append_parsed(
+        &self,
+        fmri: &Fmri,
+        text: &str,
+        manifest: Manifest,
+        payload: impl Fn(&str) -> io::Result<Stored>,
+    ) -> Result<Appended, WriteError> {
         let publisher = complete(fmri)?;
-        let manifest = parsed(fmri, text)?;
+        named(fmri, &manifest)?;
         if let Some(held) = self.held_signature(fmri)? {
             let same = held == ips_model::digest::sha1_hex(text.as_bytes());
             let conflict = || WriteError::Conflict(fmri.to_string());
@@ -181,7 +212,7 @@ impl Batch<'_> {
     ) -> Result<(), WriteError> {
         let publisher = complete(fmri)?;
         for hash in manifest.payload_hashes() {
-            if staging.has(hash) || self.repository.file_path(publisher, hash).is_some() {
+            if staging.has(hash) || staging.held(hash).is_some() {
                 continue;
             }
             let refused =
@@ -262,22 +293,23 @@ impl Batch<'_> {
     /// Stores the payload of an action and describes it there.
     fn store(
         &self,
-        fmri: &Fmri,
         action: &mut Action,
         path: &Path,
         sources: &Sources,
         staging: &Staging,
     ) -> Result<(), WriteError> {
-        let bytes = fs::read(path).map_err(at(path))?;
-        let content = Content::of(&bytes);
-        let publisher = fmri.publisher.as_deref().unwrap_or_default();
-        let held = self.repository.file_path(publisher, &content.sha1);
-        let (stream, stored) =
-            stored_form(held.as_deref(), &bytes, self.compression).map_err(at(path))?;
-        if let Some(stored) = stored {
-            staging.put_bytes(&content.sha1, &stored)?;
-        }
-        describe(action, &content, &stream);
+        with_buffer(|bytes| -> Result<(), WriteError> {
+            read_into(path, bytes).map_err(at(path))?;
+            let content = Content::of(bytes);
+            let held = staging.held(&content.sha1);
+            let (stream, stored) =
+                stored_form(held.as_deref(), bytes, self.compression).map_err(at(path))?;
+            if let Some(stored) = stored {
+                staging.put_bytes(&content.sha1, &stored)?;
+            }
+            describe(action, &content, &stream);
+            Ok(())
+        })?;
         if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
             if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {
                 let about = fs::metadata(path).map_err(at(path))?;
@@ -291,7 +323,7 @@ impl Batch<'_> {
 
 fn put(staging: &Staging, hash: &str, stored: Stored) -> Result<(), WriteError> {
     match stored {
-        Stored::Path(path) => staging.put_file(hash, &path)?,
+        Stored::Path(path) => staging.put_file(hash, &path),
         Stored::Bytes(stored) => staging.put_bytes(hash, &stored)?,
     }
     Ok(())
@@ -321,10 +353,15 @@ fn find_all(manifest: &Manifest, sources: &Sources) -> Result<Vec<Option<PathBuf
 pub(crate) fn parsed(fmri: &Fmri, text: &str) -> Result<Manifest, WriteError> {
     let refused = |source| WriteError::Manifest { fmri: fmri.to_string(), source };
     let manifest = Manifest::parse(text).map_err(refused)?;
+    named(fmri, &manifest)?;
+    Ok(manifest)
+}
+
+fn named(fmri: &Fmri, manifest: &Manifest) -> Result<(), WriteError> {
     let named = manifest.fmri();
     let same = |named: &Fmri| named.name == fmri.name && named.version == fmri.version;
     if named.as_ref().is_ok_and(same) {
-        return Ok(manifest);
+        return Ok(());
     }
     let named = named.map_or_else(|_| "no package".into(), |named| named.to_string());
     Err(WriteError::Misnamed(fmri.to_string(), named))

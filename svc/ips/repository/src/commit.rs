@@ -1,8 +1,9 @@
 //! commit.rs - a batch becomes visible.
 //!
-//! Per publisher, under its lock: manifests and the new catalog are written beside what is
-//! there; one flush; then payloads, manifests and last the catalog are renamed into place.  A
-//! crash before the last rename leaves files no catalog names; the same batch may be run again.
+//! Per publisher, under its lock: payloads that are files elsewhere are linked into place,
+//! manifests and the new catalog are written beside what is there; one flush; then payloads,
+//! manifests and last the catalog are renamed into place.  A crash before the last rename leaves
+//! files no catalog names; the same batch may be run again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -53,7 +54,10 @@ impl Batch<'_> {
         for (publisher, mut packages) in by_publisher {
             packages.sort_by(|one, other| one.fmri.cmp(&other.fmri));
             let staging = self.staging(&publisher)?;
-            added.extend(self.commit_one(&publisher, &packages, &staging, now, catalogued)?);
+            if !staging.is_whole() {
+                return Err(WriteError::Broken);
+            }
+            added.extend(self.commit_one(&publisher, &packages, &staging, now)?);
         }
         Ok(added)
     }
@@ -86,9 +90,12 @@ impl Batch<'_> {
         if added.is_empty() {
             return Ok(Vec::new());
         }
-        match catalogued {
-            Catalogued::Yes => self.place(&folder, staging, Some(edit), &added)?,
-            Catalogued::No => self.place(&folder, staging, None, &added)?,
+        staging.link_payloads()?;
+        edit.save(&catalog, &staging.catalog())?;
+        durable::sync_filesystem(staging.path())?;
+        staging.move_payloads()?;
+        for (number, fmri) in &added {
+            staging.move_manifest(*number, &self.repository.manifest_path(fmri)?)?;
         }
         Ok(added.into_iter().map(|(_, fmri)| fmri).collect())
     }

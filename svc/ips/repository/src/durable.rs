@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{PathError, at};
 
@@ -35,6 +35,69 @@ pub(crate) fn link(old: &Path, new: &Path) -> Result<(), PathError> {
     write_new(new, &fs::read(old).map_err(at(old))?)?;
     let file = File::options().write(true).open(new).map_err(at(new))?;
     file.set_modified(modified).map_err(at(new))
+}
+
+/// Whether a file was linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linked {
+    /// It was, or something of that name is there.
+    Yes,
+    /// Another file system, a file one may not link, or one that not everybody may read.
+    Cannot,
+}
+
+/// A folder that files are linked into; keeps the folder open that the last one came from.
+pub(crate) struct LinkFolder {
+    path: PathBuf,
+    folder: File,
+    from: Option<(PathBuf, File)>,
+}
+
+impl LinkFolder {
+    pub(crate) fn open(path: &Path) -> Result<LinkFolder, PathError> {
+        let folder = File::open(path).map_err(at(path))?;
+        Ok(LinkFolder { path: path.to_path_buf(), folder, from: None })
+    }
+
+    /// Links `source` here as `name`.  A link shares the mode, and what is stored has to be
+    /// readable by everybody.
+    pub(crate) fn link(&mut self, source: &Path, name: &str) -> Result<Linked, PathError> {
+        use nix::errno::Errno;
+        use nix::fcntl::AtFlags;
+        use nix::sys::stat::{SFlag, fstatat};
+        let (Some(parent), Some(file)) = (source.parent(), source.file_name()) else {
+            return Ok(Linked::Cannot);
+        };
+        let from = match self.from.take() {
+            Some((path, folder)) if path == parent => folder,
+            Some(_) | None => File::open(parent).map_err(at(parent))?,
+        };
+        let failed = |error: Errno| at(source)(error.into());
+        let about = fstatat(&from, file, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed)?;
+        let regular = SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+        let linked = if regular && about.st_mode & 0o444 == 0o444 {
+            match nix::unistd::linkat(&from, file, &self.folder, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::EEXIST) => Linked::Yes,
+                Err(Errno::ENOENT | Errno::ENOSPC | Errno::EIO) => {
+                    let path = self.path.join(name);
+                    return Err(at(&path)(io::Error::last_os_error()));
+                }
+                Err(_) => Linked::Cannot,
+            }
+        } else {
+            Linked::Cannot
+        };
+        self.from = Some((parent.to_path_buf(), from));
+        Ok(linked)
+    }
+}
+
+/// Moves a file where nothing is; what is there stays.
+pub(crate) fn rename_new(old: &Path, new: &Path) -> Result<(), PathError> {
+    if !new.exists() {
+        fs::rename(old, new).map_err(at(new))?;
+    }
+    Ok(())
 }
 
 /// Makes a folder and its parents, mode 0755 for those it makes.
@@ -100,7 +163,7 @@ pub(crate) fn swap_folder(new: &Path, old: &Path) -> Result<(), PathError> {
     fs::rename(new, old).map_err(at(new))
 }
 
-fn aside(folder: &Path) -> std::path::PathBuf {
+fn aside(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     folder.with_file_name(format!("old.{name}"))
 }

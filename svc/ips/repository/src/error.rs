@@ -149,6 +149,9 @@ pub enum WriteError {
         /// Why.
         source: io::Error,
     },
+    /// A batch of which something could not be written.
+    #[error("part of the packages could not be written; none of them is published")]
+    Broken,
     /// A stored payload whose gzip is damaged.
     #[error("{}: corrupted gzip file", .0.display())]
     Gzip(PathBuf),

@@ -7,10 +7,10 @@
 //! No name, no time, so equal content gives equal bytes.  pkg5 knows a stored payload again by
 //! this header only, so no other is ever written.
 
-use std::io::{self, Read, Write};
+use std::cell::RefCell;
+use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::Crc;
 use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
@@ -72,57 +72,67 @@ fn sha512_256_hex(bytes: &[u8]) -> String {
     hex(&Sha512_256::digest(bytes))
 }
 
+thread_local! {
+    /// A compressor's tables are larger than most files: each thread makes them once.
+    static PRESS: RefCell<libdeflater::Compressor> = RefCell::new(libdeflater::Compressor::new(
+        libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default(),
+    ));
+    /// What a file is read into, or unpacked into; as large as the largest so far, within reason.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer that has grown beyond this is not kept.
+const KEPT: usize = 32 << 20;
+
+/// Does `work` with this thread's buffer, which is empty.  `work` must not ask for it again.
+pub(crate) fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        let done = work(buffer);
+        if buffer.capacity() > KEPT {
+            *buffer = Vec::new();
+        }
+        done
+    })
+}
+
+/// Reads a file into a buffer.
+pub(crate) fn read_into(path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    // One more byte, so that the end is found without growing.
+    buffer.reserve(usize::try_from(size).unwrap_or(0) + 1);
+    file.read_to_end(buffer)?;
+    Ok(())
+}
+
+/// Reads a file into this thread's buffer and does `work` with it, which must not read another one
+/// this way.
+pub fn with_file<T>(path: &Path, work: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    with_buffer(|buffer| {
+        read_into(path, buffer)?;
+        Ok(work(buffer))
+    })
+}
+
 /// The stored form of a payload.
 pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
     match with {
-        Compression::Libdeflate => {
-            let mut stored = vec![0; stored_bound(bytes.len())];
-            let length = compress_into(bytes, &mut stored);
-            stored.truncate(length);
-            stored
-        }
+        Compression::Libdeflate => PRESS.with_borrow_mut(|compressor| {
+            stored.resize(HEADER.len() + compressor.deflate_compress_bound(bytes.len()), 0);
+            // The bound makes the only error, too little room, impossible.
+            let length = compressor
+                .deflate_compress(bytes, &mut stored[HEADER.len()..])
+                .expect("the output is as large as its bound");
+            stored.truncate(HEADER.len() + length);
+        }),
         Compression::Zlib => {
             let mut stored = Vec::new();
             compress_zlib(bytes, &mut stored).expect("writing to memory does not fail");
             stored
         }
     }
-}
-
-fn libdeflate() -> libdeflater::Compressor {
-    let level = libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default();
-    libdeflater::Compressor::new(level)
-}
-
-/// The most room that [`compress_into`] needs for content of this size.
-pub(crate) fn stored_bound(size: usize) -> usize {
-    HEADER.len() + libdeflate().deflate_compress_bound(size) + TRAILER
-}
-
-/// Writes the stored form to the start of `out`, by libdeflate, which has to have all of it in
-/// its place at once; how long it is.
-pub(crate) fn compress_into(bytes: &[u8], out: &mut [u8]) -> usize {
-    out[..HEADER.len()].copy_from_slice(&HEADER);
-    // The bound makes the only error, too little room, impossible.
-    let length = libdeflate()
-        .deflate_compress(bytes, &mut out[HEADER.len()..])
-        .expect("the output is as large as its bound");
-    let end = HEADER.len() + length;
-    out[end..end + TRAILER].copy_from_slice(&trailer(bytes));
-    end + TRAILER
-}
-
-/// Writes the stored form as stock zlib makes it.
-pub(crate) fn compress_zlib(bytes: &[u8], mut to: impl Write) -> io::Result<()> {
-    to.write_all(&HEADER)?;
-    let mut compressor = flate2::write::DeflateEncoder::new(&mut to, flate2::Compression::best());
-    compressor.write_all(bytes)?;
-    compressor.finish()?;
-    to.write_all(&trailer(bytes))
-}
-
-fn trailer(bytes: &[u8]) -> [u8; TRAILER] {
-    let mut crc = Crc::new();
+    let mut crc = libdeflater::Crc::new();
     crc.update(bytes);
     let mut trailer = [0; TRAILER];
     trailer[..4].copy_from_slice(&crc.sum().to_le_bytes());
@@ -179,6 +189,8 @@ pub fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
     match algorithm {
         "sha512t_256" => Some(sha512_256_hex(bytes)),
         "sha256" => Some(hex(&sha2::Sha256::digest(bytes))),
+        "sha384" => Some(hex(&sha2::Sha384::digest(bytes))),
+        "sha512" => Some(hex(&sha2::Sha512::digest(bytes))),
         "sha1" => Some(sha1_hex(bytes)),
         _ => None,
     }
@@ -190,22 +202,32 @@ pub fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
 /// # Errors
 /// `InvalidData` where the stream is damaged or of another length.
 pub fn expand(stored: &[u8], size: Option<usize>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    expand_into(stored, size, &mut content)?;
+    Ok(content)
+}
+
+/// The same, into a buffer.
+pub(crate) fn expand_into(
+    stored: &[u8],
+    size: Option<usize>,
+    content: &mut Vec<u8>,
+) -> io::Result<()> {
     // The claim is believed as far as deflate can swell.
     if let Some(size) = size.filter(|size| *size <= stored.len().saturating_mul(1_040)) {
-        let mut content = vec![0; size];
-        if let Ok(length) = libdeflater::Decompressor::new().gzip_decompress(stored, &mut content) {
-            if length == size {
-                return Ok(content);
-            }
+        content.resize(size, 0);
+        let unpacked = libdeflater::Decompressor::new().gzip_decompress(stored, content);
+        if unpacked.is_ok_and(|length| length == size) {
+            return Ok(());
         }
     }
-    let mut content = Vec::new();
-    flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut content)?;
+    content.clear();
+    flate2::read::MultiGzDecoder::new(stored).read_to_end(content)?;
     match size {
         Some(size) if size != content.len() => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "another length"))
         }
-        Some(_) | None => Ok(content),
+        Some(_) | None => Ok(()),
     }
 }
 

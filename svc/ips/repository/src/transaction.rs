@@ -230,8 +230,10 @@ impl Transaction<'_> {
                 return Err(WriteError::Exists(self.fmri.to_string()));
             }
         }
-        // The package is published; what may be left of its folder harms nobody, as in pkg5.
-        let _left = self.discard();
+        let payload = |hash: &str| Ok(Stored::Path(self.folder.join(hash)));
+        batch.append(&self.fmri, &text, payload)?;
+        batch.commit(now)?;
+        self.discard()?;
         Ok(self.fmri)
     }
 
