@@ -273,6 +273,7 @@ impl Work<'_> {
             return Ok(Mutex::default());
         }
         let publisher = name.publisher.as_deref().unwrap_or_default();
+        self.batch.expect(publisher)?;
         let hashes = manifest.payload_hashes();
         let lacking = hashes.par_iter().filter(|hash| self.batch.lacks(publisher, hash));
         let fetched = lacking.map(|hash| -> Result<(String, Stored), ReceiveError> {

@@ -18,7 +18,7 @@ use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
 use crate::error::{OpenError, WriteError, at};
-use crate::payload::{Content, describe, read_into, stored_form, with_buffer};
+use crate::payload::{Content, describe, stored_form, with_file};
 use crate::repository::Repository;
 use crate::staging::Staging;
 
@@ -230,10 +230,16 @@ impl Batch<'_> {
 
     /// Whether a payload still has to be brought: neither in the repository nor in the batch.
     pub fn lacks(&self, publisher: &str, hash: &str) -> bool {
-        let staged = locked(&self.staging)
-            .get(publisher)
-            .is_some_and(|staging| is_sha1(hash) && staging.has(hash));
-        !staged && self.repository.file_path(publisher, hash).is_none()
+        let staging = locked(&self.staging).get(publisher).cloned();
+        match staging.filter(|_| is_sha1(hash)) {
+            Some(staging) => !staging.has(hash) && staging.held(hash).is_none(),
+            None => self.repository.file_path(publisher, hash).is_none(),
+        }
+    }
+
+    /// Says that payloads of this publisher are about to come, which makes `lacks` cheap.
+    pub fn expect(&self, publisher: &str) -> Result<(), WriteError> {
+        self.staging(publisher).map(|_| ())
     }
 
     /// Whether the package is in the repository or in the batch already.
@@ -298,8 +304,7 @@ impl Batch<'_> {
         sources: &Sources,
         staging: &Staging,
     ) -> Result<(), WriteError> {
-        with_buffer(|bytes| -> Result<(), WriteError> {
-            read_into(path, bytes).map_err(at(path))?;
+        let stored = with_file(path, |bytes| -> Result<(), WriteError> {
             let content = Content::of(bytes);
             let held = staging.held(&content.sha1);
             let (stream, stored) =
@@ -309,7 +314,8 @@ impl Batch<'_> {
             }
             describe(action, &content, &stream);
             Ok(())
-        })?;
+        });
+        stored.map_err(at(path))??;
         if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
             if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {
                 let about = fs::metadata(path).map_err(at(path))?;

@@ -8,6 +8,7 @@
 //! this header only, so no other is ever written.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -77,42 +78,54 @@ thread_local! {
     static PRESS: RefCell<libdeflater::Compressor> = RefCell::new(libdeflater::Compressor::new(
         libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default(),
     ));
-    /// What a file is read into, or unpacked into; as large as the largest so far, within reason.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What files are read into.
+    static BUFFER: RefCell<Buffer> = RefCell::default();
 }
 
-/// A buffer that has grown beyond this is not kept.
-const KEPT: usize = 32 << 20;
+/// Room that is used again and again; only growing costs anything.
+#[derive(Default)]
+pub(crate) struct Buffer(Vec<u8>);
 
-/// Does `work` with this thread's buffer, which is empty.  `work` must not ask for it again.
-pub(crate) fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.clear();
-        let done = work(buffer);
-        if buffer.capacity() > KEPT {
-            *buffer = Vec::new();
+impl Buffer {
+    /// Room that has grown beyond this is not kept.
+    const KEPT: usize = 32 << 20;
+
+    /// Room for so many bytes; what is in it is left over from before.
+    fn room(&mut self, size: usize) -> &mut [u8] {
+        if self.0.len() > Self::KEPT && size <= Self::KEPT {
+            self.0 = Vec::new();
         }
-        done
-    })
-}
+        if self.0.len() < size {
+            self.0.resize(size, 0);
+        }
+        &mut self.0[..size]
+    }
 
-/// Reads a file into a buffer.
-pub(crate) fn read_into(path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut file = std::fs::File::open(path)?;
-    let size = file.metadata()?.len();
-    // One more byte, so that the end is found without growing.
-    buffer.reserve(usize::try_from(size).unwrap_or(0) + 1);
-    file.read_to_end(buffer)?;
-    Ok(())
+    /// A file's content.
+    pub(crate) fn read(&mut self, mut file: File) -> io::Result<&[u8]> {
+        let mut size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX - 1);
+        let mut length = 0;
+        loop {
+            // One byte more than there is: a read that leaves room has met the end.
+            let read = match file.read(&mut self.room(size + 1)[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            length += read;
+            if length > size {
+                // It has grown since.
+                size = size.saturating_mul(2);
+            } else if length == size || read == 0 {
+                return Ok(&self.0[..length]);
+            }
+        }
+    }
 }
 
 /// Reads a file into this thread's buffer and does `work` with it, which must not read another one
 /// this way.
 pub fn with_file<T>(path: &Path, work: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    with_buffer(|buffer| {
-        read_into(path, buffer)?;
-        Ok(work(buffer))
-    })
+    BUFFER.with_borrow_mut(|buffer| Ok(work(buffer.read(File::open(path)?)?)))
 }
 
 /// The stored form of a payload.
@@ -202,33 +215,40 @@ pub fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
 /// # Errors
 /// `InvalidData` where the stream is damaged or of another length.
 pub fn expand(stored: &[u8], size: Option<usize>) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    expand_into(stored, size, &mut content)?;
-    Ok(content)
-}
-
-/// The same, into a buffer.
-pub(crate) fn expand_into(
-    stored: &[u8],
-    size: Option<usize>,
-    content: &mut Vec<u8>,
-) -> io::Result<()> {
     // The claim is believed as far as deflate can swell.
-    if let Some(size) = size.filter(|size| *size <= stored.len().saturating_mul(1_040)) {
-        content.resize(size, 0);
-        let unpacked = libdeflater::Decompressor::new().gzip_decompress(stored, content);
-        if unpacked.is_ok_and(|length| length == size) {
-            return Ok(());
+    if let Some(size) = believed(stored, size) {
+        let mut content = vec![0; size];
+        if expanded(stored, &mut content) {
+            return Ok(content);
         }
     }
-    content.clear();
-    flate2::read::MultiGzDecoder::new(stored).read_to_end(content)?;
+    let mut content = Vec::new();
+    flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut content)?;
     match size {
         Some(size) if size != content.len() => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "another length"))
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(content),
     }
+}
+
+/// The same into a buffer, where the claim is right; none where that has to be looked into.
+pub(crate) fn expand_into<'a>(
+    stored: &[u8],
+    size: Option<usize>,
+    buffer: &'a mut Buffer,
+) -> Option<&'a [u8]> {
+    let content = buffer.room(believed(stored, size)?);
+    expanded(stored, content).then_some(&*content)
+}
+
+fn believed(stored: &[u8], size: Option<usize>) -> Option<usize> {
+    size.filter(|size| *size <= stored.len().saturating_mul(1_040))
+}
+
+fn expanded(stored: &[u8], content: &mut [u8]) -> bool {
+    let unpacked = libdeflater::Decompressor::new().gzip_decompress(stored, content);
+    unpacked.is_ok_and(|length| length == content.len())
 }
 
 /// What a stored payload unpacks to, as digests and length.
@@ -269,7 +289,7 @@ pub fn unpack(stored: impl Read) -> io::Result<Unpacked> {
 
 /// Unpacks the stored payload at `path`.
 pub fn unpack_file(path: &Path) -> io::Result<Unpacked> {
-    unpack(std::fs::File::open(path)?)
+    unpack(File::open(path)?)
 }
 
 #[cfg(test)]

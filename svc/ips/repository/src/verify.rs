@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::error::{PathError, WriteError, at};
 use crate::lock::{Lock, Wait};
-use crate::payload::{digest, expand_into, read_into};
+use crate::payload::{Buffer, digest, expand, expand_into};
 use crate::quarantine::FOLDER;
 use crate::read::payload_paths;
 use crate::repository::Repository;
@@ -309,30 +309,32 @@ fn place_of(folder: &Path, hash: &str) -> PathBuf {
     if before.is_file() && !now.is_file() { before } else { now }
 }
 
-/// A buffer for the stored payload and one for what it unpacks to.
-type Buffers = (Vec<u8>, Vec<u8>);
+/// Room for the stored payload and for what it unpacks to.
+type Buffers = (Buffer, Buffer);
 
 fn fault_of(folder: &Path, wanted: &Wanted, buffers: &mut Buffers) -> Option<Fault> {
-    let (stored, content) = buffers;
-    stored.clear();
     let [now, before] = payload_paths(folder, &wanted.hash);
-    let read = read_into(&now, stored).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => read_into(&before, stored),
+    let (stored, content) = buffers;
+    let file = fs::File::open(now).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => fs::File::open(before),
         _ => Err(error),
     });
-    match read {
-        Ok(()) => {}
+    let stored = match file.and_then(|file| stored.read(file)) {
+        Ok(stored) => stored,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Some(Fault::NoFile { hash: wanted.hash.clone() });
         }
         Err(error) => return Some(Fault::Unreadable(error.to_string())),
-    }
-    // Another length is another content; only what does not unpack at all is damaged.
-    let unpacked = expand_into(stored, wanted.size, content);
-    if unpacked.or_else(|_| expand_into(stored, None, content)).is_err() {
-        return Some(Fault::Gzip);
-    }
-    let actual = digest(wanted.algorithm, content).unwrap_or_default();
+    };
+    let actual = match expand_into(stored, wanted.size, content) {
+        Some(content) => digest(wanted.algorithm, content),
+        // Another length is another content; only what does not unpack at all is damaged.
+        None => match expand(stored, None) {
+            Ok(content) => digest(wanted.algorithm, &content),
+            Err(_) => return Some(Fault::Gzip),
+        },
+    };
+    let actual = actual.unwrap_or_default();
     (actual != wanted.value).then(|| Fault::Hash { expected: wanted.value.clone(), actual })
 }
 
