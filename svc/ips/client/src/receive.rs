@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ips_model::action::{Action, Kind};
 use ips_model::fmri::is_publisher;
-use ips_model::{Fmri, Manifest, Pattern, Timestamp};
+use ips_model::{Fmri, Manifest, Pattern, Timestamp, check};
 use ips_repository::{
     Appended, Batch, Catalog, OpenError, ReadError, Repository, Stored, WriteError,
 };
 use rayon::prelude::*;
 
 use crate::control::{Control, Phase};
+use crate::mogrify::{MogrifyError, Transforms};
 use crate::select::{Offer, Offers};
 use crate::source::{Source, SourceError, side_by_side};
 
@@ -71,6 +72,12 @@ pub enum ReceiveError {
     /// The destination did not take it.
     #[error(transparent)]
     Write(Box<WriteError>),
+    /// A rule does not go with a package.
+    #[error(transparent)]
+    Transform(#[from] MogrifyError),
+    /// The depot did not take it.
+    #[error(transparent)]
+    Depot(Box<crate::publish_http::DepotError>),
     /// The caller wanted the end.
     #[error("cancelled")]
     Cancelled,
@@ -94,7 +101,7 @@ pub enum Versions {
 }
 
 /// What is received, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ReceiveOptions {
     /// Which versions.
     pub versions: Versions,
@@ -105,6 +112,8 @@ pub struct ReceiveOptions {
     pub publisher: Option<String>,
     /// Only packages of this publisher.
     pub from_publisher: Option<String>,
+    /// Rules that packages go through on their way; signatures do not survive them.
+    pub transforms: Transforms,
     /// The time of the destination's change.
     pub now: Timestamp,
 }
@@ -117,6 +126,7 @@ impl ReceiveOptions {
             recursive: false,
             publisher: None,
             from_publisher: None,
+            transforms: Transforms::default(),
             now,
         }
     }
@@ -164,6 +174,7 @@ pub fn receive(
     let work = Work {
         batch: &batch,
         publisher: options.publisher.as_deref(),
+        transforms: &options.transforms,
         control,
         catalogs,
         held: Mutex::default(),
@@ -212,6 +223,7 @@ fn catalogs(
 struct Work<'a> {
     batch: &'a Batch<'a>,
     publisher: Option<&'a str>,
+    transforms: &'a Transforms,
     control: &'a Control<'a>,
     catalogs: BTreeMap<String, Catalog>,
     held: Mutex<Vec<Fmri>>,
@@ -220,17 +232,18 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn package(&self, fmri: &Fmri, offer: Offer<'_>) -> Result<(), ReceiveError> {
-        if self.publisher.is_none() && self.has(fmri, offer.signature)? {
+        let as_it_is = self.publisher.is_none() && self.transforms.is_empty();
+        if as_it_is && self.has(fmri, offer.signature)? {
             self.hold(fmri.clone());
             return Ok(());
         }
         let (text, manifest) = offer.source.manifest(fmri)?;
-        let (name, text, manifest) = match self.publisher {
-            None => (fmri.clone(), text, manifest),
-            Some(publisher) => {
-                let manifest = rewritten(&manifest, fmri, publisher);
-                (fmri.with_publisher(publisher), manifest.to_string(), manifest)
-            }
+        let (name, text, manifest) = match as_it_is {
+            true => (fmri.clone(), text, manifest),
+            false => match self.changed(fmri, manifest)? {
+                Some((name, manifest)) => (name, manifest.to_string(), manifest),
+                None => return Ok(()),
+            },
         };
         let payloads = self.payloads(fmri, &name, &manifest, offer.source)?;
         let fetch = |hash: &str| {
@@ -243,6 +256,34 @@ impl Work<'_> {
             self.hold(name);
         }
         Ok(())
+    }
+
+    /// The package as another publisher's, and after the rules; none where those drop it.
+    fn changed(
+        &self,
+        fmri: &Fmri,
+        manifest: Manifest,
+    ) -> Result<Option<(Fmri, Manifest)>, ReceiveError> {
+        let (mut name, mut manifest) = match self.publisher {
+            None => (fmri.clone(), manifest),
+            Some(publisher) => {
+                (fmri.with_publisher(publisher), rewritten(&manifest, fmri, publisher))
+            }
+        };
+        if !self.transforms.is_empty() {
+            let label = name.to_string();
+            let Some(changed) = self.transforms.apply(&label, &manifest.with_fmri(&name))? else {
+                return Ok(None);
+            };
+            let refused = |error: String| MogrifyError(format!("{label}: {error}"));
+            name = changed.fmri().map_err(|error| refused(error.to_string()))?;
+            for action in &changed.actions {
+                check::action(action).map_err(|error| refused(error.to_string()))?;
+            }
+            manifest = changed.with_fmri(&name);
+            check::manifest(&manifest).map_err(|error| refused(error.to_string()))?;
+        }
+        Ok(Some((name, manifest)))
     }
 
     /// Whether the destination has it; it is an error if it has another package of this name.

@@ -1,26 +1,17 @@
 //! pkgmogrify(1) - edits manifests by rules.
 //!
-//! In reading order: options.rs, lines.rs (files, includes, macros), rule.rs (what a `<transform>`
-//! says), pattern.rs (its regular expressions), substitute.rs (`%(…)`), apply.rs (a rule on an
-//! action), run.rs (all rules on all actions).  Input is read whole before anything is changed, so
-//! a rule holds wherever it stands.
+//! options.rs reads the arguments; the language of the rules is ips_client's `mogrify`.
 
-mod apply;
-mod lines;
 mod options;
-mod pattern;
-mod rule;
-mod run;
-mod substitute;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use ips_client::mogrify::{self, Ended, Output};
 use ips_cmd::Failure;
 
 use crate::options::{Options, Request, parse};
-use crate::run::{Ended, Output, run};
 
 const USAGE: &str = "\
 Usage:
@@ -49,8 +40,8 @@ fn mogrify() -> Result<u8, Failure> {
         }
         Request::Run(options) => options,
     };
-    let read = lines::read(&options)?;
-    match run(&read)? {
+    let read = mogrify::read(&texts(&options)?, &options.settings).map_err(Failure::new)?;
+    match mogrify::run(&read).map_err(Failure::new)? {
         Ended::Done(output) => {
             write(&options, &output)?;
             Ok(0)
@@ -62,6 +53,22 @@ fn mogrify() -> Result<u8, Failure> {
             Ok(status)
         }
     }
+}
+
+/// The input files, by name; standard input where none is named.
+fn texts(options: &Options) -> Result<Vec<(String, String)>, Failure> {
+    if options.files.is_empty() {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(vec![("<stdin>".to_string(), text)]);
+    }
+    let read = |path: &std::path::PathBuf| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
+        Ok((name, text))
+    };
+    options.files.iter().map(read).collect()
 }
 
 /// What was printed goes first, so that it leads where both go to standard output.

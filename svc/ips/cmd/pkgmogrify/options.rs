@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ips_client::mogrify::Settings;
 use ips_cmd::Failure;
 use lexopt::prelude::*;
 
@@ -17,16 +18,12 @@ pub enum Request {
 /// The arguments.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// `-D`: macros, name and value.
-    pub macros: Vec<(String, String)>,
-    /// `-I`: where includes are looked for after the working directory.
-    pub includes: Vec<PathBuf>,
+    /// `-D`, `-I`, `-i`.
+    pub settings: Settings,
     /// `-O`: where the manifest goes; none = standard output.
     pub output: Option<PathBuf>,
     /// `-P`: where `print` goes; none = standard output.
     pub print: Option<PathBuf>,
-    /// `-i`: `<include>` lines are output as they are.
-    pub keep_includes: bool,
     /// The input files; none = standard input.
     pub files: Vec<PathBuf>,
 }
@@ -43,12 +40,12 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
                         "macro definition '{text}' is not of the form name=value"
                     )));
                 };
-                options.macros.push((name.to_string(), value.to_string()));
+                options.settings.macros.push((name.to_string(), value.to_string()));
             }
-            Short('I') => options.includes.push(PathBuf::from(parser.value()?)),
+            Short('I') => options.settings.includes.push(PathBuf::from(parser.value()?)),
             Short('O') => options.output = Some(PathBuf::from(parser.value()?)),
             Short('P') => options.print = Some(PathBuf::from(parser.value()?)),
-            Short('i') => options.keep_includes = true,
+            Short('i') => options.settings.keep_includes = true,
             Short('?') | Long("help") => return Ok(Request::Help),
             Value(path) => options.files.push(PathBuf::from(path)),
             other => return Err(other.unexpected().into()),

@@ -1,9 +1,8 @@
 //! rule.rs - what a `<transform TYPE… ATTRIBUTE=REGEX… -> OPERATION …>` says.
 
-use ips_cmd::Failure;
-
-use crate::lines::Position;
-use crate::pattern::Pattern;
+use super::MogrifyError;
+use super::lines::Position;
+use super::pattern::Pattern;
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -43,7 +42,7 @@ pub enum Operation {
 
 impl Rule {
     /// Reads the directive.
-    pub fn parse(text: &str, position: Position) -> Result<Rule, Failure> {
+    pub fn parse(text: &str, position: Position) -> Result<Rule, MogrifyError> {
         let refuse = |what: String| position.refuse(what);
         let inner = text.strip_prefix("<transform").and_then(|rest| rest.strip_suffix('>'));
         let parts = inner.and_then(|inner| inner.split_once("->"));
@@ -194,8 +193,8 @@ mod tests {
             ("<transform file path='a -> drop>", "unfinished"),
         ] {
             let failure = Rule::parse(text, position()).unwrap_err();
-            assert!(failure.message.starts_with("File rules, line 7: "), "{failure:?}");
-            assert!(failure.message.contains(what), "{text}: {failure:?}");
+            assert!(failure.0.starts_with("File rules, line 7: "), "{failure:?}");
+            assert!(failure.0.contains(what), "{text}: {failure:?}");
         }
     }
 }

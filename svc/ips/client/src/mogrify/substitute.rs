@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ips_model::Action;
 use ips_model::action::quoted;
 
-use crate::lines::Position;
+use super::lines::Position;
 
 /// The package's attributes so far.
 pub type Package = BTreeMap<String, Vec<String>>;

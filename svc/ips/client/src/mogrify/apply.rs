@@ -1,11 +1,11 @@
 //! apply.rs - one rule on one action.
 
-use ips_cmd::Failure;
 use ips_model::Action;
 
-use crate::lines::Position;
-use crate::rule::{Operation, Rule};
-use crate::substitute::{Names, Package, Quote, substitute};
+use super::MogrifyError;
+use super::lines::Position;
+use super::rule::{Operation, Rule};
+use super::substitute::{Names, Package, Quote, substitute};
 
 /// What a rule may act on: an action, or the package as one.
 pub struct Subject<'a> {
@@ -53,7 +53,7 @@ impl Rule {
     }
 
     /// Applies the rule where it holds.
-    pub fn apply(&self, subject: &mut Subject<'_>) -> Result<Outcome, Failure> {
+    pub fn apply(&self, subject: &mut Subject<'_>) -> Result<Outcome, MogrifyError> {
         let Some(groups) = self.groups(subject) else { return Ok(Outcome::Went) };
         let names = Names {
             kind: subject.kind,
@@ -63,7 +63,7 @@ impl Rule {
             groups: &groups,
         };
         let told = |what: String| {
-            Failure::new(format!(
+            MogrifyError(format!(
                 "File {} line {}: Transform specified in file {}, line {} reports {what}",
                 subject.position.file,
                 subject.position.line,

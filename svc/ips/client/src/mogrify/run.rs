@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use ips_cmd::Failure;
 use ips_model::{Action, Fmri, Kind};
 
-use crate::apply::{Outcome, Subject};
-use crate::lines::{Input, Line, Position};
-use crate::rule::Rule;
-use crate::substitute::Package;
+use super::MogrifyError;
+use super::apply::{Outcome, Subject};
+use super::lines::{Input, Line, Position};
+use super::rule::Rule;
+use super::substitute::Package;
 
 /// The text to write.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ struct Run<'a> {
 }
 
 /// Applies the rules.
-pub fn run(input: &Input) -> Result<Ended, Failure> {
+pub fn run(input: &Input) -> Result<Ended, MogrifyError> {
     let mut run = Run {
         rules: &input.rules,
         output: Output::default(),
@@ -94,7 +94,7 @@ impl Run<'_> {
         action: Action,
         position: &Position,
         depth: usize,
-    ) -> Result<Option<Ended>, Failure> {
+    ) -> Result<Option<Ended>, MogrifyError> {
         let kind = action.kind.as_str();
         let (left, emits) = match self.through(kind, action, position)? {
             Through::Left(left, emits) => (left, emits),
@@ -112,7 +112,7 @@ impl Run<'_> {
         emits: Vec<String>,
         position: &Position,
         depth: usize,
-    ) -> Result<Option<Ended>, Failure> {
+    ) -> Result<Option<Ended>, MogrifyError> {
         if depth > DEEPEST {
             return Err(position.refuse("what is emitted has no end"));
         }
@@ -122,7 +122,7 @@ impl Run<'_> {
                 continue;
             }
             let action = Action::parse(&line).map_err(|error| {
-                Failure::new(format!("File {} line {}: {error}", position.file, position.line))
+                MogrifyError(format!("File {} line {}: {error}", position.file, position.line))
             })?;
             if !self.emitted.insert(action.to_string()) {
                 continue;
@@ -140,7 +140,7 @@ impl Run<'_> {
         kind: &str,
         action: Action,
         position: &Position,
-    ) -> Result<Through, Failure> {
+    ) -> Result<Through, MogrifyError> {
         let mut emits = Vec::new();
         let mut subject = Subject { kind, action, position, package: &self.package };
         for rule in self.rules {
@@ -175,7 +175,7 @@ impl Run<'_> {
         self.package.entry(name.to_string()).or_default().extend(values.iter().cloned());
     }
 
-    fn end_of_file(&mut self, position: &Position) -> Result<Option<Ended>, Failure> {
+    fn end_of_file(&mut self, position: &Position) -> Result<Option<Ended>, MogrifyError> {
         if !self.package.contains_key("pkg.fmri") {
             return Ok(None);
         }

@@ -4,14 +4,12 @@
 //! line that macros make empty is gone; one that was empty stays, as comments do.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ips_cmd::Failure;
 use ips_model::Action;
 
-use crate::options::Options;
-use crate::rule::Rule;
+use super::rule::Rule;
+use super::{MogrifyError, Settings};
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +22,8 @@ pub struct Position {
 
 impl Position {
     /// An error in this line.
-    pub fn refuse(&self, what: impl std::fmt::Display) -> Failure {
-        Failure::new(format!("File {}, line {}: {what}", self.file, self.line))
+    pub fn refuse(&self, what: impl std::fmt::Display) -> MogrifyError {
+        MogrifyError(format!("File {}, line {}: {what}", self.file, self.line))
     }
 }
 
@@ -54,21 +52,12 @@ const DEEPEST: usize = 64;
 /// Expansions of one line end here; a macro that holds itself has no end.
 const MOST_EXPANSIONS: usize = 1000;
 
-/// Reads every file.
-pub fn read(options: &Options) -> Result<Input, Failure> {
+/// Reads every file: its name and its text.
+pub fn read(files: &[(String, String)], settings: &Settings) -> Result<Input, MogrifyError> {
     let mut input = Input::default();
-    if options.files.is_empty() {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        file("<stdin>", &text, 0, options, &mut input)?;
-        input.lines.push(Line::EndOfFile(Position { file: "<stdin>".into(), line: 0 }));
-    }
-    for path in &options.files {
-        let name = path.display().to_string();
-        let text = text_of(path)
-            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
-        file(&name, &text, 0, options, &mut input)?;
-        input.lines.push(Line::EndOfFile(Position { file: name, line: 0 }));
+    for (name, text) in files {
+        file(name, text, 0, settings, &mut input)?;
+        input.lines.push(Line::EndOfFile(Position { file: name.clone(), line: 0 }));
     }
     Ok(input)
 }
@@ -81,16 +70,16 @@ fn file(
     name: &str,
     text: &str,
     depth: usize,
-    options: &Options,
+    settings: &Settings,
     input: &mut Input,
-) -> Result<(), Failure> {
+) -> Result<(), MogrifyError> {
     for (number, joined) in joined_lines(text) {
         let position = Position { file: name.to_string(), line: number };
-        let expanded = expand(&joined, &options.macros).map_err(|what| position.refuse(what))?;
+        let expanded = expand(&joined, &settings.macros).map_err(|what| position.refuse(what))?;
         if expanded.is_empty() && !joined.is_empty() {
             continue;
         }
-        line(&expanded, position, depth, options, input)?;
+        line(&expanded, position, depth, settings, input)?;
     }
     Ok(())
 }
@@ -138,26 +127,26 @@ fn line(
     text: &str,
     position: Position,
     depth: usize,
-    options: &Options,
+    settings: &Settings,
     input: &mut Input,
-) -> Result<(), Failure> {
+) -> Result<(), MogrifyError> {
     if text.is_empty() || text.starts_with('#') {
         input.lines.push(Line::Text(text.to_string()));
     } else if text.starts_with("<transform") {
         input.rules.push(Rule::parse(text, position)?);
     } else if let Some(rest) = text.strip_prefix("<include") {
-        if options.keep_includes {
+        if settings.keep_includes {
             input.lines.push(Line::Text(text.to_string()));
             return Ok(());
         }
         let wanted = rest.strip_suffix('>').unwrap_or(rest).trim();
-        include(wanted, &position, depth, options, input)?;
+        include(wanted, &position, depth, settings, input)?;
     } else if text.starts_with('<') {
         return Err(position.refuse(format!("unknown directive {text}")));
     } else {
         let (prefix, rest) = undefined_head(text);
         let action = Action::parse(rest).map_err(|error| {
-            Failure::new(format!("File {} line {}: {error}", position.file, position.line))
+            MogrifyError(format!("File {} line {}: {error}", position.file, position.line))
         })?;
         input.lines.push(Line::Action { prefix: prefix.to_string(), action, position });
     }
@@ -168,20 +157,20 @@ fn include(
     wanted: &str,
     position: &Position,
     depth: usize,
-    options: &Options,
+    settings: &Settings,
     input: &mut Input,
-) -> Result<(), Failure> {
+) -> Result<(), MogrifyError> {
     if depth >= DEEPEST {
         return Err(position.refuse(format!("includes of '{wanted}' have no end")));
     }
     let here = Path::new("").to_path_buf();
-    let places: Vec<PathBuf> = std::iter::once(&here).chain(&options.includes).cloned().collect();
+    let places: Vec<PathBuf> = std::iter::once(&here).chain(&settings.includes).cloned().collect();
     let found = places.iter().map(|place| place.join(wanted)).find(|path| path.is_file());
     let Some(path) = found.filter(|_| !wanted.is_empty()) else {
         return Err(position.refuse(format!("File not found: '{wanted}'")));
     };
     let text = text_of(&path).map_err(|error| position.refuse(error))?;
-    file(&path.display().to_string(), &text, depth + 1, options, input)
+    file(&path.display().to_string(), &text, depth + 1, settings, input)
 }
 
 /// The undefined macros a line begins with, and the rest.
