@@ -1,8 +1,8 @@
 //! Receive packages, fill image roots.
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
-//! `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy); for merging the builds of several variants,
+//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
+//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy), `publish_http` and `republish` (packages to a depot), `signature` (made and verified), `mogrify` (manifests edited by rules); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
@@ -24,16 +24,21 @@ mod lay;
 mod mediators;
 mod merge;
 mod mirror;
+pub mod mogrify;
 mod origin;
 mod owners;
 mod pack;
 mod plan;
 mod populate;
+mod publish_http;
 mod receive;
+mod republish;
 mod root;
 mod select;
+pub mod signature;
 mod solve;
 mod source;
+mod transport;
 
 pub use accounts::AccountError;
 pub use builds::BuildsError;
@@ -48,7 +53,10 @@ pub use owners::OwnerError;
 pub use pack::pack;
 pub use plan::ConflictError;
 pub use populate::{PopulateError, PopulateOptions, Populated, populate};
+pub use publish_http::{Depot, DepotError, Prepared};
 pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, chosen, receive};
+pub use republish::republish;
 pub use root::RootError;
 pub use solve::SolveError;
 pub use source::{PublisherCatalog, Source, SourceError};
+pub use transport::{Patience, Transport, TransportError};

@@ -16,7 +16,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ips_model::action::{Action, is_sha1};
 use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, split};
@@ -31,9 +30,7 @@ use ips_repository::{Stored, with_file};
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
-
-/// How often a request is tried.
-const TRIES: u32 = 4;
+use crate::transport::{Transport, tried};
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
 /// number of processors there is here.
@@ -42,10 +39,14 @@ const REQUESTS: usize = 16;
 /// Works through parallel iterators with as many threads as suit the sources.
 pub(crate) fn side_by_side<R: Send>(sources: &[&Source], work: impl FnOnce() -> R + Send) -> R {
     let remote = sources.iter().any(|source| source.origin.is_remote());
-    let pool = || rayon::ThreadPoolBuilder::new().num_threads(REQUESTS).build().ok();
-    match remote.then(pool).flatten() {
-        Some(pool) => pool.install(work),
-        None => work(),
+    if remote { waiting(work) } else { work() }
+}
+
+/// Works through parallel iterators with as many threads as suit a depot.
+pub(crate) fn waiting<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(REQUESTS).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
     }
 }
 
@@ -156,35 +157,29 @@ pub struct PublisherCatalog {
 pub struct Source {
     origin: Origin,
     agent: ureq::Agent,
+    /// How often a request is tried.
+    tries: u32,
     archive: Option<Archive>,
     /// Where payloads that were fetched are kept for another time.
     cache: Option<PathBuf>,
     catalogs: Vec<PublisherCatalog>,
 }
 
-fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .proxy(None)
-        .user_agent(concat!("lamplighter/", env!("CARGO_PKG_VERSION")))
-        .max_idle_connections(64)
-        .max_idle_connections_per_host(64)
-        .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .timeout_recv_body(Some(Duration::from_secs(3_600)))
-        .build();
-    config.into()
-}
-
 impl Source {
     /// Opens an origin and reads its catalogs.
     pub fn open(origin: &Origin) -> Result<Self, SourceError> {
+        Self::open_by(origin, &Transport::default())
+    }
+
+    /// The same; `transport` is how a depot is spoken to.
+    pub fn open_by(origin: &Origin, transport: &Transport) -> Result<Self, SourceError> {
         let archive = match &origin.place {
             Place::Archive(path) => Some(Archive::open(path)?),
             Place::Directory(_) | Place::Depot(_) => None,
         };
         let (origin, catalogs) = (origin.clone(), Vec::new());
-        let mut source = Self { origin, agent: agent(), archive, cache: None, catalogs };
+        let (agent, tries) = (transport.agent(), transport.tries());
+        let mut source = Self { origin, agent, tries, archive, cache: None, catalogs };
         for publisher in source.listed()? {
             let catalog = match source.catalog(&publisher, false) {
                 // A publication between two files of a catalog; the second look is a whole one.
@@ -584,20 +579,7 @@ impl Source {
     }
 
     fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
-        let mut last = None;
-        for _ in 0..TRIES {
-            match self.get_once(uri, anew) {
-                Ok(bytes) => return Ok(bytes),
-                Err(SourceError::Status { uri, status })
-                    if !matches!(status, 408 | 500 | 502..=504) =>
-                {
-                    return Err(SourceError::Status { uri, status });
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        let none = || SourceError::Transport { uri: uri.to_string(), reason: "not tried".into() };
-        Err(last.unwrap_or_else(none))
+        tried(self.tries, || self.get_once(uri, anew))
     }
 
     fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {

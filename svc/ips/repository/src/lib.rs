@@ -45,7 +45,9 @@ mod verify;
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
-pub use payload::{Stream, Unpacked, compressed, digest, expand, unpack, unpack_file, with_file};
+pub use payload::{
+    Made, Stream, Unpacked, compressed, digest, expand, unpack, unpack_file, with_file,
+};
 pub use quarantine::Fixed;
 pub use repository::{Info, Repository};
 pub use transaction::Transaction;

@@ -172,6 +172,34 @@ pub(crate) fn stored_form(
     Ok((Stream::of(&stored), Some(stored)))
 }
 
+/// A payload made ready to be stored elsewhere.
+#[derive(Debug, Clone)]
+pub struct Made {
+    content: Content,
+    /// The stored form.
+    pub stored: Vec<u8>,
+    /// Digests of the stored form.
+    pub stream: Stream,
+}
+
+impl Made {
+    /// Of the uncompressed bytes.
+    pub fn of(bytes: &[u8], with: Compression) -> Made {
+        let stored = compress(bytes, with);
+        Made { content: Content::of(bytes), stream: Stream::of(&stored), stored }
+    }
+
+    /// The payload's name.
+    pub fn hash(&self) -> &str {
+        &self.content.sha1
+    }
+
+    /// Says of the payload in its action what publication says; `stream` is what is stored.
+    pub fn describe(&self, action: &mut Action, stream: &Stream) {
+        describe(action, &self.content, stream);
+    }
+}
+
 /// Puts what is known of a payload into its action: the hash, sizes and content hashes.
 pub(crate) fn describe(action: &mut Action, content: &Content, stream: &Stream) {
     for name in

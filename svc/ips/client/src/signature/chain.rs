@@ -1,0 +1,105 @@
+//! chain.rs - from the certificate that signed a package to one that is trusted.
+//!
+//! Upwards from the signer's: an anchor that issued the certificate ends the search, unless common
+//! names are still wanted; else one of the given certificates has to have issued it.  Each is looked
+//! at once, so a ring of certificates ends too.
+
+use std::collections::BTreeSet;
+
+use super::anchors::Anchors;
+use super::certificate::{Certificate, CertificateError, Used};
+
+/// Why a certificate is not trusted.  The words are pkg5's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// A certificate on the way is refused.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Somebody vouches for himself.
+    #[error(
+        "Chain was rooted in an untrusted self-signed certificate.\nThe certificate's subject is: {0}"
+    )]
+    SelfSigned(String),
+    /// Nobody who is trusted vouches for it.
+    #[error("The certificate which issued this certificate: {subject} could not be found. The issuer is: {issuer}{}", problems(.refused))]
+    Broken {
+        /// The last certificate of the chain.
+        subject: String,
+        /// Who vouches for it.
+        issuer: String,
+        /// Certificates that would have gone on and may not.
+        refused: Vec<CertificateError>,
+    },
+    /// The user revoked it.
+    #[error("Certificate {0} was revoked for this reason:\nUser manually revoked certificate.")]
+    Revoked(String),
+}
+
+fn problems(refused: &[CertificateError]) -> String {
+    if refused.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    format!("\nThe following problems were encountered:\n{}", all.join("\n"))
+}
+
+/// Follows the chain; takes the common names that are met out of `names`.  `now` in seconds since
+/// 1970 asks that every certificate be valid then.
+pub(crate) fn follow(
+    signer: &Certificate,
+    others: &[Certificate],
+    anchors: &Anchors,
+    names: &mut BTreeSet<String>,
+    now: Option<i64>,
+) -> Result<(), ChainError> {
+    let mut meet = |certificate: &Certificate| {
+        for name in &certificate.names {
+            names.remove(name);
+        }
+        names.is_empty()
+    };
+    let usable = |certificate: &Certificate, used, below| -> Result<(), ChainError> {
+        if anchors.revoked.contains(&certificate.hash) {
+            return Err(ChainError::Revoked(certificate.hash.clone()));
+        }
+        certificate.check(used, below)?;
+        Ok(now.map_or(Ok(()), |now| certificate.check_time(now))?)
+    };
+    usable(signer, Used::CodeSigning, 0)?;
+    let mut left: Vec<&Certificate> = others.iter().collect();
+    let (mut current, mut below, mut trusted) = (signer, 0, false);
+    loop {
+        meet(current);
+        if let Some(anchor) = anchors.certificates.iter().find(|anchor| anchor.issued(current)) {
+            trusted = true;
+            if meet(anchor) {
+                return Ok(());
+            }
+        }
+        if current.is_own_issuer() {
+            let untrusted = || ChainError::SelfSigned(current.subject.clone());
+            return if trusted { Ok(()) } else { Err(untrusted()) };
+        }
+        let mut refused = Vec::new();
+        let issuer = left.iter().position(|other| {
+            if !other.is_authority() || !other.issued(current) {
+                return false;
+            }
+            match usable(other, Used::CertificateSigning, below) {
+                Ok(()) => true,
+                Err(ChainError::Certificate(error)) => {
+                    refused.push(error);
+                    false
+                }
+                Err(_) => false,
+            }
+        });
+        let Some(at) = issuer else {
+            let (subject, issuer) = (current.subject.clone(), current.issuer.clone());
+            let broken = || ChainError::Broken { subject, issuer, refused };
+            return if trusted { Ok(()) } else { Err(broken()) };
+        };
+        current = left.swap_remove(at);
+        below += 1;
+    }
+}
