@@ -2,7 +2,7 @@
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
 //! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy), `publish_http` and `republish` (packages to a depot), `signature` (made and verified), `mogrify` (manifests edited by rules); for merging the builds of several variants,
+//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy), `publish_http`, `deliver` and `republish` (packages to a depot), `signature` (made and verified), `mogrify` (manifests edited by rules); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
@@ -17,6 +17,7 @@ mod candidate;
 mod choose;
 mod conditions;
 mod control;
+mod deliver;
 mod digest;
 mod drivers;
 mod edits;
@@ -44,6 +45,7 @@ pub use accounts::AccountError;
 pub use builds::BuildsError;
 pub use choose::ChooseError;
 pub use control::{Control, Phase, Progress};
+pub use deliver::{DeliverError, deliver};
 pub use digest::PayloadError;
 pub use drivers::DriverError;
 pub use merge::{MergeError, MergeOptions, MergeSource, Merged, merge};

@@ -234,8 +234,13 @@ impl Depot {
     }
 
     /// Makes content ready for the depot: described as it is stored there, where it is.
-    pub fn prepare(&self, publisher: &str, content: &[u8]) -> Result<Prepared, DepotError> {
-        let made = Made::of(content, Compression::Libdeflate);
+    pub fn prepare(
+        &self,
+        publisher: &str,
+        content: &[u8],
+        with: Compression,
+    ) -> Result<Prepared, DepotError> {
+        let made = Made::of(content, with);
         Ok(match self.held(publisher, made.hash())? {
             Some(stream) => Prepared { made, stream, lacking: false },
             None => Prepared { stream: made.stream.clone(), made, lacking: true },

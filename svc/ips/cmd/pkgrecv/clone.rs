@@ -9,7 +9,7 @@ use crate::receive::destination;
 
 /// Copies the publishers, one after the other, and verifies what is there then.
 pub fn clone(options: &Cloning) -> Result<(), Failure> {
-    let source = Place::parse(&options.source)?.source()?;
+    let source = Place::parse(&options.source)?.source_as(&options.identity)?;
     let repository = destination(&options.destination)?;
     let known = repository.publishers()?;
     let named = |name: &str| options.publishers.iter().any(|one| one == name);

@@ -18,9 +18,12 @@ use crate::options::{Request, parse};
 const USAGE: &str = "\
 Usage:
         pkgrecv [-aknrv] [-s src_uri ...] [-d (path|dest_uri)] [-c cache_dir]
-            [-m match] [--raw] (fmri|pattern) ...
-        pkgrecv [-s src_repo_uri] --newest
-        pkgrecv [-n] [-s src_repo_uri] [-d path] [-p publisher ...] --clone
+            [-m match] [--raw] [--mog-file file ...]
+            [--key src_key --cert src_cert]
+            [--dkey dest_key --dcert dest_cert] (fmri|pattern) ...
+        pkgrecv [-s src_repo_uri] [--key src_key --cert src_cert] --newest
+        pkgrecv [-n] [-s src_repo_uri] [-d path] [-p publisher ...]
+            [--key src_key --cert src_cert] --clone
 
 Options:
         -a              Store the retrieved package data in a pkg(7) archive
@@ -31,8 +34,8 @@ Options:
                         content downloaded from depots; a download that was
                         interrupted goes on from there.
 
-        -d path_or_uri  The filesystem path or file:// URI of the target
-                        repository to republish packages to.  The target must
+        -d path_or_uri  The filesystem path or URI of the target repository or
+                        depot to republish packages to.  The target must
                         already exist.  New repositories can be created using
                         pkgrepo(1).
 
@@ -67,6 +70,18 @@ Options:
                         Packages in the destination repository which are not in
                         the source will be removed.
 
+        --cert src_cert, --key src_key
+                        The client SSL certificate and key file to show to the
+                        source.
+
+        --dcert dest_cert, --dkey dest_key
+                        The client SSL certificate and key file to show to the
+                        destination.
+
+        --mog-file file Apply the rules in this file, in the language of
+                        pkgmogrify(1), to each package.  Signatures are left
+                        out.  Can be specified multiple times.
+
         --raw           Retrieve and store the raw package data in a set of
                         directory structures by stem and version at the location
                         specified by -d.
@@ -77,6 +92,9 @@ Options:
 Environment:
         PKG_DEST        The path or URI of the destination repository.
         PKG_SRC         The path or URI of the source repository.
+        PKG_CLIENT_CONNECT_TIMEOUT, PKG_CLIENT_LOWSPEED_TIMEOUT,
+        PKG_CLIENT_MAX_TIMEOUT, PKG_CLIENT_MAX_REDIRECT
+                        Patience with a depot; see pkgrecv(1).
 ";
 
 fn main() -> ExitCode {
@@ -97,7 +115,7 @@ fn run() -> Result<(), Failure> {
             print!("{USAGE}");
             Ok(())
         }
-        Request::Newest { source } => receive::newest(&source),
+        Request::Newest { source, identity } => receive::newest(&source, &identity),
         Request::Receive(options) => receive::receive(&options),
         Request::Clone(options) => clone::clone(&options),
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ips_client::Versions;
 use ips_cmd::Failure;
+use ips_cmd::transport::Identity;
 use lexopt::prelude::*;
 
 /// What is asked for.
@@ -15,6 +16,8 @@ pub enum Request {
     Newest {
         /// The source.
         source: String,
+        /// `--cert`, `--key`.
+        identity: Identity,
     },
     /// The copying.
     Receive(Options),
@@ -41,6 +44,12 @@ pub struct Options {
     pub dry_run: bool,
     /// `-v`.
     pub verbose: bool,
+    /// `--mog-file`: rules that packages go through on their way.
+    pub rules: Vec<PathBuf>,
+    /// `--cert`, `--key`: what is shown to sources.
+    pub identity: Identity,
+    /// `--dcert`, `--dkey`: what is shown to the destination.
+    pub identity_there: Identity,
     /// The patterns; there is one at least.
     pub patterns: Vec<String>,
 }
@@ -69,6 +78,8 @@ pub struct Cloning {
     pub publishers: Vec<String>,
     /// `-n`.
     pub dry_run: bool,
+    /// `--cert`, `--key`.
+    pub identity: Identity,
 }
 
 /// The options that say what is made.
@@ -79,6 +90,7 @@ struct Made {
     clone: bool,
     stored: bool,
     publishers: Vec<String>,
+    rules: Vec<PathBuf>,
 }
 
 impl Made {
@@ -89,6 +101,12 @@ impl Made {
         }
         if self.clone && (self.archive || self.raw) {
             return Err(Failure::usage("--clone can not be used with -a or --raw"));
+        }
+        if self.clone && !self.rules.is_empty() {
+            return Err(Failure::usage("--mog-file can not be used with --clone"));
+        }
+        if (self.archive || self.raw) && !self.rules.is_empty() {
+            return Err(Failure::usage("--mog-file can only be used when republishing packages"));
         }
         if !self.publishers.is_empty() && !self.clone {
             return Err(Failure::usage("-p is only valid with --clone"));
@@ -109,13 +127,14 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let (mut made, mut cache) = (Made::default(), None);
     let mut versions = Versions::All;
     let (mut recursive, mut dry_run, mut verbose, mut newest) = (false, false, false, false);
+    let (mut identity, mut identity_there) = (Identity::default(), Identity::default());
     let mut patterns = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
             Short('s') => sources.push(parser.value()?.string()?),
             Short('a') => made.archive = true,
             Short('k') => made.stored = true,
-            Short('c') => cache = Some(PathBuf::from(parser.value()?)),
+            Short('c') => cache = path(parser.value()?),
             Short('p') => made.publishers.push(parser.value()?.string()?),
             Long("raw") => made.raw = true,
             Long("clone") => made.clone = true,
@@ -125,31 +144,33 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Short('n') => dry_run = true,
             Short('v') => verbose = true,
             Long("newest") => newest = true,
+            Long("mog-file") => made.rules.push(PathBuf::from(parser.value()?)),
+            Long("key") => identity.key = path(parser.value()?),
+            Long("cert") => identity.certificate = path(parser.value()?),
+            Long("dkey") => identity_there.key = path(parser.value()?),
+            Long("dcert") => identity_there.certificate = path(parser.value()?),
             Short('h' | '?') | Long("help") => return Ok(Request::Help),
             Value(pattern) => patterns.push(pattern.string()?),
-            other => {
-                let message = Failure::from(other.unexpected()).message;
-                return Err(Failure::usage(message.replace("illegal", "Illegal")));
-            }
+            other => return Err(illegal(other)),
         }
     }
     let missing = |what: &str| Failure::usage(format!("a {what} must be provided"));
     if sources.is_empty() {
         sources.extend(place("PKG_SRC"));
     }
+    let missing_source = || missing("source repository");
     if newest {
-        let source = sources.pop().ok_or_else(|| missing("source repository"))?;
-        return Ok(Request::Newest { source });
+        return Ok(Request::Newest { source: sources.pop().ok_or_else(missing_source)?, identity });
     }
     let form = made.form()?;
     let destination = destination.ok_or_else(|| missing("destination"))?;
-    if sources.is_empty() {
-        return Err(missing("source repository"));
-    }
     if made.clone {
-        let source = sources.pop().ok_or_else(|| missing("source repository"))?;
-        let publishers = made.publishers;
-        return Ok(Request::Clone(Cloning { source, destination, publishers, dry_run }));
+        let (source, publishers) = (sources.pop().ok_or_else(missing_source)?, made.publishers);
+        let cloning = Cloning { source, destination, publishers, dry_run, identity };
+        return Ok(Request::Clone(cloning));
+    }
+    if sources.is_empty() {
+        return Err(missing_source());
     }
     if patterns.is_empty() {
         return Err(Failure::usage("must specify at least one pkgfmri"));
@@ -163,9 +184,21 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
         recursive,
         dry_run,
         verbose,
+        rules: made.rules,
+        identity,
+        identity_there,
         patterns,
     };
     Ok(Request::Receive(options))
+}
+
+fn illegal(argument: lexopt::Arg<'_>) -> Failure {
+    let message = Failure::from(argument.unexpected()).message;
+    Failure::usage(message.replace("illegal", "Illegal"))
+}
+
+fn path(given: std::ffi::OsString) -> Option<PathBuf> {
+    Some(PathBuf::from(given))
 }
 
 fn versions_of(text: &str) -> Result<Versions, Failure> {

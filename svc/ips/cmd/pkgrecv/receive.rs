@@ -1,22 +1,25 @@
 //! receive.rs - what pkgrecv does: lists the newest packages, or copies what the patterns mean.
 //!
 //! A source may be a directory, an archive or a depot; the destination is a repository on disk or
-//! a new archive, and gets all of it at once or nothing, or a folder, package by package.
+//! a new archive, and gets all of it at once or nothing, or a depot or folder, package by package.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use ips_client::mogrify::Transforms;
 use ips_client::{ReceiveOptions, Source};
 use ips_cmd::place::Place;
+use ips_cmd::transport::Identity;
 use ips_cmd::{Failure, clock, patterns, progress};
 use ips_model::{Fmri, Pattern};
 use ips_repository::{OpenError, Repository};
 
 use crate::options::{Form, Options};
 use crate::raw;
-use crate::trial::trial;
+use crate::trial::{trial, trial_there};
 
-fn open(text: &str) -> Result<Source, Failure> {
-    Place::parse(text)?.source()
+fn open(text: &str, identity: &Identity) -> Result<Source, Failure> {
+    Place::parse(text)?.source_as(identity)
 }
 
 /// The repository to copy into.
@@ -31,8 +34,8 @@ pub fn destination(text: &str) -> Result<Repository, Failure> {
 }
 
 /// Prints the newest version of each package, the default publisher's first.
-pub fn newest(source: &str) -> Result<(), Failure> {
-    for catalog in open(source)?.catalogs() {
+pub fn newest(source: &str, identity: &Identity) -> Result<(), Failure> {
+    for catalog in open(source, identity)?.catalogs() {
         let entries = catalog.base.entries();
         // Ascending by version, so the last of a name stays.
         let newest: BTreeMap<String, Fmri> =
@@ -48,7 +51,7 @@ pub fn newest(source: &str) -> Result<(), Failure> {
 pub fn receive(options: &Options) -> Result<(), Failure> {
     let mut opened = Vec::new();
     for text in &options.sources {
-        let source = open(text)?;
+        let source = open(text, &options.identity)?;
         opened.push(match &options.cache {
             Some(folder) => source.with_cache(folder),
             None => source,
@@ -61,6 +64,9 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
         wanted.into_iter().partition(|pattern| !pattern.select(&all).is_empty());
     let some = !meant.is_empty();
     match options.form {
+        Form::Repository if matches!(Place::parse(&options.destination)?, Place::Url(_)) => {
+            send(&sources, &meant, options)?;
+        }
         Form::Repository => {
             let repository = destination(&options.destination)?;
             if some && options.dry_run {
@@ -120,11 +126,44 @@ fn raw(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), 
     Ok(())
 }
 
+/// Republishes to a depot.
+fn send(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    let place = Place::parse(&options.destination)?;
+    if !options.rules.is_empty() {
+        let told = "--mog-file can only be used with a repository on disk as destination";
+        return Err(Failure::usage(told));
+    }
+    let known = place.source_as(&options.identity_there)?;
+    let Some(depot) = place.depot(&options.identity_there)? else { return Ok(()) };
+    if meant.is_empty() {
+        return Ok(());
+    }
+    let receiving = self::options(options)?;
+    if options.dry_run {
+        return trial_there(sources, &known, meant, options);
+    }
+    let sent = progress::shown(|control| {
+        ips_client::republish(sources, &depot, &known, meant, &receiving, control)
+    });
+    for fmri in sent.map_err(Failure::new)? {
+        println!("Republish: {fmri} ... Done");
+    }
+    Ok(())
+}
+
 /// Which packages are meant, and when.
 pub fn options(options: &Options) -> Result<ReceiveOptions, Failure> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
+        Ok((name, text))
+    };
+    let rules = options.rules.iter().map(read).collect::<Result<_, Failure>>()?;
     Ok(ReceiveOptions {
         versions: options.versions,
         recursive: options.recursive,
+        transforms: Transforms::parse(rules).map_err(Failure::new)?,
         ..ReceiveOptions::at(clock::publication()?)
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ips_client::Source;
 use ips_cmd::Failure;
-use ips_model::Pattern;
+use ips_model::{Fmri, Pattern};
 use ips_repository::Repository;
 
 use crate::options::Options;
@@ -19,12 +19,38 @@ pub fn trial(
     options: &Options,
 ) -> Result<(), Failure> {
     let batch = repository.map(Repository::batch).transpose()?;
+    let holds = |fmri: &Fmri| {
+        Ok(batch.as_ref().map(|batch| batch.holds(fmri)).transpose()?.unwrap_or(false))
+    };
+    let lacks = |publisher: &str, hash: &str| {
+        batch.as_ref().is_none_or(|batch| batch.lacks(publisher, hash))
+    };
+    told(sources, meant, options, &holds, &lacks)
+}
+
+/// The same for a depot, which is not asked for each payload: all of a package's count.
+pub fn trial_there(
+    sources: &[&Source],
+    known: &Source,
+    meant: &[Pattern],
+    options: &Options,
+) -> Result<(), Failure> {
+    told(sources, meant, options, &|fmri| Ok(known.has(fmri)), &|_, _| true)
+}
+
+fn told(
+    sources: &[&Source],
+    meant: &[Pattern],
+    options: &Options,
+    holds: &dyn Fn(&Fmri) -> Result<bool, Failure>,
+    lacks: &dyn Fn(&str, &str) -> bool,
+) -> Result<(), Failure> {
     let chosen = ips_client::chosen(sources, meant, &receive::options(options)?);
     let mut packages = Vec::new();
     // Payload → its stored size.
     let mut payloads: BTreeMap<String, u64> = BTreeMap::new();
     for fmri in chosen.map_err(Failure::new)? {
-        if batch.as_ref().map(|batch| batch.holds(&fmri)).transpose()? == Some(true) {
+        if holds(&fmri)? {
             continue;
         }
         let Some(source) = sources.iter().find(|source| source.has(&fmri)) else { continue };
@@ -33,7 +59,7 @@ pub fn trial(
         for action in &manifest.actions {
             for hash in action.payload_hashes() {
                 let size = action.get("pkg.csize").and_then(|size| size.parse().ok());
-                if batch.as_ref().is_none_or(|batch| batch.lacks(publisher, hash)) {
+                if lacks(publisher, hash) {
                     payloads.insert(hash.to_string(), size.unwrap_or(0));
                 }
             }

@@ -1,8 +1,9 @@
 //! verify.rs - `pkgrepo verify`: whether manifests, payloads and dependencies are sound.
 
+use ips_client::signature::{self, Anchors, Policy};
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
-use ips_repository::{Fault, Repository, Unresolved, Verified, unresolved};
+use ips_repository::{Fault, Finding, Repository, Unresolved, Verified, unresolved};
 
 use crate::findings::{ignored, is_ignored, told, told_of_dependency};
 use crate::options::Options;
@@ -30,6 +31,10 @@ pub fn verify(options: &Options) -> Result<u8, Failure> {
             print!("{}", told(finding));
             sound &= finding.fault == Fault::Restricted;
         }
+        for finding in unsigned(&repository, publisher, &one)? {
+            print!("{}", told(&finding));
+            sound = false;
+        }
         verified.push(one);
     }
     if !disabled {
@@ -39,6 +44,34 @@ pub fn verify(options: &Options) -> Result<u8, Failure> {
         }
     }
     Ok(if sound { 0 } else { 1 })
+}
+
+/// The packages whose signatures do not lead to what the repository trusts.
+pub fn unsigned(
+    repository: &Repository,
+    publisher: &str,
+    verified: &Verified,
+) -> Result<Vec<Finding>, Failure> {
+    if verified.signed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let configuration = repository.configuration()?;
+    let folder = configuration.get("repository", "trust-anchor-directory").unwrap_or_default();
+    let anchors = Anchors::read(&repository.root().join(folder)).map_err(Failure::new)?;
+    let fetch = |hash: &str| -> std::io::Result<Vec<u8>> {
+        let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let path = repository.file_path(publisher, hash).ok_or_else(absent)?;
+        ips_repository::expand(&std::fs::read(path)?, None)
+    };
+    let mut findings = Vec::new();
+    for (fmri, manifest) in &verified.signed {
+        if let Err(error) = signature::verify(manifest, &Policy::Verify, &anchors, None, &fetch) {
+            let place = repository.manifest_path(fmri)?;
+            let (fault, package) = (Fault::Signature(error.to_string()), Some(fmri.clone()));
+            findings.push(Finding { fault, package, place, path: None });
+        }
+    }
+    Ok(findings)
 }
 
 /// The dependencies of the publishers that were verified which nothing in the whole repository

@@ -1,4 +1,4 @@
-//! pkgsend(1) - publishes packages to a file repository.
+//! pkgsend(1) - publishes packages to a repository, on disk or behind a depot.
 //!
 //! options.rs reads the arguments, manifests.rs the manifests, publish.rs publishes them;
 //! transact.rs does it step by step.  bundle.rs reads directories and archives, generate.rs prints
@@ -24,15 +24,16 @@ Usage:
 Packager subcommands:
         pkgsend generate [-T pattern] [-u] [--target file] source ...
         pkgsend publish [-b bundle ...] [-d source ...] [-s repo_uri_or_path]
-            [-T pattern] [--fmri-in-manifest] [--no-catalog]
-            [manifest ...]
+            [--key ssl_key --cert ssl_cert] [-T pattern]
+            [--fmri-in-manifest] [--no-catalog] [manifest ...]
 
 Transactions:
         pkgsend open [-en] fmri
+        pkgsend append [-en] fmri
         pkgsend add action [payload] [attribute=value ...]
         pkgsend include [-d basedir] ... [manifest ...]
         pkgsend import [-T pattern] [--target file] bundle ...
-        pkgsend close [-A] [-t transaction]
+        pkgsend close [-A] [--no-catalog] [-t transaction]
         pkgsend create-repository [--set-property section.property=value]
 
 Options:
@@ -43,6 +44,9 @@ Options:
 Environment:
         PKG_REPO        The path or URI of the destination repository.
         PKG_TRANS_ID    The transaction, as printed by pkgsend open.
+        PKG_CLIENT_CONNECT_TIMEOUT, PKG_CLIENT_LOWSPEED_TIMEOUT,
+        PKG_CLIENT_MAX_TIMEOUT, PKG_CLIENT_MAX_REDIRECT
+                        Patience with a depot; see pkgsend(1).
         SOURCE_DATE_EPOCH
                         The time, in seconds since 1970, of packages whose
                         version has none.
@@ -71,7 +75,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Publish(options) => publish::publish(&options),
         Command::Generate(reading, bundles) => generate::generate(&reading, &bundles),
-        Command::Open(place, fmri, told) => transact::open(&place, &fmri, told),
+        Command::Open(place, fmri, told, opening) => transact::open(&place, &fmri, told, opening),
         Command::Add(place, id, words) => transact::add(&place, &id, &words),
         Command::Include(place, id, folders, files) => {
             transact::include(&place, &id, &folders, &files)
@@ -79,7 +83,7 @@ fn run() -> Result<(), Failure> {
         Command::Import(place, id, reading, bundles) => {
             transact::import(&place, &id, &reading, &bundles)
         }
-        Command::Close(place, id, abandon) => transact::close(&place, &id, abandon),
+        Command::Close(place, id, closing) => transact::close(&place, &id, closing),
         Command::Create(place, properties) => transact::create(place.directory()?, &properties),
         Command::RefreshIndex => Ok(()),
     }

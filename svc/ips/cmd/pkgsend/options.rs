@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
+use ips_cmd::transport::Identity;
 use lexopt::prelude::*;
 
 use crate::bundle::Reading;
-use crate::transact::Told;
+use crate::transact::{Closing, Opening, Told};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -20,27 +21,38 @@ pub enum Command {
     Publish(Options),
     /// `generate`.
     Generate(Reading, Vec<PathBuf>),
-    /// `open`.
-    Open(Place, String, Told),
+    /// `open`, `append`: of a new package, or of one that is published.
+    Open(Target, String, Told, Opening),
     /// `add`: the transaction and the words of the action.
-    Add(Place, String, Vec<String>),
+    Add(Target, String, Vec<String>),
     /// `include`: the transaction, proto areas, manifests.
-    Include(Place, String, Vec<PathBuf>, Vec<PathBuf>),
+    Include(Target, String, Vec<PathBuf>, Vec<PathBuf>),
     /// `import`: the transaction and bundles.
-    Import(Place, String, Reading, Vec<PathBuf>),
-    /// `close`: the transaction, and whether it is abandoned.
-    Close(Place, String, bool),
+    Import(Target, String, Reading, Vec<PathBuf>),
+    /// `close`: the transaction, and what becomes of it.
+    Close(Target, String, Closing),
     /// `create-repository`: section, property, value.
     Create(Place, Vec<(String, String, String)>),
     /// `refresh-index`: there is no index.
     RefreshIndex,
 }
 
+/// Where to publish.
+#[derive(Debug)]
+pub struct Target {
+    /// The repository.
+    pub place: Place,
+    /// `--cert`, `--key`.
+    pub identity: Identity,
+}
+
 /// The arguments of `publish`.
 #[derive(Debug)]
 pub struct Options {
     /// The destination.
-    pub repository: Place,
+    pub target: Target,
+    /// Not with `--no-catalog`.
+    pub catalogued: bool,
     /// `-d`: proto areas, in order.
     pub folders: Vec<PathBuf>,
     /// `-b`: bundles, looked into after the proto areas.
@@ -63,21 +75,24 @@ struct Given {
     each_its_own: bool,
     letters: Vec<char>,
     transaction: Option<String>,
+    identity: Identity,
+    uncatalogued: bool,
     properties: Vec<String>,
     operands: Vec<std::ffi::OsString>,
 }
 
 /// A subcommand and the options it knows beside `-s`.
-const SUBCOMMANDS: [(&str, &[&str]); 9] = [
-    ("publish", &["b", "d", "T", "fmri-in-manifest", "no-catalog"]),
+const SUBCOMMANDS: [(&str, &[&str]); 10] = [
+    ("publish", &["b", "d", "T", "fmri-in-manifest", "no-catalog", "no-index", "key", "cert"]),
     ("generate", &["T", "u", "target"]),
-    ("open", &["e", "n"]),
+    ("open", &["e", "n", "key", "cert"]),
+    ("append", &["e", "n", "key", "cert"]),
     ("add", &[]),
-    ("include", &["d", "T"]),
-    ("import", &["T", "target"]),
-    ("close", &["A", "t", "no-catalog", "no-index"]),
+    ("include", &["d", "T", "key", "cert"]),
+    ("import", &["T", "target", "key", "cert"]),
+    ("close", &["A", "t", "no-catalog", "no-index", "key", "cert"]),
     ("create-repository", &["set-property"]),
-    ("refresh-index", &[]),
+    ("refresh-index", &["key", "cert"]),
 ];
 
 /// Reads the arguments.
@@ -145,8 +160,11 @@ fn subcommand(
             "fmri-in-manifest" => given.each_its_own = true,
             "t" => given.transaction = Some(parser.value()?.string()?),
             "set-property" => given.properties.push(parser.value()?.string()?),
+            "key" => given.identity.key = Some(PathBuf::from(parser.value()?)),
+            "cert" => given.identity.certificate = Some(PathBuf::from(parser.value()?)),
+            "no-catalog" => given.uncatalogued = true,
             "e" | "n" | "A" => given.letters.extend(option.chars()),
-            // The catalog is part of the publication, and there is no index.
+            // The index is renewed by pkgrepo refresh.
             _ => {}
         }
     }
@@ -162,6 +180,7 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
         let missing = "A destination package repository must be provided using -s.";
         Place::parse(given.place.as_deref().ok_or_else(|| Failure::usage(missing).of(name))?)
     };
+    let target = || Ok::<_, Failure>(Target { place: place()?, identity: given.identity.clone() });
     let some = || match given.operands.is_empty() {
         true => Err(Failure::usage("No arguments specified for subcommand.").of(name)),
         false => Ok(()),
@@ -180,34 +199,41 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
             some()?;
             Command::Generate(given.reading, paths(&given.operands))
         }
-        "open" => {
-            if has('e') && has('n') {
-                return Err(Failure::usage("only -e or -n may be specified").of(name));
-            }
+        "open" | "append" => {
+            let told = told(has('e'), has('n')).map_err(|failure| failure.of(name))?;
             let [fmri] = words().try_into().map_err(|_: Vec<String>| {
-                Failure::usage("open requires one package name").of(name)
+                Failure::usage(format!("{name} requires one package name")).of(name)
             })?;
-            Command::Open(place()?, fmri, if has('n') { Told::Plain } else { Told::ForEval })
+            let opening = if name == "append" { Opening::Published } else { Opening::New };
+            Command::Open(target()?, fmri, told, opening)
         }
         "add" => {
             let id = transaction()?;
             some()?;
-            Command::Add(place()?, id, words())
+            Command::Add(target()?, id, words())
         }
         "include" => {
             let files = paths(&given.operands);
-            Command::Include(place()?, transaction()?, given.folders.clone(), files)
+            Command::Include(target()?, transaction()?, given.folders.clone(), files)
         }
         "import" => {
             some()?;
-            let (place, id) = (place()?, transaction()?);
-            Command::Import(place, id, given.reading, paths(&given.operands))
+            let (target, id) = (target()?, transaction()?);
+            Command::Import(target, id, given.reading, paths(&given.operands))
         }
-        "close" => Command::Close(place()?, transaction()?, has('A')),
+        "close" => {
+            let closing = match (has('A'), given.uncatalogued) {
+                (true, _) => Closing::Abandon,
+                (false, true) => Closing::Uncatalogued,
+                (false, false) => Closing::Publish,
+            };
+            Command::Close(target()?, transaction()?, closing)
+        }
         "create-repository" => Command::Create(place()?, properties(&given.properties)?),
         "refresh-index" => Command::RefreshIndex,
         _ => Command::Publish(Options {
-            repository: place()?,
+            target: target()?,
+            catalogued: !given.uncatalogued,
             folders: given.folders,
             bundles: given.bundles,
             timestamps: given.reading.timestamps,
@@ -215,6 +241,15 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
             manifests: paths(&given.operands),
         }),
     })
+}
+
+/// How `open` tells the id: `-e` (for eval) or `-n`.
+fn told(for_eval: bool, plain: bool) -> Result<Told, Failure> {
+    match (for_eval, plain) {
+        (true, true) => Err(Failure::usage("only -e or -n may be specified")),
+        (false, true) => Ok(Told::Plain),
+        (_, false) => Ok(Told::ForEval),
+    }
 }
 
 /// `SECTION.PROPERTY=VALUE`.

@@ -5,7 +5,7 @@ use ips_model::action::NO_HASH;
 use ips_model::check::InvalidPackage;
 use ips_model::quote::quote;
 use ips_model::{Action, Fmri, Kind, Manifest, Timestamp};
-use ips_repository::{Batch, Sources, WriteError};
+use ips_repository::{Repository, Sources, WriteError};
 
 use crate::bundle;
 use crate::manifests;
@@ -13,7 +13,11 @@ use crate::options::Options;
 
 /// Publishes and says what was published.
 pub fn publish(options: &Options) -> Result<(), Failure> {
-    let repository = options.repository.open()?;
+    let depot = options.target.place.depot(&options.target.identity)?;
+    let repository = match depot {
+        Some(_) => None,
+        None => Some(options.target.place.open()?),
+    };
     let packages = manifests::read(&options.manifests, options.each_its_own)?;
     let now = clock::publication()?;
     let mut folders = options.folders.clone();
@@ -24,33 +28,60 @@ pub fn publish(options: &Options) -> Result<(), Failure> {
         unpacked.extend(kept);
     }
     let sources = Sources { folders, timestamps: options.timestamps.clone() };
-    let batch = repository.batch()?;
-    let mut names = Vec::new();
-    for manifest in &packages {
-        names.push(name(&batch, manifest, now)?);
-    }
-    let published = batch.publish_all(&packages, &sources, now);
-    for (fmri, published) in names.iter().zip(published) {
-        published.map_err(|error| told(error, Some(fmri), now))?;
-    }
-    batch.commit(now)?;
-    for fmri in names {
+    let published = match (repository, depot) {
+        (Some(repository), _) => {
+            on_disk(&repository, &packages, &sources, now, options.catalogued)?
+        }
+        (None, Some(depot)) => {
+            for manifest in &packages {
+                named(manifest)?;
+                omitted(manifest)?;
+            }
+            ips_client::deliver(&depot, &packages, &sources, now, options.catalogued)
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Failure::new)?
+        }
+        (None, None) => Vec::new(),
+    };
+    for fmri in published {
         println!("{fmri}\nPUBLISHED");
     }
     Ok(())
 }
 
-/// The package's name; tells what of it is left out.
-fn name(batch: &Batch<'_>, manifest: &Manifest, now: Timestamp) -> Result<Fmri, Failure> {
-    named(manifest)?;
-    let fmri = batch.name(manifest, now).map_err(|error| told(error, None, now))?;
+/// All of them or none.
+fn on_disk(
+    repository: &Repository,
+    packages: &[Manifest],
+    sources: &Sources,
+    now: Timestamp,
+    catalogued: bool,
+) -> Result<Vec<String>, Failure> {
+    let batch = repository.batch()?;
+    let mut names = Vec::new();
+    for manifest in packages {
+        named(manifest)?;
+        names.push(batch.name(manifest, now).map_err(|error| told(error, None, now))?);
+        omitted(manifest)?;
+    }
+    let published = batch.publish_all(packages, sources, now);
+    for (fmri, published) in names.iter().zip(published) {
+        published.map_err(|error| told(error, Some(fmri), now))?;
+    }
+    match catalogued {
+        true => batch.commit(now)?,
+        false => batch.commit_uncatalogued(now)?,
+    };
+    Ok(names.iter().map(ToString::to_string).collect())
+}
+
+/// Tells what of a package is left out; a licence without payload cannot be.
+fn omitted(manifest: &Manifest) -> Result<(), Failure> {
     for signature in manifest.of_kind(Kind::Signature) {
         println!("WARNING: Omitting signature action '{signature}'");
     }
-    for license in manifest.of_kind(Kind::License) {
-        payload_named(license)?;
-    }
-    Ok(fmri)
+    manifest.of_kind(Kind::License).try_for_each(payload_named)
 }
 
 /// The name has to be there, with a version.

@@ -1,16 +1,17 @@
-//! transact.rs - a package published step by step: open, add, include, import, close.
+//! transact.rs - a package published step by step: open, append, add, include, import, close.
 //!
 //! The transaction is known by the id that `open` prints and the others read from `PKG_TRANS_ID`.
 
 use std::path::{Path, PathBuf};
 
-use ips_cmd::place::Place;
+use ips_client::Depot;
 use ips_cmd::{Failure, clock};
 use ips_model::{Action, Kind};
-use ips_repository::{Repository, Sources, Transaction, WriteError};
+use ips_repository::{Repository, Sources, Transaction};
 
 use crate::bundle::{Reading, actions, folder};
 use crate::manifests;
+use crate::options::Target;
 
 /// How `open` tells the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,36 +22,112 @@ pub enum Told {
     Plain,
 }
 
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// A new package.
+    New,
+    /// Signatures of one that is published.
+    Published,
+}
+
+/// What becomes of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// The package is published.
+    Publish,
+    /// The package is published, and a refresh adds it to the catalog.
+    Uncatalogued,
+    /// It is forgotten.
+    Abandon,
+}
+
 /// Opens a transaction and prints its id.
-pub fn open(place: &Place, fmri: &str, told: Told) -> Result<(), Failure> {
-    let repository = place.open()?;
-    let opened = repository.open_transaction(fmri, clock::publication()?).map_err(|error| {
-        Failure::new(format!("'open' failed; unable to initiate transaction:\n{error}"))
-    })?;
+pub fn open(target: &Target, fmri: &str, told: Told, opening: Opening) -> Result<(), Failure> {
+    let refused = |step: &str, error: &dyn std::fmt::Display| {
+        Failure::new(format!("'{step}' failed; unable to initiate transaction:\n{error}"))
+    };
+    let id = match (target.place.depot(&target.identity)?, opening) {
+        (Some(depot), Opening::New) => {
+            depot.begin(fmri).map_err(|error| refused("open", &error))?
+        }
+        (Some(depot), Opening::Published) => {
+            depot.append(fmri).map_err(|error| refused("append", &error))?
+        }
+        (None, opening) => {
+            let repository = target.place.open()?;
+            let now = clock::publication()?;
+            let opened = match opening {
+                Opening::New => repository
+                    .open_transaction(fmri, now)
+                    .map_err(|error| refused("open", &error))?,
+                Opening::Published => repository
+                    .append_transaction(fmri, now)
+                    .map_err(|error| refused("append", &error))?,
+            };
+            opened.id().to_string()
+        }
+    };
     match told {
-        Told::ForEval => println!("export PKG_TRANS_ID={}", opened.id()),
-        Told::Plain => println!("{}", opened.id()),
+        Told::ForEval => println!("export PKG_TRANS_ID={id}"),
+        Told::Plain => println!("{id}"),
     }
     Ok(())
 }
 
-fn found<'a>(repository: &'a Repository, id: &str, step: &str) -> Result<Transaction<'a>, Failure> {
-    repository.transaction(id).map_err(|error| failed(step, id, &error))
+/// A transaction that is open, here or at a depot.
+enum Open<'a> {
+    Here(Transaction<'a>),
+    There(&'a Depot, &'a str),
 }
 
-fn failed(step: &str, id: &str, error: &WriteError) -> Failure {
+impl Open<'_> {
+    fn add(&self, action: Action, payload: Option<&Path>) -> Result<(), Failure> {
+        match self {
+            Open::Here(transaction) => {
+                let id = transaction.id().to_string();
+                transaction.add(action, payload).map_err(|error| failed("add", &id, &error))
+            }
+            Open::There(depot, id) => {
+                let read = |path: &Path| {
+                    let told = |error| Failure::new(format!("{}: {error}", path.display()));
+                    std::fs::read(path).map_err(|error| told(error).of("add"))
+                };
+                let content = payload.map(read).transpose()?.unwrap_or_default();
+                depot.add(id, &action, &content).map_err(|error| failed("add", id, &error))
+            }
+        }
+    }
+}
+
+/// Does `work` with the open transaction.
+fn with_open(
+    target: &Target,
+    id: &str,
+    step: &str,
+    work: impl FnOnce(&Open<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    match target.place.depot(&target.identity)? {
+        Some(depot) => work(&Open::There(&depot, id)),
+        None => {
+            let repository = target.place.open()?;
+            let found = repository.transaction(id).map_err(|error| failed(step, id, &error))?;
+            work(&Open::Here(found))
+        }
+    }
+}
+
+fn failed(step: &str, id: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure::new(format!("'{step}' failed for transaction ID '{id}': {error}"))
 }
 
 /// Adds one action: a type, a payload where it has one, attributes.
-pub fn add(place: &Place, id: &str, words: &[String]) -> Result<(), Failure> {
+pub fn add(target: &Target, id: &str, words: &[String]) -> Result<(), Failure> {
     let (action, payload) = of_words(words)?;
     if action.kind == Kind::Set && action.key() == Some("pkg.fmri") {
         return Err(Failure::new("the name of the package was given when it was opened").of("add"));
     }
-    let repository = place.open()?;
-    let transaction = found(&repository, id, "add")?;
-    transaction.add(action, payload.as_deref()).map_err(|error| failed("add", id, &error))
+    with_open(target, id, "add", |open| open.add(action, payload.as_deref()))
 }
 
 /// Words are whole values here, so blanks in them need no quotes.
@@ -81,63 +158,73 @@ fn of_words(words: &[String]) -> Result<(Action, Option<PathBuf>), Failure> {
 
 /// Adds the actions of manifests.
 pub fn include(
-    place: &Place,
+    target: &Target,
     id: &str,
     folders: &[PathBuf],
     files: &[PathBuf],
 ) -> Result<(), Failure> {
     let read = manifests::read(files, false)?;
     let sources = Sources { folders: folders.to_vec(), timestamps: Vec::new() };
-    let repository = place.open()?;
-    let transaction = found(&repository, id, "include")?;
-    for action in read.iter().flat_map(|manifest| &manifest.actions) {
-        if action.kind == Kind::Signature
-            || (action.kind == Kind::Set && action.key() == Some("pkg.fmri"))
-        {
-            continue;
+    with_open(target, id, "include", |open| {
+        for action in read.iter().flat_map(|manifest| &manifest.actions) {
+            if action.kind == Kind::Signature
+                || (action.kind == Kind::Set && action.key() == Some("pkg.fmri"))
+            {
+                continue;
+            }
+            let has_file = matches!(action.kind, Kind::File | Kind::License);
+            let payload = has_file.then(|| sources.find(action)).transpose()?;
+            open.add(action.clone(), payload.as_deref())?;
         }
-        let has_file = matches!(action.kind, Kind::File | Kind::License);
-        let payload = has_file.then(|| sources.find(action)).transpose()?;
-        transaction
-            .add(action.clone(), payload.as_deref())
-            .map_err(|error| failed("add", id, &error))?;
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Adds what bundles deliver.
 pub fn import(
-    place: &Place,
+    target: &Target,
     id: &str,
     reading: &Reading,
     bundles: &[PathBuf],
 ) -> Result<(), Failure> {
-    let repository = place.open()?;
-    let transaction = found(&repository, id, "import")?;
-    for bundle in bundles {
-        let (folder, _unpacked) = folder(bundle).map_err(|failure| failure.of("import"))?;
-        for action in actions(bundle, reading).map_err(|failure| failure.of("import"))? {
-            let payload = action.get("path").map(|path| folder.join(path));
-            transaction
-                .add(action.clone(), payload.as_deref().filter(|_| action.kind == Kind::File))
-                .map_err(|error| failed("add", id, &error))?;
+    with_open(target, id, "import", |open| {
+        for bundle in bundles {
+            let (folder, _unpacked) = folder(bundle).map_err(|failure| failure.of("import"))?;
+            for action in actions(bundle, reading).map_err(|failure| failure.of("import"))? {
+                let payload = action.get("path").map(|path| folder.join(path));
+                let payload = payload.filter(|_| action.kind == Kind::File);
+                open.add(action, payload.as_deref())?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Publishes the package, or forgets it.
-pub fn close(place: &Place, id: &str, abandon: bool) -> Result<(), Failure> {
-    let repository = place.open()?;
-    let transaction = found(&repository, id, "close")?;
-    if abandon {
-        transaction.abandon()?;
-        println!("ABANDONED");
-        return Ok(());
+pub fn close(target: &Target, id: &str, closing: Closing) -> Result<(), Failure> {
+    let told = |error: &dyn std::fmt::Display| failed("close", id, error);
+    let fmri = if let Some(depot) = target.place.depot(&target.identity)? {
+        match closing {
+            Closing::Abandon => depot.abandon(id).map(|()| None),
+            Closing::Publish => depot.close(id, true).map(Some),
+            Closing::Uncatalogued => depot.close(id, false).map(Some),
+        }
+        .map_err(|error| told(&error))?
+    } else {
+        let (repository, now) = (target.place.open()?, clock::publication()?);
+        let transaction = repository.transaction(id).map_err(|error| told(&error))?;
+        match closing {
+            Closing::Abandon => transaction.abandon().map(|()| None),
+            Closing::Publish => transaction.close(now).map(Some),
+            Closing::Uncatalogued => transaction.close_uncatalogued(now).map(Some),
+        }
+        .map_err(|error| told(&error))?
+        .map(|fmri| fmri.to_string())
+    };
+    match fmri {
+        Some(fmri) => println!("{fmri}\nPUBLISHED"),
+        None => println!("ABANDONED"),
     }
-    let fmri =
-        transaction.close(clock::publication()?).map_err(|error| failed("close", id, &error))?;
-    println!("{fmri}\nPUBLISHED");
     Ok(())
 }
 

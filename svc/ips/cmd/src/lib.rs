@@ -1,6 +1,6 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
 //! repository is), `clock` (the time of a publication), `patterns` (packages as users name
-//! them), `progress` (a bar on a terminal), `table` (lists as text and JSON).
+//! them), `transport` (how depots are spoken to), `progress` (a bar on a terminal), `table` (lists as text and JSON).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 
@@ -10,5 +10,6 @@ pub mod patterns;
 pub mod place;
 pub mod progress;
 pub mod table;
+pub mod transport;
 
 pub use failure::Failure;

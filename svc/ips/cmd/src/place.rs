@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ips_client::{Origin, Source};
+use ips_client::{Depot, Origin, Source};
 use ips_model::configuration::ConfigurationError;
 use ips_model::quote::unquote;
 use ips_repository::{OpenError, Repository};
 
 use crate::Failure;
+use crate::transport::{Identity, transport};
 
 /// A repository's place as a user gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,11 @@ impl Place {
 
     /// Opens it to take packages from it.
     pub fn source(&self) -> Result<Source, Failure> {
+        self.source_as(&Identity::default())
+    }
+
+    /// The same, showing a certificate of one's own to a depot.
+    pub fn source_as(&self, identity: &Identity) -> Result<Source, Failure> {
         let origin = match self {
             Place::Directory(path) => {
                 // An unusable repository is told of in the same words.
@@ -72,9 +78,19 @@ impl Place {
                 Origin::directory(path)
             }
             Place::Archive(path) => Origin::archive(path),
-            Place::Url(url) => Origin::parse(url).map_err(Failure::new)?,
+            Place::Url(url) => {
+                let origin = Origin::parse(url).map_err(Failure::new)?;
+                let by = transport(url, identity)?;
+                return Source::open_by(&origin, &by).map_err(Failure::new);
+            }
         };
         Source::open(&origin).map_err(Failure::new)
+    }
+
+    /// The depot to publish to, where it is one.
+    pub fn depot(&self, identity: &Identity) -> Result<Option<Depot>, Failure> {
+        let Place::Url(url) = self else { return Ok(None) };
+        Depot::open(url, &transport(url, identity)?).map(Some).map_err(Failure::new)
     }
 }
 

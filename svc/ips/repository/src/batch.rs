@@ -41,6 +41,22 @@ impl Sources {
         self.look(action).map_err(|path| WriteError::PayloadMissing { paths: vec![path], folders })
     }
 
+    /// Gives an action the time of its file, where the file's name asks for it.
+    pub fn keep_time(&self, action: &mut Action, path: &Path) -> Result<(), WriteError> {
+        let name = action.get("path").and_then(|path| path.rsplit('/').next());
+        if name.is_some_and(|name| self.timestamps.iter().any(|glob| glob_matches(glob, name))) {
+            let about = fs::metadata(path).map_err(at(path))?;
+            let time = std::os::unix::fs::MetadataExt::mtime(&about);
+            action.set("timestamp", vec![Timestamp::from_seconds(time).package()]);
+        }
+        Ok(())
+    }
+
+    /// For each action the file its payload is read from; all that are not there are told together.
+    pub fn find_all(&self, manifest: &Manifest) -> Result<Vec<Option<PathBuf>>, WriteError> {
+        find_all(manifest, self)
+    }
+
     /// The file an action's payload is read from, or what was looked for in vain.
     fn look(&self, action: &Action) -> Result<PathBuf, String> {
         let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
@@ -210,7 +226,6 @@ impl Batch<'_> {
         staging: &Staging,
         payload: impl Fn(&str) -> io::Result<Stored>,
     ) -> Result<(), WriteError> {
-        let publisher = complete(fmri)?;
         for hash in manifest.payload_hashes() {
             if staging.has(hash) || staging.held(hash).is_some() {
                 continue;
@@ -316,14 +331,7 @@ impl Batch<'_> {
             Ok(())
         });
         stored.map_err(at(path))??;
-        if let Some(name) = action.get("path").and_then(|path| path.rsplit('/').next()) {
-            if sources.timestamps.iter().any(|glob| glob_matches(glob, name)) {
-                let about = fs::metadata(path).map_err(at(path))?;
-                let time = std::os::unix::fs::MetadataExt::mtime(&about);
-                action.set("timestamp", vec![Timestamp::from_seconds(time).package()]);
-            }
-        }
-        Ok(())
+        sources.keep_time(action, path)
     }
 }
 

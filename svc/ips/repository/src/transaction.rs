@@ -25,7 +25,7 @@ use crate::commit::Catalogued;
 use crate::durable;
 use crate::error::{PathError, WriteError, at};
 use crate::intake::{Bytes, take_in};
-use crate::payload::{describe, unpack_file};
+use crate::payload::{Stream, describe, stored_form, unpack_file};
 use crate::repository::Repository;
 
 /// How many of one package may be opened in one second.
@@ -112,6 +112,14 @@ impl Transaction<'_> {
     /// What it is found by.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What is, or on `add` will be, stored of this content.
+    pub fn stream_of(&self, content: &[u8]) -> Result<Stream, WriteError> {
+        let held = self.held(&ips_model::digest::sha1_hex(content));
+        let (stream, _) =
+            stored_form(held.as_deref(), content, self.compression).map_err(at(&self.folder))?;
+        Ok(stream)
     }
 
     /// An empty file for what is being received; it goes with its owner unless it is handed back.

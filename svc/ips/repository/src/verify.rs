@@ -75,6 +75,8 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// The packages whose manifests are sound, with their dependencies.
     pub packages: Vec<(Fmri, Vec<Action>)>,
+    /// Those of them that somebody signed with a key, with their manifests; nobody looked into it.
+    pub signed: Vec<(Fmri, Manifest)>,
 }
 
 /// A payload to be looked at: its name, and the digest and length it has to have.
@@ -110,6 +112,9 @@ impl Repository {
                     verified.findings.extend(of_payloads(fmri, manifest, &folder, &seen));
                     let depends = manifest.of_kind(Kind::Depend).cloned().collect();
                     verified.packages.push((fmri.clone(), depends));
+                    if manifest.of_kind(Kind::Signature).any(|one| one.payload_hash().is_some()) {
+                        verified.signed.push((fmri.clone(), manifest.clone()));
+                    }
                 }
                 Err(finding) => verified.findings.push((**finding).clone()),
             }
