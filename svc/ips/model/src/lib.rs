@@ -7,6 +7,7 @@
 //! - `action`, `parse`, `manifest`: a package as lines of text; `check`: what publication refuses;
 //! - `merge`: builds of a package for several variants as one; `signature`: what is signed;
 //! - `json`, `catalog`: catalog v1 and its signature;
+//! - `elf`: what is in an ELF file;
 //! - `configuration`, `p5i`: `pkg5.repository` and publisher descriptions.
 //!
 //! Source of the formats: the manual pages pkg(7), pkgsend(1), pkgrepo(1), and what pkg5 writes.
@@ -16,6 +17,7 @@ pub mod catalog;
 pub mod check;
 pub mod configuration;
 pub mod digest;
+pub mod elf;
 pub mod fmri;
 pub mod json;
 pub mod manifest;

@@ -1,13 +1,14 @@
 //! elf.rs - what pkg5 says of ELF files: architecture, width, and a digest of the sections.
 //!
 //! The digested data are the sections in table order, those left out that differ from build to
-//! build without meaning.  A NOBITS section counts as its size in 8 bytes, big-endian.  A file
-//! that claims to be ELF and whose tables do not lie inside it is treated as no ELF.
+//! build without meaning.  A file that claims to be ELF and whose tables do not lie inside it is
+//! treated as no ELF.  How the format is read: `ips_model::elf`.
 
 use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
 use ips_model::digest::hex;
+use ips_model::elf;
 
 /// Sections that never count.
 const LEFT_OUT: [&[u8]; 11] = [
@@ -37,134 +38,24 @@ pub(crate) struct Elf {
     pub(crate) sha512_256: String,
 }
 
-/// Reads numbers of either order and width.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    wide: bool,
-    little: bool,
-}
-
-impl Reader<'_> {
-    fn number(&self, at: usize, size: usize) -> Option<u64> {
-        let field = self.bytes.get(at..at.checked_add(size)?)?;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        Some(if self.little {
-            field.iter().rev().fold(0, fold)
-        } else {
-            field.iter().fold(0, fold)
-        })
-    }
-
-    fn offset(&self, at: usize, size: usize) -> Option<usize> {
-        usize::try_from(self.number(at, size)?).ok()
-    }
-
-    /// A field that stands at `narrow` in 32-bit files and at `wide` in 64-bit files.
-    fn word(&self, base: usize, narrow: usize, wide: usize) -> Option<usize> {
-        if self.wide {
-            self.offset(base.checked_add(wide)?, 8)
-        } else {
-            self.offset(base.checked_add(narrow)?, 4)
-        }
-    }
-}
-
-struct Section {
-    name: usize,
-    kind: u64,
-    offset: usize,
-    size: usize,
-}
-
 /// The attributes, or nothing where the bytes are no ELF file.
 pub(crate) fn inspect(bytes: &[u8]) -> Option<Elf> {
-    if !bytes.starts_with(b"\x7fELF") {
-        return None;
-    }
-    let wide = match bytes.get(4)? {
-        1 => false,
-        2 => true,
-        _ => return None,
-    };
-    let little = match bytes.get(5)? {
-        1 => true,
-        2 => false,
-        _ => return None,
-    };
-    let reader = Reader { bytes, wide, little };
-    let sections = sections(&reader)?;
+    let file = elf::Elf::parse(bytes).ok()?;
     let (mut sha1, mut sha512) = (Sha1::new(), Sha512_256::new());
-    for data in digested(&reader, &sections)? {
+    for (name, data) in file.named_sections().ok()? {
+        if LEFT_OUT.contains(&name) {
+            continue;
+        }
+        let data = data?;
         sha1.update(&data);
         sha512.update(&data);
     }
     Some(Elf {
-        arch: arch(reader.number(18, 2)?),
-        bits: if wide { "64" } else { "32" },
+        arch: file.arch(),
+        bits: if file.is_64() { "64" } else { "32" },
         sha1: hex(&sha1.finalize()),
         sha512_256: hex(&sha512.finalize()),
     })
-}
-
-/// The e_machine numbers pkg5 has words for.
-fn arch(machine: u64) -> &'static str {
-    match machine {
-        0 => "none",
-        3 | 6 | 62 => "i386",
-        2 | 18 | 43 => "sparc",
-        20 | 21 => "ppc",
-        183 => "aarch64",
-        _ => "other",
-    }
-}
-
-fn sections(reader: &Reader<'_>) -> Option<Vec<Section>> {
-    let table = reader.word(0, 32, 40)?;
-    let (entry_at, count_at) = if reader.wide { (58, 60) } else { (46, 48) };
-    let size = reader.offset(entry_at, 2)?;
-    let count = reader.offset(count_at, 2)?;
-    let mut sections = Vec::new();
-    for index in 0..count {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        sections.push(Section {
-            name: reader.offset(at, 4)?,
-            kind: reader.number(at.checked_add(4)?, 4)?,
-            offset: reader.word(at, 16, 24)?,
-            size: reader.word(at, 20, 32)?,
-        });
-    }
-    Some(sections)
-}
-
-/// The pieces that are digested, in table order.
-fn digested<'a>(
-    reader: &Reader<'a>,
-    sections: &[Section],
-) -> Option<Vec<std::borrow::Cow<'a, [u8]>>> {
-    const NOBITS: u64 = 8;
-    let names_at = reader.offset(if reader.wide { 62 } else { 50 }, 2)?;
-    let names = match sections.get(names_at) {
-        Some(names) => content(reader, names)?,
-        None => &[],
-    };
-    let mut pieces = Vec::new();
-    for section in sections {
-        let name = names.get(section.name..)?.split(|byte| *byte == 0).next()?;
-        if LEFT_OUT.contains(&name) {
-            continue;
-        }
-        if section.kind == NOBITS {
-            let size = u64::try_from(section.size).ok()?;
-            pieces.push(size.to_be_bytes().to_vec().into());
-        } else {
-            pieces.push(content(reader, section)?.into());
-        }
-    }
-    Some(pieces)
-}
-
-fn content<'a>(reader: &Reader<'a>, section: &Section) -> Option<&'a [u8]> {
-    reader.bytes.get(section.offset..section.offset.checked_add(section.size)?)
 }
 
 #[cfg(test)]
