@@ -1,0 +1,219 @@
+//! deliveries.rs - who delivers which path under which variants, and what a path leads to by links.
+//!
+//! Links of all packages count everywhere: a path of a new package may lead by an installed link.
+
+use std::collections::HashMap;
+
+use ips_model::{Fmri, Kind, Manifest};
+
+use super::group::grouped;
+use crate::paths::{relative, target};
+use crate::variants::{Combinations, Template};
+
+/// Links that lead to each other have no end.
+const DEEPEST: usize = 64;
+
+/// Whose files are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Of the packages that are being made.
+    Delivered,
+    /// Of those that are there.
+    Installed,
+}
+
+#[derive(Debug)]
+struct Package {
+    fmri: Fmri,
+    variants: Template,
+}
+
+/// A delivery: by which package, with which tags.
+type Entry = (usize, Template);
+
+/// All packages' files and links.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    packages: Vec<Package>,
+    delivered: HashMap<String, Vec<Entry>>,
+    installed: HashMap<String, Vec<Entry>>,
+    links: HashMap<String, Vec<(Entry, String)>>,
+}
+
+/// A file that a path leads to.
+#[derive(Debug, Clone)]
+pub(crate) struct Reached {
+    pub(crate) path: String,
+    /// The package that delivers it.
+    pub(crate) package: usize,
+    /// The package that delivers the first step to it.
+    nearest: usize,
+    /// Under which variants.
+    pub(crate) holds: Combinations,
+    /// The links on the way, the last one first.
+    pub(crate) via: Vec<String>,
+}
+
+/// A link that is needed where another package is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Conditional {
+    pub(crate) package: usize,
+    pub(crate) predicate: usize,
+    pub(crate) path: String,
+    pub(crate) holds: Combinations,
+}
+
+/// All that a path leads to.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    pub(crate) files: Vec<Reached>,
+    pub(crate) links: Vec<Conditional>,
+}
+
+impl Deliveries {
+    /// Adds what a package delivers.
+    pub(crate) fn add(&mut self, side: Side, fmri: Fmri, manifest: &Manifest) {
+        let package = self.packages.len();
+        self.packages.push(Package { fmri, variants: Template::of_manifest(manifest) });
+        for action in &manifest.actions {
+            let Some(path) = action.get("path") else { continue };
+            let entry = (package, Template::of_action(action));
+            match action.kind {
+                Kind::File => {
+                    let files = match side {
+                        Side::Delivered => &mut self.delivered,
+                        Side::Installed => &mut self.installed,
+                    };
+                    files.entry(relative(path)).or_default().push(entry);
+                }
+                Kind::Link | Kind::Hardlink => {
+                    let Some(to) = action.get("target") else { continue };
+                    self.links.entry(relative(path)).or_default().push((entry, to.to_string()));
+                }
+                Kind::Set
+                | Kind::Depend
+                | Kind::Group
+                | Kind::User
+                | Kind::Dir
+                | Kind::Driver
+                | Kind::License
+                | Kind::Legacy
+                | Kind::Signature => {}
+            }
+        }
+    }
+
+    /// Every package is for all values of the variants that it does not name.
+    pub(crate) fn widen(&mut self, all: &Template) {
+        for package in &mut self.packages {
+            package.variants.merge_unknown(all);
+        }
+    }
+
+    /// A package's name.
+    pub(crate) fn fmri(&self, package: usize) -> &Fmri {
+        &self.packages[package].fmri
+    }
+
+    fn holds(&self, (package, tags): &Entry) -> Combinations {
+        let mut all = tags.clone();
+        all.merge_unknown(&self.packages[*package].variants);
+        Combinations::satisfied(all)
+    }
+
+    fn files(&self, side: Side, path: &str) -> &[Entry] {
+        let files = match side {
+            Side::Delivered => &self.delivered,
+            Side::Installed => &self.installed,
+        };
+        files.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// What `path` leads to under the variants in question.
+    pub(crate) fn reach(&self, side: Side, path: &str, asked: &Combinations) -> Reach {
+        self.reach_from(side, &relative(path), asked, 0)
+    }
+
+    fn reach_from(&self, side: Side, path: &str, asked: &Combinations, depth: usize) -> Reach {
+        let mut reach = Reach::default();
+        let mut open = asked.clone();
+        for entry in self.files(side, path) {
+            let holds = self.holds(entry);
+            if !asked.meets(&holds) {
+                continue;
+            }
+            let mut common = asked.common(&holds);
+            common.close();
+            open.satisfy(&holds);
+            reach.files.push(Reached {
+                path: path.to_string(),
+                package: entry.0,
+                nearest: entry.0,
+                holds: common,
+                via: Vec::new(),
+            });
+        }
+        let done = !reach.files.is_empty() && open.is_satisfied();
+        if !done && depth < DEEPEST {
+            self.follow(side, path, asked, depth, &mut reach);
+        }
+        reach
+    }
+
+    /// Goes by the links of the shortest leading part that is a link anywhere.
+    fn follow(
+        &self,
+        side: Side,
+        path: &str,
+        asked: &Combinations,
+        depth: usize,
+        reach: &mut Reach,
+    ) {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let mut parts = ends.map(|end| path.split_at(end));
+        let Some((head, rest, links)) =
+            parts.find_map(|(head, rest)| Some((head, rest, self.links.get(head)?)))
+        else {
+            return;
+        };
+        let mut next_paths: Vec<(String, Vec<((usize, usize), Combinations)>)> = Vec::new();
+        for (entry, to) in links {
+            let holds = self.holds(entry);
+            if !asked.meets(&holds) {
+                continue;
+            }
+            let common = asked.common(&holds);
+            if common.is_satisfied() && !common.is_empty() {
+                continue;
+            }
+            let next = relative(&format!("{}{rest}", target(head, to)));
+            let further = self.reach_from(side, &next, &common, depth + 1);
+            if further.files.is_empty() {
+                continue;
+            }
+            reach.links.extend(further.links);
+            for mut file in further.files {
+                file.via.push(path.to_string());
+                let step = ((entry.0, file.nearest), file.holds.clone());
+                match next_paths.iter_mut().find(|(known, _)| *known == next) {
+                    Some((_, steps)) => steps.push(step),
+                    None => next_paths.push((next.clone(), vec![step])),
+                }
+                file.nearest = entry.0;
+                reach.files.push(file);
+            }
+        }
+        for (_, steps) in next_paths {
+            for (pairs, satisfied) in grouped(steps) {
+                let mut holds = asked.reopened();
+                holds.satisfy(&satisfied);
+                for (package, predicate) in pairs {
+                    if self.fmri(package) != self.fmri(predicate) {
+                        let (path, holds) = (path.to_string(), holds.clone());
+                        reach.links.push(Conditional { package, predicate, path, holds });
+                    }
+                }
+            }
+        }
+    }
+}
