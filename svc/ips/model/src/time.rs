@@ -33,7 +33,14 @@ impl Timestamp {
         let body = text.strip_suffix('Z').ok_or_else(refused)?;
         let (whole, fraction) = body.split_once('.').unwrap_or((body, "0"));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.len() != 15 || fraction.is_empty() || fraction.len() > 6 || !digits(fraction) {
+        // A sign is a character too, and would make a year before Christ of it.
+        let signed = whole.split('T').any(|part| !digits(part));
+        if whole.len() != 15
+            || signed
+            || fraction.is_empty()
+            || fraction.len() > 6
+            || !digits(fraction)
+        {
             return Err(refused());
         }
         let civil = DateTime::strptime("%Y%m%dT%H%M%S", whole).map_err(|_| refused())?;
@@ -120,6 +127,8 @@ mod tests {
             "20261122T020923.1234567Z",
             "20261122T020923.-1Z",
             "2026-11-22T02:09:23Z",
+            "-0261122T030350.507228Z",
+            "20261122T+20923Z",
         ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
