@@ -1,11 +1,12 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
 //! repository is), `clock` (the time of a publication), `patterns` (packages as users name
-//! them), `transport` (how depots are spoken to), `progress` (a bar on a terminal), `table` (lists as text and JSON).
+//! them), `newest` (the newest packages of repositories), `progress` (a bar on a terminal), `table` (lists as text and JSON).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 
 pub mod clock;
 pub mod failure;
+pub mod newest;
 pub mod patterns;
 pub mod place;
 pub mod progress;

@@ -1,0 +1,201 @@
+//! config.rs - pkglintrc: which checks are made, what is told of them, and their parameters.
+//!
+//! ```text
+//! [pkglint]
+//! log_level = INFO
+//! pkglint.exclude = pkg.lint.opensolaris
+//!     pkg.lint.pkglint_action.PkgActionChecker.legacy
+//! pkglint.action005.1.missing-deps = pkg:/a pkg:/b
+//! ```
+//!
+//! A line that begins with white space goes on with the value before it.
+
+use std::collections::BTreeMap;
+
+use super::log::Level;
+
+/// A file that says nothing that can be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A line that is neither section nor property.
+    #[error("line {0} is neither a section nor 'name = value'")]
+    Line(usize),
+    /// The section is not there.
+    #[error("No section: 'pkglint'")]
+    Section,
+    /// No level.
+    #[error("{0} is not a valid level")]
+    Level(String),
+    /// Checks in Python that are not ours.
+    #[error("Error parsing config value for {key}: No module named '{module}'")]
+    Module {
+        /// The property.
+        key: String,
+        /// Its value.
+        module: String,
+    },
+}
+
+/// The modules of pkg5 whose checks are made here.
+pub(super) const MODULES: [&str; 3] =
+    ["pkg.lint.opensolaris", "pkg.lint.pkglint_action", "pkg.lint.pkglint_manifest"];
+
+/// The properties.
+#[derive(Debug, Clone)]
+pub struct Config {
+    values: BTreeMap<String, String>,
+    found: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let values = [
+            ("log_level", "INFO"),
+            ("do_pub_checks", "True"),
+            ("ignore_different_publishers", "True"),
+            ("info_classification_path", "/usr/share/lib/pkg/opensolaris.org.sections"),
+            ("use_progress_tracker", "True"),
+            // That objects are 64 bits wide is an aim that not every package has.
+            ("pkglint.exclude", "pkg.lint.pkglint_action.PkgActionChecker.arch64"),
+            ("version.pattern", "*,5.11-0."),
+        ];
+        let own = |(name, value): &(&str, &str)| ((*name).to_string(), (*value).to_string());
+        Config { values: values.iter().map(own).collect(), found: true }
+    }
+}
+
+impl Config {
+    /// Takes over what a file says.
+    pub fn overlay(&mut self, text: &str) -> Result<(), ConfigError> {
+        let mut section = None;
+        let mut last: Option<String> = None;
+        for (at, line) in text.lines().enumerate() {
+            let bare = line.trim();
+            if bare.is_empty() || bare.starts_with(['#', ';']) {
+                continue;
+            }
+            let goes_on = line.starts_with(char::is_whitespace);
+            if let Some(known) = last.as_ref().filter(|_| goes_on) {
+                if let Some(value) = self.values.get_mut(known) {
+                    value.push('\n');
+                    value.push_str(bare);
+                }
+                continue;
+            }
+            if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = Some(name.to_string());
+                last = None;
+                continue;
+            }
+            let (name, value) = bare
+                .find(['=', ':'])
+                .filter(|_| section.is_some())
+                .map(|cut| (bare[..cut].trim().to_lowercase(), bare[cut + 1..].trim()))
+                .ok_or(ConfigError::Line(at + 1))?;
+            last = None;
+            // pkg5 has its defaults in every section; ours are in their own.
+            if matches!(section.as_deref(), Some("pkglint" | "DEFAULT")) {
+                self.values.insert(name.clone(), value.to_string());
+                last = Some(name);
+            }
+            self.found |= section.as_deref() == Some("pkglint");
+        }
+        self.check()
+    }
+
+    /// The defaults, to be completed by a file that must have the section.
+    pub fn of_file(text: &str) -> Result<Config, ConfigError> {
+        let mut config = Config { found: false, ..Config::default() };
+        config.overlay(text)?;
+        let named = text.lines().any(|line| line.trim() == "[pkglint]");
+        if config.found || named { Ok(config) } else { Err(ConfigError::Section) }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.level()?;
+        for (key, value) in self.values.iter().filter(|(key, _)| key.starts_with("pkglint.ext.")) {
+            if !MODULES.contains(&value.as_str()) {
+                let (key, module) = (key.clone(), value.clone());
+                return Err(ConfigError::Module { key, module });
+            }
+        }
+        Ok(())
+    }
+
+    /// A property; the lines of its value are words.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.values.get(&name.to_lowercase()).map(|value| value.replace('\n', " "))
+    }
+
+    fn is_true(&self, name: &str) -> bool {
+        let value = self.get(name).unwrap_or_default().to_lowercase();
+        matches!(value.as_str(), "true" | "yes" | "on" | "1")
+    }
+
+    /// The least severe level that is told.
+    pub fn level(&self) -> Result<Level, ConfigError> {
+        let text = self.get("log_level").unwrap_or_default();
+        Level::parse(&text).ok_or(ConfigError::Level(text))
+    }
+
+    /// Whether what only matters for published packages is checked.
+    pub fn publication(&self) -> bool {
+        self.is_true("do_pub_checks")
+    }
+
+    /// Whether the same package of another publisher is the same.
+    pub fn any_publisher(&self) -> bool {
+        self.is_true("ignore_different_publishers")
+    }
+
+    /// Whether what was waved aside is told.
+    pub fn tells_linted(&self) -> bool {
+        self.get("pkglint001.5.report-linted").is_none_or(|text| text.to_lowercase() != "false")
+    }
+
+    /// Whether a check is not made: it, its class or its module is excluded.
+    pub fn excludes(&self, method: &str) -> bool {
+        let excluded = self.get("pkglint.exclude").unwrap_or_default();
+        let within = |name: &str| {
+            method.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        excluded.split_whitespace().any(within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties() {
+        let text = "# no\n[pkglint]\nLog_Level = ERROR\npkglint.exclude = pkg.lint.opensolaris\n  pkg.lint.pkglint_action.PkgActionChecker\ndo_pub_checks: no\n[other]\nlog_level = x\n";
+        let config = Config::of_file(text).unwrap();
+        assert_eq!(config.level(), Ok(Level::Error));
+        assert!(!config.publication() && config.any_publisher() && config.tells_linted());
+        for (method, excluded) in [
+            ("pkg.lint.opensolaris.OpenSolarisManifestChecker.missing_attrs", true),
+            ("pkg.lint.pkglint_action.PkgActionChecker.legacy", true),
+            ("pkg.lint.pkglint_action.PkgActionCheckerX.legacy", false),
+        ] {
+            assert_eq!(config.excludes(method), excluded, "{method}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (text, error) in [
+            ("", "No section: 'pkglint'"),
+            ("[x]\na = b\n", "No section: 'pkglint'"),
+            ("[pkglint]\nwords\n", "line 2 is neither a section nor 'name = value'"),
+            ("a = b\n", "line 1 is neither a section nor 'name = value'"),
+            ("[pkglint]\nlog_level = LOUD\n", "LOUD is not a valid level"),
+            (
+                "[pkglint]\npkglint.ext.mine = my.checks\n",
+                "Error parsing config value for pkglint.ext.mine: No module named 'my.checks'",
+            ),
+        ] {
+            assert_eq!(Config::of_file(text).unwrap_err().to_string(), error, "{text}");
+        }
+    }
+}
