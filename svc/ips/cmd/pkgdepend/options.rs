@@ -1,7 +1,7 @@
 //! options.rs - the arguments of pkgdepend.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use ips_cmd::Failure;
 use lexopt::prelude::*;
@@ -102,7 +102,19 @@ fn proto(path: &Path) -> Result<PathBuf, Failure> {
         let message = format!("The proto directory {} could not be found.", path.display());
         return Err(Failure::usage(message));
     }
-    Ok(std::path::absolute(path)?)
+    absolute(path)
+}
+
+/// Absolute, and without `..`: taken as text, as messages and run paths are.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    Ok(plain)
 }
 
 fn manifest(path: &Path) -> Result<(), Failure> {
@@ -169,7 +181,7 @@ fn resolve(mut parser: lexopt::Parser, root: Option<PathBuf>) -> Result<Resolve,
             Short('s') => options.suffix = Some(parser.value()?.string()?),
             Short('S') => options.alone = true,
             Short('v') => options.verbose = true,
-            Value(path) => options.manifests.push(std::path::absolute(PathBuf::from(path))?),
+            Value(path) => options.manifests.push(absolute(Path::new(&path))?),
             other => return Err(unexpected(other)),
         }
     }
@@ -180,7 +192,7 @@ fn resolve(mut parser: lexopt::Parser, root: Option<PathBuf>) -> Result<Resolve,
         manifest(path)?;
     }
     if let Some(folder) = &options.folder {
-        let folder = std::path::absolute(folder)?;
+        let folder = absolute(folder)?;
         if !folder.is_dir() {
             return Err(Failure::usage(format!(
                 "The output directory {} is not a directory.",

@@ -2,6 +2,7 @@
 //!
 //! Unlike a stored manifest its lines may be indented, and blank at their end after a `\`.
 
+use ips_model::Kind;
 use ips_model::action::Action;
 use ips_model::parse::ActionError;
 
@@ -31,11 +32,38 @@ pub fn actions(text: &str) -> (Vec<Action>, Vec<ActionError>) {
     let mut errors = Vec::new();
     for line in joined_lines(text) {
         match Action::parse(&line) {
-            Ok(action) => actions.push(action),
+            Ok(action) => match unknown_dependency(&action) {
+                Some(error) => errors.push(error),
+                None => actions.push(action),
+            },
             Err(error) => errors.push(error),
         }
     }
     (actions, errors)
+}
+
+/// The types of dependency.
+const DEPENDENCIES: [&str; 10] = [
+    "conditional",
+    "exclude",
+    "group",
+    "group-any",
+    "incorporate",
+    "optional",
+    "origin",
+    "parent",
+    "require",
+    "require-any",
+];
+
+/// A manifest may have dependencies of a type that is not known yet.
+fn unknown_dependency(action: &Action) -> Option<ActionError> {
+    let kind = action.get("type").unwrap_or("None");
+    let known = action.kind != Kind::Depend || DEPENDENCIES.contains(&kind);
+    (!known).then(|| ActionError::Invalid {
+        text: action.to_string(),
+        reason: format!("Unknown dependency type '{kind}'"),
+    })
 }
 
 /// The manifest's lines as they stand, but those that are dependencies; continued lines together.
@@ -50,8 +78,7 @@ pub fn without_dependencies(text: &str) -> Vec<String> {
             action.truncate(action.trim_end_matches('\\').len());
             continue;
         }
-        let depends =
-            Action::parse(action.trim()).is_ok_and(|action| action.kind == ips_model::Kind::Depend);
+        let depends = Action::parse(action.trim()).is_ok_and(|action| action.kind == Kind::Depend);
         if !depends {
             kept.push(std::mem::take(&mut lines));
         }

@@ -1,0 +1,1 @@
+{"_FEATURE":["ooce:utf8"],"orchard.example":{"library/tiny":[{"signature-sha-1":"2a7c459b79a6","version":"0.3,5.11-1:20240102T030405Z","metadata":{"states":[0,2,13,7]}}]}}

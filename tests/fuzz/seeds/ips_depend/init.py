@@ -1,0 +1,3 @@
+#!/usr/bin/python3.9
+from . import core
+from .core import ripe
