@@ -32,7 +32,11 @@ pub fn read(options: &Options) -> Result<Config, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::argument(format!("unable to read config file: {error}: '{}' ", path.display()))
+    let reason = match error.kind() {
+        ErrorKind::NotFound => format!("[Errno 2] No such file or directory: '{}'", path.display()),
+        _ => format!("{}: {error}", path.display()),
+    };
+    Failure::argument(format!("unable to read config file: {reason} "))
 }
 
 fn corrupt(path: &Path, error: &ConfigError) -> Failure {

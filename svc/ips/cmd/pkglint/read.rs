@@ -70,8 +70,8 @@ fn without_unknown(text: &str) -> (String, usize) {
     let mut within = false;
     for line in text.lines() {
         let starts = !within && is_unknown(line);
-        within = (within || starts) && line.ends_with('\\');
         let gone = starts || within;
+        within = gone && line.ends_with('\\');
         kept.push_str(if gone { "#" } else { line });
         kept.push('\n');
     }

@@ -117,6 +117,10 @@ pub enum SignedError {
 /// Reads an object, checks its signature if it has one, and takes it out.
 pub fn verified(text: &str) -> Result<(Value, Option<String>), SignedError> {
     let mut value: Value = serde_json::from_str(text)?;
+    if has_fraction(&value) {
+        // It would be signed in another spelling than it was read in.
+        return Err(SignedError::Shape("a number that is no integer".into()));
+    }
     let Value::Object(members) = &mut value else {
         return Err(SignedError::Shape("not a JSON object".into()));
     };
@@ -129,6 +133,16 @@ pub fn verified(text: &str) -> Result<(Value, Option<String>), SignedError> {
         Ok((value, Some(stored)))
     } else {
         Err(SignedError::Signature { stored, actual })
+    }
+}
+
+/// Whether there is a number that is no integer of 64 bits.
+fn has_fraction(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(items) => items.iter().any(has_fraction),
+        Value::Object(members) => members.values().any(has_fraction),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 
@@ -149,6 +163,15 @@ mod tests {
             ),
         ] {
             assert_eq!(canonical(&value), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_integers() {
+        for text in
+            ["{\"_S\":9999999000000000000000000000000000000000016}", "{\"a\":[{\"b\":1.5}]}"]
+        {
+            assert!(matches!(verified(text), Err(SignedError::Shape(_))), "{text}");
         }
     }
 

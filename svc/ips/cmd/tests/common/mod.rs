@@ -98,6 +98,9 @@ impl Place {
             .env("PATH", path)
             .env("SOURCE_DATE_EPOCH", "1795316676")
             .env_remove("PKG_REPO")
+            .env_remove("PKG_IMAGE")
+            // No pkglintrc of the user's.
+            .env("HOME", self.folder.path())
             .stdin(stdin)
             .output()
             .unwrap();
@@ -176,4 +179,29 @@ pub fn no_times(text: &str) -> String {
         |part: &str| part.trim_start_matches(|digit: char| digit.is_ascii_digit()).to_string();
     let rest: Vec<String> = parts[1..].iter().map(|part| bare(part)).collect();
     [&[parts[0].to_string()], rest.as_slice()].concat().join("transaction ID '")
+}
+
+/// Runs every case of a folder of tests: `cmd` in the case's copy, which has to say `stdout` and
+/// `stderr` and end with `exit`.  Files beside the cases are there for all of them.
+pub fn check_folders(kind: &str, least: usize) {
+    let place = Place::new();
+    let all = top().join(kind);
+    copy(&all, &place.path(kind));
+    let folders = fs::read_dir(&all).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<PathBuf> = folders.filter(|folder| folder.join("cmd").exists()).collect();
+    cases.sort();
+    assert!(cases.len() >= least, "{cases:?}");
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let read = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
+        let said = place.sh(&format!("cd {kind}/{name}\n{}", read("cmd")), None);
+        let told = format!("{}--\n{}-- {}\n", said.out, said.err, said.status);
+        let expected =
+            format!("{}--\n{}-- {}\n", read("stdout"), read("stderr"), read("exit").trim());
+        if told != expected {
+            wrong.push(format!("{name}: said\n{told}expected\n{expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

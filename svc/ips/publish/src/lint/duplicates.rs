@@ -33,9 +33,9 @@ once! {
 }
 
 pub(super) fn legacy<'a>(run: &mut Run<'a>, package: &'a Package, action: &'a Action) {
-    // Whether they differ was looked at, or will be, with other things that are counted.
+    // What is there twice is not looked at again for whether it differs.
     let Some(name) = action.get("pkg").filter(|_| action.kind == Kind::Legacy) else { return };
-    if run.done.counted.insert(format!("legacy {name}")) {
+    if run.done.counted.insert(format!("pkg {name}")) {
         once(run, package, action, Thing::Legacy);
     }
 }

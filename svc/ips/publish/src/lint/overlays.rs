@@ -100,7 +100,7 @@ fn faults(
         ));
     }
     let among = meeting(replacing, package);
-    if !among.variants.is_empty() {
+    if !among.members.is_empty() {
         let told = told(&among);
         faults.insert((
             2,
@@ -108,7 +108,7 @@ fn faults(
         ));
     }
     let among = meeting(allowing, package);
-    if replacing.is_empty() && !among.variants.is_empty() {
+    if replacing.is_empty() && !among.members.is_empty() {
         let told = told(&among);
         faults.insert((
             3,

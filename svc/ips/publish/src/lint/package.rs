@@ -94,7 +94,7 @@ pub(super) fn succeeds(new: &Fmri, old: &Fmri, any_publisher: bool) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RenameError {
     #[error("obsolete package: {0}")]
-    Obsolete(Fmri),
+    Obsolete(String),
     #[error("loop detected in rename: {0}")]
     Loop(String),
 }
@@ -142,7 +142,7 @@ impl World {
         }
         let Some(found) = self.find(name, rule.any_publisher) else { return Ok(None) };
         if rule.refuses_obsolete && found.has("pkg.obsolete") {
-            return Err(RenameError::Obsolete(found.fmri.clone()));
+            return Err(RenameError::Obsolete(found.fmri.to_string()));
         }
         if seen.iter().any(|old| old.fmri.name == found.fmri.name) {
             let names = seen.iter().chain([&found]).map(|one| one.fmri.to_string());

@@ -10,8 +10,9 @@ use super::group::grouped;
 use crate::paths::{relative, target};
 use crate::variants::{Combinations, Template};
 
-/// Links that lead to each other have no end.
-const DEEPEST: usize = 64;
+/// Links by which one path is followed: two packages that deliver each of a chain of links make
+/// twice as many ways of every link.
+const MOST_STEPS: usize = 10_000;
 
 /// Whose files are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,9 @@ struct Package {
 
 /// A delivery: by which package, with which tags.
 type Entry = (usize, Template);
+
+/// A link's package, the package with the next step, and under which variants that is so.
+type Step = ((usize, usize), Combinations);
 
 /// All packages' files and links.
 #[derive(Debug, Default)]
@@ -68,6 +72,14 @@ pub(crate) struct Conditional {
 pub(crate) struct Reach {
     pub(crate) files: Vec<Reached>,
     pub(crate) links: Vec<Conditional>,
+}
+
+/// A path that is followed.
+struct Walk {
+    side: Side,
+    /// The paths that led here.
+    chain: Vec<String>,
+    steps: usize,
 }
 
 impl Deliveries {
@@ -131,13 +143,14 @@ impl Deliveries {
 
     /// What `path` leads to under the variants in question.
     pub(crate) fn reach(&self, side: Side, path: &str, asked: &Combinations) -> Reach {
-        self.reach_from(side, &relative(path), asked, 0)
+        let mut walk = Walk { side, chain: Vec::new(), steps: 0 };
+        self.reach_from(&mut walk, &relative(path), asked)
     }
 
-    fn reach_from(&self, side: Side, path: &str, asked: &Combinations, depth: usize) -> Reach {
+    fn reach_from(&self, walk: &mut Walk, path: &str, asked: &Combinations) -> Reach {
         let mut reach = Reach::default();
         let mut open = asked.clone();
-        for entry in self.files(side, path) {
+        for entry in self.files(walk.side, path) {
             let holds = self.holds(entry);
             if !asked.meets(&holds) {
                 continue;
@@ -154,21 +167,18 @@ impl Deliveries {
             });
         }
         let done = !reach.files.is_empty() && open.is_satisfied();
-        if !done && depth < DEEPEST {
-            self.follow(side, path, asked, depth, &mut reach);
+        // Links that lead to each other have no end.
+        if !done && walk.steps < MOST_STEPS && !walk.chain.iter().any(|known| known == path) {
+            walk.steps += 1;
+            walk.chain.push(path.to_string());
+            self.follow(walk, path, asked, &mut reach);
+            walk.chain.pop();
         }
         reach
     }
 
     /// Goes by the links of the shortest leading part that is a link anywhere.
-    fn follow(
-        &self,
-        side: Side,
-        path: &str,
-        asked: &Combinations,
-        depth: usize,
-        reach: &mut Reach,
-    ) {
+    fn follow(&self, walk: &mut Walk, path: &str, asked: &Combinations, reach: &mut Reach) {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         let mut parts = ends.map(|end| path.split_at(end));
         let Some((head, rest, links)) =
@@ -176,7 +186,7 @@ impl Deliveries {
         else {
             return;
         };
-        let mut next_paths: Vec<(String, Vec<((usize, usize), Combinations)>)> = Vec::new();
+        let mut next_paths: Vec<(String, Vec<Step>)> = Vec::new();
         for (entry, to) in links {
             let holds = self.holds(entry);
             if !asked.meets(&holds) {
@@ -187,7 +197,7 @@ impl Deliveries {
                 continue;
             }
             let next = relative(&format!("{}{rest}", target(head, to)));
-            let further = self.reach_from(side, &next, &common, depth + 1);
+            let further = self.reach_from(walk, &next, &common);
             if further.files.is_empty() {
                 continue;
             }
