@@ -1,5 +1,5 @@
-//! pkgdepend: the folders of tests/depend, each a case with its manifests; `proto` is the proto
-//! area of all of them.
+//! pkgdepend.rs - the cases of tests/depend; `proto` there is the proto area of all of them.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! pkglint: pkg5's own cases (tests/cli), and the folders of tests/lint, each a case with its
-//! manifests.
+//! pkglint.rs - pkglint tells what pkg5's tells (tests/cli), and what the cases of tests/lint say.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
