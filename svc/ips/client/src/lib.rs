@@ -6,7 +6,8 @@
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
-//! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`.
+//! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
+//! their packages, `image`.
 //!
 //! The library prints nothing and reads no environment.
 
@@ -21,6 +22,7 @@ mod deliver;
 mod digest;
 mod drivers;
 mod edits;
+pub mod image;
 mod lay;
 mod mediators;
 mod merge;
@@ -44,6 +46,7 @@ mod transport;
 pub use accounts::AccountError;
 pub use builds::BuildsError;
 pub use choose::ChooseError;
+pub use conditions::Conditions;
 pub use control::{Control, Phase, Progress};
 pub use deliver::{DeliverError, deliver};
 pub use digest::PayloadError;

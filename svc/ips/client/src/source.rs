@@ -168,18 +168,7 @@ pub struct Source {
 impl Source {
     /// Opens an origin and reads its catalogs.
     pub fn open(origin: &Origin) -> Result<Self, SourceError> {
-        Self::open_by(origin, &Transport::default())
-    }
-
-    /// The same; `transport` is how a depot is spoken to.
-    pub fn open_by(origin: &Origin, transport: &Transport) -> Result<Self, SourceError> {
-        let archive = match &origin.place {
-            Place::Archive(path) => Some(Archive::open(path)?),
-            Place::Directory(_) | Place::Depot(_) => None,
-        };
-        let (origin, catalogs) = (origin.clone(), Vec::new());
-        let (agent, tries) = (transport.agent(), transport.tries());
-        let mut source = Self { origin, agent, tries, archive, cache: None, catalogs };
+        let mut source = Self::with_catalogs(origin, Vec::new())?;
         for publisher in source.listed()? {
             let catalog = match source.catalog(&publisher, false) {
                 // A publication between two files of a catalog; the second look is a whole one.
@@ -189,6 +178,18 @@ impl Source {
             source.catalogs.push(catalog);
         }
         Ok(source)
+    }
+
+    /// Opens an origin whose catalogs are known already, and asks it for nothing yet.
+    pub fn with_catalogs(
+        origin: &Origin,
+        catalogs: Vec<PublisherCatalog>,
+    ) -> Result<Self, SourceError> {
+        let archive = match &origin.place {
+            Place::Archive(path) => Some(Archive::open(path)?),
+            Place::Directory(_) | Place::Depot(_) => None,
+        };
+        Ok(Self { origin: origin.clone(), agent: agent(), archive, cache: None, catalogs })
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::error::{PathError, at};
 
 /// Writes a new file, mode 0644 whatever the mask; not synced.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = File::options().write(true).create_new(true).open(path).map_err(at(path))?;
     file.write_all(bytes).map_err(at(path))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(at(path))
 }
 
 /// Replaces a file: written beside it, synced, renamed.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
     beside.write_all(bytes).map_err(at(path))?;
@@ -27,7 +27,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 
 /// Puts the file `old` also at `new`: a hard link; where there can be none, a copy of the same
 /// age.  `old` must never be changed in place.
-pub(crate) fn link(old: &Path, new: &Path) -> Result<(), PathError> {
+pub fn link(old: &Path, new: &Path) -> Result<(), PathError> {
     if fs::hard_link(old, new).is_ok() {
         return Ok(());
     }
@@ -101,7 +101,7 @@ pub(crate) fn rename_new(old: &Path, new: &Path) -> Result<(), PathError> {
 }
 
 /// Makes a folder and its parents, mode 0755 for those it makes.
-pub(crate) fn make_folder(path: &Path) -> Result<(), PathError> {
+pub fn make_folder(path: &Path) -> Result<(), PathError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -117,20 +117,20 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), PathError> {
 }
 
 /// Flushes a folder's entries.
-pub(crate) fn sync_folder(path: &Path) -> Result<(), PathError> {
+pub fn sync_folder(path: &Path) -> Result<(), PathError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(at(path))
 }
 
 /// Flushes everything written below `path` so far.
 #[cfg(target_os = "linux")]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), PathError> {
+pub fn sync_filesystem(path: &Path) -> Result<(), PathError> {
     let folder = File::open(path).map_err(at(path))?;
     nix::unistd::syncfs(&folder).map_err(io::Error::from).map_err(at(path))
 }
 
 /// Flushes everything written below `path` so far.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn sync_filesystem(path: &Path) -> Result<(), PathError> {
+pub fn sync_filesystem(path: &Path) -> Result<(), PathError> {
     let mut folders = vec![path.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
@@ -150,7 +150,7 @@ pub(crate) fn sync_filesystem(path: &Path) -> Result<(), PathError> {
 ///
 /// With an exchange there is no moment without a folder.  Elsewhere there is one, as in pkg5;
 /// `old.NAME` then holds the former content and a crash leaves it (see `recover`).
-pub(crate) fn swap_folder(new: &Path, old: &Path) -> Result<(), PathError> {
+pub fn swap_folder(new: &Path, old: &Path) -> Result<(), PathError> {
     if old.is_dir() {
         if exchange(new, old) {
             return fs::remove_dir_all(new).map_err(at(new));
@@ -169,7 +169,7 @@ fn aside(folder: &Path) -> PathBuf {
 }
 
 /// Brings back what a crash between the two renames of `swap_folder` put aside.
-pub(crate) fn recover(folder: &Path) -> Result<(), PathError> {
+pub fn recover(folder: &Path) -> Result<(), PathError> {
     let aside = aside(folder);
     if !folder.is_dir() && aside.is_dir() {
         return fs::rename(&aside, folder).map_err(at(&aside));

@@ -25,7 +25,7 @@
 mod batch;
 mod catalog;
 mod commit;
-mod durable;
+pub mod durable;
 mod elf;
 mod error;
 mod index;
