@@ -13,12 +13,13 @@
 //!
 //! Not here: choosing packages, writing anything.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ips_model::action::{Action, is_sha1};
-use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, split};
+use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, PartAttributes, split};
 use ips_model::configuration::Configuration;
 use ips_model::digest::sha1_hex;
 use ips_model::fmri::{Fmri, is_publisher};
@@ -480,7 +481,59 @@ impl Source {
         Ok(PublisherCatalog { publisher, packages, updated, base, dependency })
     }
 
-    fn listed(&self) -> Result<Vec<String>, SourceError> {
+    /// What the origin says of its publishers; one it only has packages of is but a name.
+    pub fn publishers(&self) -> Result<Vec<p5i::Publisher>, SourceError> {
+        let broken =
+            |uri: &str, reason: String| SourceError::Transport { uri: uri.to_string(), reason };
+        if let Place::Depot(base) = &self.origin.place {
+            let uri = format!("{base}publisher/0/");
+            let text = self.get(&uri, true)?;
+            let text = String::from_utf8(text).map_err(|error| broken(&uri, error.to_string()))?;
+            let listed = p5i::parse(&text).map_err(|error| broken(&uri, error.to_string()))?;
+            return Ok(listed.into_iter().filter(|one| is_publisher(&one.name)).collect());
+        }
+        let mut publishers = Vec::new();
+        for name in self.listed()? {
+            let text = match &self.origin.place {
+                Place::Directory(root) => {
+                    fs::read_to_string(root.join("publisher").join(&name).join("pub.p5i")).ok()
+                }
+                Place::Archive(_) | Place::Depot(_) => None,
+            };
+            let said = text.and_then(|text| p5i::parse(&text).ok()).unwrap_or_default();
+            let own = || p5i::Publisher { name: name.clone(), ..p5i::Publisher::default() };
+            publishers.push(said.into_iter().find(|one| one.name == name).unwrap_or_else(own));
+        }
+        Ok(publishers)
+    }
+
+    /// The files of a catalog made of an archive's manifests; `None` for other origins, and for
+    /// publishers that the archive has not.
+    pub(crate) fn synthesised_files(
+        &self,
+        publisher: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, SourceError> {
+        let Some(archive) = &self.archive else { return Ok(None) };
+        if !archive.publishers().iter().any(|name| name == publisher) {
+            return Ok(None);
+        }
+        let catalog = self.synthesised(publisher)?;
+        let mut attributes = Attributes::new(catalog.updated.unwrap_or(Timestamp::from_seconds(0)));
+        (attributes.packages, attributes.versions) = catalog.base.counts();
+        let mut files = BTreeMap::new();
+        for (name, part) in [(BASE, &catalog.base), (DEPENDENCY, &catalog.dependency)] {
+            let signed = part.sign();
+            let last_modified = attributes.last_modified;
+            let part = PartAttributes { last_modified, signature: Some(signed.sha1) };
+            attributes.parts.insert(name.to_string(), part);
+            files.insert(name.to_string(), signed.text);
+        }
+        files.insert("catalog.attrs".to_string(), attributes.sign().text);
+        Ok(Some(files))
+    }
+
+    /// The publishers, the default one first.
+    pub(crate) fn listed(&self) -> Result<Vec<String>, SourceError> {
         match &self.origin.place {
             Place::Directory(root) => listed_below(root, self.origin.uri()),
             Place::Archive(_) => {
@@ -553,7 +606,7 @@ impl Source {
     }
 
     /// A catalog's file; `None`: the publisher has none yet.
-    fn catalog_file(
+    pub(crate) fn catalog_file(
         &self,
         publisher: &str,
         name: &str,

@@ -17,22 +17,27 @@
 //!
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
-//! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`.
+//! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
+//! them), `history`.
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
 //! the table are of one moment whenever a program dies.  Who changes anything holds the `ImageLock`.
 //! Whoever installs a package has put its manifest in its place first (`keep_manifest`).
 
+mod apply;
 mod avoid;
 mod configuration;
 mod create;
+mod history;
 mod ini;
 mod literal;
 mod lock;
 mod manifests;
 mod place;
 mod publisher;
+mod rebuild;
 mod record;
+mod refresh;
 mod state;
 
 use std::io;
@@ -49,11 +54,14 @@ pub use configuration::{
     Configuration, ConfigurationError, DEFAULT, MediatorSetting, POLICIES, PROPERTIES, Sort,
 };
 pub use create::{CreateError, CreateOptions};
+pub use history::{HistoryError, Operation, Outcome};
+pub use literal::print_texts as print_list;
 pub use lock::{ImageLock, LockError};
 pub use manifests::{ImageSource, ManifestError};
 pub use place::{ImageKind, PlaceError};
 pub use publisher::{Publisher, PublisherUri, REFRESH_SECONDS, Value};
 pub use record::{Change, Installed, RecordError};
+pub use refresh::{OriginFailure, OriginRefreshError, Refresh, Refreshed};
 pub use state::{Package, StateCatalog, StateError, states};
 
 /// The newest format that is written, and what new images get.

@@ -299,6 +299,25 @@ fn write_catalog(
     Ok(durable::write_new(&new.join("catalog.attrs"), text.as_bytes())?)
 }
 
+/// The files of a catalog that is nobody's update.
+pub(super) fn catalog_texts(parts: &Parts, time: Timestamp) -> Vec<(&'static str, String)> {
+    let mut attributes = Attributes::new(time);
+    (attributes.packages, attributes.versions) = parts.base.counts();
+    let mut texts = vec![(BASE, parts.base.print())];
+    let others = [(DEPENDENCY, &parts.dependency), (SUMMARY, &parts.summary)];
+    texts.extend(
+        others
+            .into_iter()
+            .filter_map(|(name, part)| part.as_ref().map(|part| (name, unsigned_text(part)))),
+    );
+    for (name, _) in &texts {
+        let part = PartAttributes { last_modified: time, signature: None };
+        attributes.parts.insert((*name).to_string(), part);
+    }
+    texts.push(("catalog.attrs", without_signature(&attributes.sign().text)));
+    texts
+}
+
 /// A part's text as images have it: not signed.
 fn unsigned_text(part: &Part) -> String {
     without_signature(&part.sign().text)

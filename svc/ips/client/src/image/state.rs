@@ -37,7 +37,7 @@ pub mod states {
     pub const RENAMED: u8 = 9;
     /// Its actions are not understood.
     pub const UNSUPPORTED: u8 = 10;
-    /// Frozen; never written.
+    /// Frozen by the administrator.
     pub const FROZEN: u8 = 11;
     /// `pkg.legacy=true`.
     pub const LEGACY: u8 = 12;
@@ -202,6 +202,15 @@ impl StateCatalog {
         Some(package)
     }
 
+    /// Changes every version in place; its version stays what it is.
+    pub fn each(&mut self, mut change: impl FnMut(&str, &str, &mut Package)) {
+        for (publisher, stems) in &mut self.publishers {
+            for (stem, versions) in stems {
+                versions.iter_mut().for_each(|package| change(publisher, stem, package));
+            }
+        }
+    }
+
     /// Stems and versions.
     pub fn counts(&self) -> (usize, usize) {
         let stems = self.publishers.values().flat_map(BTreeMap::values);
@@ -241,7 +250,7 @@ struct Metadata<'a> {
 
 impl Metadata<'_> {
     fn is_empty(&self) -> bool {
-        self.states.is_empty()
+        self.states.is_empty() && self.others.is_empty()
     }
 }
 

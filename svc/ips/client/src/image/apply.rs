@@ -1,0 +1,52 @@
+//! apply.rs - a kept catalog brought up to date by the origin's update logs.
+//!
+//! Law: what comes out has the signatures that the origin's attributes say, or it is not taken.
+
+use std::collections::BTreeMap;
+
+use ips_model::Timestamp;
+use ips_model::catalog::{Attributes, Log, Operation, Part};
+
+/// The logs that lead from a kept catalog to the present one, by name in order of time; `None`
+/// where they do not: another catalog, an older one, or hours without a log.
+pub fn logs_between<'a>(kept: &Attributes, now: &'a Attributes) -> Option<Vec<&'a str>> {
+    if kept.created != now.created || kept.last_modified > now.last_modified {
+        return None;
+    }
+    let since = format!("update.{}.C", kept.last_modified.hour());
+    // The hour of the kept catalog has to have a log, else entries of it are lost.
+    if !now.updates.contains_key(&since) {
+        return None;
+    }
+    let later = now.updates.keys().filter(|name| name.ends_with(".C") && **name >= since);
+    Some(later.map(String::as_str).collect())
+}
+
+/// Takes over what logs say happened after `since`; `false` where an entry does not fit.
+pub fn apply(
+    parts: &mut BTreeMap<String, Part>,
+    logs: &[Log],
+    publisher: &str,
+    since: Timestamp,
+) -> bool {
+    for log in logs {
+        let Some(stems) = log.publishers.get(publisher) else { continue };
+        for (stem, entries) in stems {
+            for entry in entries.iter().filter(|entry| entry.time > since) {
+                for (name, said) in &entry.parts {
+                    let Some(part) = parts.get_mut(name) else { continue };
+                    match entry.operation {
+                        Operation::Add => part.insert(publisher, stem, said.clone()),
+                        Operation::Remove => {
+                            let version = entry.version.to_string();
+                            if part.remove(publisher, stem, &version).is_none() {
+                                return false;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    true
+}
