@@ -1,0 +1,188 @@
+//! pkg(1) - makes images, shows and changes what is in them.
+//!
+//! call.rs reads the arguments of a subcommand and opens its image, usage.rs tells what it takes;
+//! then a file for each subcommand.
+
+mod avoid;
+mod call;
+mod columns;
+mod contents;
+mod facet;
+mod freeze;
+mod history;
+mod image_create;
+mod info;
+mod list;
+mod listing;
+mod mediator;
+mod packages;
+mod property;
+mod publisher;
+mod refresh;
+mod session;
+mod set_publisher;
+mod usage;
+mod variant;
+mod version;
+mod wrap;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ips_cmd::Failure;
+
+use crate::call::Call;
+
+/// A subcommand: does it and says its exit status.
+type Run = fn(&Call) -> Result<u8, Failure>;
+
+/// Every subcommand.
+const RUNS: &[(&str, Run)] = &[
+    ("add-property-value", property::add_property_value),
+    ("authority", publisher::publisher),
+    ("avoid", avoid::avoid),
+    ("contents", contents::contents),
+    ("facet", facet::facet),
+    ("freeze", freeze::freeze),
+    ("history", history::history),
+    ("image-create", image_create::image_create),
+    ("info", info::info),
+    ("list", list::list),
+    ("list-uuids", publisher::list_uuids),
+    ("mediator", mediator::mediator),
+    ("property", property::property),
+    ("publisher", publisher::publisher),
+    ("purge-history", history::purge_history),
+    ("rebuild-index", refresh::rebuild_index),
+    ("refresh", refresh::refresh),
+    ("remove-property-value", property::remove_property_value),
+    ("set-authority", set_publisher::set_publisher),
+    ("set-property", property::set_property),
+    ("set-publisher", set_publisher::set_publisher),
+    ("unavoid", avoid::unavoid),
+    ("unfreeze", freeze::unfreeze),
+    ("unset-authority", set_publisher::unset_publisher),
+    ("unset-property", property::unset_property),
+    ("unset-publisher", set_publisher::unset_publisher),
+    ("variant", variant::variant),
+    ("version", version::version),
+];
+
+/// What stands before the subcommand.
+#[derive(Default)]
+struct Global {
+    root: Option<PathBuf>,
+    help: bool,
+}
+
+fn main() -> ExitCode {
+    let line: Vec<String> =
+        std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
+    match run(&line) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            let status = failure.tell("pkg");
+            match failure.subcommand {
+                Some(name) if failure.is_usage() => eprint!("{}", usage::of(name)),
+                Some(_) | None => {}
+            }
+            status
+        }
+    }
+}
+
+fn run(line: &[String]) -> Result<u8, Failure> {
+    let (global, rest) = global(line.get(1..).unwrap_or_default())?;
+    let Some((word, arguments)) = rest.split_first() else {
+        if global.help {
+            eprint!("{}", usage::SHORT);
+            return Ok(0);
+        }
+        Failure::new("no subcommand specified").tell("pkg");
+        eprint!("{}", usage::SHORT);
+        return Ok(2);
+    };
+    let word = if word == "image-update" { "update" } else { word.as_str() };
+    if word == "help" {
+        return help(arguments);
+    }
+    let Some((name, run)) = RUNS.iter().find(|(name, _)| *name == word) else {
+        return unknown(word);
+    };
+    if global.help || arguments.iter().any(|word| matches!(word.as_str(), "--help" | "-?")) {
+        eprint!("{}", usage::of(name));
+        return Ok(0);
+    }
+    if global.root.is_some() && matches!(*name, "version" | "image-create") {
+        let message = format!("-R not allowed for {name} subcommand");
+        return Err(Failure::usage(message).of(name));
+    }
+    let (root, arguments, line) = (global.root, arguments.to_vec(), line.to_vec());
+    run(&Call { name, root, arguments, line })
+}
+
+fn global(arguments: &[String]) -> Result<(Global, &[String]), Failure> {
+    let mut global = Global::default();
+    let mut rest = arguments;
+    while let Some((option, after)) = rest.split_first() {
+        let illegal = |option: &str| {
+            let message = format!("illegal global option -- {option}");
+            Failure::argument(format!("{message}\nFor a full list of subcommands, run: pkg help"))
+        };
+        let mut value = |attached: &str, name: &str| -> Result<String, Failure> {
+            rest = after;
+            if !attached.is_empty() {
+                return Ok(attached.to_string());
+            }
+            let (value, after) = after.split_first().ok_or_else(|| illegal(name))?;
+            rest = after;
+            Ok(value.clone())
+        };
+        match option.as_str() {
+            "--help" | "-?" => {
+                global.help = true;
+                rest = after;
+            }
+            // What they are for in pkg5 (caches of the network, log entries) is not here.
+            "--no-network-cache" | "--notes" => rest = after,
+            "--" => return Ok((global, after)),
+            long if long.starts_with("--") => match long.split_once('=') {
+                Some(("--runid" | "--debug", _)) => rest = after,
+                None if matches!(long, "--runid" | "--debug") => drop(value("", &long[2..])?),
+                _ => return Err(illegal(&long[2..])),
+            },
+            short if short.starts_with("-R") => {
+                global.root = Some(PathBuf::from(value(&short[2..], "R")?));
+            }
+            // Debugging switches of pkg5 have nothing to switch.
+            short if short.starts_with("-D") => drop(value(&short[2..], "D")?),
+            short if short.starts_with('-') && short.len() > 1 => {
+                return Err(illegal(&short[1..2]));
+            }
+            _ => return Ok((global, rest)),
+        }
+    }
+    Ok((global, rest))
+}
+
+fn help(arguments: &[String]) -> Result<u8, Failure> {
+    match arguments.first().map(String::as_str) {
+        None | Some("help" | "-?" | "--help") => eprint!("{}", usage::SHORT),
+        Some("-v") => eprint!("{}", usage::verbose()),
+        Some(word) if usage::SUBCOMMANDS.iter().any(|(name, _)| *name == word) => {
+            eprint!("{}", usage::of(word));
+        }
+        Some(word) => return unknown(word),
+    }
+    Ok(0)
+}
+
+fn unknown(word: &str) -> Result<u8, Failure> {
+    Failure::new(format!("unknown subcommand '{word}'")).tell("pkg");
+    let similar = usage::similar(word);
+    if !similar.is_empty() {
+        eprintln!("Did you mean:\n    {}\n", similar.join(", "));
+    }
+    eprintln!("For a full list of subcommands, run: pkg help");
+    Ok(2)
+}

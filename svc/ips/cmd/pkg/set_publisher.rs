@@ -1,0 +1,610 @@
+//! set_publisher.rs - `pkg set-publisher` and `unset-publisher`: adds, changes and removes publishers.
+//!
+//! A publisher that gets an origin is asked for its catalog before anything is stored, so a typing
+//! error leaves the image as it was.
+
+use ips_client::image::{
+    Configuration, DEFAULT, Outcome, POLICIES, Publisher, PublisherUri, Refresh, Value,
+};
+use ips_client::{Origin, Source};
+use ips_cmd::Failure;
+use ips_cmd::place::Place;
+use ips_model::fmri::is_publisher;
+use ips_model::p5i;
+
+use crate::call::{Call, Given, refused};
+use crate::refresh::failure;
+use crate::session::Session;
+
+const OPTIONS: [&str; 32] = [
+    "k=",
+    "c=",
+    "O|origin-uri=",
+    "g|add-origin=*",
+    "G|remove-origin=*",
+    "m|add-mirror=*",
+    "M|remove-mirror=*",
+    "p=",
+    "e|enable",
+    "d|disable",
+    "P|search-first",
+    "search-before=",
+    "search-after=",
+    "sticky",
+    "non-sticky",
+    "reset-uuid",
+    "no-refresh",
+    "approve-ca-cert=*",
+    "revoke-ca-cert=*",
+    "unset-ca-cert=*",
+    "set-property=*",
+    "add-property-value=*",
+    "remove-property-value=*",
+    "unset-property=*",
+    "proxy=",
+    "enable-origins=*",
+    "disable-origins=*",
+    "v*",
+    "r|recurse",
+    "R|norecurse",
+    "z=*",
+    "Z=*",
+];
+
+/// Adds or changes publishers.
+pub fn set_publisher(call: &Call) -> Result<u8, Failure> {
+    let given = call.given(&OPTIONS)?;
+    check(call, &given)?;
+    if let Some(uri) = given.value("p") {
+        return automatic(call, &given, &uri_of(uri)?);
+    }
+    let name = given.operands[0].clone();
+    let image = call.image()?;
+    let known = image.configuration().publisher(&name).is_some();
+    let operation = if known { "update-publisher" } else { "add-publisher" };
+    let mut session = Session::of(call, image, operation)?;
+    let before = session.image.configuration().clone();
+    let mut after = before.clone();
+    let prefix = match change(call, &given, &mut after, &name) {
+        Ok(prefix) => prefix,
+        Err(failure) => return Err(session.fail(Outcome::BAD_REQUEST, failure)),
+    };
+    session.configure(after)?;
+    settle(session, before, &[prefix], !given.has("no-refresh"))
+}
+
+/// Refreshes publishers whose origins are new; where that fails, what was before is back.
+fn settle(
+    mut session: Session,
+    before: Configuration,
+    prefixes: &[String],
+    refresh: bool,
+) -> Result<u8, Failure> {
+    let places = |configuration: &Configuration, prefix: &str| {
+        let publisher = configuration.publisher(prefix).filter(|one| !one.disabled);
+        publisher.map(|one| one.enabled_origins().map(|uri| uri.uri.clone()).collect::<Vec<_>>())
+    };
+    let now = session.image.configuration().clone();
+    let moved: Vec<String> = prefixes
+        .iter()
+        .filter(|prefix| places(&before, prefix) != places(&now, prefix))
+        .cloned()
+        .collect();
+    if moved.is_empty() {
+        session.end(Outcome::SUCCEEDED)?;
+        return Ok(0);
+    }
+    if !refresh {
+        session.image.rebuild(&session.lock, session.start).map_err(refused)?;
+        session.end(Outcome::SUCCEEDED)?;
+        return Ok(0);
+    }
+    // A publisher that is disabled now has nothing to be asked for, but is known no more.
+    let asked: Vec<String> =
+        moved.iter().filter(|prefix| places(&now, prefix).is_some()).cloned().collect();
+    let refreshed = match asked.is_empty() {
+        true => None,
+        false => {
+            let refreshed =
+                session.image.refresh(&session.lock, &asked, Refresh::Now, session.start);
+            Some(refreshed.map_err(refused)?)
+        }
+    };
+    let bad = refreshed.as_ref().and_then(failure);
+    if let Some(mut bad) = bad {
+        session.configure(before)?;
+        session.image.rebuild(&session.lock, session.start).map_err(refused)?;
+        bad.status = 1;
+        bad.message = format!("\n{}", bad.message.trim_end());
+        return Err(session.fail(Outcome::TRANSPORT, bad));
+    }
+    if refreshed.is_none_or(|refreshed| !refreshed.changed) {
+        session.image.rebuild(&session.lock, session.start).map_err(refused)?;
+    }
+    session.end(Outcome::SUCCEEDED)?;
+    Ok(0)
+}
+
+fn check(call: &Call, given: &Given) -> Result<(), Failure> {
+    if given.operands.is_empty() && !given.has("p") {
+        return Err(call.usage("requires a publisher name"));
+    }
+    if given.operands.len() > 1 {
+        return Err(call.usage("only one publisher name may be specified"));
+    }
+    for (one, other) in [
+        ("e", "d"),
+        ("sticky", "non-sticky"),
+        ("search-before", "search-after"),
+        ("search-before", "P"),
+        ("search-after", "P"),
+        ("O", "g"),
+        ("O", "G"),
+    ] {
+        call.apart(given, one, other)?;
+    }
+    if given.has("p") {
+        for other in [
+            "O",
+            "g",
+            "G",
+            "m",
+            "M",
+            "e",
+            "d",
+            "no-refresh",
+            "reset-uuid",
+            "enable-origins",
+            "disable-origins",
+        ] {
+            call.apart(given, "p", other)?;
+        }
+    }
+    if given.has("proxy") && !(given.has("g") || given.has("m") || given.has("p")) {
+        return Err(call.usage(
+            "'--proxy' may only be used with '-g/--add-origin', '-m/--add-mirror' or '-p'.",
+        ));
+    }
+    Ok(())
+}
+
+/// A path or URI as it is stored: a URI with a slash at its end.
+pub fn uri_of(text: &str) -> Result<String, Failure> {
+    let place = Place::parse(text)?;
+    let archive = matches!(place, Place::Archive(_));
+    let uri = match &place {
+        Place::Directory(path) | Place::Archive(path) => {
+            let quoted = path.to_string_lossy();
+            let quoted: Vec<String> = quoted.split('/').map(ips_model::quote::quote).collect();
+            format!("file://{}", quoted.join("/"))
+        }
+        Place::Url(url) => {
+            Origin::parse(url).map_err(Failure::new)?;
+            url.clone()
+        }
+    };
+    Ok(if archive || uri.ends_with('/') { uri } else { format!("{uri}/") })
+}
+
+/// Applies the options to a publisher; its prefix.
+fn change(
+    call: &Call,
+    given: &Given,
+    configuration: &mut Configuration,
+    name: &str,
+) -> Result<String, Failure> {
+    let known = configuration.publisher(name).cloned();
+    let new = known.is_none();
+    if new && !is_publisher(name) {
+        return Err(Failure::new(format!(
+            "\nPublisher name '{name}' contains invalid characters."
+        )));
+    }
+    let removes = ["G", "M", "remove-property-value", "m", "enable-origins", "disable-origins"];
+    if new && !given.has("O") && !given.has("g") && removes.iter().any(|name| given.has(name)) {
+        return Err(Failure::new(format!("\nUnknown publisher '{name}'.")));
+    }
+    let mut publisher = known.unwrap_or_else(|| {
+        let mut publisher = Publisher::new(name);
+        publisher.uuid = new_uuid();
+        publisher
+    });
+    if given.has("reset-uuid") {
+        publisher.uuid = new_uuid();
+    }
+    places(call, given, &mut publisher)?;
+    flags(given, &mut publisher);
+    security(call, given, &mut publisher)?;
+    properties(call, given, &mut publisher)?;
+    let prefix = publisher.prefix.clone();
+    configuration.set_publisher(publisher);
+    rank(given, configuration, &prefix)?;
+    Ok(prefix)
+}
+
+fn rank(given: &Given, configuration: &mut Configuration, prefix: &str) -> Result<(), Failure> {
+    if given.has("P") {
+        configuration.move_publisher(prefix, 0);
+    }
+    for (option, step) in [("search-before", 0), ("search-after", 1)] {
+        let Some(other) = given.value(option) else { continue };
+        if other == prefix {
+            return Err(Failure::new(format!(
+                "\nPublisher '{prefix}' cannot be searched before or after itself."
+            )));
+        }
+        let others = configuration.publishers().iter().filter(|one| one.prefix != prefix);
+        let at = others.into_iter().position(|one| one.prefix == other);
+        let at = at.ok_or_else(|| Failure::new(format!("\nUnknown publisher '{other}'.")))?;
+        configuration.move_publisher(prefix, at + step);
+    }
+    Ok(())
+}
+
+fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
+    let proxy = given.value("proxy").map(str::to_string);
+    let place = |text: &str| -> Result<PublisherUri, Failure> {
+        Ok(PublisherUri { proxy: proxy.clone(), ..PublisherUri::new(&uri_of(text)?) })
+    };
+    if let Some(text) = given.value("O") {
+        publisher.origins = vec![place(text)?];
+    }
+    for (add, remove, what) in [("m", "M", "mirror"), ("g", "G", "origin")] {
+        let list = if what == "mirror" { &mut publisher.mirrors } else { &mut publisher.origins };
+        for text in given.values(add) {
+            let one = place(text)?;
+            if list.iter().any(|other| other.uri == one.uri && other.proxy == one.proxy) {
+                let kind = if what == "mirror" { "Mirror" } else { "Origin" };
+                return Err(Failure::new(format!(
+                    "\n{kind} '{}' already exists for the specified publisher.",
+                    one.uri
+                )));
+            }
+            list.retain(|other| other.uri != one.uri);
+            list.push(one);
+        }
+        for text in given.values(remove) {
+            if text == "*" {
+                list.clear();
+                continue;
+            }
+            let uri = uri_of(text)?;
+            let before = list.len();
+            list.retain(|other| other.uri != uri);
+            if list.len() == before {
+                return Err(Failure::new(format!("\nUnknown repository {what} '{uri}'")));
+            }
+        }
+    }
+    for (option, disabled) in [("enable-origins", false), ("disable-origins", true)] {
+        for text in given.values(option) {
+            let uri = if text == "*" { None } else { Some(uri_of(text)?) };
+            let mut meant = publisher
+                .origins
+                .iter_mut()
+                .filter(|one| uri.as_ref().is_none_or(|uri| one.uri == *uri))
+                .peekable();
+            if meant.peek().is_none() {
+                return Err(call.failed(format!("Unknown repository origin '{text}'")));
+            }
+            meant.for_each(|one| one.disabled = disabled);
+        }
+    }
+    Ok(())
+}
+
+fn flags(given: &Given, publisher: &mut Publisher) {
+    if given.has("e") {
+        publisher.disabled = false;
+    }
+    if given.has("d") {
+        publisher.disabled = true;
+    }
+    if given.has("sticky") {
+        publisher.sticky = true;
+    }
+    if given.has("non-sticky") {
+        publisher.sticky = false;
+    }
+}
+
+fn security(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
+    for (option, place) in [("k", &mut publisher.ssl_key), ("c", &mut publisher.ssl_cert)] {
+        let Some(text) = given.value(option) else { continue };
+        if text.is_empty() {
+            place.clear();
+            continue;
+        }
+        let path = Call::absolute(text)?;
+        if !path.is_file() {
+            let what = if option == "k" { "key" } else { "certificate" };
+            return Err(call.failed(format!(
+                "The specified SSL {what} '{}' does not exist or cannot be read.",
+                path.display()
+            )));
+        }
+        *place = path.to_string_lossy().into_owned();
+    }
+    for text in given.values("approve-ca-cert") {
+        let path = Call::absolute(text)?;
+        let bytes = std::fs::read(&path).map_err(|error| {
+            call.failed(format!("Unable to read the CA certificate '{}': {error}", path.display()))
+        })?;
+        let hash = ips_model::digest::sha1_hex(&bytes);
+        publisher.revoked_ca_certs.retain(|other| *other != hash);
+        if !publisher.approved_ca_certs.contains(&hash) {
+            publisher.approved_ca_certs.push(hash);
+        }
+    }
+    for hash in given.values("revoke-ca-cert").map(str::to_string) {
+        publisher.approved_ca_certs.retain(|other| *other != hash);
+        if !publisher.revoked_ca_certs.contains(&hash) {
+            publisher.revoked_ca_certs.push(hash);
+        }
+    }
+    for hash in given.values("unset-ca-cert") {
+        publisher.approved_ca_certs.retain(|other| other != hash);
+        publisher.revoked_ca_certs.retain(|other| other != hash);
+    }
+    Ok(())
+}
+
+fn properties(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
+    let pair = |text: &str, what: &str| -> Result<(String, String), Failure> {
+        let pair = text.split_once('=');
+        let (name, value) = pair.ok_or_else(|| {
+            call.usage(format!(
+                "{what} must be of the form '<name>=<value>'. This is what was given: {text}"
+            ))
+        })?;
+        Ok((name.to_string(), value.to_string()))
+    };
+    for text in given.values("set-property") {
+        let (name, value) = pair(text, "properties to be set")?;
+        match name.as_str() {
+            "signature-policy" => {
+                let mut words = value.split_whitespace().map(str::to_string);
+                let policy = words.next().unwrap_or_default();
+                if !POLICIES.contains(&policy.as_str()) && policy != DEFAULT {
+                    return Err(call.failed(format!("Invalid value '{policy}' for {name}.")));
+                }
+                let names: Vec<String> = words.collect();
+                if policy == "require-names" && names.is_empty() && !has_names(publisher) {
+                    return Err(call.failed("At least one name must be provided for the signature-policy require-names."));
+                }
+                if !names.is_empty() {
+                    publisher
+                        .properties
+                        .insert("signature-required-names".into(), Value::List(names));
+                }
+                publisher.properties.insert(name, Value::Text(policy));
+            }
+            "signature-required-names" => {
+                let names = value.split_whitespace().map(str::to_string).collect();
+                publisher.properties.insert(name, Value::List(names));
+            }
+            _ => drop(publisher.properties.insert(name, Value::Text(value))),
+        }
+    }
+    for text in given.values("add-property-value") {
+        let (name, value) = pair(text, "property values to be added")?;
+        match publisher.properties.entry(name.clone()).or_insert_with(|| Value::List(Vec::new())) {
+            Value::List(list) => list.push(value),
+            Value::Text(_) => {
+                return Err(call.failed(format!("Property {name} doesn't allow multiple values.")));
+            }
+        }
+    }
+    for text in given.values("remove-property-value") {
+        let (name, value) = pair(text, "property values to be removed")?;
+        let missing = || {
+            call.failed(format!(
+                "Cannot remove the value {value} from the property {name} because the value is not in the property's list."
+            ))
+        };
+        let Some(Value::List(list)) = publisher.properties.get_mut(&name) else {
+            return Err(missing());
+        };
+        let at = list.iter().position(|other| *other == value).ok_or_else(missing)?;
+        list.remove(at);
+    }
+    for name in given.values("unset-property") {
+        if publisher.properties.remove(name).is_none() {
+            return Err(call.failed(format!("Unknown property {name}")));
+        }
+        if name == "signature-required-names" {
+            publisher.properties.insert(name.to_string(), Value::List(Vec::new()));
+        }
+    }
+    Ok(())
+}
+
+fn has_names(publisher: &Publisher) -> bool {
+    let names = publisher.properties.get("signature-required-names");
+    matches!(names, Some(Value::List(list)) if !list.is_empty())
+}
+
+/// What a repository says of its publishers; what it does not say of origins, it is itself.
+pub fn described(uri: &str) -> Result<Vec<p5i::Publisher>, Failure> {
+    let place = Place::parse(uri)?;
+    let source: Source = place.source().map_err(|error| {
+        let details = error.message;
+        Failure::new(format!(
+            "\nThe specified URI does not appear to point to a valid pkg repository.\nPlease check the URI and the client's network configuration.\nAdditional details:\n\n{details}"
+        ))
+    })?;
+    source.publishers().map_err(Failure::new)
+}
+
+/// `-p`: as the repository says.
+fn automatic(call: &Call, given: &Given, uri: &str) -> Result<u8, Failure> {
+    let image = call.image()?;
+    let described = described(uri)?;
+    if described.is_empty() {
+        return Err(call.failed(
+            "\nThe specified repository did not contain any publisher configuration\ninformation.  This is likely the result of a repository configuration\nerror.  Please contact the repository administrator for further\nassistance.",
+        ));
+    }
+    let wanted = given.operands.first();
+    if let Some(name) = wanted.filter(|name| described.iter().all(|one| one.name != **name)) {
+        let known: Vec<&str> = described.iter().map(|one| one.name.as_str()).collect();
+        return Err(Failure::new(unknown_in(uri, name, &known)));
+    }
+    let mut session = Session::of(call, image, "set-publisher")?;
+    let before = session.image.configuration().clone();
+    let mut after = before.clone();
+    let (mut added, mut updated) = (Vec::new(), Vec::new());
+    let mut last: Option<String> = None;
+    let mut sorted = described;
+    sorted.sort_by(|one, other| one.name.cmp(&other.name));
+    for one in sorted.iter().filter(|one| wanted.is_none_or(|name| one.name == *name)) {
+        let known = after.publisher(&one.name).is_some();
+        let mut publisher = merge_described(&after, one, uri, given.value("proxy"));
+        flags(given, &mut publisher);
+        security(call, given, &mut publisher)?;
+        properties(call, given, &mut publisher)?;
+        after.set_publisher(publisher);
+        if known {
+            updated.push(one.name.clone());
+            continue;
+        }
+        match &last {
+            // Several new ones stay together, in their order.
+            Some(before) => {
+                let others = after.publishers().iter().filter(|other| other.prefix != one.name);
+                let at = others.into_iter().position(|other| other.prefix == *before);
+                after.move_publisher(&one.name, at.map_or(usize::MAX, |at| at + 1));
+            }
+            None => rank(given, &mut after, &one.name)?,
+        }
+        last = Some(one.name.clone());
+        added.push(one.name.clone());
+    }
+    let all: Vec<String> = added.iter().chain(&updated).cloned().collect();
+    session.configure(after)?;
+    let status = settle(session, before, &all, true)?;
+    println!("pkg set-publisher:");
+    if !added.is_empty() {
+        println!("  Added publisher(s): {}", added.join(", "));
+    }
+    if !updated.is_empty() {
+        println!("  Updated publisher(s): {}", updated.join(", "));
+    }
+    Ok(status)
+}
+
+fn unknown_in(uri: &str, unknown: &str, known: &[&str]) -> String {
+    let known = known.join(", ");
+    format!(
+        "The repository at {uri} does not contain package data for {unknown}; only {known}.\n\nThis is either a result of invalid origin information being provided for publisher {unknown}, or because the wrong publisher name was provided when this publisher was added.\n"
+    )
+}
+
+/// A publisher as its repository describes it, put into what is known of it.
+pub fn merge_described(
+    configuration: &Configuration,
+    described: &p5i::Publisher,
+    uri: &str,
+    proxy: Option<&str>,
+) -> Publisher {
+    let mut publisher = configuration.publisher(&described.name).cloned().unwrap_or_else(|| {
+        let mut publisher = Publisher::new(&described.name);
+        publisher.uuid = new_uuid();
+        publisher
+    });
+    if publisher.alias.is_none() {
+        publisher.alias = described.alias.clone();
+    }
+    let place = |text: &str| PublisherUri {
+        proxy: proxy.map(str::to_string),
+        ..PublisherUri::new(&with_slash(text))
+    };
+    let add = |list: &mut Vec<PublisherUri>, text: &str| {
+        let one = place(text);
+        if !list.iter().any(|other| other.uri == one.uri) {
+            list.push(one);
+        }
+    };
+    let repository = described.repositories.first();
+    let origins = repository.map(|one| one.origins.as_slice()).unwrap_or_default();
+    for origin in origins {
+        add(&mut publisher.origins, origin);
+    }
+    if origins.is_empty() {
+        add(&mut publisher.origins, uri);
+    }
+    if let Some(repository) = repository {
+        for mirror in &repository.mirrors {
+            add(&mut publisher.mirrors, mirror);
+        }
+        let list = |texts: &[String]| ips_client::image::print_list(texts);
+        let mut say = |name: &str, value: String| {
+            publisher.repository.insert(name.to_string(), value);
+        };
+        say("name", repository.name.clone());
+        say("description", repository.description.clone());
+        say("legal_uris", list(&repository.legal_uris));
+        say("related_uris", list(&repository.related_uris));
+        say("registration_uri", repository.registration_uri.clone());
+        if let Some(seconds) = repository.refresh_seconds {
+            say("refresh_seconds", seconds.to_string());
+        }
+    }
+    publisher
+}
+
+fn with_slash(uri: &str) -> String {
+    if uri.ends_with('/') || uri.ends_with(".p5p") { uri.to_string() } else { format!("{uri}/") }
+}
+
+/// A random UUID; publishers see only that it stays the same.
+pub fn new_uuid() -> String {
+    let mut bytes = [0u8; 16];
+    let read = std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    if read.is_err() {
+        // Without it the image is anonymous, which harms nobody.
+        return String::new();
+    }
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = ips_model::digest::hex(&bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// Removes publishers; status 3 where some were not there.
+pub fn unset_publisher(call: &Call) -> Result<u8, Failure> {
+    let given = call.given(&[])?;
+    if given.operands.is_empty() {
+        return Err(call.usage("at least one publisher must be specified"));
+    }
+    let mut session = Session::begin(call, "remove-publisher")?;
+    let mut configuration = session.image.configuration().clone();
+    let mut errors = String::new();
+    let mut removed = Vec::new();
+    for name in &given.operands {
+        let prefix = configuration.publisher(name).map(|one| one.prefix.clone());
+        match prefix {
+            Some(prefix) => {
+                configuration.remove_publisher(&prefix);
+                removed.push(prefix);
+            }
+            None => errors
+                .push_str(&format!("\nRemoval failed for '{name}': Unknown publisher '{name}'.\n")),
+        }
+    }
+    if !removed.is_empty() {
+        session.configure(configuration)?;
+        session.image.rebuild(&session.lock, session.start).map_err(refused)?;
+        for prefix in &removed {
+            session.image.forget_publisher(&session.lock, prefix).map_err(refused)?;
+        }
+    }
+    if errors.is_empty() {
+        session.end(Outcome::SUCCEEDED)?;
+        return Ok(0);
+    }
+    let mut failure = call.failed(errors.trim_end());
+    failure.status = if removed.is_empty() { 1 } else { 3 };
+    Err(session.fail(Outcome::BAD_REQUEST, failure))
+}
