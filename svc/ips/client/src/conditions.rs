@@ -68,14 +68,16 @@ impl Conditions {
         }
     }
 
-    /// Whether a package is for this image: every `set name=variant.X` lists the image's value.
-    pub fn allow_package(&self, actions: &[Action]) -> bool {
+    /// The variant for which a package is not made: its `set name=variant.X` does not list the
+    /// image's value.
+    pub fn unsupported(&self, actions: &[Action]) -> Option<String> {
         let sets = actions.iter().filter(|action| action.kind == Kind::Set);
         let mut sets = sets.filter_map(|action| Some((action.key()?, action)));
-        sets.all(|(name, action)| match self.variants.get(name) {
-            Some(own) => action.values("value").contains(own),
-            None => true,
-        })
+        let foreign = sets.find(|(name, action)| match self.variants.get(*name) {
+            Some(own) => !action.values("value").contains(own),
+            None => false,
+        });
+        foreign.map(|(name, _)| name.to_string())
     }
 }
 
@@ -126,7 +128,7 @@ mod tests {
             ("set name=variant.other value=x", true),
         ] {
             let actions = [Action::parse(text).unwrap()];
-            assert_eq!(conditions.allow_package(&actions), taken, "{text}");
+            assert_eq!(conditions.unsupported(&actions).is_none(), taken, "{text}");
         }
     }
 }

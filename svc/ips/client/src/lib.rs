@@ -4,7 +4,7 @@
 //! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
 //! receiving, `select` (which packages), `receive` and `mirror` (an exact copy), `publish_http`, `deliver` and `republish` (packages to a depot), `signature` (made and verified), `mogrify` (manifests edited by rules); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
-//! stands on `conditions` (variants and facets), `candidate`, `solve` and `choose` (the closed
+//! stands on `conditions` (variants and facets), `solve` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
 //! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
 //! their packages, `image`.
@@ -14,8 +14,6 @@
 mod accounts;
 mod archive;
 mod builds;
-mod candidate;
-mod choose;
 mod conditions;
 mod control;
 mod deliver;
@@ -38,14 +36,12 @@ mod receive;
 mod republish;
 mod root;
 mod select;
-pub mod signature;
-mod solve;
+pub mod solve;
 mod source;
 mod transport;
 
 pub use accounts::AccountError;
 pub use builds::BuildsError;
-pub use choose::ChooseError;
 pub use conditions::Conditions;
 pub use control::{Control, Phase, Progress};
 pub use deliver::{DeliverError, deliver};
@@ -63,5 +59,6 @@ pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, chosen, rece
 pub use republish::republish;
 pub use root::RootError;
 pub use solve::SolveError;
+pub use solve::choose::ChooseError;
 pub use source::{PublisherCatalog, Source, SourceError};
 pub use transport::{Patience, Transport, TransportError};

@@ -16,7 +16,6 @@ use ips_model::{Fmri, Pattern};
 use rayon::prelude::*;
 
 use crate::accounts::AccountError;
-use crate::choose::{ChooseError, choose};
 use crate::conditions::Conditions;
 use crate::control::{Control, Phase};
 use crate::drivers::DriverError;
@@ -25,6 +24,7 @@ use crate::lay::{Laid, first_name, lay, license_path, published, time_of};
 use crate::owners::{OwnerError, Owners};
 use crate::plan::{ConflictError, Package, Plan, mode, plan};
 use crate::root::{Root, RootError};
+use crate::solve::choose::{ChooseError, choose};
 use crate::source::{Source, SourceError, side_by_side};
 
 /// Why a root is not filled.

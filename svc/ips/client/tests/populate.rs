@@ -160,7 +160,11 @@ fn what_cannot_be_is_said() {
                 file passwd path=etc/passwd mode=0644 owner=root group=sys\n";
     let cases: [(&[&str], &str, &str); 7] = [
         (&[core], "nothing", "no package matches \"nothing\""),
-        (&["set name=pkg.fmri value=a@1\ndepend type=require fmri=b@2\n"], "a", "a@1 requires b@2"),
+        (
+            &["set name=pkg.fmri value=a@1\ndepend type=require fmri=b@2\n"],
+            "a",
+            "No version for 'require' dependency on b@2",
+        ),
         (
             &[
                 "set name=pkg.fmri value=a@1\nfile x path=f mode=0644 owner=root group=sys\n",

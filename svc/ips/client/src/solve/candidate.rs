@@ -40,8 +40,32 @@ pub struct Dependency {
 }
 
 impl Dependency {
-    /// Reads a depend action.  `None`: a kind that says nothing about a fresh image (`origin`
-    /// looks at what is installed, `parent` at a parent image) or one that does not parse.
+    /// Whether it brings packages into an image, rather than ruling versions out.
+    pub fn pulls(&self) -> bool {
+        match self.asks {
+            Asks::Require | Asks::Conditional | Asks::RequireAny | Asks::Group | Asks::GroupAny => {
+                true
+            }
+            Asks::Optional | Asks::Incorporate | Asks::Exclude => false,
+        }
+    }
+
+    /// The word of its type.
+    pub fn kind(&self) -> &'static str {
+        match self.asks {
+            Asks::Require => "require",
+            Asks::Optional => "optional",
+            Asks::Incorporate => "incorporate",
+            Asks::Exclude => "exclude",
+            Asks::Conditional => "conditional",
+            Asks::RequireAny => "require-any",
+            Asks::Group => "group",
+            Asks::GroupAny => "group-any",
+        }
+    }
+
+    /// Reads a depend action.  `None`: a kind that asks for no package (`origin` looks at what is
+    /// installed, `parent` at a parent image) or one that does not parse.
     pub fn read(action: &Action) -> Option<Self> {
         let asks = match action.get("type")? {
             "require" => Asks::Require,
@@ -69,7 +93,7 @@ impl Dependency {
                 (Some(wanted), Some(version)) => version.matches(wanted),
                 (_, _) => true,
             },
-            Asks::Exclude => target.version.is_some() && !at_least,
+            Asks::Exclude => chosen.obsolete || (target.version.is_some() && !at_least),
             // These ask for presence; what is present otherwise does not disturb them.
             Asks::Conditional | Asks::RequireAny | Asks::Group | Asks::GroupAny => true,
         }
@@ -89,30 +113,39 @@ pub struct Candidate {
     pub renamed: bool,
     /// It is never pulled in, only asked for.
     pub explicit: bool,
+    /// What must not be older than this where it is installed.
+    pub origins: Vec<Fmri>,
+    /// The variant of the image it does not support.
+    pub unsupported: Option<String>,
+    /// The name under which its version is held while others are installed.
+    pub hold: Option<String>,
 }
 
 impl Candidate {
-    /// Reads a catalog entry's actions.  `None`: the package is not for this image's variants.
-    pub fn read(fmri: &Fmri, actions: &[Action], conditions: &Conditions) -> Option<Self> {
-        if !conditions.allow_package(actions) {
-            return None;
-        }
+    /// Reads a catalog entry's actions.
+    pub fn read(fmri: &Fmri, actions: &[Action], conditions: &Conditions) -> Self {
         let taken = || actions.iter().filter(|action| conditions.allow(action));
-        let says = |name: &str| {
-            taken().any(|action| {
-                action.kind == Kind::Set
-                    && action.key() == Some(name)
-                    && action.get("value") == Some("true")
-            })
+        let value = |name: &str| {
+            let mut sets = taken().filter(|action| action.kind == Kind::Set);
+            sets.find(|action| action.key() == Some(name)).and_then(|action| action.get("value"))
         };
-        let depends = taken().filter(|action| action.kind == Kind::Depend);
-        Some(Self {
+        let depends = || taken().filter(|action| action.kind == Kind::Depend);
+        // An origin of the root image, or of firmware, says nothing of an alternate root.
+        let origin = |action: &&Action| {
+            action.get("type") == Some("origin") && action.get("root-image") != Some("true")
+        };
+        let origins = depends().filter(origin).flat_map(|action| action.values("fmri"));
+        let origins = origins.filter_map(|text| Fmri::parse(text).ok());
+        Self {
             fmri: fmri.clone(),
-            dependencies: depends.filter_map(Dependency::read).collect(),
-            obsolete: says("pkg.obsolete"),
-            renamed: says("pkg.renamed"),
-            explicit: says("pkg.depend.explicit-install"),
-        })
+            dependencies: depends().filter_map(Dependency::read).collect(),
+            obsolete: value("pkg.obsolete") == Some("true"),
+            renamed: value("pkg.renamed") == Some("true"),
+            explicit: value("pkg.depend.explicit-install") == Some("true"),
+            origins: origins.filter(|one| !one.name.starts_with("feature/")).collect(),
+            unsupported: conditions.unsupported(actions),
+            hold: value("pkg.depend.install-hold").map(str::to_string),
+        }
     }
 
     /// Whether it ties versions of others, so that it had better be chosen early.

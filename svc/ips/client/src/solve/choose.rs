@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ips_model::action::Action;
 use ips_model::{Fmri, Pattern};
 
-use crate::candidate::Candidate;
+use super::candidate::Candidate;
+use super::{Available, Root, SolveError, Task, solve};
 use crate::conditions::Conditions;
-use crate::solve::{Available, Root, SolveError, solve};
 use crate::source::Source;
 
 /// Why patterns lead to no set of packages.
@@ -75,13 +75,21 @@ pub fn choose(
     for (pattern, meant) in wanted {
         for (stem, allowed) in allowed(pattern, &meant, &available) {
             let text = pattern.as_str().to_string();
-            let root = Root { stem: stem.clone(), pattern: text, allowed: allowed.clone() };
+            let root = Root {
+                stem: stem.clone(),
+                pattern: text,
+                allowed: Some(allowed.clone()),
+                publisher_named: false,
+                named: false,
+            };
             let root = roots.entry(stem).or_insert(root);
-            root.allowed.retain(|fmri| allowed.contains(fmri));
+            if let Some(known) = &mut root.allowed {
+                known.retain(|fmri| allowed.contains(fmri));
+            }
         }
     }
     let roots: Vec<Root> = roots.into_values().collect();
-    Ok(solve(available, &roots)?)
+    Ok(solve(&available, &Task { roots, ..Task::default() })?)
 }
 
 /// The packages a pattern means, of one stem unless it has a wildcard.
@@ -148,7 +156,9 @@ fn available(
                 ChooseError::Action { fmri: fmri.to_string(), reason: error.to_string() }
             })?;
             let candidate = Candidate::read(&fmri, &actions, conditions);
-            available.entry(fmri.name.clone()).or_default().extend(candidate);
+            if candidate.unsupported.is_none() {
+                available.entry(fmri.name.clone()).or_default().push(candidate);
+            }
         }
     }
     available.retain(|_, candidates| !candidates.is_empty());
