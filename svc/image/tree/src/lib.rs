@@ -144,6 +144,15 @@ impl Tree {
         self.entries.iter().map(|(path, entry)| (path.as_str(), entry))
     }
 
+    /// Every entry below a directory, parents before children; the directory itself is not among them.
+    pub fn below(&self, path: &str) -> impl Iterator<Item = (&str, &Entry)> {
+        let from = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let prefix = from.clone();
+        let all = self.entries.range(from..).map(|(path, entry)| (path.as_str(), entry));
+        let all = all.take_while(move |(path, _)| path.starts_with(&prefix));
+        all.filter(|(path, _)| !path.is_empty())
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.entries.len()
