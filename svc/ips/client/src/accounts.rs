@@ -181,6 +181,37 @@ impl Accounts {
         Ok(())
     }
 
+    /// Takes a user out of every file.
+    pub fn remove_user(&mut self, name: &str) {
+        let other = |line: &String| !(is_entry(line) && field(line, 0) == Some(name));
+        self.passwd.retain(other);
+        self.shadow.retain(other);
+        self.ftpusers.retain(|line| line != name);
+        let groups: Vec<String> =
+            self.group.iter().filter_map(|line| field(line, 0)).map(str::to_string).collect();
+        for group in groups {
+            self.remove_member(&group, name);
+        }
+    }
+
+    /// Takes a group out.
+    pub fn remove_group(&mut self, name: &str) {
+        self.group.retain(|line| !(is_entry(line) && field(line, 0) == Some(name)));
+    }
+
+    /// Takes a user out of a group.
+    pub fn remove_member(&mut self, group: &str, name: &str) {
+        let Some(line) = entry(&self.group, group) else { return };
+        let mut fields: Vec<&str> = line.split(':').collect();
+        fields.resize(4, "");
+        let members: Vec<&str> =
+            fields[3].split(',').filter(|one| !one.is_empty() && *one != name).collect();
+        let members = members.join(",");
+        fields[3] = &members;
+        let line = fields.join(":");
+        put(&mut self.group, group, line);
+    }
+
     fn add_member(&mut self, group: &str, name: &str) {
         let Some(line) = entry(&self.group, group) else { return };
         let mut fields: Vec<&str> = line.split(':').collect();
@@ -334,6 +365,25 @@ mod tests {
         let passwd = "root:x:0:0:Super-User:/root:/bin/bash\n# a comment: kept\nold:x:9:5::/h:\n";
         assert_eq!(accounts.passwd(), passwd);
         assert_eq!(accounts.shadow(), "root:*LK*:6445::::::\nold:NP:6445::::::\n");
+    }
+
+    #[test]
+    fn who_goes_leaves_nothing_behind() {
+        let mut accounts = base();
+        let user = User {
+            name: "picker".into(),
+            group: "adm".into(),
+            groups: vec!["adm".into()],
+            ..User::default()
+        };
+        accounts.add_group("picker", None).unwrap();
+        accounts.add_user(&user, 1).unwrap();
+        assert_ne!(accounts, base());
+        accounts.remove_user("picker");
+        accounts.remove_group("picker");
+        assert_eq!(accounts, base());
+        accounts.remove_group("+");
+        assert_eq!(accounts, base());
     }
 
     #[test]

@@ -111,6 +111,42 @@ impl DriverFiles {
         Ok(())
     }
 
+    /// Does what `rem_drv` does: the driver's entries go, its number is kept for it.
+    pub fn remove(&mut self, driver: &Driver) {
+        self.forget(driver);
+        let name = driver.name.as_str();
+        let own = |line: &&String| first(line) == name;
+        let number = self.files.get(MAJOR).and_then(|lines| lines.iter().find(own)).cloned();
+        if let (Some(number), Some(removed)) = (number, self.files.get_mut(REMOVED)) {
+            if !removed.contains(&number) {
+                removed.push(number);
+            }
+        }
+        if let Some(lines) = self.files.get_mut(MAJOR) {
+            lines.retain(|line| first(line) != name);
+        }
+    }
+
+    /// Takes out every entry of a driver but its number, for others to be made.
+    pub fn forget(&mut self, driver: &Driver) {
+        let name = driver.name.as_str();
+        let clones: Vec<String> =
+            driver.clone_perms.iter().map(|perm| format!("clone:{perm}")).collect();
+        let devlinks: Vec<String> =
+            driver.devlinks.iter().map(|line| line.replace("\\t", "\t")).collect();
+        for (path, lines) in &mut self.files {
+            let colon = |line: &str| line.split_once(':').map(|(name, _)| name.to_string());
+            match *path {
+                ALIASES | CLASSES => lines.retain(|line| first(line) != name),
+                MINOR_PERM => lines
+                    .retain(|line| colon(line).as_deref() != Some(name) && !clones.contains(line)),
+                PRIVS | POLICY => lines.retain(|line| colon(line).as_deref() != Some(name)),
+                DEVLINK => lines.retain(|line| !devlinks.contains(line)),
+                _ => {}
+            }
+        }
+    }
+
     fn edit(&mut self, driver: &Driver) -> Result<(), DriverError> {
         let name = driver.name.as_str();
         check(name, "name", name)?;
@@ -287,6 +323,19 @@ mod tests {
         ] {
             assert_eq!(texts[path], text, "{path}");
         }
+    }
+
+    #[test]
+    fn what_goes_leaves_its_number() {
+        let mut files = base();
+        files.add(&plum()).unwrap();
+        files.remove(&plum());
+        let mut expected = base();
+        expected.put(REMOVED, "was 2\nfig 40\nplum 3\n");
+        assert_eq!(files, expected);
+        files.add(&plum()).unwrap();
+        let texts: BTreeMap<_, _> = files.texts().collect();
+        assert!(texts[MAJOR].ends_with("plum 3\n"));
     }
 
     #[test]
