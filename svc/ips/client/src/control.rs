@@ -16,6 +16,8 @@ pub enum Phase {
     Manifests,
     /// Bringing packages to the destination; counted in packages.
     Packages,
+    /// Fetching payloads; counted in payloads.
+    Download,
     /// Laying files into an image root; counted in actions.
     Actions,
 }
@@ -26,6 +28,7 @@ impl Phase {
         match self {
             Self::Manifests => "manifests",
             Self::Packages => "packages",
+            Self::Download => "download",
             Self::Actions => "actions",
         }
     }

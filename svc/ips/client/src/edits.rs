@@ -12,12 +12,12 @@ use crate::plan::{Item, Plan, mode};
 use crate::populate::PopulateError;
 use crate::root::Root;
 
-const PASSWD: &str = "etc/passwd";
-const SHADOW: &str = "etc/shadow";
-const GROUP: &str = "etc/group";
-const FTPUSERS: &str = "etc/ftpd/ftpusers";
+pub const PASSWD: &str = "etc/passwd";
+pub const SHADOW: &str = "etc/shadow";
+pub const GROUP: &str = "etc/group";
+pub const FTPUSERS: &str = "etc/ftpd/ftpusers";
 /// Its presence makes the next boot look for devices; add_drv leaves it.
-const RECONFIGURE: &str = "reconfigure";
+pub const RECONFIGURE: &str = "reconfigure";
 /// What a pkginfo file may say, in its order.
 const PKGINFO: [(&str, &str); 12] = [
     ("ARCH", "arch"),
@@ -148,31 +148,38 @@ impl<'a> Edits<'a> {
 
     fn legacy(&mut self, item: &Item<'_>, arch: &str) -> Result<(), PopulateError> {
         let name = item.action.key().unwrap_or("");
-        let manifest = &item.package.manifest;
-        let summary = manifest.property("pkg.summary").unwrap_or("");
-        let version = item.package.fmri.version.as_ref().map(ToString::to_string);
-        let mut text = String::new();
-        for (key, attribute) in PKGINFO {
-            let default = match attribute {
-                "arch" => arch.to_string(),
-                "basedir" => "/".to_string(),
-                "category" => "system".to_string(),
-                "name" => summary.chars().take(256).collect(),
-                "version" => version.clone().unwrap_or_default(),
-                _ => String::new(),
-            };
-            let value = item.action.get(attribute).unwrap_or(&default);
-            if !value.is_empty() {
-                text.push_str(&format!("{key}={}\n", value.replace('\n', " ")));
-            }
-        }
-        let when = jiff::Timestamp::from_second(published(item)).unwrap_or_default();
-        text.push_str(&format!("INSTDATE={}\n", when.strftime("%b %d %Y %H:%M")));
+        let text = pkginfo(item, arch, published(item));
         self.write(&format!("var/sadm/pkg/{name}/pkginfo"), &text)
     }
 }
 
-fn number(item: &Item<'_>, attribute: &'static str) -> Result<Option<u32>, PopulateError> {
+/// What SVR4 queries read of a package that came at this time.
+pub fn pkginfo(item: &Item<'_>, arch: &str, time: i64) -> String {
+    let manifest = &item.package.manifest;
+    let summary = manifest.property("pkg.summary").unwrap_or("");
+    let version = item.package.fmri.version.as_ref().map(ToString::to_string);
+    let mut text = String::new();
+    for (key, attribute) in PKGINFO {
+        let default = match attribute {
+            "arch" => arch.to_string(),
+            "basedir" => "/".to_string(),
+            "category" => "system".to_string(),
+            "name" => summary.chars().take(256).collect(),
+            "version" => version.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let value = item.action.get(attribute).unwrap_or(&default);
+        if !value.is_empty() {
+            text.push_str(&format!("{key}={}\n", value.replace('\n', " ")));
+        }
+    }
+    let when = jiff::Timestamp::from_second(time).unwrap_or_default();
+    text.push_str(&format!("INSTDATE={}\n", when.strftime("%b %d %Y %H:%M")));
+    text
+}
+
+/// A numeric attribute.
+pub fn number(item: &Item<'_>, attribute: &'static str) -> Result<Option<u32>, PopulateError> {
     let Some(text) = item.action.get(attribute) else { return Ok(None) };
     let malformed = |_| PopulateError::Attribute {
         fmri: item.package.fmri.to_string(),
@@ -182,7 +189,8 @@ fn number(item: &Item<'_>, attribute: &'static str) -> Result<Option<u32>, Popul
     text.parse().map(Some).map_err(malformed)
 }
 
-fn user(item: &Item<'_>) -> Result<User, PopulateError> {
+/// A user action.
+pub fn user(item: &Item<'_>) -> Result<User, PopulateError> {
     let text = |name: &str| item.action.get(name).map(str::to_string);
     let aging = ["lastchg", "min", "max", "warn", "inactive", "expire", "flag"].map(text);
     Ok(User {
@@ -199,7 +207,8 @@ fn user(item: &Item<'_>) -> Result<User, PopulateError> {
     })
 }
 
-fn driver(item: &Item<'_>) -> Driver {
+/// A driver action.
+pub fn driver(item: &Item<'_>) -> Driver {
     let list = |name: &str| item.action.values(name).to_vec();
     Driver {
         name: item.action.key().unwrap_or("").to_string(),

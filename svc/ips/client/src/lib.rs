@@ -13,13 +13,17 @@
 
 mod accounts;
 mod archive;
+mod below;
 mod builds;
+pub mod change;
 mod conditions;
+mod conflicts;
 mod control;
 mod deliver;
 mod digest;
 mod drivers;
 mod edits;
+pub mod execute;
 pub mod image;
 mod lay;
 mod mediators;

@@ -2,13 +2,16 @@
 //!
 //! A mediator is decided once for the whole image: first by priority (site, vendor, none), then by
 //! the higher version, then without implementation before any, by the implementation's name, by
-//! its higher version.  Links of other versions or implementations are not delivered.
+//! its higher version.  What the administrator set (source `local`) comes before all of that: where no
+//! link is of the version or implementation set, none is delivered.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use ips_model::action::{Action, Kind};
 use ips_model::version::DotSequence;
+
+use crate::image::MediatorSetting;
 
 /// One way to have a mediator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,21 @@ impl<'a> Way<'a> {
             .then_with(|| Reverse(last(self)).cmp(&Reverse(last(other))))
     }
 
+    /// Whether it is what an administrator asks for.
+    fn suits(&self, set: &MediatorSetting) -> bool {
+        let local = |source: &Option<String>| source.as_deref() == Some("local");
+        let version = set.version.as_deref().filter(|_| local(&set.version_source));
+        let name = set.implementation.as_deref().filter(|_| local(&set.implementation_source));
+        let number = set.implementation_version.as_deref().filter(|_| name.is_some());
+        let own = self.implementation.as_ref();
+        let own_number = own.and_then(|(_, number)| number.as_ref());
+        let none = local(&set.implementation_source) && name.is_none();
+        version.is_none_or(|text| self.version.as_ref().is_some_and(|v| v.as_str() == text))
+            && name.is_none_or(|name| own.is_some_and(|(own, _)| *own == name))
+            && number.is_none_or(|text| own_number.is_some_and(|v| v.as_str() == text))
+            && (!none || own.is_none())
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.version == other.version && self.implementation == other.implementation
     }
@@ -65,11 +83,17 @@ pub struct Mediators<'a> {
 
 impl<'a> Mediators<'a> {
     /// Decides over every link that the image's packages deliver.
-    pub fn decide(actions: impl Iterator<Item = &'a Action>) -> Self {
+    pub fn decide(
+        actions: impl Iterator<Item = &'a Action>,
+        set: &BTreeMap<String, MediatorSetting>,
+    ) -> Self {
         let mut chosen: BTreeMap<&str, Way<'_>> = BTreeMap::new();
         for action in actions {
             let Some(name) = mediator(action) else { continue };
             let way = Way::of(action);
+            if set.get(name).is_some_and(|set| !way.suits(set)) {
+                continue;
+            }
             match chosen.get(name) {
                 Some(best) if best.order(&way) != Ordering::Greater => {}
                 Some(_) | None => {
@@ -78,6 +102,38 @@ impl<'a> Mediators<'a> {
             }
         }
         Self { chosen }
+    }
+
+    /// What an image stores of it: for each mediator what is in force and who said so.
+    pub fn settings(
+        &self,
+        set: &BTreeMap<String, MediatorSetting>,
+    ) -> BTreeMap<String, MediatorSetting> {
+        let local = |source: &Option<String>| source.as_deref() == Some("local");
+        let by_hand =
+            |one: &MediatorSetting| local(&one.version_source) || local(&one.implementation_source);
+        let mut settings: BTreeMap<String, MediatorSetting> = set
+            .iter()
+            .filter(|(_, one)| by_hand(one))
+            .map(|(name, one)| (name.clone(), one.clone()))
+            .collect();
+        for (name, way) in &self.chosen {
+            let source = ["site", "vendor", "system"][usize::from(way.priority)];
+            let before = settings.remove(*name).unwrap_or_default();
+            let said = |is: bool| if is { "local" } else { source }.to_string();
+            let version = way.version.as_ref().map(|version| version.as_str().to_string());
+            let implementation = way.implementation.as_ref();
+            let number = implementation.and_then(|(_, number)| number.as_ref());
+            let one = MediatorSetting {
+                version,
+                version_source: Some(said(local(&before.version_source))),
+                implementation: implementation.map(|(name, _)| name.to_string()),
+                implementation_version: number.map(|number| number.as_str().to_string()),
+                implementation_source: Some(said(local(&before.implementation_source))),
+            };
+            settings.insert(name.to_string(), one);
+        }
+        settings
     }
 
     /// Whether an action is delivered.
@@ -113,7 +169,7 @@ mod tests {
                 if turned {
                     actions.reverse();
                 }
-                let mediators = Mediators::decide(actions.iter().copied());
+                let mediators = Mediators::decide(actions.iter().copied(), &BTreeMap::new());
                 actions.retain(|action| mediators.allow(action));
                 let targets: Vec<_> = actions.iter().map(|a| a.get("target").unwrap()).collect();
                 assert_eq!(targets, [expected]);

@@ -13,6 +13,8 @@ use ips_model::action::{Action, Kind};
 use ips_model::{Fmri, Manifest};
 
 use crate::conditions::Conditions;
+use crate::conflicts;
+use crate::image::MediatorSetting;
 use crate::mediators::Mediators;
 
 /// The most conflicts that are told at once.
@@ -20,9 +22,9 @@ const TOLD: usize = 20;
 
 /// Packages that cannot be in one image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the packages are in each other's way:\n  {}", .reasons.join("\n  "))]
+#[error("{}", .reasons.join("\n\n"))]
 pub struct ConflictError {
-    /// One sentence each.
+    /// The original's words for each path.
     pub reasons: Vec<String>,
 }
 
@@ -59,6 +61,8 @@ pub struct Plan<'a> {
     pub licenses: Vec<Item<'a>>,
     /// What SVR4 queries see.
     pub legacies: Vec<Item<'a>>,
+    /// How each mediator was decided.
+    pub mediators: Mediators<'a>,
 }
 
 /// Puts the packages' actions together.
@@ -66,30 +70,7 @@ pub fn plan<'a>(
     packages: &'a [Package],
     conditions: &Conditions,
 ) -> Result<Plan<'a>, ConflictError> {
-    let taken = |package: &'a Package| {
-        let actions = package.manifest.actions.iter().filter(|action| conditions.allow(action));
-        actions.map(move |action| Item { package, action })
-    };
-    let all: Vec<Item<'a>> = packages.iter().flat_map(taken).collect();
-    let mediators = Mediators::decide(all.iter().map(|item| item.action));
-    let mut plan = Plan::default();
-    let mut reasons = Vec::new();
-    for item in all {
-        match item.action.kind {
-            Kind::Set | Kind::Depend | Kind::Signature => {}
-            Kind::Group => reasons.extend(add_once(&mut plan.groups, item)),
-            Kind::User => reasons.extend(add_once(&mut plan.users, item)),
-            Kind::Driver => reasons.extend(add_once(&mut plan.drivers, item)),
-            Kind::License => plan.licenses.push(item),
-            Kind::Legacy => plan.legacies.push(item),
-            Kind::Dir | Kind::File | Kind::Hardlink | Kind::Link => {
-                if mediators.allow(item.action) && is_delivered(item.action) {
-                    reasons.extend(add_path(&mut plan.paths, item));
-                }
-            }
-        }
-    }
-    reasons.extend(buried(&plan.paths));
+    let (plan, mut reasons) = gather(packages.iter(), conditions, &BTreeMap::new());
     if reasons.is_empty() {
         return Ok(plan);
     }
@@ -101,9 +82,43 @@ pub fn plan<'a>(
     Err(ConflictError { reasons })
 }
 
-/// These two values keep what an older version left, which a new image has not.
-fn is_delivered(action: &Action) -> bool {
-    action.kind != Kind::File || !matches!(action.get("preserve"), Some("abandon" | "legacy"))
+/// The same, with mediators that are set, and whatever is wrong beside the plan: an image that has
+/// conflicts already still has to be changed.
+pub fn gather<'a>(
+    packages: impl Iterator<Item = &'a Package>,
+    conditions: &Conditions,
+    set: &BTreeMap<String, MediatorSetting>,
+) -> (Plan<'a>, Vec<String>) {
+    let taken = |package: &'a Package| {
+        let actions = package.manifest.actions.iter().filter(|action| conditions.allow(action));
+        actions.map(move |action| Item { package, action })
+    };
+    let all: Vec<Item<'a>> = packages.flat_map(taken).collect();
+    let mediators = Mediators::decide(all.iter().map(|item| item.action), set);
+    let mut plan = Plan::default();
+    let mut reasons = Vec::new();
+    let mut rivals: BTreeMap<&str, Vec<Item<'a>>> = BTreeMap::new();
+    for item in all {
+        match item.action.kind {
+            Kind::Set | Kind::Depend | Kind::Signature => {}
+            Kind::Group => reasons.extend(add_once(&mut plan.groups, item)),
+            Kind::User => reasons.extend(add_once(&mut plan.users, item)),
+            Kind::Driver => reasons.extend(add_once(&mut plan.drivers, item)),
+            Kind::License => plan.licenses.push(item),
+            Kind::Legacy => plan.legacies.push(item),
+            Kind::Dir | Kind::File | Kind::Hardlink | Kind::Link => {
+                if mediators.allow(item.action) {
+                    reasons.extend(add_path(&mut plan.paths, &mut rivals, item));
+                }
+            }
+        }
+    }
+    for (path, others) in rivals {
+        reasons.extend(conflicts::settle(path, &mut plan.paths, &others));
+    }
+    reasons.extend(buried(&plan.paths));
+    plan.mediators = mediators;
+    (plan, reasons)
 }
 
 /// Attributes of delivery, without tags that chose it and notes of where it came from.
@@ -122,7 +137,7 @@ pub fn mode(action: &Action) -> Option<u32> {
     u32::from_str_radix(action.get("mode")?, 8).ok().map(|mode| mode & 0o7777)
 }
 
-fn alike(one: &Action, other: &Action) -> bool {
+pub fn alike(one: &Action, other: &Action) -> bool {
     one.kind == other.kind && mode(one) == mode(other) && essence(one) == essence(other)
 }
 
@@ -130,10 +145,7 @@ fn add_once<'a>(items: &mut Vec<Item<'a>>, item: Item<'a>) -> Option<String> {
     let key = item.action.key();
     match items.iter().find(|there| there.action.key() == key) {
         Some(there) if alike(there.action, item.action) => None,
-        Some(there) => {
-            let what = format!("{} {}", item.action.kind.as_str(), key.unwrap_or(""));
-            Some(format!("{what}: {} deliver it differently", both(there, &item)))
-        }
+        Some(there) => Some(conflicts::attributes(key.unwrap_or(""), &[*there, item])),
         None => {
             items.push(item);
             None
@@ -141,43 +153,22 @@ fn add_once<'a>(items: &mut Vec<Item<'a>>, item: Item<'a>) -> Option<String> {
     }
 }
 
-fn both(one: &Item<'_>, other: &Item<'_>) -> String {
-    format!("{} and {}", one.package.fmri.brief(), other.package.fmri.brief())
-}
-
-fn add_path<'a>(paths: &mut BTreeMap<&'a str, Item<'a>>, item: Item<'a>) -> Option<String> {
+/// Who comes first has the path; others wait until all are there.
+fn add_path<'a>(
+    paths: &mut BTreeMap<&'a str, Item<'a>>,
+    rivals: &mut BTreeMap<&'a str, Vec<Item<'a>>>,
+    item: Item<'a>,
+) -> Option<String> {
     let path = item.action.key().unwrap_or("").trim_end_matches('/');
     if path.is_empty() || check_path(path).is_err() {
         return Some(format!("{}: path \"{path}\" could leave the image", item.package.fmri));
     }
-    let Some(there) = paths.get(path) else {
-        paths.insert(path, item);
-        return None;
-    };
-    let (old, new) = (there.action, item.action);
-    if old.kind != new.kind {
-        let kinds = (old.kind.as_str(), new.kind.as_str());
-        return Some(format!(
-            "{path}: {} deliver a {} and a {}",
-            both(there, &item),
-            kinds.0,
-            kinds.1
-        ));
+    match paths.get(path) {
+        None => drop(paths.insert(path, item)),
+        Some(there) if item.action.kind == Kind::Dir && alike(there.action, item.action) => {}
+        Some(_) => rivals.entry(path).or_default().push(item),
     }
-    if old.kind == Kind::File {
-        let says = |action: &Action, word| action.get("overlay") == Some(word);
-        if says(old, "true") && says(new, "allow") {
-            return None;
-        }
-        if says(old, "allow") && says(new, "true") {
-            paths.insert(path, item);
-            return None;
-        }
-        return Some(format!("{path}: {} deliver this file", both(there, &item)));
-    }
-    let kind = old.kind.as_str();
-    (!alike(old, new))
-        .then(|| format!("{path}: {} deliver this {kind} differently", both(there, &item)))
+    None
 }
 
 /// What lies below something that is no directory.
@@ -235,7 +226,6 @@ mod tests {
                 ],
                 "a=p1",
             ),
-            (vec!["file h path=a mode=0644 owner=root group=sys preserve=abandon"], ""),
         ] {
             assert_eq!(planned(&packages).unwrap().join(" "), paths, "{packages:?}");
         }
@@ -245,17 +235,20 @@ mod tests {
     fn what_is_in_the_way_is_said() {
         let file = "file h path=a mode=0644 owner=root group=sys";
         for (packages, reason) in [
-            (vec![file, file], "a: p0@1 and p1@1 deliver this file"),
+            (
+                vec![file, file],
+                "The following packages all deliver file actions to a:\n\n  pkg://a/p0@1,5.11\n  pkg://a/p1@1,5.11\n\nThese packages cannot be installed together. Any non-conflicting subset\nof the above packages can be installed.",
+            ),
             (
                 vec![file, "dir path=a mode=0755 owner=root group=sys"],
-                "a: p0@1 and p1@1 deliver a file and a dir",
+                "The following packages deliver conflicting action types to a:\n\n  dir:\n    pkg://a/p1@1,5.11\n  file:\n    pkg://a/p0@1,5.11\n\nThese packages cannot be installed together. Any non-conflicting subset\nof the above packages can be installed.",
             ),
             (
                 vec![
                     "dir path=a mode=0755 owner=root group=sys",
                     "dir path=a mode=0755 owner=root group=bin",
                 ],
-                "a: p0@1 and p1@1 deliver this dir differently",
+                "The requested change to the system attempts to install multiple actions\nfor dir 'a' with conflicting attributes:\n\n    1 package delivers 'dir group=bin mode=0755 owner=root path=a':\n        pkg://a/p1@1,5.11\n    1 package delivers 'dir group=sys mode=0755 owner=root path=a':\n        pkg://a/p0@1,5.11\n\nThese packages cannot be installed together. Any non-conflicting subset\nof the above packages can be installed.",
             ),
             (
                 vec!["link path=b target=c; link path=b/d/e target=x"],
@@ -263,7 +256,7 @@ mod tests {
             ),
             (
                 vec!["group groupname=g gid=7", "group groupname=g gid=8"],
-                "group g: p0@1 and p1@1 deliver it differently",
+                "The requested change to the system attempts to install multiple actions\nfor group 'g' with conflicting attributes:\n\n    1 package delivers 'group gid=7 groupname=g':\n        pkg://a/p0@1,5.11\n    1 package delivers 'group gid=8 groupname=g':\n        pkg://a/p1@1,5.11\n\nThese packages cannot be installed together. Any non-conflicting subset\nof the above packages can be installed.",
             ),
         ] {
             assert_eq!(planned(&packages).unwrap_err().reasons, [reason], "{packages:?}");

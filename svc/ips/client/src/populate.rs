@@ -141,7 +141,9 @@ pub fn populate(
     let conditions = Conditions { variants, facets };
     let chosen = choose(source, patterns, &conditions)?;
     let packages = side_by_side(&[source], || manifests(source, &chosen, control))?;
-    let plan = plan(&packages, &conditions)?;
+    let mut plan = plan(&packages, &conditions)?;
+    // These two values keep what an older version left, which a new image has not.
+    plan.paths.retain(|_, item| !matches!(item.action.get("preserve"), Some("abandon" | "legacy")));
     let root = Root::open(root)?;
     let laid = side_by_side(&[source], || lay(source, &plan, &root, control))?;
     let newest = plan_time(&packages);

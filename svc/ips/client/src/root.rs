@@ -49,20 +49,20 @@ pub enum RootError {
 /// An open image root.
 #[derive(Debug)]
 pub struct Root {
-    fd: OwnedFd,
+    pub(crate) fd: OwnedFd,
 }
 
 /// An open directory below the root.
 #[derive(Debug)]
 pub struct Directory {
-    fd: OwnedFd,
+    pub(crate) fd: OwnedFd,
     path: String,
 }
 
-const DIRECTORY: OFlag =
+pub(crate) const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-fn time(seconds: i64) -> TimeSpec {
+pub(crate) fn time(seconds: i64) -> TimeSpec {
     TimeSpec::new(seconds, 0)
 }
 
@@ -137,17 +137,28 @@ impl Root {
     }
 }
 
-fn io_error(path: &str, source: io::Error) -> RootError {
+pub(crate) fn io_error(path: &str, source: io::Error) -> RootError {
     RootError::Io { path: path.to_string(), source }
 }
 
 impl Directory {
-    fn path_of(&self, name: &str) -> String {
+    pub(crate) fn at(fd: OwnedFd, path: &str) -> Self {
+        Self { fd, path: path.to_string() }
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_string() } else { format!("{}/{name}", self.path) }
     }
 
     /// Makes a file that must not be there yet.
     pub fn create(&self, name: &str, bytes: &[u8], mode: u32, mtime: i64) -> Result<(), RootError> {
+        let file = self.create_now(name, bytes, mode)?;
+        futimens(file.as_fd(), &time(mtime), &time(mtime))
+            .map_err(|errno| io_error(&self.path_of(name), errno.into()))
+    }
+
+    /// The same, as old as it is.
+    pub fn create_now(&self, name: &str, bytes: &[u8], mode: u32) -> Result<File, RootError> {
         let failed = |source| io_error(&self.path_of(name), source);
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -157,7 +168,7 @@ impl Directory {
             openat(self.fd.as_fd(), name, flags, mode).map_err(|errno| failed(errno.into()))?;
         let mut file = File::from(fd);
         file.write_all(bytes).map_err(failed)?;
-        futimens(file.as_fd(), &time(mtime), &time(mtime)).map_err(|errno| failed(errno.into()))
+        Ok(file)
     }
 
     /// Puts a file in the place of one that may be there: written beside and renamed.

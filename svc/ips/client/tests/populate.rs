@@ -171,7 +171,7 @@ fn what_cannot_be_is_said() {
                 "set name=pkg.fmri value=b@1\nfile y path=f mode=0644 owner=root group=sys\n",
             ],
             "*",
-            "f: a@1 and b@1 deliver this file",
+            "The following packages all deliver file actions to f:",
         ),
         (
             &["set name=pkg.fmri value=a@1\nlink path=l target=/tmp\n\

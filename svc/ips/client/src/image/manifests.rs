@@ -97,6 +97,19 @@ impl Image {
         Ok(self.sources.get_or_init(|| sources))
     }
 
+    /// The mirrors of all enabled publishers: they have payloads, and no catalog.
+    pub fn mirrors(&self) -> Result<Vec<ImageSource>, ManifestError> {
+        let enabled = self.configuration().publishers().iter().filter(|one| !one.disabled);
+        let mut sources = Vec::new();
+        for publisher in enabled {
+            for uri in publisher.mirrors.iter().filter(|uri| !uri.disabled) {
+                let source = Source::with_catalogs(&origin_of(&uri.uri)?, Vec::new())?;
+                sources.push(ImageSource { publisher: publisher.prefix.clone(), source });
+            }
+        }
+        Ok(sources)
+    }
+
     fn open_origins(
         &self,
         publisher: &Publisher,

@@ -153,6 +153,8 @@ pub struct Task {
     pub ranks: Ranks,
     /// Installed stems that keep their version; see `hold`.
     pub holds: BTreeSet<String>,
+    /// Whether a pattern with a version may mean one older than what is installed.
+    pub downgrade: bool,
 }
 
 impl Task {

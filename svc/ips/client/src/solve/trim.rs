@@ -134,8 +134,11 @@ fn reason(task: &Task, name: &str, one: &Candidate, publisher: &Publisher<'_>) -
         }
     }
     let root = task.roots.iter().find(|root| root.stem == name);
+    let back = task.downgrade && root.is_some_and(|root| root.named);
     match there {
-        Some(there) if task.movement == Move::Keep && one.fmri.version < there.fmri.version => {
+        Some(there)
+            if task.movement == Move::Keep && !back && one.fmri.version < there.fmri.version =>
+        {
             return Some(Trim::Newer(there.fmri.clone()));
         }
         None if one.explicit && root.is_none() => return Some(Trim::Explicit),

@@ -1,0 +1,272 @@
+//! plan.rs - what a change means, for whoever has to agree to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ips_model::Fmri;
+use ips_model::action::{Action, Kind};
+
+use super::difference::{Came, Difference, difference};
+use super::resolve::Resolved;
+use super::{ChangeError, Reverted, Want, wish};
+use crate::image::{Configuration, Image, MediatorSetting};
+use crate::plan::{ConflictError, Item, Plan, gather};
+
+/// The most conflicts that are told at once.
+const TOLD: usize = 20;
+
+/// A package that comes, goes or changes its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageChange {
+    /// What was there.
+    pub old: Option<Fmri>,
+    /// What is to be there.
+    pub new: Option<Fmri>,
+}
+
+impl PackageChange {
+    /// Its stem.
+    pub fn name(&self) -> &str {
+        let either = self.new.as_ref().or(self.old.as_ref());
+        either.map_or("", |fmri| fmri.name.as_str())
+    }
+}
+
+/// A licence that comes with a package.
+#[derive(Debug, Clone)]
+pub struct License<'a> {
+    /// The package.
+    pub fmri: &'a Fmri,
+    /// The action.
+    pub action: &'a Action,
+    /// Whether it was there before, the same.
+    pub is_known: bool,
+}
+
+impl License<'_> {
+    /// Whether it has to be accepted.
+    pub fn must_accept(&self) -> bool {
+        self.action.get("must-accept") == Some("true") && !self.is_known
+    }
+
+    /// Whether it has to be shown.
+    pub fn must_display(&self) -> bool {
+        self.action.get("must-display") == Some("true") && !self.is_known
+    }
+}
+
+/// A plan.
+pub struct Planned<'a> {
+    /// What it stands on.
+    pub resolved: &'a Resolved,
+    /// Packages, by name.
+    pub packages: Vec<PackageChange>,
+    /// Mediators with what is set before and after.
+    pub mediators: Vec<(String, Option<MediatorSetting>, Option<MediatorSetting>)>,
+    /// Variants and facets: name, value.
+    pub tags: Vec<(String, String)>,
+    /// Licences of packages that come or change.
+    pub licenses: Vec<License<'a>>,
+    /// What services and the machine would be told: attribute, value.
+    pub actuators: BTreeSet<(String, String)>,
+    /// Release notes that come.
+    pub release_notes: Vec<Item<'a>>,
+    /// The configuration it leads to.
+    pub configuration: Configuration,
+    pub(super) new: Plan<'a>,
+    pub(super) difference: Difference<'a>,
+    /// Paths that are put as they are delivered, whatever lies there.
+    pub(super) restored: BTreeSet<&'a str>,
+}
+
+impl Planned<'_> {
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        let none = &self.difference;
+        self.packages.is_empty()
+            && self.mediators.is_empty()
+            && self.tags.is_empty()
+            && none.gone.is_empty()
+            && none.came.is_empty()
+            && none.directories.is_empty()
+            && self.resolved.avoided.is_none()
+    }
+
+    /// Whether the machine would have to be started again.
+    pub fn needs_reboot(&self) -> bool {
+        self.actuators.iter().any(|(name, _)| name == "reboot-needed")
+    }
+}
+
+/// Says what a change means.
+pub fn plan<'a>(image: &Image, resolved: &'a Resolved) -> Result<Planned<'a>, ChangeError> {
+    let set = image.configuration().mediators();
+    let wanted = resolved.configuration.mediators();
+    let before = image.configuration().conditions();
+    let after = resolved.configuration.conditions();
+    let (old, known) = gather(resolved.side(&resolved.before), &before, &set);
+    let (new, mut reasons) = gather(resolved.side(&resolved.after), &after, &wanted);
+    // What is wrong with the image already is no reason not to change it.
+    reasons.retain(|reason| !known.contains(reason));
+    if !reasons.is_empty() {
+        let more = reasons.len().saturating_sub(TOLD);
+        reasons.truncate(TOLD);
+        if more > 0 {
+            reasons.push(format!("and {more} more"));
+        }
+        return Err(ConflictError { reasons }.into());
+    }
+    let mut difference = difference(&old, &new);
+    let restored = restored(resolved, &new)?;
+    for path in &restored {
+        if let Some(item) = new.paths.get(path) {
+            difference.came.entry(path).or_insert(Came { old: Some(*item), new: *item });
+        }
+    }
+    let mediators = new.mediators.settings(&wanted);
+    let mut configuration = resolved.configuration.clone();
+    configuration.set_mediators(&mediators);
+    let packages = package_changes(resolved);
+    let actuators = actuators(&difference);
+    let notes =
+        difference.came.values().filter(|came| came.new.action.get("release-note") == Some("true"));
+    Ok(Planned {
+        resolved,
+        licenses: licenses(&packages, &old, &new),
+        packages,
+        mediators: mediator_changes(&set, &mediators),
+        tags: tag_changes(image.configuration(), &configuration),
+        actuators,
+        release_notes: notes.map(|came| came.new).collect(),
+        configuration,
+        difference,
+        restored,
+        new,
+    })
+}
+
+fn package_changes(resolved: &Resolved) -> Vec<PackageChange> {
+    let by_name = |side: &BTreeSet<Fmri>| -> BTreeMap<String, Fmri> {
+        side.iter().map(|fmri| (fmri.name.clone(), fmri.clone())).collect()
+    };
+    let (before, after) = (by_name(&resolved.before), by_name(&resolved.after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changes = names.into_iter().map(|name| PackageChange {
+        old: before.get(name).cloned(),
+        new: after.get(name).cloned(),
+    });
+    changes.filter(|change| change.old != change.new).collect()
+}
+
+fn mediator_changes(
+    set: &BTreeMap<String, MediatorSetting>,
+    to: &BTreeMap<String, MediatorSetting>,
+) -> Vec<(String, Option<MediatorSetting>, Option<MediatorSetting>)> {
+    let names: BTreeSet<&String> = set.keys().chain(to.keys()).collect();
+    let changes = names.into_iter().map(|n| (n.clone(), set.get(n).cloned(), to.get(n).cloned()));
+    changes.filter(|(_, old, new)| old != new).collect()
+}
+
+fn tag_changes(old: &Configuration, new: &Configuration) -> Vec<(String, String)> {
+    let mut changes = Vec::new();
+    let before = old.variants();
+    for (name, value) in new.variants() {
+        if before.get(&name) != Some(&value) {
+            changes.push((name, value));
+        }
+    }
+    let (before, after) = (old.facets(), new.facets());
+    for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        if before.get(name) != after.get(name) {
+            let value = match after.get(name) {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "None",
+            };
+            changes.push((name.clone(), value.to_string()));
+        }
+    }
+    changes
+}
+
+fn licenses<'a>(packages: &[PackageChange], old: &Plan<'a>, new: &Plan<'a>) -> Vec<License<'a>> {
+    let changed: BTreeSet<&str> = packages.iter().map(PackageChange::name).collect();
+    let of = new.licenses.iter().filter(|item| changed.contains(item.package.fmri.name.as_str()));
+    let same = |item: &Item<'_>| {
+        old.licenses.iter().any(|before| {
+            before.package.fmri.name == item.package.fmri.name
+                && before.action.key() == item.action.key()
+                && before.action.hash == item.action.hash
+        })
+    };
+    of.map(|item| License { fmri: &item.package.fmri, action: item.action, is_known: same(item) })
+        .collect()
+}
+
+fn actuators(difference: &Difference<'_>) -> BTreeSet<(String, String)> {
+    let came = difference.came.values().flat_map(|came| {
+        // What comes with a package that is new does not have to be told to what runs.
+        came.old.into_iter().chain([came.new])
+    });
+    let all = came.chain(difference.gone.values().copied());
+    let mut told = BTreeSet::new();
+    for item in all {
+        for name in
+            ["reboot-needed", "restart_fmri", "refresh_fmri", "suspend_fmri", "disable_fmri"]
+        {
+            for value in item.action.values(name) {
+                if name != "reboot-needed" || value == "true" {
+                    told.insert((name.to_string(), value.clone()));
+                }
+            }
+        }
+    }
+    told
+}
+
+/// The paths that a fix or revert puts back.
+fn restored<'a>(resolved: &'a Resolved, new: &Plan<'a>) -> Result<BTreeSet<&'a str>, ChangeError> {
+    match &resolved.want {
+        Want::Fix(patterns) => {
+            let all: Vec<Fmri> = resolved.after.iter().cloned().collect();
+            let meant = wish::meant(patterns, &all, ChangeError::NotInstalled)?;
+            let names: BTreeSet<&str> =
+                meant.iter().flat_map(|(_, found)| found).map(|fmri| fmri.name.as_str()).collect();
+            let of = |item: &Item<'_>| {
+                names.is_empty() || names.contains(item.package.fmri.name.as_str())
+            };
+            Ok(new.paths.iter().filter(|(_, item)| of(item)).map(|(path, _)| *path).collect())
+        }
+        Want::Revert(Reverted::Paths(paths)) => {
+            let mut found = BTreeSet::new();
+            let mut missing = Vec::new();
+            for path in paths {
+                let wanted = path.trim_start_matches('/');
+                match new.paths.get_key_value(wanted) {
+                    Some((path, item)) if item.action.kind == Kind::File => {
+                        found.insert(*path);
+                    }
+                    Some(_) | None => missing.push(path.clone()),
+                }
+            }
+            if missing.is_empty() { Ok(found) } else { Err(ChangeError::NotPackaged(missing)) }
+        }
+        Want::Revert(Reverted::Tags(tags)) => {
+            let tagged = |item: &Item<'_>| {
+                let own = item.action.values("revert-tag");
+                own.iter().any(|own| {
+                    let name = own.split_once('=').map_or(own.as_str(), |(name, _)| name);
+                    tags.iter().any(|tag| tag == name)
+                })
+            };
+            let files = new.paths.iter().filter(|(_, item)| tagged(item));
+            Ok(files.map(|(path, _)| *path).collect())
+        }
+        Want::Install(_)
+        | Want::Uninstall(_)
+        | Want::Update(_)
+        | Want::ExactInstall(_)
+        | Want::Variants(_)
+        | Want::Facets(_)
+        | Want::Mediators(_) => Ok(BTreeSet::new()),
+    }
+}

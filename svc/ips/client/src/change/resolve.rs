@@ -1,0 +1,169 @@
+//! resolve.rs - the packages an image has, those it is to have, and their manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
+
+use ips_model::{Fmri, Manifest};
+use rayon::prelude::*;
+
+use super::universe::Known;
+use super::{ChangeError, Order, Want, wish};
+use crate::conditions::Conditions;
+use crate::control::{Control, Phase};
+use crate::image::{AvoidSet, Configuration, Image};
+use crate::plan::Package;
+use crate::solve::solve;
+use crate::source::{Source, side_by_side};
+
+/// Packages before and after.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What was wanted.
+    pub want: Want,
+    /// Every package of either side, once.
+    pub packages: Vec<Package>,
+    /// Which of them the image has.
+    pub before: BTreeSet<Fmri>,
+    /// Which it is to have.
+    pub after: BTreeSet<Fmri>,
+    /// Stems the user named.
+    pub named: BTreeSet<String>,
+    /// Texts of manifests that the image does not keep yet.
+    pub texts: BTreeMap<Fmri, String>,
+    /// The configuration it is to have.
+    pub configuration: Configuration,
+    /// The avoided packages it is to have, if they change.
+    pub avoided: Option<AvoidSet>,
+}
+
+impl Resolved {
+    /// The packages of one side, by name.
+    pub fn side<'a>(&'a self, names: &'a BTreeSet<Fmri>) -> impl Iterator<Item = &'a Package> {
+        self.packages.iter().filter(|package| names.contains(&package.fmri))
+    }
+}
+
+/// Finds the packages an image is to have.
+pub fn resolve(
+    image: &Image,
+    order: &Order<'_>,
+    control: &Control<'_>,
+) -> Result<Resolved, ChangeError> {
+    let configuration = wanted_configuration(image, &order.want);
+    let installed = image.installed()?;
+    let before: BTreeSet<Fmri> = installed.packages().map(|(fmri, _)| fmri).collect();
+    let solves = match &order.want {
+        Want::Install(_)
+        | Want::Uninstall(_)
+        | Want::Update(_)
+        | Want::ExactInstall(_)
+        | Want::Variants(_)
+        | Want::Facets(_) => true,
+        Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
+    };
+    let (after, named, avoided) = if solves {
+        let conditions = configuration.conditions();
+        solved(image, order, conditions)?
+    } else {
+        (before.clone(), BTreeSet::new(), None)
+    };
+    let mut texts = BTreeMap::new();
+    let names: BTreeSet<&Fmri> = before.union(&after).collect();
+    let names: Vec<&Fmri> = names.into_iter().collect();
+    let packages = manifests(image, order.sources, &names, control)?;
+    let mut read = Vec::new();
+    for (package, text) in packages {
+        if !before.contains(&package.fmri) {
+            texts.insert(package.fmri.clone(), text);
+        }
+        read.push(package);
+    }
+    read.sort_by(|a, b| a.fmri.name.cmp(&b.fmri.name).then_with(|| a.fmri.cmp(&b.fmri)));
+    let want = order.want.clone();
+    Ok(Resolved { want, packages: read, before, after, named, texts, configuration, avoided })
+}
+
+type Answer = (BTreeSet<Fmri>, BTreeSet<String>, Option<AvoidSet>);
+
+fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<Answer, ChangeError> {
+    let known = Known::read(image, order.sources, conditions)?;
+    let (task, named) = wish::task(image, order, &known)?;
+    let after: BTreeSet<Fmri> = solve(&known, &task)?.into_iter().collect();
+    let mut avoided = image.avoided()?;
+    let old = avoided.clone();
+    // What groups bring and the user takes away is avoided from now on; what he asks for is not.
+    let grouped: BTreeSet<String> = after
+        .iter()
+        .map(|fmri| known.candidate(fmri))
+        .flat_map(|one| one.dependencies)
+        .filter(|one| one.kind().starts_with("group"))
+        .flat_map(|one| one.targets)
+        .map(|target| target.name)
+        .collect();
+    if let Want::Uninstall(_) = &order.want {
+        avoided.avoided.extend(task.removed.intersection(&grouped).cloned());
+    }
+    for name in &named {
+        avoided.avoided.remove(name);
+        avoided.implied.remove(name);
+    }
+    let changed = (avoided != old).then_some(avoided);
+    Ok((after, named, changed))
+}
+
+fn wanted_configuration(image: &Image, want: &Want) -> Configuration {
+    let mut configuration = image.configuration().clone();
+    match want {
+        Want::Variants(variants) => {
+            for (name, value) in variants {
+                configuration.set_variant(name, value);
+            }
+        }
+        Want::Facets(facets) => {
+            for (name, value) in facets {
+                configuration.set_facet(name, *value);
+            }
+        }
+        Want::Mediators(set) => {
+            let mut mediators = configuration.mediators();
+            for (name, setting) in set {
+                match setting {
+                    Some(setting) => drop(mediators.insert(name.clone(), setting.clone())),
+                    None => drop(mediators.remove(name)),
+                }
+            }
+            configuration.set_mediators(&mediators);
+        }
+        Want::Install(_)
+        | Want::Uninstall(_)
+        | Want::Update(_)
+        | Want::ExactInstall(_)
+        | Want::Fix(_)
+        | Want::Revert(_) => {}
+    }
+    configuration
+}
+
+fn manifests(
+    image: &Image,
+    sources: &[Source],
+    names: &[&Fmri],
+    control: &Control<'_>,
+) -> Result<Vec<(Package, String)>, ChangeError> {
+    let (done, total) = (AtomicU64::new(0), names.len() as u64);
+    let read = |fmri: &&Fmri| -> Result<(Package, String), ChangeError> {
+        if control.is_cancelled() {
+            return Err(crate::execute::ExecuteError::Cancelled.into());
+        }
+        let of_moment = sources.iter().find(|source| source.has(fmri));
+        let (text, manifest): (String, Manifest) = match of_moment {
+            Some(source) if image.installed()?.get(fmri).is_none() => source.manifest(fmri)?,
+            Some(_) | None => image.manifest_text(fmri)?,
+        };
+        control.count(Phase::Manifests, &done, total, &fmri.name);
+        Ok((Package { fmri: (*fmri).clone(), manifest }, text))
+    };
+    let own = image.sources()?.iter().map(|one| &one.source);
+    let all: Vec<&Source> = own.chain(sources).collect();
+    side_by_side(&all, || names.par_iter().map(read).collect())
+}

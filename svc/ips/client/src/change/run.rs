@@ -1,0 +1,268 @@
+//! run.rs - a plan carried out: everything fetched and prepared, then written down, then done.
+
+use std::collections::BTreeMap;
+
+use image_tree::Tree;
+use ips_model::{Fmri, Timestamp};
+
+use super::plan::Planned;
+use super::prepare::{Intent, Prepared, prepare};
+use super::tables::{PASSWORD_LOCK, Tables, Texts, edit};
+use super::{ChangeError, Order};
+use crate::control::Control;
+use crate::execute::fetch::{Place, fetch};
+use crate::execute::steps::{Owned, Step, Steps};
+use crate::execute::{journal, table};
+use crate::image::{Change, Image, ImageLock, Installed};
+use crate::owners::Owners;
+use crate::plan::{Item, mode};
+use crate::root::{Directory, Root};
+use crate::source::Source;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// How many steps it took.
+    pub steps: usize,
+    /// How many bytes of files had to be fetched.
+    pub bytes: u64,
+}
+
+/// Does what a plan says.
+pub fn carry_out(
+    image: &mut Image,
+    lock: &ImageLock,
+    order: &Order<'_>,
+    planned: &Planned<'_>,
+    time: Timestamp,
+    control: &Control<'_>,
+) -> Result<Done, ChangeError> {
+    let root = Root::open(image.root())?;
+    let stage = journal::stage(image)?;
+    let folder = image.kind().folder();
+    let prepared = prepare(planned, &root, folder, &time.package())?;
+    for (fmri, text) in &planned.resolved.texts {
+        image.keep_manifest(lock, fmri, text)?;
+    }
+    let bytes = fetch_all(image, order, &prepared, &stage, control)?;
+    let texts =
+        Texts { root: &root, stage: &stage, prepared: &prepared, gone: &planned.difference.gone };
+    let tables = edit(planned, &texts, time.seconds())?;
+    let old_table = image.table()?;
+    let stepper =
+        Stepper { planned, root: &root, stage: &stage, table: old_table.as_ref(), tables: &tables };
+    let steps = stepper.steps(prepared)?;
+    let mut change = change(planned, time);
+    if let Some(old) = &old_table {
+        let new = table::apply(old, &steps, time.seconds());
+        change.table = Some(new.map_err(|source| crate::image::ImageError::Table {
+            path: image.metadata().join("state/table"),
+            source,
+        })?);
+    }
+    let count = steps.len();
+    journal::open(image, &steps, &change)?;
+    journal::finish(image, lock, control)?;
+    Ok(Done { steps: count, bytes })
+}
+
+fn fetch_all(
+    image: &Image,
+    order: &Order<'_>,
+    prepared: &Prepared<'_>,
+    stage: &Directory,
+    control: &Control<'_>,
+) -> Result<u64, ChangeError> {
+    if prepared.wanted.is_empty() {
+        return Ok(0);
+    }
+    let mirrors = image.mirrors()?;
+    let own = image.sources()?;
+    let places: Vec<Place<'_>> = own
+        .iter()
+        .map(|one| Place::new(&one.source, Some(&one.publisher)))
+        .chain(mirrors.iter().map(|one| Place::new(&one.source, Some(&one.publisher))))
+        .chain(order.sources.iter().map(|source: &Source| Place::new(source, None)))
+        .collect();
+    Ok(fetch(&prepared.wanted, &places, stage, control)?)
+}
+
+fn change(planned: &Planned<'_>, time: Timestamp) -> Change {
+    let mut change = Change::at(time);
+    let resolved = planned.resolved;
+    let came = resolved.after.difference(&resolved.before);
+    let named = |fmri: &Fmri| resolved.named.contains(&fmri.name);
+    change.installed =
+        came.map(|fmri| Installed { fmri: fmri.clone(), manual: named(fmri) }).collect();
+    change.removed = resolved.before.difference(&resolved.after).cloned().collect();
+    let configured = !planned.mediators.is_empty() || !planned.tags.is_empty();
+    change.configuration = configured.then(|| planned.configuration.clone());
+    change.avoided = resolved.avoided.clone();
+    change
+}
+
+/// Makes steps of intents, with numbers for owners.
+struct Stepper<'a, 'p> {
+    planned: &'p Planned<'a>,
+    root: &'p Root,
+    stage: &'p Directory,
+    table: Option<&'p Tree>,
+    tables: &'p Tables,
+}
+
+impl<'a> Stepper<'a, '_> {
+    fn steps(&self, prepared: Prepared<'a>) -> Result<Steps, ChangeError> {
+        let accounts = &self.tables.accounts;
+        let (passwd, group) = self.tables.has_accounts;
+        let owners = Owners::new(accounts, passwd, group);
+        let mut made: BTreeMap<String, Step> = BTreeMap::new();
+        for (path, intent) in &prepared.intents {
+            if let Some(step) = self.step(path, intent, &owners)? {
+                let checked = prepared.checked.contains(path);
+                if !checked || !self.is_so(&step)? {
+                    made.insert(path.clone(), step);
+                }
+            }
+        }
+        for (number, (path, text)) in self.tables.changed.iter().enumerate() {
+            let step = self.edited(path, text, number, &owners)?;
+            made.insert(path.clone(), step);
+        }
+        self.add_directories(&mut made, &owners)?;
+        Ok(Steps { clear: prepared.clear, make: made.into_values().collect() })
+    }
+
+    fn owned(
+        &self,
+        path: &str,
+        item: &Item<'_>,
+        owners: &Owners<'_>,
+        default: u32,
+    ) -> Result<Owned, ChangeError> {
+        let (uid, gid) = owners.of(&item.package.fmri, path, item.action)?;
+        Ok(Owned { mode: mode(item.action).unwrap_or(default), uid, gid })
+    }
+
+    fn step(
+        &self,
+        path: &str,
+        intent: &Intent<'_>,
+        owners: &Owners<'_>,
+    ) -> Result<Option<Step>, ChangeError> {
+        let path = path.to_string();
+        Ok(Some(match intent {
+            Intent::Directory(item) => {
+                let owned = self.owned(&path, item, owners, 0o755)?;
+                Step::Directory { path, owned }
+            }
+            Intent::Put { item, staged } => {
+                let license = item.action.kind == ips_model::action::Kind::License;
+                let owned = match license {
+                    true => Owned { mode: 0o444, uid: 0, gid: 0 },
+                    false => self.owned(&path, item, owners, 0o644)?,
+                };
+                let size = self.stage.look(staged)?.map_or(0, |look| look.size);
+                Step::Put { path, staged: staged.clone(), owned, mtime: mtime(item), size }
+            }
+            Intent::Attributes(item) => {
+                let owned = self.owned(&path, item, owners, 0o644)?;
+                Step::Attributes { path, owned, mtime: mtime(item) }
+            }
+            Intent::Link(item) => {
+                let target = item.action.get("target").unwrap_or("").to_string();
+                Step::Link { path, target }
+            }
+            Intent::HardLink(target) => Step::HardLink { path, target: target.clone() },
+        }))
+    }
+
+    /// What an edited file gets: what its action says, else what it has.
+    fn edited(
+        &self,
+        path: &str,
+        text: &str,
+        number: usize,
+        owners: &Owners<'_>,
+    ) -> Result<Step, ChangeError> {
+        let owned = match (self.planned.new.paths.get(path), self.current(path)?) {
+            (Some(item), _) => self.owned(path, item, owners, 0o644)?,
+            (None, Some(owned)) => owned,
+            (None, None) if path == PASSWORD_LOCK => Owned { mode: 0o755, uid: 0, gid: 0 },
+            (None, None) => Owned { mode: 0o644, uid: 0, gid: 0 },
+        };
+        let staged = format!("edited.{number}");
+        self.stage.unlink(&staged)?;
+        self.stage.create_now(&staged, text.as_bytes(), owned.mode)?;
+        let (path, size) = (path.to_string(), text.len() as u64);
+        Ok(Step::Put { path, staged, owned, mtime: None, size })
+    }
+
+    /// What a path has now.
+    fn current(&self, path: &str) -> Result<Option<Owned>, ChangeError> {
+        if let Some(table) = self.table {
+            let entry = table.get(path);
+            return Ok(entry.map(|one| Owned { mode: one.mode, uid: one.uid, gid: one.gid }));
+        }
+        let look = self.root.look(path)?;
+        Ok(look.map(|look| Owned { mode: look.mode, uid: look.uid, gid: look.gid }))
+    }
+
+    /// Whether a step would change nothing.
+    fn is_so(&self, step: &Step) -> Result<bool, ChangeError> {
+        Ok(match step {
+            Step::Directory { path, owned } => self.current(path)? == Some(*owned),
+            Step::Attributes { path, owned, mtime } => {
+                let look = self.root.look(path)?;
+                let dated = mtime.is_none_or(|m| look.is_some_and(|look| look.mtime == m));
+                dated && self.current(path)? == Some(*owned)
+            }
+            _ => false,
+        })
+    }
+
+    /// Directories that are missing above what is made.  Those that nobody delivers belong to whom
+    /// the one above belongs.
+    fn add_directories(
+        &self,
+        made: &mut BTreeMap<String, Step>,
+        owners: &Owners<'_>,
+    ) -> Result<(), ChangeError> {
+        let mut known: BTreeMap<String, Owned> = BTreeMap::new();
+        let paths: Vec<String> = made.keys().cloned().collect();
+        for path in paths {
+            let roots = Owned { mode: 0o755, uid: 0, gid: 0 };
+            let delivered = self.planned.new.paths.contains_key(path.as_str());
+            let mut above = roots;
+            for (end, _) in path.match_indices('/') {
+                let parent = &path[..end];
+                if let Some(owned) = known.get(parent) {
+                    above = *owned;
+                    continue;
+                }
+                let there = self.root.look(parent)?.is_some();
+                let owned = match (made.get(parent), self.planned.new.paths.get(parent)) {
+                    (Some(Step::Directory { owned, .. }), _) => *owned,
+                    (None, Some(item)) if !there => self.owned(parent, item, owners, 0o755)?,
+                    (_, _) => match self.current(parent)? {
+                        Some(owned) if there => owned,
+                        // What the client itself makes lies in root's.
+                        Some(_) | None if !delivered => roots,
+                        Some(_) | None => Owned { mode: 0o755, ..above },
+                    },
+                };
+                if !there && !made.contains_key(parent) {
+                    let path = parent.to_string();
+                    made.insert(path.clone(), Step::Directory { path, owned });
+                }
+                known.insert(parent.to_string(), owned);
+                above = owned;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mtime(item: &Item<'_>) -> Option<i64> {
+    let text = item.action.get("timestamp")?;
+    Timestamp::parse(text).ok().map(Timestamp::seconds)
+}

@@ -1,0 +1,158 @@
+//! wish.rs - patterns as packages, and the task they make for the solver.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ips_model::{Fmri, Pattern};
+
+use super::universe::{Known, ranks};
+use super::{ChangeError, Order, Want};
+use crate::image::Image;
+use crate::solve::candidate::Candidate;
+use crate::solve::{Move, Root, Task};
+
+/// The packages patterns mean among some, by pattern; those that mean none are all told.
+pub fn meant<'a>(
+    patterns: &[String],
+    all: &'a [Fmri],
+    none: impl Fn(Vec<String>) -> ChangeError,
+) -> Result<Vec<(Pattern, Vec<&'a Fmri>)>, ChangeError> {
+    let mut meant = Vec::new();
+    let mut unmatched = Vec::new();
+    for text in patterns {
+        let pattern = Pattern::parse(text)?;
+        let found = one_stem(&pattern, pattern.select(all))?;
+        if found.is_empty() {
+            unmatched.push(text.clone());
+        }
+        meant.push((pattern, found));
+    }
+    if unmatched.is_empty() { Ok(meant) } else { Err(none(unmatched)) }
+}
+
+/// A pattern without wildcard means one stem: the one it names in full, else the only one.
+fn one_stem<'a>(pattern: &Pattern, mut found: Vec<&'a Fmri>) -> Result<Vec<&'a Fmri>, ChangeError> {
+    let stems = |found: &[&Fmri]| -> BTreeSet<String> {
+        found.iter().map(|fmri| fmri.name.clone()).collect()
+    };
+    let several = stems(&found);
+    if several.len() > 1 && !pattern.is_wild() {
+        let text = pattern.as_str().split('@').next().unwrap_or("");
+        found.retain(|fmri| fmri.name == text);
+        if found.is_empty() {
+            let pattern = pattern.as_str().to_string();
+            return Err(ChangeError::Ambiguous { pattern, names: several.into_iter().collect() });
+        }
+    }
+    Ok(found)
+}
+
+/// The packages asked for.
+fn roots(meant: &[(Pattern, Vec<&Fmri>)], known: &Known<'_>) -> Vec<Root> {
+    let mut roots: BTreeMap<String, Root> = BTreeMap::new();
+    for (pattern, found) in meant {
+        let mut stems: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for fmri in found {
+            stems.entry(&fmri.name).or_default().insert(fmri.to_string());
+        }
+        for (stem, allowed) in stems {
+            // A wildcard passes over what is obsolete or for other images; a plain pattern says so.
+            let newest = found.iter().filter(|fmri| fmri.name == stem).max();
+            let newest = newest.map(|fmri| known.candidate(fmri));
+            if pattern.is_wild()
+                && newest.is_some_and(|one| one.obsolete || one.unsupported.is_some())
+            {
+                continue;
+            }
+            let root = roots.entry(stem.to_string()).or_insert_with(|| Root {
+                stem: stem.to_string(),
+                pattern: pattern.as_str().to_string(),
+                allowed: Some(allowed.clone()),
+                publisher_named: pattern.as_str().contains("//"),
+                named: pattern.as_str().contains('@'),
+            });
+            if let Some(known) = &mut root.allowed {
+                known.retain(|fmri| allowed.contains(fmri));
+            }
+        }
+    }
+    roots.into_values().collect()
+}
+
+/// What is installed, as the solver sees it.
+pub fn installed(image: &Image, known: &Known<'_>) -> Result<Vec<Candidate>, ChangeError> {
+    Ok(image.installed()?.packages().map(|(fmri, _)| known.candidate(&fmri)).collect())
+}
+
+/// The solver's task; also the stems the user named.
+pub fn task(
+    image: &Image,
+    order: &Order<'_>,
+    known: &Known<'_>,
+) -> Result<(Task, BTreeSet<String>), ChangeError> {
+    let there = installed(image, known)?;
+    let own: Vec<Fmri> = there.iter().map(|one| one.fmri.clone()).collect();
+    let frozen = image.frozen()?;
+    let avoided = image.avoided()?;
+    let mut task = Task {
+        installed: there.into_iter().map(|one| (one.fmri.name.clone(), one)).collect(),
+        avoided: avoided.avoided.union(&avoided.implied).cloned().collect(),
+        frozen: frozen
+            .stems
+            .iter()
+            .map(|(stem, one)| (stem.clone(), (one.fmri.clone(), one.reason.clone())))
+            .collect(),
+        ranks: ranks(image, order.sources),
+        ..Task::default()
+    };
+    match &order.want {
+        Want::Install(patterns) => {
+            task.roots = roots(&meant(patterns, &known.packages(), ChangeError::NoMatch)?, known);
+        }
+        Want::ExactInstall(patterns) => {
+            task.roots = roots(&meant(patterns, &known.packages(), ChangeError::NoMatch)?, known);
+            let asked: BTreeSet<&str> = task.roots.iter().map(|root| root.stem.as_str()).collect();
+            task.installed.retain(|name, _| asked.contains(name.as_str()));
+        }
+        Want::Uninstall(patterns) => {
+            let meant = meant(patterns, &own, ChangeError::NotInstalled)?;
+            let found = meant.iter().flat_map(|(_, found)| found);
+            task.removed = found.map(|fmri| fmri.name.clone()).collect();
+        }
+        Want::Update(patterns) if patterns.is_empty() || patterns == &["*"] => {
+            task.movement = Move::Newest;
+        }
+        Want::Update(patterns) => update(&mut task, patterns, &own, known)?,
+        Want::Variants(_)
+        | Want::Facets(_)
+        | Want::Mediators(_)
+        | Want::Fix(_)
+        | Want::Revert(_) => {}
+    }
+    let named = task.roots.iter().map(|root| root.stem.clone()).collect();
+    if !order.reject.is_empty() {
+        let all = known.packages();
+        for (_, found) in meant(&order.reject, &all, ChangeError::NoMatch)? {
+            task.removed.extend(found.iter().map(|fmri| fmri.name.clone()));
+        }
+    }
+    // An update may go back where the pattern says so, and leaves alone what it does not name.
+    task.downgrade = matches!(&order.want, Want::Update(_));
+    if task.movement == Move::Keep && matches!(&order.want, Want::Install(_) | Want::Update(_)) {
+        task.hold();
+    }
+    Ok((task, named))
+}
+
+fn update(
+    task: &mut Task,
+    patterns: &[String],
+    own: &[Fmri],
+    known: &Known<'_>,
+) -> Result<(), ChangeError> {
+    let all = known.packages();
+    let there: BTreeSet<&str> = own.iter().map(|fmri| fmri.name.as_str()).collect();
+    let here: Vec<Fmri> =
+        all.into_iter().filter(|fmri| there.contains(fmri.name.as_str())).collect();
+    task.roots = roots(&meant(patterns, &here, ChangeError::NotInstalled)?, known);
+    Ok(())
+}
