@@ -93,6 +93,8 @@ struct Preparer<'a, 'p> {
     staged: HashMap<String, u32>,
     /// Gone paths of which the file is moved.
     moved: BTreeSet<&'a str>,
+    /// Directories that make way, when what was in them is gone.
+    last: Vec<Step>,
 }
 
 /// Prepares a plan.  `metadata` is the image's folder as a path below the root, `stamp` the time.
@@ -116,13 +118,21 @@ pub fn prepare<'a>(
         prepared,
         staged: HashMap::new(),
         moved: BTreeSet::new(),
+        last: Vec::new(),
     };
     preparer.check_ways()?;
-    for (path, came) in &planned.difference.came {
+    // Whether a further name has to be made anew depends on its file.
+    let further = |came: &&Came<'_>| came.new.action.kind == Kind::Hardlink;
+    let all = || planned.difference.came.iter();
+    for (path, came) in all().filter(|(_, came)| !further(came)) {
+        preparer.come(path, came)?;
+    }
+    for (path, came) in all().filter(|(_, came)| further(came)) {
         preparer.come(path, came)?;
     }
     preparer.licenses(metadata);
     preparer.go()?;
+    preparer.prepared.clear.append(&mut preparer.last);
     Ok(preparer.prepared)
 }
 
@@ -197,8 +207,9 @@ impl<'a> Preparer<'a, '_> {
     ) -> Result<(), ChangeError> {
         match there.map(|there| there.lies) {
             None => {}
-            Some(Lies::Directory) if self.planned.restored.contains(path) => {
-                self.prepared.checked.insert(path.to_string());
+            Some(Lies::Directory) => {
+                let restored = self.planned.restored.contains(path);
+                self.prepared.checked.extend(restored.then(|| path.to_string()));
             }
             Some(Lies::Link) if came.old.is_none_or(|old| old.action.kind == Kind::Dir) => {
                 let target = self.looker.root.target(path)?.unwrap_or_default();
@@ -220,7 +231,7 @@ impl<'a> Preparer<'a, '_> {
         match (there.lies, old.map(|old| old.action.kind)) {
             (Lies::Directory, Some(Kind::Dir)) => {
                 let to = self.lost(path);
-                self.prepared.clear.push(Step::Rmdir { path: path.to_string(), to });
+                self.last.push(Step::Rmdir { path: path.to_string(), to });
             }
             (Lies::Directory, _) | (Lies::File | Lies::Other, None) => self.salvage(path),
             (Lies::File | Lies::Other, Some(_)) | (Lies::Link, _) => {}
@@ -246,7 +257,8 @@ impl<'a> Preparer<'a, '_> {
             (Some(there), Some(file)) => there.identity == file.identity,
             (_, _) => false,
         };
-        if restored && same && !self.prepared.intents.contains_key(&target) {
+        let put = matches!(self.prepared.intents.get(&target), Some(Intent::Put { .. }));
+        if restored && same && !put {
             return Ok(());
         }
         if !same {

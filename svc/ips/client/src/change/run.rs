@@ -116,8 +116,17 @@ impl<'a> Stepper<'a, '_> {
         let (passwd, group) = self.tables.has_accounts;
         let owners = Owners::new(accounts, passwd, group);
         let mut made: BTreeMap<String, Step> = BTreeMap::new();
+        let moved: BTreeMap<&str, &str> = prepared
+            .clear
+            .iter()
+            .filter_map(|step| match step {
+                Step::Move { from, to } => Some((to.as_str(), from.as_str())),
+                _ => None,
+            })
+            .collect();
         for (path, intent) in &prepared.intents {
-            if let Some(step) = self.step(path, intent, &owners)? {
+            let lies = moved.get(path.as_str()).copied().unwrap_or(path);
+            if let Some(step) = self.step(path, lies, intent, &owners)? {
                 let checked = prepared.checked.contains(path);
                 if !checked || !self.is_so(&step)? {
                     made.insert(path.clone(), step);
@@ -143,9 +152,11 @@ impl<'a> Stepper<'a, '_> {
         Ok(Owned { mode: mode(item.action).unwrap_or(default), uid, gid })
     }
 
+    /// An intent as a step; `lies` is where the file lies now.
     fn step(
         &self,
         path: &str,
+        lies: &str,
         intent: &Intent<'_>,
         owners: &Owners<'_>,
     ) -> Result<Option<Step>, ChangeError> {
@@ -166,7 +177,8 @@ impl<'a> Stepper<'a, '_> {
             }
             Intent::Attributes(item) => {
                 let owned = self.owned(&path, item, owners, 0o644)?;
-                Step::Attributes { path, owned, mtime: mtime(item) }
+                let size = self.root.look(lies)?.map_or(0, |look| look.size);
+                Step::Attributes { path, owned, mtime: mtime(item), size }
             }
             Intent::Link(item) => {
                 let target = item.action.get("target").unwrap_or("").to_string();
@@ -211,7 +223,7 @@ impl<'a> Stepper<'a, '_> {
     fn is_so(&self, step: &Step) -> Result<bool, ChangeError> {
         Ok(match step {
             Step::Directory { path, owned } => self.current(path)? == Some(*owned),
-            Step::Attributes { path, owned, mtime } => {
+            Step::Attributes { path, owned, mtime, .. } => {
                 let look = self.root.look(path)?;
                 let dated = mtime.is_none_or(|m| look.is_some_and(|look| look.mtime == m));
                 dated && self.current(path)? == Some(*owned)

@@ -97,6 +97,8 @@ pub enum Step {
         owned: Owned,
         /// Its time.
         mtime: Option<i64>,
+        /// Its length, which its editor has changed perhaps.
+        size: u64,
     },
 }
 

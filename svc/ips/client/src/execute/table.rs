@@ -55,10 +55,9 @@ fn make(tree: &mut Tree, step: &Step, now: i64) -> Result<(), TableError> {
             let kind = Kind::HardLink { target: target.clone() };
             put(tree, path, Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 }, now)
         }
-        Step::Attributes { path, owned: Owned { mode, uid, gid }, mtime } => {
-            let Some(old) = tree.get(path).cloned() else { return Ok(()) };
-            let mtime = mtime.unwrap_or(old.mtime);
-            let kind = old.kind;
+        Step::Attributes { path, owned: Owned { mode, uid, gid }, mtime, size } => {
+            let before = tree.get(path).map(|old| old.mtime);
+            let (kind, mtime) = (Kind::File { size: *size }, mtime.or(before).unwrap_or(now));
             put(tree, path, Entry { kind, mode: *mode, uid: *uid, gid: *gid, mtime }, now)
         }
         Step::Save { .. }

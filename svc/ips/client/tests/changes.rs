@@ -1,0 +1,329 @@
+//! What changes of an image do to files: edited ones, moved ones, ones in the way.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use common::World;
+use ips_client::change::{Reverted, Want};
+use ips_client::image::MediatorSetting;
+
+const DIRS: &str = "dir path=etc mode=0755 owner=root group=sys\n\
+    dir path=var mode=0755 owner=root group=sys\n";
+
+fn package(name: &str, actions: &str) -> String {
+    format!("set name=pkg.fmri value={name}\n{actions}\n")
+}
+
+fn file(content: &str, path: &str, more: &str) -> String {
+    format!("file {content} path={path} mode=0644 owner=root group=sys {more}\n")
+}
+
+fn world(manifests: &[String]) -> World {
+    let manifests: Vec<&str> = manifests.iter().map(String::as_str).collect();
+    World::published(&manifests)
+}
+
+#[test]
+fn edited_files_are_kept_as_their_packages_say() {
+    for (preserve, expected) in [
+        ("", [Some("two"), None, None]),
+        ("preserve=true", [Some("mine"), None, None]),
+        ("preserve=renameold", [Some("two"), Some("mine"), None]),
+        ("preserve=renamenew", [Some("mine"), None, Some("two")]),
+        ("preserve=install-only", [Some("mine"), None, None]),
+        ("preserve=abandon", [Some("mine"), None, None]),
+    ] {
+        let one =
+            |at, content| package(at, &(DIRS.to_string() + &file(content, "etc/f", preserve)));
+        let mut world = world(&[one("a@1", "one"), one("a@2", "two"), package("dirs@1", DIRS)]);
+        world.install("a@1 dirs").unwrap();
+        world.write("etc/f", "mine");
+        world.update().unwrap();
+        let found = ["etc/f", "etc/f.old", "etc/f.new"].map(|path| world.read(path));
+        assert_eq!(found.each_ref().map(Option::as_deref), expected, "{preserve}");
+        assert_eq!(world.installed(), "a@2 dirs@1");
+        world.uninstall("a").unwrap();
+        let left = world.read("etc/f").is_some();
+        assert_eq!(left, preserve.contains("only") || preserve.contains("abandon"), "{preserve}");
+        let salvaged = world.salvaged().iter().any(|path| path.starts_with("etc/f-"));
+        let edited = matches!(preserve, "preserve=true" | "preserve=renamenew");
+        assert_eq!(salvaged, edited, "{preserve}: {:?}", world.salvaged());
+    }
+}
+
+#[test]
+fn a_legacy_file_goes_aside_once() {
+    let one = |at, content, how| package(at, &(DIRS.to_string() + &file(content, "etc/f", how)));
+    let mut world = world(&[
+        one("a@1", "one", "preserve=true"),
+        one("a@2", "two", "preserve=legacy"),
+        one("a@3", "three", "preserve=legacy"),
+    ]);
+    world.install("a@1").unwrap();
+    world.change(Want::Update(vec!["a@2".into()])).unwrap();
+    assert_eq!(world.read("etc/f.legacy").as_deref(), Some("one"));
+    world.write("etc/f", "mine");
+    world.update().unwrap();
+    assert_eq!(world.read("etc/f.legacy").as_deref(), Some("one"));
+    assert_eq!(world.read("etc/f").as_deref(), Some("mine"));
+}
+
+#[test]
+fn back_to_an_older_package() {
+    let one = |at, content, how: &str| {
+        let how = format!("preserve=true {how}");
+        package(at, &(DIRS.to_string() + &file(content, "etc/f", &how)))
+    };
+    let mut world = world(&[one("a@1", "one", ""), one("a@2", "two", "preserve-version=1.0")]);
+    world.install("a").unwrap();
+    world.write("etc/f", "mine");
+    world.change(Want::Update(vec!["a@1".into()])).unwrap();
+    assert_eq!(world.read("etc/f").as_deref(), Some("one"));
+    assert_eq!(world.read("etc/f.update").as_deref(), Some("mine"));
+}
+
+#[test]
+fn an_edited_file_moves_with_its_name() {
+    for (edited, expected) in [(true, "mine"), (false, "two")] {
+        let mut world = world(&[
+            package("a@1", &(DIRS.to_string() + &file("one", "etc/f", "preserve=true"))),
+            package("a@2", DIRS),
+            package(
+                "b@1",
+                &(DIRS.to_string()
+                    + "dir path=etc/new mode=0755 owner=root group=sys\n"
+                    + &file("two", "etc/new/g", "preserve=true original_name=a:etc/f")
+                    + "depend type=require fmri=a@2\n"),
+            ),
+        ]);
+        world.install("a@1").unwrap();
+        if edited {
+            world.write("etc/f", "mine");
+        }
+        world.install("a b").unwrap();
+        assert_eq!(world.read("etc/new/g").as_deref(), Some(expected));
+        assert_eq!(world.read("etc/f"), None);
+        assert!(world.listing().contains_key("etc/new/g"));
+    }
+}
+
+#[test]
+fn one_lies_over_another() {
+    let mut world = world(&[
+        package(
+            "base@1",
+            &(DIRS.to_string() + &file("base", "etc/f", "preserve=true overlay=allow")),
+        ),
+        package("over@1", &(DIRS.to_string() + &file("over", "etc/f", "overlay=true"))),
+        package("rival@1", &(DIRS.to_string() + &file("rival", "etc/f", ""))),
+    ]);
+    world.install("base").unwrap();
+    world.install("over").unwrap();
+    assert_eq!(world.read("etc/f").as_deref(), Some("over"));
+    let error = world.install("rival").unwrap_err().to_string();
+    assert!(
+        error.starts_with("The following packages all deliver file actions to etc/f:"),
+        "{error}"
+    );
+    assert_eq!(world.installed(), "base@1 over@1");
+}
+
+#[test]
+fn what_lies_in_the_way_is_salvaged_and_nothing_is_followed() {
+    let dir = "dir path=etc/d mode=0755 owner=root group=sys\n";
+    let mut world = world(&[
+        package("a@1", DIRS),
+        package(
+            "b@1",
+            &(DIRS.to_string()
+                + dir
+                + &file("new", "etc/d/f", "")
+                + "link path=etc/l target=d/f\n"),
+        ),
+        package("c@1", &(DIRS.to_string() + &file("x", "etc/out/f", ""))),
+    ]);
+    world.install("a").unwrap();
+    let outside = world.place.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir(world.root().join("etc/d")).unwrap();
+    world.write("etc/d/f", "mine");
+    fs::create_dir(world.root().join("etc/l")).unwrap();
+    world.write("etc/l/deep", "mine too");
+    symlink(&outside, world.root().join("etc/out")).unwrap();
+    world.install("b").unwrap();
+    assert_eq!(world.read("etc/d/f").as_deref(), Some("new"));
+    let salvaged = world.salvaged();
+    assert!(salvaged.iter().any(|path| path.starts_with("etc/d/f-")), "{salvaged:?}");
+    assert!(salvaged.iter().any(|path| path.ends_with("/deep")), "{salvaged:?}");
+    let error = world.install("c").unwrap_err().to_string();
+    let expected = "Cannot install 'etc/out/f'; parent directory etc/out is a link to ";
+    assert!(error.starts_with(expected), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert_eq!(world.installed(), "a@1 b@1");
+    // What nobody delivers goes to lost+found with its directory.
+    world.write("etc/d/more", "mine three");
+    world.uninstall("b").unwrap();
+    assert!(!world.root().join("etc/d").exists());
+    assert!(world.salvaged().iter().any(|path| path.ends_with("/more")));
+}
+
+#[test]
+fn a_path_may_become_another_kind() {
+    let one = |at: &str, actions: &str| package(at, &(DIRS.to_string() + actions));
+    let mut world = world(&[
+        one(
+            "a@1",
+            "dir path=etc/x mode=0755 owner=root group=sys\nfile y path=etc/x/y mode=0644 owner=root group=sys",
+        ),
+        one("a@2", "link path=etc/x target=elsewhere"),
+        one(
+            "a@3",
+            "file z path=etc/x mode=0644 owner=root group=sys\nhardlink path=etc/h target=x",
+        ),
+        one(
+            "a@4",
+            "dir path=etc/x mode=0755 owner=root group=sys\nfile y path=etc/x/y mode=0644 owner=root group=sys",
+        ),
+    ]);
+    for version in 1..=4 {
+        world.install(&format!("a@{version}")).unwrap();
+        assert_eq!(world.disk().len(), world.listing().len(), "{:?}", world.disk());
+    }
+    assert_eq!(world.read("etc/x/y").as_deref(), Some("y"));
+    assert_eq!(world.salvaged().len(), 0);
+}
+
+#[test]
+fn further_names_follow_their_file() {
+    let one = |at, content| {
+        let actions = file(content, "etc/f", "") + "hardlink path=etc/h target=f\n";
+        package(at, &(DIRS.to_string() + &actions))
+    };
+    let mut world = world(&[one("a@1", "one"), one("a@2", "two")]);
+    world.install("a@1").unwrap();
+    world.update().unwrap();
+    assert_eq!(world.read("etc/h").as_deref(), Some("two"));
+    assert!(world.listing()["etc/h"].ends_with("nlink=2"));
+}
+
+#[test]
+fn variants_facets_and_mediators() {
+    let actions = file("doc", "etc/doc", "facet.doc=true")
+        + &file("de", "etc/de", "facet.locale.de=true")
+        + &file("debug", "etc/debug", "variant.debug.illumos=true")
+        + "link path=etc/m target=one mediator=m mediator-version=1\n"
+        + "link path=etc/m target=two mediator=m mediator-version=2\n";
+    let mut world = world(&[package("a@1", &(DIRS.to_string() + &actions))]);
+    world.install("a").unwrap();
+    let there = |world: &World| {
+        let names = ["etc/doc", "etc/de", "etc/debug"];
+        names.map(|path| world.read(path).is_some())
+    };
+    assert_eq!(there(&world), [true, true, false]);
+    let target = |world: &World| fs::read_link(world.root().join("etc/m")).unwrap();
+    assert_eq!(target(&world).to_str(), Some("two"));
+    let facets = |set: &[(&str, Option<bool>)]| {
+        Want::Facets(set.iter().map(|(name, on)| (name.to_string(), *on)).collect())
+    };
+    world.change(facets(&[("facet.doc", Some(false)), ("facet.locale.*", Some(false))])).unwrap();
+    assert_eq!(there(&world), [false, false, false]);
+    world.change(facets(&[("facet.locale.de", Some(true))])).unwrap();
+    assert_eq!(there(&world), [false, true, false]);
+    world.change(Want::Variants([("variant.debug.illumos".into(), "true".into())].into())).unwrap();
+    assert_eq!(there(&world), [false, true, true]);
+    let names = ["facet.doc", "facet.locale.*", "facet.locale.de"];
+    world.change(facets(&names.map(|name| (name, None)))).unwrap();
+    assert_eq!(there(&world), [true, true, true]);
+    let local = |version: &str| MediatorSetting {
+        version: Some(version.into()),
+        version_source: Some("local".into()),
+        ..MediatorSetting::default()
+    };
+    let mediate = |setting| Want::Mediators(BTreeMap::from([("m".to_string(), setting)]));
+    world.change(mediate(Some(local("1")))).unwrap();
+    assert_eq!(target(&world).to_str(), Some("one"));
+    let set = world.image.configuration().mediators();
+    assert_eq!(set["m"].version_source.as_deref(), Some("local"));
+    world.change(mediate(None)).unwrap();
+    assert_eq!(target(&world).to_str(), Some("two"));
+}
+
+#[test]
+fn what_is_broken_is_put_back() {
+    let actions = file("one", "etc/f", "")
+        + &file("two", "etc/g", "preserve=true revert-tag=all")
+        + "link path=etc/l target=f\nhardlink path=etc/h target=f\n"
+        + "dir path=etc/d mode=0750 owner=root group=sys\n";
+    let mut world = world(&[package("a@1", &(DIRS.to_string() + &actions))]);
+    world.install("a").unwrap();
+    let sound = world.listing();
+    assert_eq!(world.change(Want::Fix(Vec::new())).unwrap().steps, 0);
+    world.write("etc/f", "broken");
+    world.write("etc/g", "mine");
+    fs::remove_file(world.root().join("etc/l")).unwrap();
+    fs::remove_file(world.root().join("etc/h")).unwrap();
+    fs::remove_dir(world.root().join("etc/d")).unwrap();
+    world.change(Want::Fix(vec!["a".into()])).unwrap();
+    assert_eq!(world.read("etc/g").as_deref(), Some("mine"));
+    assert_eq!(world.read("etc/h").as_deref(), Some("one"));
+    let error = world.change(Want::Revert(Reverted::Paths(vec!["etc/none".into()]))).unwrap_err();
+    assert!(error.to_string().ends_with("\tetc/none"), "{error}");
+    world.change(Want::Revert(Reverted::Paths(vec!["/etc/g".into()]))).unwrap();
+    assert_eq!(world.listing(), sound);
+    world.write("etc/g", "mine");
+    world.change(Want::Revert(Reverted::Tags(vec!["all".into()]))).unwrap();
+    assert_eq!(world.listing(), sound);
+}
+
+#[test]
+fn only_what_is_named_stays() {
+    let mut world = world(&[
+        package("a@1", &format!("{DIRS}depend type=require fmri=b\n")),
+        package("b@1", DIRS),
+        package("c@1", &(DIRS.to_string() + &file("c", "etc/c", ""))),
+    ]);
+    world.install("a c").unwrap();
+    world.change(Want::ExactInstall(vec!["a".into()])).unwrap();
+    assert_eq!(world.installed(), "a@1 b@1");
+    assert_eq!(world.read("etc/c"), None);
+}
+
+#[test]
+fn accounts_and_drivers_go_with_their_packages() {
+    let core = DIRS.to_string()
+        + &file("root:x:0:3:::", "etc/passwd", "preserve=true")
+        + &file("root:x:1::::::", "etc/shadow", "preserve=true")
+        + &file("sys::3:", "etc/group", "preserve=true");
+    let mut world = world(&[
+        package("core@1", &core),
+        package(
+            "a@1",
+            "group groupname=g gid=77\nuser username=u uid=77 group=g\n\
+             dir path=var mode=0755 owner=root group=sys\ndir path=var/u mode=0700 owner=u group=g\n",
+        ),
+        package(
+            "a@2",
+            "group groupname=g gid=78\nuser username=u uid=77 group=g login-shell=/bin/sh\n",
+        ),
+    ]);
+    world.install("core").unwrap();
+    let before = world.listing();
+    world.install("a@1").unwrap();
+    assert!(world.listing()["var/u"].starts_with("d\t0700\t77:77"));
+    world.update().unwrap();
+    assert!(world.read("etc/passwd").unwrap().ends_with("u:x:77:78:& User:/:/bin/sh\n"));
+    world.uninstall("a").unwrap();
+    let mut after = world.listing();
+    after.remove("etc/.pwd.lock");
+    // Only the last line's end is other than it was delivered.
+    for path in ["etc/passwd", "etc/shadow", "etc/group"] {
+        assert_eq!(world.read(path).unwrap().lines().count(), 1, "{path}");
+        after.remove(path);
+    }
+    assert!(after.iter().all(|(path, row)| before.get(path) == Some(row)), "{after:?}");
+}
