@@ -68,6 +68,11 @@ impl Conditions {
         }
     }
 
+    /// Whether a package is for this image.
+    pub fn allow_package(&self, actions: &[Action]) -> bool {
+        self.unsupported(actions).is_none()
+    }
+
     /// The variant for which a package is not made: its `set name=variant.X` does not list the
     /// image's value.
     pub fn unsupported(&self, actions: &[Action]) -> Option<String> {

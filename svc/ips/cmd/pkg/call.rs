@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ips_client::Control;
+use ips_client::execute::{journal, recover};
 use ips_client::image::{Image, ImageError, LockError, PlaceError, RecordError};
 use ips_cmd::Failure;
 
@@ -193,12 +195,13 @@ impl Call {
             }
             None => Image::find(&std::env::current_dir()?, "pkg"),
         };
-        opened.map_err(|error| match error {
+        let image = opened.map_err(|error| match error {
             ImageError::Place(PlaceError::NoneAbove) => Failure::new(
                 "Could not find image.  Use the -R option or set $PKG_IMAGE to the\nlocation of an image.",
             ),
             other => Failure::new(other),
-        })
+        })?;
+        recovered(image)
     }
 
     /// A path as it was given, from the working directory.
@@ -206,6 +209,24 @@ impl Call {
         Ok(std::path::absolute(Path::new(path))?)
     }
 }
+
+/// The image after what a program that died has begun with it is done.
+fn recovered(mut image: Image) -> Result<Image, Failure> {
+    if !journal::is_open(&image) {
+        return Ok(image);
+    }
+    match image.lock() {
+        Ok(lock) => {
+            let done = recover(&mut image, &lock, &Control::silent());
+            done.map_err(|error| Failure::new(format!("{UNFINISHED}\n{error}")))?;
+            Ok(image)
+        }
+        // Who holds the lock is at it; who may not take it sees what there is.
+        Err(_) => Ok(image),
+    }
+}
+
+const UNFINISHED: &str = "An operation that was interrupted could not be finished:";
 
 fn meant<'a, 'b>(known: &'a [Known<'b>], word: &str) -> Option<&'a Known<'b>> {
     if let Some(exact) = known.iter().find(|known| known.word == Some(word)) {

@@ -5,22 +5,34 @@
 
 mod avoid;
 mod call;
+mod change;
+mod change_facet;
+mod change_variant;
 mod columns;
 mod contents;
+mod exact_install;
 mod facet;
+mod fix;
 mod freeze;
 mod history;
 mod image_create;
 mod info;
+mod install;
+mod licenses;
 mod list;
 mod listing;
 mod mediator;
 mod packages;
+mod parsable;
 mod property;
 mod publisher;
 mod refresh;
 mod session;
+mod set_mediator;
 mod set_publisher;
+mod summary;
+mod uninstall;
+mod update;
 mod usage;
 mod variant;
 mod version;
@@ -41,13 +53,18 @@ const RUNS: &[(&str, Run)] = &[
     ("add-property-value", property::add_property_value),
     ("authority", publisher::publisher),
     ("avoid", avoid::avoid),
+    ("change-facet", change_facet::change_facet),
+    ("change-variant", change_variant::change_variant),
     ("contents", contents::contents),
+    ("exact-install", exact_install::exact_install),
     ("facet", facet::facet),
+    ("fix", fix::fix),
     ("freeze", freeze::freeze),
     ("history", history::history),
     ("image-create", image_create::image_create),
     ("info", info::info),
     ("list", list::list),
+    ("install", install::install),
     ("list-uuids", publisher::list_uuids),
     ("mediator", mediator::mediator),
     ("property", property::property),
@@ -57,13 +74,18 @@ const RUNS: &[(&str, Run)] = &[
     ("refresh", refresh::refresh),
     ("remove-property-value", property::remove_property_value),
     ("set-authority", set_publisher::set_publisher),
+    ("revert", fix::revert),
+    ("set-mediator", set_mediator::set_mediator),
     ("set-property", property::set_property),
     ("set-publisher", set_publisher::set_publisher),
     ("unavoid", avoid::unavoid),
     ("unfreeze", freeze::unfreeze),
     ("unset-authority", set_publisher::unset_publisher),
+    ("uninstall", uninstall::uninstall),
+    ("unset-mediator", set_mediator::unset_mediator),
     ("unset-property", property::unset_property),
     ("unset-publisher", set_publisher::unset_publisher),
+    ("update", update::update),
     ("variant", variant::variant),
     ("version", version::version),
 ];

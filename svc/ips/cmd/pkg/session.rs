@@ -1,5 +1,7 @@
 //! session.rs - a change of an image from the command line: its lock, its time, its history entry.
 
+use ips_client::Control;
+use ips_client::execute::recover;
 use ips_client::image::{Change, Configuration, Image, ImageLock, Operation, Outcome, RecordError};
 use ips_cmd::{Failure, clock};
 use ips_model::Timestamp;
@@ -30,6 +32,8 @@ impl Session {
     pub fn of(call: &Call, mut image: Image, operation: &str) -> Result<Session, Failure> {
         let start = clock::publication()?;
         let lock = image.lock().map_err(refused)?;
+        // Whoever had the lock until now may have died with it.
+        recover(&mut image, &lock, &Control::silent()).map_err(Failure::new)?;
         let user = User::from_uid(Uid::effective()).ok().flatten();
         let operation = Operation {
             client: image.client().to_string(),

@@ -35,7 +35,7 @@ use crate::source::{Source, SourceError};
 
 pub use plan::{License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
-pub use run::{Done, carry_out};
+pub use run::{Done, carry_out, license_text, pending};
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -91,6 +91,18 @@ impl Planned<'_> {
             && self.resolved.avoided.is_none()
     }
 
+    /// Whose these paths are: package without version → `TYPE: PATH`.
+    pub fn owners(&self, paths: &[String]) -> BTreeMap<String, Vec<String>> {
+        let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for path in paths {
+            if let Some(item) = self.new.paths.get(path.as_str()) {
+                let told = format!("{}: {path}", item.action.kind.as_str());
+                owners.entry(item.package.fmri.stem()).or_default().push(told);
+            }
+        }
+        owners
+    }
+
     /// Whether the machine would have to be started again.
     pub fn needs_reboot(&self) -> bool {
         self.actuators.iter().any(|(name, _)| name == "reboot-needed")

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use image_tree::Tree;
 use ips_model::{Fmri, Timestamp};
 
-use super::plan::Planned;
+use super::plan::{License, Planned};
 use super::prepare::{Intent, Prepared, prepare};
 use super::tables::{PASSWORD_LOCK, Tables, Texts, edit};
 use super::{ChangeError, Order};
+use crate::accounts::Accounts;
 use crate::control::Control;
-use crate::execute::fetch::{Place, fetch};
+use crate::edits::{GROUP, PASSWD};
+use crate::execute::fetch::{Place, Wanted, contents, fetch};
 use crate::execute::steps::{Owned, Step, Steps};
 use crate::execute::{journal, table};
-use crate::image::{Change, Image, ImageLock, Installed};
+use crate::image::{Change, Image, ImageLock, ImageSource, Installed};
 use crate::owners::Owners;
 use crate::plan::{Item, mode};
 use crate::root::{Directory, Root};
@@ -66,6 +68,57 @@ pub fn carry_out(
     Ok(Done { steps: count, bytes })
 }
 
+/// The paths that carrying out a plan would touch; nothing is fetched.
+pub fn pending(
+    image: &Image,
+    _lock: &ImageLock,
+    planned: &Planned<'_>,
+    time: Timestamp,
+) -> Result<Vec<String>, ChangeError> {
+    let root = Root::open(image.root())?;
+    let stage = journal::stage(image)?;
+    let prepared = prepare(planned, &root, image.kind().folder(), &time.package())?;
+    let (passwd, group) = (root.bytes(PASSWD)?, root.bytes(GROUP)?);
+    let text = |bytes: &Option<Vec<u8>>| {
+        bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+    };
+    let tables = Tables {
+        changed: BTreeMap::new(),
+        accounts: Accounts::parse(&text(&passwd), "", &text(&group), ""),
+        has_accounts: (passwd.is_some(), group.is_some()),
+    };
+    let table = image.table()?;
+    let stepper =
+        Stepper { planned, root: &root, stage: &stage, table: table.as_ref(), tables: &tables };
+    let steps = stepper.steps(prepared)?;
+    Ok(steps.clear.iter().chain(&steps.make).map(|step| step.path().to_string()).collect())
+}
+
+/// The text of a licence that comes.
+pub fn license_text(
+    image: &Image,
+    order: &Order<'_>,
+    license: &License<'_>,
+) -> Result<String, ChangeError> {
+    let wanted =
+        Wanted { fmri: license.fmri, action: license.action, staged: String::new(), mode: 0o444 };
+    let mirrors = image.mirrors()?;
+    let contents = contents(&wanted, &places(image.sources()?, &mirrors, order.sources))?;
+    Ok(String::from_utf8_lossy(&contents).into_owned())
+}
+
+fn places<'a>(
+    own: &'a [ImageSource],
+    mirrors: &'a [ImageSource],
+    sources: &'a [Source],
+) -> Vec<Place<'a>> {
+    let of_publisher = own.iter().chain(mirrors);
+    of_publisher
+        .map(|one| Place::new(&one.source, Some(&one.publisher)))
+        .chain(sources.iter().map(|source| Place::new(source, None)))
+        .collect()
+}
+
 fn fetch_all(
     image: &Image,
     order: &Order<'_>,
@@ -77,13 +130,7 @@ fn fetch_all(
         return Ok(0);
     }
     let mirrors = image.mirrors()?;
-    let own = image.sources()?;
-    let places: Vec<Place<'_>> = own
-        .iter()
-        .map(|one| Place::new(&one.source, Some(&one.publisher)))
-        .chain(mirrors.iter().map(|one| Place::new(&one.source, Some(&one.publisher))))
-        .chain(order.sources.iter().map(|source: &Source| Place::new(source, None)))
-        .collect();
+    let places = places(image.sources()?, &mirrors, order.sources);
     Ok(fetch(&prepared.wanted, &places, stage, control)?)
 }
 

@@ -1,0 +1,274 @@
+//! change.rs - what every subcommand that changes packages does: refresh, plan, tell, ask, carry out.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use ips_client::change::{ChangeError, Order, Planned, Want, carry_out, plan, resolve};
+use ips_client::image::{Outcome, Refresh};
+use ips_client::solve::SolveError;
+use ips_client::{Origin, Source};
+use ips_cmd::Failure;
+use ips_cmd::progress::shown;
+
+use crate::call::{Call, Given, refused};
+use crate::session::Session;
+use crate::{licenses, parsable, refresh, summary};
+
+/// The options that these subcommands have in common.
+pub const COMMON: [&str; 24] = [
+    "n*",
+    "v*",
+    "q*",
+    "C=",
+    "g=*",
+    "r",
+    "z=*",
+    "Z=*",
+    "accept*",
+    "licenses*",
+    "no-be-activate*",
+    "no-index*",
+    "no-refresh*",
+    "no-backup-be*",
+    "require-backup-be*",
+    "backup-be-name=",
+    "deny-new-be*",
+    "require-new-be*",
+    "be-name=",
+    "sync-actuators*",
+    "sync-actuators-timeout=",
+    "reject=*",
+    "parsable=",
+    "R",
+];
+
+/// Nothing was to be done.
+pub const NOTHING: u8 = 4;
+
+/// A licence was not accepted.
+const LICENSE: u8 = 6;
+
+/// What one of these subcommands was told.
+pub struct Change<'a> {
+    call: &'a Call,
+    given: &'a Given,
+    /// What is said where there is nothing to do.
+    pub nothing: &'static str,
+    /// What the history calls it.
+    pub operation: &'static str,
+}
+
+impl<'a> Change<'a> {
+    /// Checks the common options.
+    pub fn of(call: &'a Call, given: &'a Given, operation: &'static str) -> Result<Self, Failure> {
+        call.apart(given, "v", "q")?;
+        call.apart(given, "parsable", "v")?;
+        call.apart(given, "deny-new-be", "require-new-be")?;
+        call.apart(given, "no-backup-be", "require-backup-be")?;
+        if let Some(version) = given.value("parsable").filter(|version| *version != "0") {
+            return Err(call.usage(format!("invalid argument '{version}' for option '--parsable'")));
+        }
+        let nothing = "No updates necessary for this image.";
+        Ok(Self { call, given, nothing, operation })
+    }
+
+    fn quiet(&self) -> bool {
+        self.given.has("q") || self.given.has("parsable")
+    }
+
+    /// A line of progress, as the original tells it where standard output is no terminal.
+    fn tell(&self, line: &str) {
+        if !self.quiet() {
+            println!("{line}");
+            // Who reads along shall see it before what takes long.
+            let _ = std::io::stdout().flush();
+        }
+    }
+
+    /// Does it.
+    pub fn run(&self, want: Want) -> Result<u8, Failure> {
+        let sources = self.sources()?;
+        let mut session = Session::begin(self.call, self.operation)?;
+        let reject = self.given.values("reject").map(str::to_string).collect();
+        let order = Order { want, reject, sources: &sources };
+        match self.changed(&mut session, &order) {
+            Ok(status) => {
+                let dry = self.given.has("n");
+                let outcome = if status == NOTHING { Outcome::NOTHING } else { Outcome::SUCCEEDED };
+                if !dry {
+                    session.end(outcome)?;
+                }
+                Ok(status)
+            }
+            Err((_, failure)) if self.given.has("n") => Err(failure),
+            Err((outcome, failure)) => Err(session.fail(outcome, failure)),
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<Source>, Failure> {
+        let open = |text: &str| -> Result<Source, Failure> {
+            let origin = Origin::parse(text).map_err(|error| self.call.failed(error))?;
+            let origin = match origin.path() {
+                Some(path) if path.is_file() => Origin::archive(path),
+                Some(_) | None => origin,
+            };
+            Source::open(&origin).map_err(|error| self.call.failed(format!("\n{error}")))
+        };
+        self.given.values("g").map(open).collect()
+    }
+
+    fn changed(&self, session: &mut Session, order: &Order<'_>) -> Result<u8, (Outcome, Failure)> {
+        let looks_for_new = match &order.want {
+            Want::Install(_)
+            | Want::Update(_)
+            | Want::ExactInstall(_)
+            | Want::Variants(_)
+            | Want::Facets(_) => true,
+            Want::Uninstall(_) | Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
+        };
+        if looks_for_new {
+            self.refresh(session)?;
+        }
+        let began = Instant::now();
+        let refuse = |error: ChangeError| self.refuse(error);
+        let resolved = shown(|control| resolve(&session.image, order, control)).map_err(refuse)?;
+        for line in ["Solver setup", "Running solver", "Finding local manifests"] {
+            self.tell(&format!("Planning: {line} ... Done"));
+        }
+        let planned = plan(&session.image, &resolved).map_err(refuse)?;
+        for line in [
+            "Package planning",
+            "Merging actions",
+            "Checking for conflicting actions",
+            "Consolidating action changes",
+            "Evaluating mediators",
+        ] {
+            self.tell(&format!("Planning: {line} ... Done"));
+        }
+        let took = began.elapsed().as_secs_f64();
+        self.tell(&format!("Planning: Planning completed in {took:.2} seconds"));
+        if planned.is_empty() {
+            if self.given.has("parsable") {
+                parsable::print(&planned).map_err(|error| (Outcome::UNKNOWN, error))?;
+            }
+            self.tell(self.nothing);
+            return Ok(NOTHING);
+        }
+        let unknown = |failure: Failure| (Outcome::UNKNOWN, failure);
+        self.show(session, order, &planned).map_err(unknown)?;
+        if self.given.has("n") {
+            return Ok(0);
+        }
+        if !self.given.has("accept") && licenses::missing(&planned) {
+            let mut failure = self.call.failed("Package licenses have not been accepted.");
+            failure.status = LICENSE;
+            return Err((Outcome::CONSTRAINED, failure));
+        }
+        self.execute(session, order, &planned)?;
+        Ok(0)
+    }
+
+    fn refresh(&self, session: &mut Session) -> Result<(), (Outcome, Failure)> {
+        if self.given.has("no-refresh") {
+            return Ok(());
+        }
+        let publishers = session.image.configuration().publishers().iter();
+        let mut names: Vec<String> =
+            publishers.filter(|one| !one.disabled).map(|one| one.prefix.clone()).collect();
+        names.sort();
+        let refreshed = session.image.refresh(&session.lock, &[], Refresh::Now, session.start);
+        let refreshed = refreshed.map_err(|error| (Outcome::STORAGE, refused(error)))?;
+        if let Some(mut failure) = refresh::failure(&refreshed) {
+            failure.status = 1;
+            return Err((Outcome::TRANSPORT, failure));
+        }
+        for name in names {
+            self.tell(&format!(" Startup: Refreshing catalog '{name}' ... Done"));
+        }
+        Ok(())
+    }
+
+    fn show(
+        &self,
+        session: &Session,
+        order: &Order<'_>,
+        planned: &Planned<'_>,
+    ) -> Result<(), Failure> {
+        if self.given.has("parsable") {
+            return parsable::print(planned);
+        }
+        if !self.quiet() {
+            print!("{}", summary::told(planned, self.given.times("v")));
+        }
+        licenses::show(&session.image, order, planned, self.given.has("licenses"), self.quiet())
+    }
+
+    fn execute(
+        &self,
+        session: &mut Session,
+        order: &Order<'_>,
+        planned: &Planned<'_>,
+    ) -> Result<(), (Outcome, Failure)> {
+        let began = Instant::now();
+        session.states(&summary::states(&planned.packages), "");
+        let (time, lock) = (session.start, &session.lock);
+        let image = &mut session.image;
+        let done = shown(|control| carry_out(image, lock, order, planned, time, control))
+            .map_err(|error| self.refuse(error))?;
+        let took = began.elapsed().as_secs_f64();
+        if done.bytes > 0 {
+            let (bytes, speed) = (summary::size(done.bytes), summary::speed(done.bytes, took));
+            self.tell(&format!("Download: Completed {bytes} in {took:.2} seconds ({speed})"));
+        }
+        let steps = done.steps;
+        self.tell(&format!(" Actions: Completed {steps} actions in {took:.2} seconds."));
+        for line in
+            ["Updating package state database", "Updating package cache", "Updating image state"]
+        {
+            self.tell(&format!("Finalize: {line} ... Done"));
+        }
+        if planned.needs_reboot() && std::io::stdout().is_terminal() {
+            self.tell("\nThe image has to be booted anew for the changes to take effect.");
+        }
+        session.states(&summary::states(&planned.packages), &summary::states(&planned.packages));
+        Ok(())
+    }
+
+    fn refuse(&self, error: ChangeError) -> (Outcome, Failure) {
+        let outcome = match &error {
+            ChangeError::Solve(_) | ChangeError::Conflict(_) => Outcome::CONSTRAINED,
+            ChangeError::Pattern(_)
+            | ChangeError::NoMatch(_)
+            | ChangeError::NotInstalled(_)
+            | ChangeError::Ambiguous { .. }
+            | ChangeError::NotPackaged(_) => Outcome::BAD_REQUEST,
+            ChangeError::Manifest(_) | ChangeError::Source(_) => Outcome::TRANSPORT,
+            ChangeError::Record(_) | ChangeError::Execute(_) | ChangeError::Root(_) => {
+                Outcome::STORAGE
+            }
+            ChangeError::Barred { .. }
+            | ChangeError::HardLink { .. }
+            | ChangeError::Image(_)
+            | ChangeError::Account(_)
+            | ChangeError::Driver(_)
+            | ChangeError::Owner(_)
+            | ChangeError::Attribute(_) => Outcome::UNKNOWN,
+        };
+        let text = match &error {
+            ChangeError::Solve(why @ SolveError::NoVersion { .. }) if self.given.has("v") => {
+                why.at_length()
+            }
+            ChangeError::Solve(SolveError::Needed { .. }) => {
+                return (outcome, self.call.failed(error));
+            }
+            other => other.to_string(),
+        };
+        (outcome, self.call.failed(format!("\n{text}")))
+    }
+}
+
+/// Reads the options of a subcommand that has others besides the common ones.
+pub fn given(call: &Call, others: &[&str]) -> Result<Given, Failure> {
+    let known: Vec<&str> = COMMON.iter().chain(others).copied().collect();
+    call.given(&known)
+}

@@ -1,0 +1,85 @@
+//! fix.rs - `pkg fix` and `pkg revert`: what packages deliver, put back as they deliver it.
+//!
+//! A fix leaves alone what may be edited; a revert is for that.
+
+use std::collections::BTreeMap;
+
+use ips_client::Control;
+use ips_client::change::{Order, Reverted, Want, carry_out, pending, plan, resolve};
+use ips_client::image::Outcome;
+use ips_cmd::Failure;
+
+use crate::call::{Call, Given};
+use crate::change::{Change, NOTHING, given};
+use crate::session::Session;
+
+/// Repairs installed packages.
+pub fn fix(call: &Call) -> Result<u8, Failure> {
+    let given = given(call, &["H", "unpackaged"])?;
+    Change::of(call, &given, "fix")?;
+    restore(call, &given, "fix", Want::Fix(given.operands.clone()))
+}
+
+/// Reverts files.
+pub fn revert(call: &Call) -> Result<u8, Failure> {
+    let given = given(call, &["tagged*"])?;
+    Change::of(call, &given, "revert")?;
+    if given.operands.is_empty() {
+        return Err(call.usage("at least one file path or tag name required"));
+    }
+    let operands = given.operands.clone();
+    let want = match given.has("tagged") {
+        true => Reverted::Tags(operands),
+        false => Reverted::Paths(operands),
+    };
+    restore(call, &given, "revert", Want::Revert(want))
+}
+
+fn restore(call: &Call, given: &Given, operation: &'static str, want: Want) -> Result<u8, Failure> {
+    let mut session = Session::begin(call, operation)?;
+    match restored(call, given, &mut session, want) {
+        Ok(status) if given.has("n") => Ok(status),
+        Ok(status) => {
+            let nothing = status == NOTHING;
+            session.end(if nothing { Outcome::NOTHING } else { Outcome::SUCCEEDED })?;
+            Ok(status)
+        }
+        Err(failure) => Err(session.fail(Outcome::UNKNOWN, failure)),
+    }
+}
+
+fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Result<u8, Failure> {
+    let failed = |error| call.failed(format!("\n{error}"));
+    let (quiet, order) = (given.has("q"), Order::of(want));
+    let silent = Control::silent();
+    let resolved = resolve(&session.image, &order, &silent).map_err(failed)?;
+    let planned = plan(&session.image, &resolved).map_err(failed)?;
+    let paths = pending(&session.image, &session.lock, &planned, session.start).map_err(failed)?;
+    if paths.is_empty() {
+        if !quiet {
+            println!("No updates necessary for this image.");
+        }
+        return Ok(NOTHING);
+    }
+    if !quiet {
+        tell(&planned.owners(&paths), given.has("H"));
+    }
+    if given.has("n") {
+        return Ok(0);
+    }
+    let (time, lock) = (session.start, &session.lock);
+    carry_out(&mut session.image, lock, &order, &planned, time, &silent).map_err(failed)?;
+    Ok(0)
+}
+
+fn tell(by_package: &BTreeMap<String, Vec<String>>, bare: bool) {
+    if !bare {
+        println!("{:64} {:>15}", "PACKAGE", "STATUS");
+    }
+    for (package, paths) in by_package {
+        println!("{package:64} {:>15}", "ERROR");
+        for path in paths {
+            println!("\t{path}");
+        }
+    }
+}
