@@ -110,7 +110,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let listeners = server::bind(&options.addresses, options.port)?;
     // Before the workers start: they inherit that these signals are the main thread's.
     let signals = Signals::new([SIGUSR1, SIGTERM, SIGINT]).context("signals")?;
-    raise_descriptor_limit();
+    let descriptors = raise_descriptor_limit();
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let uris: Vec<String> = listeners
         .iter()
@@ -135,7 +135,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.exit_ready {
         return Ok(ExitCode::SUCCESS);
     }
-    worker::start(listeners, &service, &Jobs::new(), workers).context("starting the workers")?;
+    worker::start(listeners, &service, &Jobs::new(), workers, descriptors / 4 * 3)
+        .context("starting the workers")?;
     daemon::say_listening(&uris).context("standard output")?;
     if arguments.background {
         daemon::join_outputs().context("standard output")?;
@@ -180,9 +181,10 @@ fn serve(mut signals: Signals, service: &Service, mut identity: Option<&mut Iden
 }
 
 /// Every connection is a descriptor; the usual soft limit of 1024 is for programs with select.
-fn raise_descriptor_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls get a structure that lives through them.
+/// How many there may be now.
+fn raise_descriptor_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+    // SAFETY: all calls get a structure that lives through them.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0
             && limit.rlim_cur < limit.rlim_max
@@ -190,6 +192,8 @@ fn raise_descriptor_limit() {
             limit.rlim_cur = limit.rlim_max;
             // Fewer descriptors serve fewer clients at once, nothing worse.
             let _fewer = libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
         }
     }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }

@@ -7,7 +7,6 @@
 //! Not here: info/0, p5i/0 and catalog/0, which read packages (packages); what publishes (publish)
 //! and maintains (admin).
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,9 +39,32 @@ const FOUR_HOURS: i64 = 14_400;
 pub fn answer(service: &Arc<Service>, call: &Call<'_>) -> Answer {
     service.count(call.operation);
     match call.operation {
-        "search" => search::answer(service, call),
+        "open" | "append" | "add" | "close" | "abandon" => publish::answer(service, call),
+        "manifest" | "file" if call.request.method == "POST" => {
+            if service.is_writable() {
+                publish::answer(service, call)
+            } else {
+                no_transaction(call).into()
+            }
+        }
+        "admin" => admin::admin(service, call).into(),
+        "index" => admin::index(service, call).into(),
+        // These read whole catalogs, manifests and payloads.
+        "catalog" if call.version == 0 => later(service, call),
+        "file" if call.version == 2 && call.request.is_head() => later(service, call),
+        "info" | "p5i" => later(service, call),
         _ => read(service, call).into(),
     }
+}
+
+/// The same answer, beside the event loop.
+fn later(service: &Arc<Service>, call: &Call<'_>) -> Answer {
+    let (service, request) = (service.clone(), call.request.clone());
+    let (operation, version) = (call.operation, call.version);
+    let (publisher, argument) = (call.publisher.clone(), call.argument.clone());
+    Answer::Later(Box::new(move || {
+        read(&service, &Call { request: &request, publisher, operation, version, argument })
+    }))
 }
 
 /// The operations that read, from files as they lie there.
@@ -160,7 +182,8 @@ fn catalog(view: &View, call: &Call<'_>) -> Response {
     match view.chosen(call.publisher.as_deref()) {
         Some(publisher) if plain => {
             let path = view.directory(publisher).join("catalog").join(name);
-            file(call, &path, TEXT, FOUR_HOURS).unwrap_or_else(|_| not_found(call.request))
+            file(view, call, &path, TEXT, FOUR_HOURS)
+                .unwrap_or_else(|error| unopened(&error).unwrap_or_else(|| not_found(call.request)))
         }
         _ => not_found(call.request),
     }
@@ -175,7 +198,8 @@ fn manifest(view: &View, call: &Call<'_>) -> Response {
         Ok(None) => return not_found(call.request),
         Err(message) => return http::error(400, &message),
     };
-    file(call, &path, TEXT, YEAR).unwrap_or_else(|_| not_found(call.request))
+    file(view, call, &path, TEXT, YEAR)
+        .unwrap_or_else(|error| unopened(&error).unwrap_or_else(|| not_found(call.request)))
 }
 
 fn payload(view: &View, call: &Call<'_>) -> Response {
@@ -190,27 +214,47 @@ fn payload(view: &View, call: &Call<'_>) -> Response {
         if hexadecimal { view.payload_paths(call.publisher.as_deref(), name) } else { Vec::new() };
     for path in candidates {
         let lifetime = if head && call.version == 2 { 86_400 } else { YEAR };
-        if let Ok(response) = file(call, &path, "application/data", lifetime) {
-            let attributes = if head && call.version == 2 { attributes(&path) } else { Ok(None) };
-            return match attributes {
-                Ok(Some((sha1, sha512t_256))) => {
-                    response.with("X-Ipkg-Attr-0", format!("chash={sha1}")).with(
-                        "X-Ipkg-Attr-1",
-                        format!("pkg.content-hash=gzip:sha512t_256:{sha512t_256}"),
-                    )
+        match file(view, call, &path, "application/data", lifetime) {
+            Ok(response) if head && call.version == 2 => {
+                return described(view, &path, response);
+            }
+            Ok(response) => return response,
+            Err(error) => {
+                if let Some(response) = unopened(&error) {
+                    return response;
                 }
-                Ok(None) => response,
-                Err(_) => http::error(500, "The file could not be read."),
-            };
+            }
         }
     }
     http::error(404, &format!("No file could be found for the specified hash name: '{name}'."))
 }
 
-/// Both hashes of a stored payload, as pkgsend asks for them by file/2.
-fn attributes(path: &Path) -> io::Result<Option<(String, String)>> {
+/// The answer where a file may well be there and could not be opened; nothing: there is none.
+fn unopened(error: &io::Error) -> Option<Response> {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+            Some(http::error(503, "The depot has too much to do; try again later."))
+        }
+        Some(libc::EIO) => Some(http::error(500, "The file could not be read.")),
+        _ => None,
+    }
+}
+
+/// The answer with both hashes of the stored payload, as pkgsend asks for them by file/2.
+fn described(view: &View, path: &Path, response: Response) -> Response {
+    match hashes(view, path) {
+        Ok((sha1, sha512t_256)) => {
+            let listed = format!("pkg.content-hash=gzip:sha512t_256:{sha512t_256}");
+            let response = response.with("X-Ipkg-Attr-0", format!("chash={sha1}"));
+            response.with("X-Ipkg-Attr-1", listed)
+        }
+        Err(_) => http::error(500, "The file could not be read."),
+    }
+}
+
+fn hashes(view: &View, path: &Path) -> io::Result<(String, String)> {
     let (mut short, mut long) = (Sha1::new(), Sha512_256::new());
-    let mut file = File::open(path)?;
+    let mut file = view.open(path)?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = file.read(&mut buffer)?;
@@ -220,7 +264,7 @@ fn attributes(path: &Path) -> io::Result<Option<(String, String)>> {
         short.update(&buffer[..count]);
         long.update(&buffer[..count]);
     }
-    Ok(Some((format!("{:x}", short.finalize()), format!("{:x}", long.finalize()))))
+    Ok((format!("{:x}", short.finalize()), format!("{:x}", long.finalize())))
 }
 
 fn no_transaction(call: &Call<'_>) -> Response {
@@ -229,12 +273,15 @@ fn no_transaction(call: &Call<'_>) -> Response {
 }
 
 /// A regular file of the repository, whole or the part that was asked for.
-fn file(call: &Call<'_>, path: &Path, content_type: &str, lifetime: i64) -> io::Result<Response> {
-    let file = File::open(path)?;
+fn file(
+    view: &View,
+    call: &Call<'_>,
+    path: &Path,
+    content_type: &str,
+    lifetime: i64,
+) -> io::Result<Response> {
+    let file = view.open(path)?;
     let data = file.metadata()?;
-    if !data.is_file() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
     let modified = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let modified = http::http_date(i64::try_from(modified).unwrap_or(0));
     if call.request.header("if-modified-since") == Some(modified.as_str()) {

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use ips_model::fmri::is_publisher;
 use serde_json::{Map, Value, json};
 
+use crate::opening;
+
 /// Why a repository cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -104,6 +106,11 @@ impl View {
     /// Where a publisher's files are.
     pub fn directory(&self, publisher: &str) -> PathBuf {
         self.root.join("publisher").join(publisher)
+    }
+
+    /// Opens a file of the repository; no link leads out of it.
+    pub fn open(&self, path: &Path) -> io::Result<fs::File> {
+        opening::open(&self.root, path)
     }
 
     /// Where a payload may lie, in the order to try: this layout, then the older one; of the

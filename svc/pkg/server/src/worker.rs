@@ -33,17 +33,19 @@ const GIVEN_UP: usize = 64;
 const LISTENERS: u64 = u64::MAX - 0xffff;
 const MAILBOX: u64 = LISTENERS - 1;
 
-/// Starts the workers.  They run until the process ends.
+/// Starts the workers.  They run until the process ends, and have at most so many clients.
 pub fn start(
     listeners: Vec<TcpListener>,
     service: &Arc<Service>,
     jobs: &Jobs,
     workers: usize,
+    clients: usize,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let listeners = Arc::new(listeners);
     let mut threads = Vec::new();
     for number in 0..workers {
         let mut worker = Worker::new(listeners.clone(), service.clone(), jobs.clone())?;
+        worker.most = (clients / workers).max(1);
         let name = format!("worker-{number}");
         threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
     }
@@ -71,6 +73,8 @@ struct Worker {
     service: Arc<Service>,
     jobs: Jobs,
     mailbox: Arc<Mailbox>,
+    /// The most clients; the descriptors beyond are for files.
+    most: usize,
     places: Vec<Place>,
     free: Vec<usize>,
     scratch: Vec<u8>,
@@ -126,6 +130,7 @@ impl Worker {
             service,
             jobs,
             mailbox,
+            most: 1,
             places: Vec::new(),
             free: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -172,6 +177,10 @@ impl Worker {
     fn accept(&mut self, which: usize) {
         // A few at a time: the other workers are there too.
         for _ in 0..16 {
+            if self.places.len() - self.free.len() >= self.most && !self.give_up_idle() {
+                self.stop_accepting();
+                return;
+            }
             match self.listeners[which].accept() {
                 Ok((stream, peer)) => {
                     if stream.set_nonblocking(true).is_err() {
