@@ -104,7 +104,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let directory = std::env::current_dir().context("current directory")?;
     let options = Options::new(arguments, properties, &directory)?;
-    let view = View::read(&options.repository)?;
+    let view = View::read_by(&options.repository, &options.configuration)?;
     let access = Log::open(&options.log_access).with_context(|| options.log_access.clone())?;
     let errors = Log::open(&options.log_errors).with_context(|| options.log_errors.clone())?;
     let listeners = server::bind(&options.addresses, options.port)?;

@@ -134,6 +134,8 @@ impl Arguments {
 pub struct Options {
     /// The repository, an absolute path; links in it are followed at every request.
     pub repository: PathBuf,
+    /// The repository's configuration, where it is not in its own place.
+    pub configuration: PathBuf,
     /// Addresses, each `HOST[:PORT]`.
     pub addresses: Vec<String>,
     /// The port where an address names none.
@@ -194,8 +196,18 @@ impl Options {
             return Err(OptionsError::Usage(message.to_string()));
         }
         let tls = said.identity(&directory.join(base), arguments.cfg.as_deref())?;
+        if said.boolean("pkg/ll_mirror", false)? {
+            let reason = "link-local mirrors are not served".to_string();
+            return Err(OptionsError::Property { name: "pkg/ll_mirror".to_string(), reason });
+        }
+        let repository = directory.join(base).join(repository);
+        let configuration = match said.text("pkg/cfg_file") {
+            Some(file) => directory.join(base).join(file),
+            None => repository.join("pkg5.repository"),
+        };
         Ok(Self {
-            repository: directory.join(base).join(repository),
+            repository,
+            configuration,
             addresses,
             port: said.number("pkg/port", if tls.is_some() { 443 } else { 80 }, 0, 65_535)? as u16,
             tls,
@@ -331,6 +343,10 @@ mod tests {
         let found = options("-d r -a 127.0.0.2:5 --disable-ops=info,p5i/0", "").unwrap();
         assert_eq!(found.repository, Path::new("/here/r"));
         assert_eq!(found.addresses, ["127.0.0.2:5"]);
+        assert_eq!(found.configuration, Path::new("/here/r/pkg5.repository"));
+        let found = options("-d r --cfg-file c", "").unwrap();
+        assert_eq!(found.configuration, Path::new("/here/c"));
+        let found = options("-d r --disable-ops=info,p5i/0", "").unwrap();
         assert!(found.disabled.contains("p5i/0") && found.disabled.contains("info"));
     }
 
@@ -341,6 +357,15 @@ mod tests {
             ("-d r -s 0", "pkg/threads: \"0\" is not a number from 1 to 5000"),
             ("-d r --set-property pkg/mirror=x", "pkg/mirror: \"x\" is neither true nor false"),
             ("-d r --frobnicate", "Illegal option -- frobnicate"),
+            (
+                "-d r --set-property pkg/ll_mirror=true",
+                "pkg/ll_mirror: link-local mirrors are not served",
+            ),
+            (
+                "-d r --readonly --rebuild",
+                "--add-content, --rebuild and --refresh-index cannot be used with --mirror or \
+                 --readonly",
+            ),
             ("", "a repository must be provided (-d)"),
         ] {
             assert_eq!(options(words, "").unwrap_err().to_string(), message, "{words}");

@@ -121,7 +121,7 @@ impl Service {
 
     /// Reads publishers and configuration again; on failure the old view stays.
     pub fn refresh(&self) -> Result<(), ViewError> {
-        let fresh = Arc::new(View::read(&self.options.repository)?);
+        let fresh = Arc::new(View::read_by(&self.options.repository, &self.options.configuration)?);
         match self.view.write() {
             Ok(mut view) => *view = fresh,
             Err(poisoned) => *poisoned.into_inner() = fresh,

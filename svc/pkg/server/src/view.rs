@@ -59,7 +59,12 @@ pub struct View {
 impl View {
     /// Reads publishers and configuration of the repository at an absolute path.
     pub fn read(root: &Path) -> Result<Self, ViewError> {
-        let path = root.join("pkg5.repository");
+        Self::read_by(root, &root.join("pkg5.repository"))
+    }
+
+    /// The same with the configuration in another file.
+    pub fn read_by(root: &Path, configuration: &Path) -> Result<Self, ViewError> {
+        let path = configuration.to_path_buf();
         let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 ViewError::NoRepository { path: root.to_path_buf() }
