@@ -48,10 +48,8 @@ impl Repository {
         fmri: &str,
         stamp: Timestamp,
     ) -> Result<Transaction<'_>, WriteError> {
-        let batch = self.batch()?;
-        let name = Action::set_of("pkg.fmri", fmri);
-        let fmri = batch.name(&Manifest { actions: vec![name] }, stamp)?;
-        if batch.holds(&fmri)? {
+        let (fmri, held) = self.named(fmri, stamp)?;
+        if held {
             return Err(WriteError::Exists(fmri.to_string()));
         }
         let first = Action::set_of("pkg.fmri", &fmri.to_string());
@@ -64,16 +62,23 @@ impl Repository {
         fmri: &str,
         stamp: Timestamp,
     ) -> Result<Transaction<'_>, WriteError> {
-        let batch = self.batch()?;
-        let name = Action::set_of("pkg.fmri", fmri);
-        let fmri = batch.name(&Manifest { actions: vec![name] }, stamp)?;
-        if !batch.holds(&fmri)? {
+        let (fmri, held) = self.named(fmri, stamp)?;
+        if !held {
             return Err(WriteError::NothingToAppendTo(fmri.to_string()));
         }
         let text = self.manifest_text(&fmri)?;
         let transaction = self.begin(fmri, stamp, &text)?;
         durable::write_new(&transaction.mark(), b"")?;
         Ok(transaction)
+    }
+
+    /// The full name of a package, and whether it is here.
+    fn named(&self, fmri: &str, stamp: Timestamp) -> Result<(Fmri, bool), WriteError> {
+        let batch = self.batch()?;
+        let name = Action::set_of("pkg.fmri", fmri);
+        let fmri = batch.name(&Manifest { actions: vec![name] }, stamp)?;
+        let held = batch.holds(&fmri)?;
+        Ok((fmri, held))
     }
 
     fn begin(

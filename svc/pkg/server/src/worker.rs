@@ -13,6 +13,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::connection::{Answer, Connection, Host, Turn};
@@ -41,11 +42,11 @@ pub fn start(
     workers: usize,
     clients: usize,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
-    let listeners = Arc::new(listeners);
+    let (listeners, all) = (Arc::new(listeners), Arc::new(AtomicUsize::new(0)));
     let mut threads = Vec::new();
     for number in 0..workers {
         let mut worker = Worker::new(listeners.clone(), service.clone(), jobs.clone())?;
-        worker.most = (clients / workers).max(1);
+        (worker.most, worker.clients) = (clients.max(1), all.clone());
         let name = format!("worker-{number}");
         threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
     }
@@ -73,8 +74,10 @@ struct Worker {
     service: Arc<Service>,
     jobs: Jobs,
     mailbox: Arc<Mailbox>,
-    /// The most clients; the descriptors beyond are for files.
+    /// The most clients of all workers; the descriptors beyond are for files.
     most: usize,
+    /// How many clients all workers have.
+    clients: Arc<AtomicUsize>,
     places: Vec<Place>,
     free: Vec<usize>,
     scratch: Vec<u8>,
@@ -131,6 +134,7 @@ impl Worker {
             jobs,
             mailbox,
             most: 1,
+            clients: Arc::default(),
             places: Vec::new(),
             free: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -177,7 +181,7 @@ impl Worker {
     fn accept(&mut self, which: usize) {
         // A few at a time: the other workers are there too.
         for _ in 0..16 {
-            if self.places.len() - self.free.len() >= self.most && !self.give_up_idle() {
+            if self.clients.load(Ordering::Relaxed) >= self.most && !self.give_up_idle() {
                 self.stop_accepting();
                 return;
             }
@@ -242,7 +246,10 @@ impl Worker {
         place.taken = place.taken.wrapping_add(1) & 0x7fff_ffff;
         let token = u64::from(place.taken) << 32 | index as u64;
         match self.poller.add(connection.fd(), token, interest) {
-            Ok(()) => place.client = Some(Client { connection, interest }),
+            Ok(()) => {
+                place.client = Some(Client { connection, interest });
+                self.clients.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => {
                 self.free.push(index);
                 self.service.log_error(&format!("watching a connection: {error}"));
@@ -281,6 +288,7 @@ impl Worker {
     fn drop_client(&mut self, index: usize) {
         self.places[index].client = None;
         self.free.push(index);
+        self.clients.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn deliver(&mut self) {
