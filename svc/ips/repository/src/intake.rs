@@ -10,7 +10,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Deref;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use ips_model::configuration::Compression;
@@ -67,7 +66,9 @@ fn write_stored(bytes: &[u8], to: &mut File, with: Compression) -> io::Result<()
 }
 
 /// Gives a new file its blocks.  False: this file system cannot promise them.
+#[cfg(target_os = "linux")]
 fn reserve(file: &File, length: usize) -> io::Result<bool> {
+    use std::os::fd::AsRawFd;
     let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
     // SAFETY: takes no pointer; the descriptor is open for the call.
     match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
@@ -78,6 +79,12 @@ fn reserve(file: &File, length: usize) -> io::Result<bool> {
         }
         error => Err(io::Error::from_raw_os_error(error)),
     }
+}
+
+/// ZFS, the file system of illumos, promises no blocks.
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: usize) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// A file's bytes, read or mapped.
