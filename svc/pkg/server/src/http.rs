@@ -121,7 +121,10 @@ impl Response {
         line("Date", &http_date(Timestamp::now().as_second()));
         line("X-Frame-Options", "SAMEORIGIN");
         line("X-XSS-Protection", "1; mode=block");
-        line("Content-Security-Policy", "default-src 'self';");
+        // A page has a stricter one of its own.
+        if !self.headers.iter().any(|(name, _)| *name == "Content-Security-Policy") {
+            line("Content-Security-Policy", "default-src 'self';");
+        }
         if !matches!(self.body, Body::Absent) {
             line("Content-Length", &self.length().to_string());
         }

@@ -96,19 +96,6 @@ pub fn page(service: &Service, request: &Request) -> Option<Response> {
             Some(uncached(response).with("Location", to))
         }
         "/robots.txt" => Some(Response::new(200, "text/plain", "User-agent: *\nDisallow: /\n")),
-        "/en/index.shtml" => {
-            let view = service.view();
-            let names: String = view
-                .publishers()
-                .map(|name| format!("<li><a href=\"/{name}/p5i/0/*\">{name}</a></li>\n"))
-                .collect();
-            let body = format!(
-                "<!DOCTYPE html>\n<html><head><title>Package repository</title></head>\n<body>\n\
-                 <h1>Package repository</h1>\n<p>Publishers:</p>\n<ul>\n{names}</ul>\n\
-                 </body></html>\n"
-            );
-            Some(uncached(Response::new(200, "text/html;charset=utf-8", body)))
-        }
         _ => None,
     }
 }

@@ -26,6 +26,7 @@ use crate::http::{self, Request, Response};
 use crate::log::Log;
 use crate::operations;
 use crate::options::Options;
+use crate::pages::{self, Listings};
 use crate::search::Indexes;
 use crate::view::{View, ViewError};
 
@@ -92,6 +93,9 @@ pub struct Service {
     pub counters: Counters,
     /// The search indexes, as far as they were asked for.
     pub indexes: Indexes,
+    /// The packages as pages list them, as far as they were asked for.
+    pub listings: Listings,
+    orders: Mutex<Option<Orders>>,
     access: Log,
     errors: Log,
 }
@@ -105,6 +109,8 @@ impl Service {
             view,
             counters: Counters::default(),
             indexes: Indexes::default(),
+            listings: Listings::default(),
+            orders: Mutex::default(),
             access,
             errors,
         }
@@ -223,6 +229,9 @@ impl Service {
             for (name, value) in request.headers() {
                 self.log_error(&format!("{} {}: {name}: {value}", request.method, request.path));
             }
+        }
+        if let Some(page) = pages::answer(self, request) {
+            return page;
         }
         match self.route(request) {
             Ok(call) => operations::answer(self, &call),

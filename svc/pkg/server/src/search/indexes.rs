@@ -4,15 +4,14 @@
 //! may be older than the catalog; then `pkgrepo refresh`, or the depot's own index operation,
 //! has not been run since.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ips_model::Fmri;
 use ips_repository::{Index, OpenError, ReadError, Repository};
 
+use crate::kept::{Kept, Stamp};
 use crate::view::View;
 
 /// The most packages, and bytes of manifests, that are indexed in memory.
@@ -40,42 +39,29 @@ impl From<OpenError> for IndexError {
     }
 }
 
-/// What tells one catalog from the next.
-type Stamp = (u64, i64, i64, u64);
-
 struct Held {
     index: Arc<Index>,
     /// Of an index in memory: the catalog it was made for.
-    catalog: Option<Stamp>,
+    catalog: Option<Option<Stamp>>,
 }
 
 /// The indexes.
 #[derive(Default)]
-pub struct Indexes {
-    held: Mutex<BTreeMap<String, Arc<Mutex<Option<Held>>>>>,
-}
-
-/// What is behind these locks is replaced whole, so a panic leaves nothing half done.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub struct Indexes(Kept<Held>);
 
 impl Indexes {
-    /// A publisher's index.  Who asks while it is being read waits for that.
+    /// A publisher's index.
     pub fn of(&self, view: &View, publisher: &str) -> Result<Arc<Index>, IndexError> {
-        let slot = locked(&self.held).entry(publisher.to_string()).or_default().clone();
-        let mut slot = locked(&slot);
         let directory = view.directory(publisher);
-        if let Some(held) = slot.as_ref().filter(|held| held.is_current(&directory)) {
-            return Ok(held.index.clone());
-        }
-        // The old one goes first: two of them need not fit into memory.
-        *slot = None;
-        let root = directory.ancestors().nth(2).unwrap_or(&directory);
-        let held = read(&Repository::open(root)?, publisher, &directory)?;
-        let index = held.index.clone();
-        *slot = Some(held);
-        Ok(index)
+        let held = self.0.get(
+            publisher,
+            |held| held.is_current(&directory),
+            || {
+                let root = directory.ancestors().nth(2).unwrap_or(&directory);
+                read(&Repository::open(root)?, publisher, &directory)
+            },
+        );
+        held.map(|held| held.index.clone())
     }
 }
 
@@ -84,15 +70,14 @@ impl Held {
         match self.catalog {
             None => self.index.is_current(),
             Some(made_for) => {
-                stamp(directory) == Some(made_for) && !directory.join("index/manf_list.v1").exists()
+                stamp(directory) == made_for && !directory.join("index/manf_list.v1").exists()
             }
         }
     }
 }
 
 fn stamp(directory: &Path) -> Option<Stamp> {
-    let about = fs::metadata(directory.join("catalog/catalog.attrs")).ok()?;
-    Some((about.ino(), about.mtime(), about.mtime_nsec(), about.size()))
+    Stamp::of(&directory.join("catalog/catalog.attrs"))
 }
 
 fn read(repository: &Repository, publisher: &str, directory: &Path) -> Result<Held, IndexError> {
@@ -100,7 +85,7 @@ fn read(repository: &Repository, publisher: &str, directory: &Path) -> Result<He
         return Ok(Held { index: Arc::new(index), catalog: None });
     }
     // Before the catalog: should that change meanwhile, the index is made once more.
-    let catalog = Some(stamp(directory).unwrap_or_default());
+    let catalog = Some(stamp(directory));
     let packages: Vec<Fmri> =
         repository.catalog(publisher)?.packages().into_iter().map(|own| own.fmri).collect();
     let size = |fmri: &Fmri| {
