@@ -84,6 +84,11 @@ fn read(repository: &Repository, publisher: &str, directory: &Path) -> Result<He
     if let Some(index) = repository.index(publisher)? {
         return Ok(Held { index: Arc::new(index), catalog: None });
     }
+    // Known without reading a catalog that is as large as that.
+    let attributes = repository.attributes(publisher)?;
+    if attributes.is_some_and(|attributes| attributes.versions > PACKAGES_IN_MEMORY) {
+        return Err(IndexError::Absent);
+    }
     // Before the catalog: should that change meanwhile, the index is made once more.
     let catalog = Some(stamp(directory));
     let packages: Vec<Fmri> =
@@ -92,9 +97,7 @@ fn read(repository: &Repository, publisher: &str, directory: &Path) -> Result<He
         let path = repository.manifest_path(fmri).ok()?;
         Some(fs::metadata(path).ok()?.len())
     };
-    if packages.len() > PACKAGES_IN_MEMORY
-        || packages.iter().filter_map(size).sum::<u64>() > BYTES_IN_MEMORY
-    {
+    if packages.iter().filter_map(size).sum::<u64>() > BYTES_IN_MEMORY {
         return Err(IndexError::Absent);
     }
     let mut manifests = Vec::with_capacity(packages.len());
