@@ -10,6 +10,7 @@
 //! read the same index.  A word that stands twice in an action is told twice.
 
 use crate::action::{Action, Kind, NO_HASH};
+use crate::check::DEPEND_TYPES;
 use crate::fmri::Fmri;
 
 /// Attributes of files and licences that hold hashes, apart from the positional one.
@@ -18,20 +19,6 @@ const HASHES: [&str; 3] = ["pkg.content-hash", "pkg.hash.sha256", "pkg.hash.sha5
 /// The attributes of a link that are found.
 const MEDIATION: [&str; 4] =
     ["mediator", "mediator-version", "mediator-implementation", "mediator-priority"];
-
-/// The types of dependency that are found.
-const DEPENDENCIES: [&str; 10] = [
-    "conditional",
-    "exclude",
-    "group",
-    "group-any",
-    "incorporate",
-    "optional",
-    "origin",
-    "parent",
-    "require",
-    "require-any",
-];
 
 /// Tells every word of an action: the key it stands under, the word, and what the key's value is
 /// to be shown as (the whole value of a `set`, the key itself of most others).
@@ -100,7 +87,7 @@ fn path(action: &Action, tell: &mut dyn FnMut(&str, &str, &str)) {
 }
 
 fn depend(action: &Action, tell: &mut dyn FnMut(&str, &str, &str)) {
-    let Some(kind) = action.get("type").filter(|kind| DEPENDENCIES.contains(kind)) else { return };
+    let Some(kind) = action.get("type").filter(|kind| DEPEND_TYPES.contains(kind)) else { return };
     for fmri in action.values("fmri") {
         let fmri = fmri.strip_prefix("pkg:/").unwrap_or(fmri);
         tell(kind, fmri, kind);

@@ -328,3 +328,99 @@ fn the_language() {
     let part = Request { count: Some(2), start: Some(1), ..Request::of("pear", Returns::Packages) };
     assert_eq!(run(&stored, &part), found(&stored, "pear", Returns::Packages)[1..3]);
 }
+
+/// Numbers by a seed, the same everywhere (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
+    }
+}
+
+/// Runs a query for its end alone: it is answered or refused.
+fn ends(index: &Index, request: &Request) -> bool {
+    index.search(request, &mut |_| ControlFlow::Continue(())).is_ok()
+}
+
+#[test]
+fn whatever_is_asked_is_answered_or_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let repository = copied(place.path());
+    repository.rebuild_index("harbour.example").unwrap();
+    let index = repository.index("harbour.example").unwrap().unwrap();
+    let parts = [
+        "pear",
+        "p*",
+        "*",
+        "?",
+        "[a",
+        "[!a-z]",
+        "AND",
+        "OR",
+        "(",
+        ")",
+        "<",
+        ">",
+        "pkgs<",
+        "'",
+        "\"",
+        ":",
+        "\\",
+        " ",
+        " ",
+        "file:",
+        "pkg.fmri:",
+        "ü",
+        "\u{0}",
+        "\t",
+        "set",
+    ];
+    let seed = 1;
+    let mut numbers = Numbers(seed);
+    let mut answered = 0;
+    for round in 0..4_000 {
+        let length = 1 + numbers.below(9);
+        let text: String = (0..length).map(|_| parts[numbers.below(parts.len())]).collect();
+        let returns = [Returns::Actions, Returns::Packages][numbers.below(2)];
+        let case_sensitive = numbers.below(2) == 0;
+        let request = Request { case_sensitive, ..Request::of(&text, returns) };
+        if let Ok(query) = ips_model::query::Query::parse(&text) {
+            assert!(ends(&index, &request), "seed {seed} round {round}: {text:?} {query}");
+            answered += 1;
+        } else {
+            assert!(!ends(&index, &request), "seed {seed} round {round}: {text:?}");
+        }
+    }
+    assert!(answered > 500, "{answered}");
+}
+
+#[test]
+fn a_dictionary_with_wrong_bytes_is_refused_or_searched() {
+    let place = tempfile::tempdir().unwrap();
+    let repository = copied(place.path());
+    repository.rebuild_index("harbour.example").unwrap();
+    let path = repository.root().join("publisher/harbour.example/index/main_dict.ascii.v2");
+    let whole = fs::read(&path).unwrap();
+    let mut numbers = Numbers(7);
+    let mut read = 0;
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + numbers.below(3) {
+            let at = numbers.below(bytes.len());
+            bytes[at] = b" !@#,%\n0a9\xff/"[numbers.below(12)];
+        }
+        fs::write(&path, &bytes).unwrap();
+        let Ok(Some(index)) = repository.index("harbour.example") else { continue };
+        read += 1;
+        for text in ["*", "pear", "harbour.example/*", "fruit/pear:::*", "'pear' AND p*"] {
+            // What it says may be wrong; that it ends is what counts.
+            let _ended = ends(&index, &Request::of(text, Returns::Actions));
+        }
+    }
+    assert!(read > 50, "{read}");
+}
