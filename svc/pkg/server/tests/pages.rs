@@ -389,6 +389,28 @@ fn a_page_is_sent_once() {
 }
 
 #[test]
+fn changes_are_told_as_a_feed() {
+    let place = tempfile::tempdir().unwrap();
+    let depot = golden(place.path());
+    for path in ["/feed", "/orchard.example/feed"] {
+        let answer = depot.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/atom+xml; charset=utf-8"));
+        let text = answer.text();
+        let feed = text.strip_prefix("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n").unwrap();
+        assert_eq!(feed.matches("<entry>").count(), feed.matches("</entry>").count());
+        assert!(feed.contains("<title>fruit/pear 2.0-1</title>"), "{feed}");
+        let link = "http://x/orchard.example/en/package.shtml?name=fruit%2Fpear&amp;version=";
+        assert!(feed.contains(&format!("<link href=\"{link}")), "{feed}");
+    }
+    assert_eq!(depot.get("/nobody/feed").status, 404);
+    let repository = Repository::open(&place.path().join("repo")).unwrap();
+    let now = Timestamp::parse("20261123T031530Z").unwrap();
+    repository.rebuild("orchard.example", now).unwrap();
+    assert_eq!(depot.get("/orchard.example/feed").status, 503);
+}
+
+#[test]
 fn a_mirror_has_no_lists() {
     let place = tempfile::tempdir().unwrap();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

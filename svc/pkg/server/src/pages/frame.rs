@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use ips_model::quote::quote;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::pages::place::{Page, Place};
@@ -25,6 +26,10 @@ pub fn frame(place: &Place, title: &str, content: &Markup) -> Markup {
                 meta name="robots" content="noindex";
                 title { (title) " – Package repository" }
                 link rel="stylesheet" href=(place.link("_themes/style.css"));
+                @if let Some(publisher) = publisher {
+                    link rel="alternate" type="application/atom+xml" title="Changes"
+                        href=(place.link(&format!("{}/feed", quote(publisher))));
+                }
                 link rel="icon" type="image/svg+xml" href=(place.link("_themes/icon.svg"));
             }
             body {

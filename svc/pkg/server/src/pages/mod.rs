@@ -5,17 +5,19 @@
 //! /en/stats.shtml       the state of the repository          /PUB/en/search.shtml?q=…
 //! /PUB/en/catalog.shtml?q=…&page=N       packages            /en/advanced_search.shtml
 //! /PUB/en/package.shtml?name=…&version=…&files=N             /_themes/style.css, icon.svg
+//! /feed, /PUB/feed      what changed lately, as Atom
 //! ```
 //!
 //! In reading order: `place` (which page is asked for, and links), `frame` (what all pages have),
 //! `index`, `catalog`, `package`, `search`, `stats` (the pages), `listing` (catalogs in memory),
-//! `figures` (times and sizes as people read them).
+//! `feed` (what changed), `figures` (times and sizes as people read them).
 //!
 //! Invariants: links are relative, so a proxy may put the depot anywhere; all text goes through
 //! maud, which escapes it; a page works without anything that is not from here, and the
 //! Content-Security-Policy says so.
 
 mod catalog;
+mod feed;
 mod figures;
 mod frame;
 mod index;
@@ -40,6 +42,7 @@ const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 const HTML: &str = "text/html; charset=utf-8";
 const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
 
 /// What a page may use: its own style sheet and icon, and forms to the depot itself.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -58,6 +61,10 @@ enum Refusal {
 
 /// Answers a request for a page; nothing where the path is none of a page.
 pub fn answer(service: &Arc<Service>, request: &Request) -> Option<Answer> {
+    if let Some(publisher) = feed_of(&request.path) {
+        let (service, base) = (service.clone(), service.base_uri(request));
+        return Some(Answer::Later(Box::new(move || feed(&service, publisher.as_deref(), &base))));
+    }
     let theme = request.path.strip_prefix("/_themes/");
     if theme.is_none() && !request.path.ends_with(".shtml") {
         return None;
@@ -89,6 +96,35 @@ pub fn answer(service: &Arc<Service>, request: &Request) -> Option<Answer> {
         });
         revalidated(response, known.as_deref())
     })))
+}
+
+/// Whose feed a path means; the inner nothing: the default publisher's.
+fn feed_of(path: &str) -> Option<Option<String>> {
+    let publisher = path.strip_suffix("/feed")?;
+    match publisher.strip_prefix('/') {
+        None => publisher.is_empty().then_some(None),
+        Some(name) => (!name.contains('/')).then(|| Some(http::decode(name))),
+    }
+}
+
+fn feed(service: &Service, publisher: Option<&str>, base: &str) -> Response {
+    let view = service.view();
+    let Some(publisher) = view.chosen(publisher).filter(|name| view.has(name)) else {
+        return http::error(404, "There is no such publisher.");
+    };
+    if service.versions("catalog").is_empty() {
+        return http::error(404, "Operation not supported in current server mode.");
+    }
+    match feed::feed(&view, publisher, base) {
+        Ok(Some(text)) => {
+            Response::new(200, "application/atom+xml; charset=utf-8", text.0).cached(HOUR)
+        }
+        Ok(None) => http::error(503, "There is no history of changes."),
+        Err(error) => {
+            service.log_error(&format!("feed: {error}"));
+            http::error(503, "The catalog cannot be read.")
+        }
+    }
 }
 
 fn page(service: &Arc<Service>, place: &Place, base: &str) -> Result<Response, Refusal> {
