@@ -111,7 +111,20 @@ impl Case {
     #[must_use]
     pub fn play(&self, root: &Root) -> String {
         let scratch = root.scratch().join(self.name());
-        fs::create_dir(&scratch).unwrap();
+        let path = [smf_prefix().join("bin"), cases().join("bin")];
+        let path = path.map(|folder| folder.display().to_string()).join(":");
+        let said = self.play_in(&scratch, &|| {
+            let mut shell = root.command("/bin/sh");
+            shell.env("PATH", format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin"));
+            shell
+        });
+        said.replace(root.path().to_str().unwrap(), "")
+    }
+
+    /// Plays it in a folder that is made for it, by the shells that `shell` gives.
+    #[must_use]
+    pub fn play_in(&self, scratch: &Path, shell: &dyn Fn() -> Command) -> String {
+        fs::create_dir(scratch).unwrap();
         let place = scratch.to_str().unwrap();
         for entry in fs::read_dir(&self.folder).unwrap() {
             let path = entry.unwrap().path();
@@ -120,15 +133,14 @@ impl Case {
         }
         let mut text = String::new();
         for step in &self.steps {
-            let said = typed(root, &scratch, step);
+            let said = typed(shell(), scratch, step);
             let lines = |text: &str| text.lines().map(str::to_owned).collect();
             let (out, err) = (lines(&said.out), lines(&said.err));
             let command = step.command.clone();
             let said = Step { command, input: String::new(), out, err, status: said.status };
             said.render(&mut text);
         }
-        let own = root.path();
-        masked(&text.replace(place, "@T@").replace(own.to_str().unwrap(), ""))
+        masked(&text.replace(place, "@T@"))
     }
 }
 
@@ -151,19 +163,15 @@ impl Step {
     }
 }
 
-fn typed(root: &Root, scratch: &Path, step: &Step) -> Said {
+fn typed(mut shell: Command, scratch: &Path, step: &Step) -> Said {
     let place = scratch.to_str().unwrap();
-    let mut command = root.command("/bin/sh");
-    let path = [smf_prefix().join("bin"), cases().join("bin")];
-    let path = path.map(|folder| folder.display().to_string()).join(":");
-    command
+    shell
         .args(["-c", &step.command.replace("@T@", place)])
-        .env("PATH", format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin"))
         .current_dir(scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    Said::to(command, &step.input.replace("@T@", place))
+    Said::to(shell, &step.input.replace("@T@", place))
 }
 
 /// A text without what may differ between two runs.

@@ -4,6 +4,8 @@
 //! there; killed before the refresh at the end, the packages that were closed are known after the
 //! next one.  One that fails is abandoned, and the rest of them with it.
 
+use std::time::{Duration, Instant};
+
 use ips_model::{Fmri, Kind, Pattern};
 use ips_repository::Stored;
 use rayon::prelude::*;
@@ -13,6 +15,10 @@ use crate::publish_http::{Depot, DepotError};
 use crate::receive::{ReceiveError, ReceiveOptions};
 use crate::select::Offers;
 use crate::source::{Source, SourceError, waiting};
+
+/// How long a depot may take for a refresh, and how soon it is looked at first.
+const LONGEST: Duration = Duration::from_secs(300);
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// Sends the packages that the patterns mean; those that came, in order.  `known` is what the depot
 /// has.
@@ -42,8 +48,28 @@ pub fn republish(
     waiting(|| lacking.par_iter().try_for_each(one))?;
     if !lacking.is_empty() {
         depot.refresh()?;
+        catalogued(known, &lacking)?;
     }
     Ok(lacking)
+}
+
+/// A depot answers an order before it has done it, and says nothing when it has: it is looked at
+/// until it names the packages.
+fn catalogued(known: &Source, packages: &[Fmri]) -> Result<(), ReceiveError> {
+    let begun = Instant::now();
+    let mut pause = SHORTEST;
+    loop {
+        let now = known.again()?;
+        if packages.iter().all(|fmri| now.has(fmri)) {
+            return Ok(());
+        }
+        if begun.elapsed() > LONGEST {
+            let told = "what was sent is not in the depot's catalog yet; its next refresh adds it";
+            return Err(DepotError::Refused(told.to_string()).into());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
 }
 
 fn package(source: &Source, depot: &Depot, fmri: &Fmri) -> Result<(), ReceiveError> {

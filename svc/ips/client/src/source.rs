@@ -169,16 +169,36 @@ pub struct Source {
 impl Source {
     /// Opens an origin and reads its catalogs.
     pub fn open(origin: &Origin) -> Result<Self, SourceError> {
-        let mut source = Self::with_catalogs(origin, Vec::new())?;
-        for publisher in source.listed()? {
-            let catalog = match source.catalog(&publisher, false) {
+        Self::open_by(origin, &Transport::default())
+    }
+
+    /// The same; `transport` is how a depot is spoken to.
+    pub fn open_by(origin: &Origin, transport: &Transport) -> Result<Self, SourceError> {
+        let archive = match &origin.place {
+            Place::Archive(path) => Some(Archive::open(path)?),
+            Place::Directory(_) | Place::Depot(_) => None,
+        };
+        let (agent, tries) = (transport.agent(), transport.tries());
+        let origin = origin.clone();
+        Self { origin, agent, tries, archive, cache: None, catalogs: Vec::new() }.read()
+    }
+
+    /// A depot or directory as it is now.
+    pub(crate) fn again(&self) -> Result<Self, SourceError> {
+        let (origin, agent, tries) = (self.origin.clone(), self.agent.clone(), self.tries);
+        Self { origin, agent, tries, archive: None, cache: None, catalogs: Vec::new() }.read()
+    }
+
+    fn read(mut self) -> Result<Self, SourceError> {
+        for publisher in self.listed()? {
+            let catalog = match self.catalog(&publisher, false) {
                 // A publication between two files of a catalog; the second look is a whole one.
-                Err(SourceError::Catalog { .. }) => source.catalog(&publisher, true)?,
+                Err(SourceError::Catalog { .. }) => self.catalog(&publisher, true)?,
                 other => other?,
             };
-            source.catalogs.push(catalog);
+            self.catalogs.push(catalog);
         }
-        Ok(source)
+        Ok(self)
     }
 
     /// Opens an origin whose catalogs are known already, and asks it for nothing yet.
