@@ -126,7 +126,7 @@ pub fn merge(
                 restate(action, &facts);
             }
             let text = package.manifest.to_string();
-            batch.append_parsed(&package.fmri, &text, package.manifest, |hash| {
+            batch.append_parsed(&package.fmri, &text, &package.manifest, |hash| {
                 Err(std::io::Error::other(format!("payload {hash} is in no source")))
             })?;
             Ok(())

@@ -245,13 +245,13 @@ impl Work<'_> {
                 None => return Ok(()),
             },
         };
-        let payloads = self.payloads(fmri, &name, &manifest, offer.source)?;
+        let package = Package::of(fmri, &manifest, offer.source);
+        let payloads = self.payloads(&package, &name)?;
         let fetch = |hash: &str| {
             let ahead = locked(&payloads).remove(hash);
-            let by_hash = || self.fetch(fmri, &manifest, hash, offer.source);
-            ahead.map_or_else(by_hash, Ok).map_err(io::Error::other)
+            ahead.map_or_else(|| self.fetch(&package, hash), Ok).map_err(io::Error::other)
         };
-        let appended = self.batch.append_parsed(&name, &text, manifest.clone(), fetch)?;
+        let appended = self.batch.append_parsed(&name, &text, &manifest, fetch)?;
         if appended == Appended::Held {
             self.hold(name);
         }
@@ -303,38 +303,30 @@ impl Work<'_> {
     /// Fetches the payloads that the destination lacks side by side, if that is not too much.
     fn payloads(
         &self,
-        fmri: &Fmri,
+        package: &Package<'_>,
         name: &Fmri,
-        manifest: &Manifest,
-        source: &Source,
     ) -> Result<Mutex<HashMap<String, Stored>>, ReceiveError> {
-        let sizes = manifest.actions.iter().filter_map(|action| action.get("pkg.csize"));
+        let sizes = package.manifest.actions.iter().filter_map(|action| action.get("pkg.csize"));
         let size: u64 = sizes.filter_map(|size| size.parse::<u64>().ok()).sum();
-        if source.origin().is_remote() && size > AHEAD {
+        if package.source.origin().is_remote() && size > AHEAD {
             return Ok(Mutex::default());
         }
         let publisher = name.publisher.as_deref().unwrap_or_default();
         self.batch.expect(publisher)?;
-        let hashes = manifest.payload_hashes();
+        let hashes = package.manifest.payload_hashes();
         let lacking = hashes.par_iter().filter(|hash| self.batch.lacks(publisher, hash));
         let fetched = lacking.map(|hash| -> Result<(String, Stored), ReceiveError> {
             if self.control.is_cancelled() {
                 return Err(ReceiveError::Cancelled);
             }
-            Ok((hash.to_string(), self.fetch(fmri, manifest, hash, source)?))
+            Ok((hash.to_string(), self.fetch(package, hash)?))
         });
         Ok(Mutex::new(fetched.collect::<Result<_, _>>()?))
     }
 
-    fn fetch(
-        &self,
-        fmri: &Fmri,
-        manifest: &Manifest,
-        hash: &str,
-        source: &Source,
-    ) -> Result<Stored, SourceError> {
-        let means = |action: &&Action| action.payload_hash() == Some(hash);
-        let (stored, size) = match manifest.actions.iter().find(means) {
+    fn fetch(&self, package: &Package<'_>, hash: &str) -> Result<Stored, SourceError> {
+        let (fmri, source) = (package.fmri, package.source);
+        let (stored, size) = match package.actions.get(hash) {
             Some(action) if action.kind != Kind::Signature => source.offered(fmri, action)?,
             Some(_) | None => {
                 let bytes = source.named_payload(fmri, hash)?;
@@ -344,6 +336,27 @@ impl Work<'_> {
         };
         self.bytes.fetch_add(size, Ordering::Relaxed);
         Ok(stored)
+    }
+}
+
+/// A package where it comes from.
+struct Package<'a> {
+    fmri: &'a Fmri,
+    manifest: &'a Manifest,
+    source: &'a Source,
+    /// Payload → the first action that has it.
+    actions: HashMap<&'a str, &'a Action>,
+}
+
+impl<'a> Package<'a> {
+    fn of(fmri: &'a Fmri, manifest: &'a Manifest, source: &'a Source) -> Self {
+        let mut actions = HashMap::new();
+        for action in &manifest.actions {
+            if let Some(hash) = action.payload_hash() {
+                actions.entry(hash).or_insert(action);
+            }
+        }
+        Self { fmri, manifest, source, actions }
     }
 }
 

@@ -91,9 +91,18 @@ pub enum Appended {
 /// A package of a batch.
 pub(crate) struct Pending {
     pub(crate) fmri: Fmri,
+    /// What of the manifest the catalog is made of; files are many, and no part of it.
     pub(crate) manifest: Manifest,
     /// The manifest's bytes.
     pub(crate) text: String,
+}
+
+impl Pending {
+    fn of(fmri: &Fmri, manifest: &Manifest, text: String) -> Pending {
+        let named = |action: &&Action| matches!(action.kind, Kind::Set | Kind::Depend);
+        let actions = manifest.actions.iter().filter(named).cloned().collect();
+        Pending { fmri: fmri.clone(), manifest: Manifest { actions }, text }
+    }
 }
 
 /// Manifest signatures by FMRI.
@@ -162,8 +171,7 @@ impl Batch<'_> {
             .filter_map(|(action, path)| path.map(|path| (action, path)))
             .try_for_each(|(action, path)| self.store(action, &path, sources, &staging))?;
         let text = manifest.to_string();
-        locked(&self.packages)
-            .insert(fmri.to_string(), Pending { fmri: fmri.clone(), manifest, text });
+        locked(&self.packages).insert(fmri.to_string(), Pending::of(&fmri, &manifest, text));
         Ok(fmri)
     }
 
@@ -194,7 +202,7 @@ impl Batch<'_> {
         text: &str,
         payload: impl Fn(&str) -> io::Result<Stored>,
     ) -> Result<Appended, WriteError> {
-        self.append_parsed(fmri, text, parsed(fmri, text)?, payload)
+        self.append_parsed(fmri, text, &parsed(fmri, text)?, payload)
     }
 
     /// The same for who has read the manifest already: `manifest` has to be what `text` says.
@@ -202,18 +210,18 @@ impl Batch<'_> {
         &self,
         fmri: &Fmri,
         text: &str,
-        manifest: Manifest,
+        manifest: &Manifest,
         payload: impl Fn(&str) -> io::Result<Stored>,
     ) -> Result<Appended, WriteError> {
         let publisher = complete(fmri)?;
-        named(fmri, &manifest)?;
+        named(fmri, manifest)?;
         if let Some(held) = self.held_signature(fmri)? {
             let same = held == ips_model::digest::sha1_hex(text.as_bytes());
             let conflict = || WriteError::Conflict(fmri.to_string());
             return if same { Ok(Appended::Held) } else { Err(conflict()) };
         }
-        self.bring_missing(fmri, &manifest, &*self.staging(publisher)?, payload)?;
-        let pending = Pending { fmri: fmri.clone(), manifest, text: text.to_string() };
+        self.bring_missing(fmri, manifest, &*self.staging(publisher)?, payload)?;
+        let pending = Pending::of(fmri, manifest, text.to_string());
         locked(&self.packages).insert(fmri.to_string(), pending);
         Ok(Appended::Added)
     }
