@@ -1,7 +1,7 @@
 //! ips.rs - what the package commands cost on a set of 301 packages, 30,000 files and 596 MiB, built
 //! for two architectures.
 //!
-//! Run: `cargo build --release -p ips-cmd && cargo bench -p tests --bench ips`
+//! Run: `cargo build --release -p ips-cmd -p pkg-server && cargo bench -p tests --bench ips`
 //! `BENCH_PLACE` names the folder to work in (a temporary one), `BENCH_KEEP` keeps it.
 //! Prints CPU and wall seconds, what pkg5 needs for the same kind of set on this kind of machine, how
 //! many times less that is, and the goal; asserts nothing of time.
@@ -11,12 +11,15 @@
 //! compresses about as programs and texts do.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const PACKAGES: usize = 301;
 const FILES: usize = 30_000;
+/// Packages of the large catalog.
+const MANY: usize = 100_000;
 const BYTES: f64 = 596.0 * 1024.0 * 1024.0;
 /// Of the logarithms of sizes; the mean of the sizes is then five times their median.
 const SIGMA: f64 = 1.816;
@@ -142,21 +145,80 @@ impl Bench {
 
     /// Runs and reports: `pkg5` and `goal` are CPU and wall seconds, 0 where none is known.
     fn report(&self, what: &str, line: &str, pkg5: (f64, f64), goal: (f64, f64)) {
-        let (cpu, wall) = self.run(line);
-        let verdict = match goal {
-            (most, _) if cpu > most => "over",
-            (_, most) if most > 0.0 && wall > most => "over",
-            _ => "met",
-        };
-        println!(
-            "{what:<26} {cpu:>7.2} {wall:>7.2}   {:>6.1} {:>6.0}   {:>6.1}x   {:>5.1} {:>5.1}   {verdict}",
-            pkg5.0,
-            pkg5.1,
-            pkg5.0 / cpu,
-            goal.0,
-            goal.1,
-        );
+        told(what, self.run(line), pkg5, goal);
     }
+
+    /// The same with a depot that serves a repository at `$DEPOT`; what it uses counts too.
+    fn report_served(
+        &self,
+        what: &str,
+        served: &str,
+        line: &str,
+        pkg5: (f64, f64),
+        goal: (f64, f64),
+    ) {
+        let used = children();
+        let mut depot = Command::new(self.programs.join("pkg-depotd"))
+            .args(["--readonly", "-a", "127.0.0.1", "-p", "0", "-d"])
+            .arg(self.place.join(served))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line_of_depot = String::new();
+        BufReader::new(depot.stdout.take().unwrap()).read_line(&mut line_of_depot).unwrap();
+        let uri = line_of_depot.trim().rsplit(' ').next().unwrap();
+        let (_, wall) = self.run(&line.replace("$DEPOT", uri));
+        depot.kill().unwrap();
+        depot.wait().unwrap();
+        told(what, (children() - used, wall), pkg5, goal);
+    }
+
+    /// A catalog of very many packages: a refresh that finds nothing, a list, one more package.
+    fn report_catalog(&self) {
+        let folder = self.place.join("many");
+        fs::create_dir_all(folder.join("m")).unwrap();
+        for number in 0..MANY {
+            let (group, next) = (number % 997, (number + 1) % MANY);
+            let text = format!(
+                "set name=pkg.fmri value=pkg://bench.example/bench/c{group}/p{number}@1.0-{}\n\
+                 set name=pkg.summary value=\"package {number} of many\"\n\
+                 set name=variant.arch value=i386 value=sparc\n\
+                 depend fmri=bench/c{}/p{next}@1.0 type=require\n",
+                number % 50,
+                next % 997,
+            );
+            fs::write(folder.join(format!("m/{number}")), text).unwrap();
+        }
+        let one = "set name=pkg.fmri value=pkg://bench.example/bench/one@1.0\n";
+        fs::write(folder.join("one"), one).unwrap();
+        // The list of manifests is longer than a command line may be.
+        self.run(
+            "cd many && pkgrepo create repo && ls m | xargs -n 20000 sh -c 'cd m && exec pkgsend -s ../repo publish --fmri-in-manifest \"$@\"' sh",
+        );
+        // The hour after, as the log of an hour that all of them came in is nothing usual.
+        let later = "export SOURCE_DATE_EPOCH=1795320276; ";
+        for (what, line) in [
+            ("catalog of 100,000, refresh", "pkgrepo refresh -s many/repo"),
+            ("catalog of 100,000, list", "pkgrepo list -s many/repo"),
+            ("catalog of 100,000, add one", "pkgsend -s many/repo publish many/one"),
+        ] {
+            self.report(what, &format!("{later}{line}"), (0.0, 0.0), (0.0, 1.0));
+        }
+    }
+}
+
+/// A line of the table; a goal of 0 is none.
+fn told(what: &str, (cpu, wall): (f64, f64), pkg5: (f64, f64), goal: (f64, f64)) {
+    let is_over = |used: f64, most: f64| most > 0.0 && used > most;
+    let verdict = if is_over(cpu, goal.0) || is_over(wall, goal.1) { "over" } else { "met" };
+    println!(
+        "{what:<29} {cpu:>7.2} {wall:>7.2}   {:>6.1} {:>6.0}   {:>6.1}x   {:>5.1} {:>5.1}   {verdict}",
+        pkg5.0,
+        pkg5.1,
+        pkg5.0 / cpu,
+        goal.0,
+        goal.1,
+    );
 }
 
 /// The bytes of every payload of a repository.
@@ -189,7 +251,7 @@ fn main() {
     }
     let bench = Bench { place: place.clone(), programs };
     println!(
-        "{:<26} {:>7} {:>7}   {:>6} {:>6}   {:>7}   {:>5} {:>5}",
+        "{:<29} {:>7} {:>7}   {:>6} {:>6}   {:>7}   {:>5} {:>5}",
         "", "CPU s", "wall s", "pkg5", "wall", "ratio", "goal", "wall"
     );
     let publish = |arch: &str| {
@@ -201,10 +263,13 @@ fn main() {
     bench.run(&publish("sparc"));
     let recv = "rm -rf recv && pkgrepo create recv && pkgrecv -s i386 -d recv '*'";
     bench.report("pkgrecv, one file system", recv, (30.0, 72.0), (0.8, 1.0));
+    let http = "rm -rf http && pkgrepo create http && pkgrecv -s $DEPOT -d http '*'";
+    bench.report_served("pkgrecv over HTTP, both sides", "i386", http, (70.0, 169.0), (4.0, 4.0));
     let merge = "rm -rf merged && pkgrepo create merged && pkgmerge -d merged -s arch=i386,i386 -s arch=sparc,sparc";
     bench.report("pkgmerge, two architectures", merge, (100.0, 162.0), (1.5, 2.0));
     bench.report("pkgrepo rebuild", "pkgrepo rebuild -s i386", (3.4, 0.0), (0.3, 0.0));
     bench.report("pkgrepo verify", "pkgrepo verify -s i386", (7.1, 0.0), (2.0, 1.2));
+    bench.report_catalog();
     let payloads = stored(&place.join("i386/publisher/bench.example/file"));
     println!("payloads: {payloads} bytes stored of {} ({} files)", BYTES as u64, FILES);
     // pkg5 compresses with zlib at its best; so does this, on request.
