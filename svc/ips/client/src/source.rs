@@ -23,7 +23,7 @@ use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, PartAttribut
 use ips_model::configuration::Configuration;
 use ips_model::digest::sha1_hex;
 use ips_model::fmri::{Fmri, is_publisher};
-use ips_model::json::{SignedError, verified};
+use ips_model::json::SignedError;
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
 use ips_repository::{Stored, with_file};
@@ -609,16 +609,16 @@ impl Source {
             let Some(signed) = attributes.parts.get(name) else { return Ok(Part::default()) };
             let text = self.catalog_file(&publisher, name, anew)?;
             let text = text.ok_or_else(|| refused(name, "missing".to_string()))?;
-            // Part::parse holds the text to the signature it carries; this one to the attributes.
+            // Reading holds the text to the signature it carries; this one to the attributes.
             let broken = |error: SignedError| refused(name, error.to_string());
-            let part = Part::parse(&text).map_err(broken)?;
-            let (_, found) = verified(&text).map_err(broken)?;
+            let (part, found) = Part::parse_signed(&text).map_err(broken)?;
             if found.is_none() || signed.signature != found {
                 return Err(refused(name, "its signature is not the one of catalog.attrs".into()));
             }
             Ok(part)
         };
-        let (mut base, dependency) = (part(BASE)?, part(DEPENDENCY)?);
+        let (base, dependency) = rayon::join(|| part(BASE), || part(DEPENDENCY));
+        let (mut base, dependency) = (base?, dependency?);
         // A catalog speaks for its own publisher only.
         base.publishers.retain(|name, _| *name == publisher);
         let (packages, updated) = (attributes.packages, Some(attributes.last_modified));

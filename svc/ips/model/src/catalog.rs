@@ -6,13 +6,15 @@
 //! Invariant: a part name read from a file is one path component of a known form
 //! (`is_part_name`), so it may be used as a file name.
 
+mod read;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use crate::action::{Action, Kind};
-use crate::fmri::{Fmri, is_name, is_publisher};
-use crate::json::{Signed, SignedError, sign, verified};
+use crate::fmri::Fmri;
+use crate::json::{Signed, SignedError, canonical, plainly_signed, sign, signed, string, verified};
 use crate::manifest::Manifest;
 use crate::time::Timestamp;
 use crate::version::Version;
@@ -61,6 +63,27 @@ impl Entry {
         Value::Object(members)
     }
 
+    /// Its canonical text: the keys in their order, without what it has not.
+    fn write(&self, to: &mut String) {
+        to.push('{');
+        if !self.actions.is_empty() {
+            to.push_str("\"actions\":[");
+            for (number, action) in self.actions.iter().enumerate() {
+                to.push_str(if number > 0 { "," } else { "" });
+                string(action, to);
+            }
+            to.push_str("],");
+        }
+        if let Some(signature) = &self.signature {
+            to.push_str("\"signature-sha-1\":");
+            string(signature, to);
+            to.push(',');
+        }
+        to.push_str("\"version\":");
+        string(&self.version.to_string(), to);
+        to.push('}');
+    }
+
     fn from_json(value: &Value) -> Result<Entry, SignedError> {
         let text = value["version"].as_str().ok_or_else(|| shape("an entry without version"))?;
         let version =
@@ -75,48 +98,58 @@ impl Entry {
 impl Part {
     /// Reads a part; a signature, where there is one, must hold.
     pub fn parse(text: &str) -> Result<Part, SignedError> {
-        let (value, _) = verified(text)?;
-        let Value::Object(members) = value else { return Err(shape("not an object")) };
-        let mut part = Part::default();
-        for (publisher, stems) in members {
-            if publisher.starts_with('_') {
-                part.reserved.insert(publisher, stems);
-                continue;
-            }
-            if !is_publisher(&publisher) {
-                return Err(shape(format!("publisher {publisher} is not valid")));
-            }
-            let Value::Object(stems) = stems else { return Err(shape("stems are no object")) };
-            let read = part.publishers.entry(publisher).or_default();
-            for (stem, entries) in stems {
-                if !is_name(&stem) {
-                    return Err(shape(format!("package name {stem} is not valid")));
-                }
-                let entries = entries.as_array().ok_or_else(|| shape("versions are no list"))?;
-                let entries =
-                    entries.iter().map(Entry::from_json).collect::<Result<Vec<_>, _>>()?;
-                read.insert(stem, entries);
-            }
-        }
-        Ok(part)
+        Ok(Part::parse_signed(text)?.0)
+    }
+
+    /// The same, and the signature that holds.
+    pub fn parse_signed(text: &str) -> Result<(Part, Option<String>), SignedError> {
+        let read::Read { part, signature } = serde_json::from_str(text).map_err(|error| {
+            if error.is_data() { shape(error.to_string()) } else { SignedError::Syntax(error) }
+        })?;
+        let signature = match signature {
+            None => None,
+            Some(own) => match plainly_signed(text) {
+                Some(plain) => Some(plain.to_string()),
+                None if own.is_null() => None,
+                None => verified(text)?.1,
+            },
+        };
+        Ok((part, signature))
     }
 
     /// The signed text.
     pub fn sign(&self) -> Signed {
-        let mut members = Map::new();
-        for (publisher, stems) in &self.publishers {
-            let stems: Map<String, Value> = stems
-                .iter()
-                .map(|(stem, entries)| {
-                    (stem.clone(), Value::Array(entries.iter().map(Entry::to_json).collect()))
-                })
-                .collect();
-            members.insert(publisher.clone(), Value::Object(stems));
+        let mut text = String::from("{");
+        let mut publishers = self.publishers.iter().peekable();
+        let mut reserved = self.reserved.iter().peekable();
+        loop {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            // Both are sorted, and so is what comes of them.
+            let first = match (publishers.peek(), reserved.peek()) {
+                (Some((publisher, _)), Some((key, _))) => publisher < key,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            if first {
+                publishers.by_ref().take(1).for_each(|(publisher, stems)| {
+                    key(publisher, &mut text);
+                    write_stems(stems, &mut text);
+                });
+            } else {
+                reserved.by_ref().take(1).for_each(|(name, value)| {
+                    key(name, &mut text);
+                    text.push_str(&canonical(value));
+                });
+            }
         }
-        for (key, value) in &self.reserved {
-            members.insert(key.clone(), value.clone());
+        if text.len() > 1 {
+            text.pop();
         }
-        sign(&Value::Object(members))
+        text.push('}');
+        signed(text)
     }
 
     /// Adds an entry in its place; of an existing version it takes the place.
@@ -175,6 +208,26 @@ impl Part {
         let stems = self.publishers.values().flat_map(BTreeMap::values);
         stems.fold((0, 0), |(stems, versions), entries| (stems + 1, versions + entries.len()))
     }
+}
+
+fn key(name: &str, to: &mut String) {
+    string(name, to);
+    to.push(':');
+}
+
+fn write_stems(stems: &BTreeMap<String, Vec<Entry>>, to: &mut String) {
+    to.push('{');
+    for (number, (stem, entries)) in stems.iter().enumerate() {
+        to.push_str(if number > 0 { "," } else { "" });
+        key(stem, to);
+        to.push('[');
+        for (number, entry) in entries.iter().enumerate() {
+            to.push_str(if number > 0 { "," } else { "" });
+            entry.write(to);
+        }
+        to.push(']');
+    }
+    to.push('}');
 }
 
 /// What a manifest puts into the parts other than base: part name → action texts.

@@ -4,12 +4,23 @@ use sha1::{Digest, Sha1};
 
 /// Lower-case hex of bytes.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// SHA-1 of bytes, 40 hex digits.
 pub fn sha1_hex(bytes: &[u8]) -> String {
     hex(&Sha1::digest(bytes))
+}
+
+/// SHA-1 of several pieces as one.
+pub(crate) fn sha1_hex_of(pieces: &[&[u8]]) -> String {
+    let mut digest = Sha1::new();
+    for piece in pieces {
+        digest.update(piece);
+    }
+    hex(&digest.finalize())
 }
 
 #[cfg(test)]

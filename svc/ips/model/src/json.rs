@@ -51,8 +51,15 @@ fn write(value: &Value, to: &mut String) {
     }
 }
 
-fn string(text: &str, to: &mut String) {
+/// Appends a string as it stands in canonical text.
+pub(crate) fn string(text: &str, to: &mut String) {
     to.push('"');
+    // Most text needs no escapes at all.
+    if text.bytes().all(|byte| matches!(byte, b' '..=0x7f) && byte != b'"' && byte != b'\\') {
+        to.push_str(text);
+        to.push('"');
+        return;
+    }
     for next in text.chars() {
         match next {
             '"' => to.push_str("\\\""),
@@ -84,7 +91,11 @@ pub struct Signed {
 
 /// Signs an object that has no `_SIGNATURE`.
 pub fn sign(value: &Value) -> Signed {
-    let mut text = canonical(value);
+    signed(canonical(value))
+}
+
+/// Signs the canonical text of an object.
+pub(crate) fn signed(mut text: String) -> Signed {
     text.push('\n');
     let sha1 = sha1_hex(text.as_bytes());
     text.truncate(text.len() - 2);
@@ -112,6 +123,22 @@ pub enum SignedError {
         /// What its content gives.
         actual: String,
     },
+}
+
+/// The signature of a text as every writer writes it, held to its bytes without reading them.  None
+/// says nothing: the text may be another form of what was signed.
+pub(crate) fn plainly_signed(text: &str) -> Option<&str> {
+    let head = text.strip_suffix("\"}}\n")?;
+    let at = head.len().checked_sub(40).filter(|at| head.is_char_boundary(*at))?;
+    let (head, signature) = head.split_at(at);
+    let head = head.strip_suffix(&format!("\"{SIGNATURE}\":{{\"sha-1\":\""))?;
+    let head = head.strip_suffix(',').unwrap_or(head);
+    // Escapes have two forms; which one was signed shows only when they are read.
+    if head.contains("\\u") || !head.is_ascii() {
+        return None;
+    }
+    let own = crate::digest::sha1_hex_of(&[head.as_bytes(), b"}\n"]);
+    (own == signature).then_some(signature)
 }
 
 /// Reads an object, checks its signature if it has one, and takes it out.
@@ -186,6 +213,13 @@ mod tests {
         assert!(verified(&loose).is_ok());
         assert!(verified(&signed.text.replace("\\u00E9", "e")).is_err());
         assert!(sign(&json!({})).text.starts_with("{\"_SIGNATURE\""));
+        for (value, plain) in
+            [(json!({}), true), (json!({"a": [1]}), true), (json!({"a": "é"}), false)]
+        {
+            let signed = sign(&value);
+            assert_eq!(plainly_signed(&signed.text).is_some(), plain, "{value}");
+            assert_eq!(plainly_signed(&signed.text.replace('1', "2")), None);
+        }
         for bad in ["", "{", "[]", "1", &signed.text[..20]] {
             assert!(verified(bad).is_err(), "{bad}");
         }

@@ -15,6 +15,7 @@ use ips_model::catalog::{
 use ips_model::digest::sha1_hex;
 use ips_model::json::{Signed, SignedError};
 use ips_model::{Fmri, Manifest, Timestamp};
+use rayon::prelude::*;
 
 use crate::durable;
 use crate::error::{PathError, ReadError, at};
@@ -57,19 +58,23 @@ impl Catalog {
     fn attempt(folder: &Path) -> Result<Catalog, ReadError> {
         let attributes = Attributes::parse(&text(&folder.join(ATTRIBUTES))?)
             .map_err(|source| ReadError::Catalog { path: folder.join(ATTRIBUTES), source })?;
-        let mut parts = BTreeMap::new();
-        for (name, listed) in &attributes.parts {
+        let read = |(name, listed): (&String, &PartAttributes)| {
             let path = folder.join(name);
             let damaged = |source| ReadError::Catalog { path: path.clone(), source };
             let text = text(&path)?;
-            let part = Part::parse(&text).map_err(damaged)?;
+            let (part, signature) = Part::parse_signed(&text).map_err(damaged)?;
             // Parsing has checked the part against its own signature; it has to be this one.
-            if let Some(stored) = listed.signature.clone().filter(|stored| !text.contains(stored)) {
-                let actual = part.sign().sha1;
-                return Err(damaged(SignedError::Signature { stored, actual }));
+            if let Some(stored) = listed.signature.clone() {
+                if signature.as_ref() != Some(&stored) {
+                    let actual = signature.unwrap_or_else(|| part.sign().sha1);
+                    if actual != stored {
+                        return Err(damaged(SignedError::Signature { stored, actual }));
+                    }
+                }
             }
-            parts.insert(name.clone(), part);
-        }
+            Ok((name.clone(), part))
+        };
+        let parts = attributes.parts.par_iter().map(read).collect::<Result<_, ReadError>>()?;
         Ok(Catalog { attributes, parts })
     }
 
