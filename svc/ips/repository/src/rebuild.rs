@@ -5,7 +5,7 @@
 //! another writer.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ips_model::quote::unquote;
 use ips_model::{Fmri, Manifest, Timestamp};
@@ -73,25 +73,38 @@ impl Repository {
 
 /// The packages whose manifests are in `pkg`; files with other names are no manifests.
 pub(crate) fn stored_packages(pkg: &Path, publisher: &str) -> Result<Vec<Fmri>, PathError> {
-    let mut packages = Vec::new();
-    for (name, folder) in entries(pkg)? {
-        if !folder.is_dir() {
-            continue;
-        }
-        for (version, _) in entries(&folder)? {
-            let fmri = unquote(&name).zip(unquote(&version));
-            let fmri = fmri.and_then(|(name, version)| Fmri::of(publisher, &name, &version).ok());
-            packages.extend(fmri);
-        }
-    }
+    let of_name = |(name, folder): &(String, PathBuf)| -> Result<Vec<Fmri>, PathError> {
+        let Some(name) = unquote(name) else { return Ok(Vec::new()) };
+        let versions = entries(folder, Wanted::Anything)?;
+        let versions = versions.iter().filter_map(|(version, _)| unquote(version));
+        Ok(versions.filter_map(|version| Fmri::of(publisher, &name, &version).ok()).collect())
+    };
+    let names = entries(pkg, Wanted::Folders)?;
+    let packages = names.par_iter().map(of_name).collect::<Result<Vec<_>, _>>()?;
+    let mut packages: Vec<Fmri> = packages.into_iter().flatten().collect();
     packages.sort();
     Ok(packages)
 }
 
-fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>, PathError> {
+/// What of a folder is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Folders,
+    Anything,
+}
+
+fn entries(folder: &Path, wanted: Wanted) -> Result<Vec<(String, PathBuf)>, PathError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(at(folder))? {
         let entry = entry.map_err(at(folder))?;
+        // The entry itself tells what it is, unless it is a link.
+        let is_folder = || -> std::io::Result<bool> {
+            let kind = entry.file_type()?;
+            Ok(kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
+        };
+        if wanted == Wanted::Folders && !is_folder().map_err(at(folder))? {
+            continue;
+        }
         if let Ok(name) = entry.file_name().into_string() {
             entries.push((name, entry.path()));
         }
