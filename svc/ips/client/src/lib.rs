@@ -1,8 +1,11 @@
 //! Receive packages, fill image roots.
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
-//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests, payloads) and `digest`, `control` (progress and cancelling); for
-//! receiving, `select` (which packages), `receive` and `mirror` (an exact copy), `publish_http`, `deliver` and `republish` (packages to a depot), `signature` (made and verified), `mogrify` (manifests edited by rules); for merging the builds of several variants,
+//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests,
+//! payloads) and `digest`, `control` (progress and cancelling); for receiving, `select` (which
+//! packages), `receive` and `mirror` (an exact copy), `mogrify` (manifests edited by rules); for
+//! publishing to a depot, `publish_http` (its operations), `deliver` (from a manifest) and `republish`
+//! (from a repository); `signature` (made and verified); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `solve` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
