@@ -5,16 +5,33 @@
 //! is known) is a state of its own: it meets everything and is both satisfied and not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use ips_model::action::Action;
 use ips_model::{Kind, Manifest};
 
 /// Variants with their values.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Template(BTreeMap<String, BTreeSet<String>>);
 
-/// One value for each variant.
-pub type Combination = BTreeSet<(String, String)>;
+/// One value for each variant.  Shared, for there are few of them and they are in many sets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Combination(Arc<BTreeSet<(String, String)>>);
+
+impl Deref for Combination {
+    type Target = BTreeSet<(String, String)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromIterator<(String, String)> for Combination {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Combination {
+        Combination(Arc::new(pairs.into_iter().collect()))
+    }
+}
 
 /// What one template has and another has not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,7 +124,7 @@ impl Template {
     }
 
     fn combinations(&self) -> BTreeSet<Combination> {
-        let mut all = vec![Combination::new()];
+        let mut all = vec![BTreeSet::new()];
         for (name, values) in &self.0 {
             let longer = values.iter().flat_map(|value| {
                 let pair = (name.clone(), value.clone());
@@ -116,7 +133,7 @@ impl Template {
             all = longer.collect();
         }
         all.retain(|one| !one.is_empty());
-        all.into_iter().collect()
+        all.into_iter().map(|one| Combination(Arc::new(one))).collect()
     }
 }
 

@@ -160,7 +160,7 @@ impl Need {
         }
         let tagged = open.iter().map(|combination| {
             let mut action = action.clone();
-            for (name, value) in combination {
+            for (name, value) in combination.iter() {
                 action.set(name, one(value));
             }
             action

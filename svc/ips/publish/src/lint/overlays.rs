@@ -74,8 +74,12 @@ fn meeting(deliveries: &[Delivery<'_>], package: &Template) -> Conflict {
 }
 
 fn told(conflict: &Conflict) -> String {
-    let pairs: BTreeSet<String> =
-        conflict.variants.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs: BTreeSet<String> = conflict
+        .variants
+        .iter()
+        .flat_map(|one| one.iter())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     pairs.into_iter().collect::<Vec<_>>().join(", ")
 }
 

@@ -54,8 +54,8 @@ pub(crate) fn combine(
         }
         for combination in tags {
             let mut action = whole.clone();
-            for (name, value) in combination {
-                action.set(&name, vec![value]);
+            for (name, value) in combination.iter() {
+                action.set(name, vec![value.clone()]);
             }
             combined.actions.push(action);
         }

@@ -2,6 +2,7 @@
 //!
 //! Links of all packages count everywhere: a path of a new package may lead by an installed link.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use ips_model::{Fmri, Kind, Manifest};
@@ -13,6 +14,8 @@ use crate::variants::{Combinations, Template};
 /// Links by which one path is followed: two packages that deliver each of a chain of links make
 /// twice as many ways of every link.
 const MOST_STEPS: usize = 10_000;
+/// Links on one way; a system follows fewer.
+const MOST_LINKS: usize = 40;
 
 /// Whose files are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Deliveries {
     delivered: HashMap<String, Vec<Entry>>,
     installed: HashMap<String, Vec<Entry>>,
     links: HashMap<String, Vec<(Entry, String)>>,
+    /// What `holds` has answered: few packages have many tags.
+    answered: RefCell<HashMap<Entry, Combinations>>,
 }
 
 /// A file that a path leads to.
@@ -117,6 +122,7 @@ impl Deliveries {
 
     /// Every package is for all values of the variants that it does not name.
     pub(crate) fn widen(&mut self, all: &Template) {
+        self.answered.borrow_mut().clear();
         for package in &mut self.packages {
             package.variants.merge_unknown(all);
         }
@@ -127,10 +133,16 @@ impl Deliveries {
         &self.packages[package].fmri
     }
 
-    fn holds(&self, (package, tags): &Entry) -> Combinations {
+    fn holds(&self, entry: &Entry) -> Combinations {
+        if let Some(known) = self.answered.borrow().get(entry) {
+            return known.clone();
+        }
+        let (package, tags) = entry;
         let mut all = tags.clone();
         all.merge_unknown(&self.packages[*package].variants);
-        Combinations::satisfied(all)
+        let holds = Combinations::satisfied(all);
+        self.answered.borrow_mut().insert(entry.clone(), holds.clone());
+        holds
     }
 
     fn files(&self, side: Side, path: &str) -> &[Entry] {
@@ -149,15 +161,16 @@ impl Deliveries {
 
     fn reach_from(&self, walk: &mut Walk, path: &str, asked: &Combinations) -> Reach {
         let mut reach = Reach::default();
-        let mut open = asked.clone();
-        for entry in self.files(walk.side, path) {
+        let files = self.files(walk.side, path);
+        let mut open = if files.is_empty() { None } else { Some(asked.clone()) };
+        for entry in files {
             let holds = self.holds(entry);
             if !asked.meets(&holds) {
                 continue;
             }
             let mut common = asked.common(&holds);
             common.close();
-            open.satisfy(&holds);
+            open.iter_mut().for_each(|open| open.satisfy(&holds));
             reach.files.push(Reached {
                 path: path.to_string(),
                 package: entry.0,
@@ -166,9 +179,10 @@ impl Deliveries {
                 via: Vec::new(),
             });
         }
-        let done = !reach.files.is_empty() && open.is_satisfied();
+        let done = !reach.files.is_empty() && open.is_some_and(|open| open.is_satisfied());
         // Links that lead to each other have no end.
-        if !done && walk.steps < MOST_STEPS && !walk.chain.iter().any(|known| known == path) {
+        let again = walk.chain.len() >= MOST_LINKS || walk.chain.iter().any(|known| known == path);
+        if !done && !again && walk.steps < MOST_STEPS {
             walk.steps += 1;
             walk.chain.push(path.to_string());
             self.follow(walk, path, asked, &mut reach);
