@@ -60,7 +60,7 @@ pub fn read(options: &Resolve) -> Result<Reference, Failure> {
         Kept::Image(folder) => {
             chosen.iter().map(|one| manifest(folder, &one.fmri)).collect::<Result<_, _>>()?
         }
-        Kept::Repositories(_) => manifests(sources, &chosen)?,
+        Kept::Repositories(_) => manifests(sources, &chosen, None)?,
     };
     let packages = chosen.into_iter().zip(read);
     let installed = packages.map(|(one, manifest)| Installed { fmri: one.fmri, manifest });

@@ -3,6 +3,7 @@
 //! ```text
 //! CACHE/lint_image/repositories    the URIs of -l, one a line
 //! CACHE/ref_image/repositories     the URIs of -r
+//! CACHE/manifests/SHA1             manifests that came by a network
 //! ```
 //!
 //! Once a folder remembers, what is given again is passed over, as pkg5 does with its images; the
@@ -47,10 +48,10 @@ pub fn add(options: &Options, config: &Config, world: &mut World) -> Result<(), 
         let pattern = options.pattern.as_deref();
         pattern.is_none_or(|pattern| glob_matches(pattern, &package.fmri.to_string()))
     };
-    let all = lint.map(|uris| packages(&uris, build.as_ref())).transpose()?.unwrap_or_default();
+    let read = |uris: Vec<String>| packages(&uris, build.as_ref(), &cache.join("manifests"));
+    let all = lint.map(read).transpose()?.unwrap_or_default();
     (world.lint, world.others) = all.into_iter().partition(chosen);
-    let all = reference.map(|uris| packages(&uris, build.as_ref())).transpose()?;
-    world.reference = all.unwrap_or_default();
+    world.reference = reference.map(read).transpose()?.unwrap_or_default();
     Ok(())
 }
 
@@ -107,7 +108,11 @@ fn image(folder: &Path, given: &[String], option: &str) -> Result<Option<Vec<Str
 }
 
 /// The newest packages of the repositories, by name.
-fn packages(uris: &[String], most: Option<&DotSequence>) -> Result<Vec<Package>, Failure> {
+fn packages(
+    uris: &[String],
+    most: Option<&DotSequence>,
+    cache: &Path,
+) -> Result<Vec<Package>, Failure> {
     let open = |uri: &String| Place::parse(uri)?.source();
     let sources = uris.iter().map(open).collect::<Result<Vec<Source>, Failure>>()?;
     let found = newest(&sources, |fmri| {
@@ -117,7 +122,7 @@ fn packages(uris: &[String], most: Option<&DotSequence>) -> Result<Vec<Package>,
             (Some(most), Some(branch)) => branch <= most,
         }
     });
-    let read = manifests(&sources, &found)?;
+    let read = manifests(&sources, &found, Some(cache))?;
     let mut packages = BTreeMap::new();
     for manifest in read {
         let package = Package::new(manifest, 0).map_err(Failure::new)?;

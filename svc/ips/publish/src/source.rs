@@ -4,6 +4,7 @@
 
 use ips_model::Kind;
 use ips_model::action::Action;
+use ips_model::check::DEPEND_TYPES;
 use ips_model::parse::ActionError;
 
 /// The lines without the white space around them, a `\` at the end joined with the next; comments
@@ -42,24 +43,10 @@ pub fn actions(text: &str) -> (Vec<Action>, Vec<ActionError>) {
     (actions, errors)
 }
 
-/// The types of dependency.
-const DEPENDENCIES: [&str; 10] = [
-    "conditional",
-    "exclude",
-    "group",
-    "group-any",
-    "incorporate",
-    "optional",
-    "origin",
-    "parent",
-    "require",
-    "require-any",
-];
-
 /// A manifest may have dependencies of a type that is not known yet.
 fn unknown_dependency(action: &Action) -> Option<ActionError> {
     let kind = action.get("type").unwrap_or("None");
-    let known = action.kind != Kind::Depend || DEPENDENCIES.contains(&kind);
+    let known = action.kind != Kind::Depend || DEPEND_TYPES.contains(&kind);
     (!known).then(|| ActionError::Invalid {
         text: action.to_string(),
         reason: format!("Unknown dependency type '{kind}'"),

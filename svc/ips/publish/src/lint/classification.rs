@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::ini::{Section, sections};
+
 /// The sections of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Classification {
@@ -26,32 +28,19 @@ impl Classification {
             let fault = format!("missing file {path}");
             return Classification { path: path.to_string(), fault, ..Classification::default() };
         };
-        let mut sections: BTreeMap<String, Option<String>> = BTreeMap::new();
-        let mut open: Option<String> = None;
-        for line in text.lines() {
-            let goes_on = line.starts_with(char::is_whitespace);
-            let line = line.trim();
-            if line.is_empty() || line.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                sections.entry(name.to_string()).or_default();
-                open = Some(name.to_string());
-                continue;
-            }
-            let Some(section) = open.as_ref().and_then(|name| sections.get_mut(name)) else {
-                continue;
-            };
-            let property = line.split_once(['=', ':']).filter(|_| !goes_on);
-            match (property, section) {
-                (Some((name, value)), section) if name.trim().eq_ignore_ascii_case("category") => {
-                    *section = Some(value.trim().to_string());
-                }
-                (None, Some(value)) if goes_on => value.push_str(line),
-                _ => {}
-            }
-        }
-        let fault = format!("no sections found in data file {path}");
+        let (known, fault) = match sections(text) {
+            Ok(known) => (known, format!("no sections found in data file {path}")),
+            Err(line) => (
+                Vec::new(),
+                format!("unable to parse data file {path}: line {line} is no property"),
+            ),
+        };
+        let category = |section: Section| {
+            let mut properties = section.properties.into_iter().rev();
+            let found = properties.find(|(name, _)| name == "category");
+            (section.title, found.map(|(_, value)| value))
+        };
+        let sections = known.into_iter().map(category).collect();
         Classification { path: path.to_string(), sections, fault }
     }
 
@@ -121,6 +110,9 @@ mod tests {
             assert_eq!(known.check(value, "pkg:/x").map(|(number, _)| number), finding, "{value}");
         }
         assert_eq!(Classification::of_file("/f", None).fault(), Some("missing file /f"));
+        let broken = Classification::of_file("/f", Some("words\n"));
+        let fault = "unable to parse data file /f: line 1 is no property";
+        assert_eq!(broken.fault(), Some(fault));
         let empty = Classification::of_file("/f", Some("# x\n"));
         assert_eq!(empty.fault(), Some("no sections found in data file /f"));
     }

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ini::sections;
 use super::log::Level;
 
 /// A file that says nothing that can be understood.
@@ -65,38 +66,12 @@ impl Default for Config {
 impl Config {
     /// Takes over what a file says.
     pub fn overlay(&mut self, text: &str) -> Result<(), ConfigError> {
-        let mut section = None;
-        let mut last: Option<String> = None;
-        for (at, line) in text.lines().enumerate() {
-            let bare = line.trim();
-            if bare.is_empty() || bare.starts_with(['#', ';']) {
-                continue;
+        for section in sections(text).map_err(ConfigError::Line)? {
+            // What stands in DEFAULT is so in every section.
+            if matches!(section.title.as_str(), "pkglint" | "DEFAULT") {
+                self.values.extend(section.properties);
             }
-            let goes_on = line.starts_with(char::is_whitespace);
-            if let Some(known) = last.as_ref().filter(|_| goes_on) {
-                if let Some(value) = self.values.get_mut(known) {
-                    value.push('\n');
-                    value.push_str(bare);
-                }
-                continue;
-            }
-            if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = Some(name.to_string());
-                last = None;
-                continue;
-            }
-            let (name, value) = bare
-                .find(['=', ':'])
-                .filter(|_| section.is_some())
-                .map(|cut| (bare[..cut].trim().to_lowercase(), bare[cut + 1..].trim()))
-                .ok_or(ConfigError::Line(at + 1))?;
-            last = None;
-            // pkg5 has its defaults in every section; ours are in their own.
-            if matches!(section.as_deref(), Some("pkglint" | "DEFAULT")) {
-                self.values.insert(name.clone(), value.to_string());
-                last = Some(name);
-            }
-            self.found |= section.as_deref() == Some("pkglint");
+            self.found |= section.title == "pkglint";
         }
         self.check()
     }
@@ -105,8 +80,7 @@ impl Config {
     pub fn of_file(text: &str) -> Result<Config, ConfigError> {
         let mut config = Config { found: false, ..Config::default() };
         config.overlay(text)?;
-        let named = text.lines().any(|line| line.trim() == "[pkglint]");
-        if config.found || named { Ok(config) } else { Err(ConfigError::Section) }
+        if config.found { Ok(config) } else { Err(ConfigError::Section) }
     }
 
     fn check(&self) -> Result<(), ConfigError> {

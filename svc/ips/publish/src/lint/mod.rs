@@ -1,6 +1,6 @@
 //! lint - the checks of pkglint(1) on packages that were read.
 //!
-//! `config` (pkglintrc), `package` (a package, the others it is checked with, renames), `log` (what
+//! `ini` and `config` (pkglintrc), `package` (a package, the others it is checked with, renames), `log` (what
 //! is told, and what the packager waved aside), `conflict` (actions that meet under variants),
 //! `seeds` (who delivers what), `checks` (all checks by id), `engine` (a run of them).  The checks:
 //! `actions`, `depends`, `duplicates`, `overlays`, `mediators`; `manifests`, `lineage`,
@@ -17,6 +17,7 @@ mod conflict;
 mod depends;
 mod duplicates;
 mod engine;
+mod ini;
 mod lineage;
 mod log;
 mod manifests;
