@@ -190,9 +190,14 @@ impl Combinations {
         self.open.is_empty()
     }
 
+    /// Whether some are satisfied.
+    pub fn somewhere(&self) -> bool {
+        !self.satisfied.is_empty()
+    }
+
     /// Whether some are satisfied, or there are none to be.
     pub fn applies(&self) -> bool {
-        self.is_empty() || !self.satisfied.is_empty()
+        self.is_empty() || self.somewhere()
     }
 
     /// Whether something that holds where `other` is satisfied concerns this.

@@ -53,12 +53,11 @@ fn requires(
         }
         let met = met_by(&mut one, &fmris, &all);
         let smaller = asks_for_less(&one, &fmris, &mut seen, warnings);
-        if (met.is_none() && !smaller) || (one.holds.applies() && !one.holds.is_empty() && !smaller)
-        {
+        if !smaller && (met.is_none() || one.holds.somewhere()) {
             kept.push(one.clone());
-            if met.is_none() {
-                continue;
-            }
+        }
+        if !smaller && met.is_none() {
+            continue;
         }
         if !one.path_id().is_empty() {
             omitted.insert(one.path_id().to_string(), met.unwrap_or_default());
