@@ -57,6 +57,22 @@ impl Slot {
         }
     }
 
+    /// Whether it is a dependency that another entity has put here.
+    fn is_external(&self) -> bool {
+        let is_true = |kind: &str, value: Option<bool>| kind == "dependency" && value == Some(true);
+        match self {
+            Slot::Kept(version) => {
+                let external = version.property("external").map(|line| line == "boolean\ttrue");
+                is_true(version.kind(), external)
+            }
+            Slot::Open { group, .. } => {
+                let external = group.properties.get("external");
+                let first = external.and_then(|property| property.values.first());
+                is_true(&group.kind, first.map(|value| value == "true"))
+            }
+        }
+    }
+
     /// The group, to be changed.
     fn open(&mut self) -> &mut Group {
         if let Slot::Kept(version) = self {
@@ -218,7 +234,8 @@ impl<'r> Draft<'r> {
     }
 
     /// Takes the lasting groups of an instance and its service back from a snapshot, after
-    /// `previous` was taken; general/enabled stays.
+    /// `previous` was taken; general/enabled stays.  What a bundle delivered (`last-import`) knows
+    /// nothing of the dependencies that other entities have put here: they stay too.
     pub fn revert(&mut self, instance: &str, name: &str) -> Result<(), Refusal> {
         let entity = self.entities.get(instance).ok_or_else(|| not_found(instance))?;
         let snapshot = entity.snapshot(name).ok_or_else(|| not_found(name))?.clone();
@@ -226,8 +243,14 @@ impl<'r> Draft<'r> {
         for (fmri, then) in [(instance, snapshot.own), (service_of(instance), snapshot.service)] {
             let entity = self.entity(fmri)?;
             let general = entity.at("general").ok().map(|at| entity.slots[at].open().clone());
-            entity.slots.retain(Slot::is_volatile);
-            entity.slots.extend(then.iter().cloned().map(Slot::Kept));
+            let foreign = |slot: &Slot| name == "last-import" && slot.is_external();
+            entity.slots.retain(|slot| slot.is_volatile() || foreign(slot));
+            for slot in then.iter().cloned().map(Slot::Kept) {
+                let taken = entity.slots.iter().any(|own| own.name() == slot.name());
+                if !foreign(&slot) && !taken {
+                    entity.slots.push(slot);
+                }
+            }
             entity.slots.sort_by(|one, other| one.name().cmp(other.name()));
             let Some(now) = general.filter(|group| !group.volatile) else { continue };
             let Some(enabled) = now.properties.get("enabled") else { continue };
