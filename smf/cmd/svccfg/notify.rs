@@ -202,14 +202,10 @@ fn setnotify(session: &mut Session, tokens: &[Token]) -> Outcome {
         properties.extend(parameters(uri)?);
     }
     let groups = held(session, &entity)?;
-    let kind = match events {
-        Events::Transitions(_) => "notify_params",
-        Events::Faults(_) => "application",
-    };
     let mut operations = Vec::new();
     for name in names {
         if !groups.contains_key(&name) {
-            let group = Group { kind: kind.into(), ..Group::default() };
+            let group = Group { kind: "notify_params".into(), ..Group::default() };
             operations.push(Operation::AddGroup(entity.clone(), name.clone(), group));
         }
         let set = |(property, value): &(String, Property)| {
