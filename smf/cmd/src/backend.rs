@@ -110,7 +110,9 @@ impl From<CallError> for RepositoryError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Refused(refusal) => refusal.into(),
-            CallError::Lost(_) | CallError::Protocol => Self::Other(error.to_string()),
+            CallError::Lost(_) | CallError::TooLong(_) | CallError::Protocol => {
+                Self::Other(error.to_string())
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use crate::protocol::{Refusal, Request, Response, receive, send};
+use crate::protocol::{LENGTH_MAX, Refusal, Request, Response, receive, send_at_most};
 use crate::socket;
 
 /// Why there is no answer.
@@ -17,6 +17,9 @@ pub enum CallError {
     /// The connection broke; whether the request was carried out is not known.
     #[error("connection to the repository lost")]
     Lost(#[source] io::Error),
+    /// The request is longer than a repository takes; nothing of it was asked.
+    #[error("too much for one transaction: {0}, at most {LENGTH_MAX} bytes are taken")]
+    TooLong(io::Error),
     /// The answer is not one to the question: the server is of another version.
     #[error("the repository server speaks another protocol")]
     Protocol,
@@ -47,7 +50,10 @@ impl Handle {
         if self.is_closed() {
             self.stream = socket::connect(&self.path).map_err(CallError::Lost)?;
         }
-        let sent = match send(&self.stream, request) {
+        let sent = match send_at_most(&self.stream, request, LENGTH_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(CallError::TooLong(error));
+            }
             // Whoever was refused a place is told so without having been heard.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(CallError::Lost(error));

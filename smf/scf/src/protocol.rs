@@ -18,8 +18,8 @@ use crate::import::held::Found;
 use crate::import::merge::Groups;
 use crate::packed;
 
-/// The longest request, in bytes: more than any import of the largest bundle comes to.
-pub const LENGTH_MAX: usize = 32 << 20;
+/// The longest request, in bytes: the import of a bundle is one, and about five times as long.
+pub const LENGTH_MAX: usize = 128 << 20;
 
 /// The longest answer, in bytes: more than all of a repository of ten thousand instances.
 pub const ANSWER_MAX: usize = 512 << 20;
@@ -277,11 +277,23 @@ pub enum Refusal {
 ///
 /// # Errors
 /// The stream's, or `InvalidData` for a message that is too long.
-pub fn send<T: Serialize>(mut stream: impl Write, message: &T) -> io::Result<()> {
+pub fn send<T: Serialize>(stream: impl Write, message: &T) -> io::Result<()> {
+    send_at_most(stream, message, ANSWER_MAX)
+}
+
+/// Writes one message of at most this many bytes.
+///
+/// # Errors
+/// The stream's, or `InvalidData` for a message that is too long: nothing of it is written.
+pub fn send_at_most<T: Serialize>(
+    mut stream: impl Write,
+    message: &T,
+    longest: usize,
+) -> io::Result<()> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;
     let length = bytes.len() - 4;
-    if length > ANSWER_MAX {
+    if length > longest {
         return Err(too_long(length));
     }
     let header = u32::try_from(length).map_err(|_| too_long(length))?;
@@ -342,6 +354,9 @@ mod tests {
         assert_eq!(receive(&mut stream).unwrap(), Some(request));
         assert_eq!(receive(&mut stream).unwrap(), Some(Request::Mark));
         assert_eq!(receive::<Request>(&mut stream).unwrap(), None);
+        let mut bytes = Vec::new();
+        assert!(send_at_most(&mut bytes, &Request::Mark, 5).is_err() && bytes.is_empty());
+        assert!(send_at_most(&mut bytes, &Request::Mark, 6).is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::BundleError;
 
 /// The largest bundle that is read, in bytes.
-pub(super) const SIZE_MAX: usize = 8 << 20;
+pub(super) const SIZE_MAX: usize = 16 << 20;
 /// The deepest nesting of elements.  The document type itself needs fewer than twenty.
 const DEPTH_MAX: usize = 64;
 
