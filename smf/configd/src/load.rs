@@ -201,7 +201,7 @@ fn checked(
     (name, kind, properties): (&str, &str, &str),
     volatile: bool,
 ) -> Result<Arc<Version>, OpenError> {
-    let unreadable = packed::lines(properties).any(|(_, rest)| packed::property(rest).is_none());
+    let unreadable = packed::lines(properties).any(|(_, rest)| !packed::is_property(rest));
     // A name that fits nowhere would be cut where the version keeps its length.
     if unreadable || name.len() > 255 || kind.len() > 255 {
         return Err(corrupt(path, format!("group {name} at generation {generation}")));

@@ -63,6 +63,23 @@ pub fn property(rest: &str) -> Option<Property> {
     Some(Property { kind, values })
 }
 
+/// Whether what follows a name in a line is a property.
+#[must_use]
+pub fn is_property(rest: &str) -> bool {
+    let is_value = |field: &str| {
+        let mut letters = field.chars();
+        while let Some(letter) = letters.next() {
+            if letter == '\\' && !matches!(letters.next(), Some('\\' | 't' | 'n')) {
+                return false;
+            }
+        }
+        true
+    };
+    let mut fields = rest.split('\t');
+    fields.next().is_some_and(|kind| !kind.is_empty())
+        && (!rest.contains('\\') || fields.all(is_value))
+}
+
 /// The properties of a text; none when it is not text of `pack`.
 #[must_use]
 pub fn unpack(text: &str) -> Option<BTreeMap<String, Property>> {
@@ -174,6 +191,18 @@ mod tests {
     fn other_texts() {
         for text in ["a\n", "a\t\n", "a\tastring\t\\x\n", "a\tastring\t\\"] {
             assert_eq!(unpack(text), None, "{text:?}");
+        }
+        // Every text of up to five of these letters.
+        let letters = ["a", "\t", "\\", "n"];
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            let longer = texts.iter().flat_map(|text| letters.map(|letter| text.clone() + letter));
+            let mut longer: Vec<String> = longer.collect();
+            longer.push(String::new());
+            texts = longer;
+        }
+        for text in texts {
+            assert_eq!(is_property(&text), property(&text).is_some(), "{text:?}");
         }
         assert_eq!(groups("a\tastring\n"), None, "a property outside a group");
     }
