@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -282,5 +283,104 @@ fn without_a_repository_nobody_answers() {
     ] {
         let (out, err, status) = world.run(command);
         assert_eq!((out.as_str(), err.as_str(), status), ("", expected, 1), "{command}");
+    }
+}
+
+fn instance(fmri: &str) -> Vec<Operation> {
+    let group = Group { kind: "framework".into(), ..Group::default() };
+    let set = Operation::Set(
+        fmri.into(),
+        "general".into(),
+        "enabled".into(),
+        property("boolean", "false"),
+    );
+    let add = Operation::Add(fmri.into());
+    vec![add, Operation::AddGroup(fmri.into(), "general".into(), group), set]
+}
+
+#[test]
+fn very_many_are_told_and_each_is_spoken_of() {
+    const MANY: usize = 600;
+    let world = World::new();
+    // Each needs the one before it, and the first needs the last but one: a cycle.
+    let fmri = |number: usize| format!("svc:/chain/s{number}:default");
+    let mut operations = Vec::new();
+    for number in 0..MANY {
+        let fmri = fmri(number);
+        operations.push(Operation::Add(fmri.replace(":default", "")));
+        operations.extend(instance(&fmri));
+    }
+    for number in 0..MANY {
+        let (name, on) = ("on", number.checked_sub(1).unwrap_or(MANY - 2));
+        let group = Group { kind: "dependency".into(), ..Group::default() };
+        operations.push(Operation::AddGroup(fmri(number), name.into(), group));
+        for (property_name, value) in [
+            ("grouping", property("astring", "require_all")),
+            ("restart_on", property("astring", "none")),
+            ("type", property("astring", "service")),
+            ("entities", property("fmri", &fmri(on))),
+        ] {
+            operations.push(Operation::Set(fmri(number), name.into(), property_name.into(), value));
+        }
+    }
+    world.write(operations);
+    let (out, err, status) = world.run(&format!("svcadm -v enable -r {}", fmri(MANY - 1)));
+    let last = fmri(MANY - 1);
+    assert_eq!(err, format!("svcadm: {last}: Dependency cycle detected.\n"));
+    assert_eq!(status, 1);
+    // In the order of the walk; what it came to before the cycle is enabled all the same.
+    let expected: String = (0..MANY).rev().map(|n| format!("{} enabled.\n", fmri(n))).collect();
+    assert_eq!(out, expected);
+    let enabled = |value: &str| {
+        let (out, _, _) = world.run("svcprop -c -p general/enabled 'chain/*'");
+        out.lines().filter(|line| line.ends_with(value)).count()
+    };
+    assert_eq!(enabled("true"), MANY);
+    let (out, err, status) = world.run("svcadm -v disable -t 'chain/*'");
+    assert_eq!((err.as_str(), status, out.lines().count()), ("", 0, MANY));
+    assert!(out.lines().all(|line| line.ends_with(" temporarily disabled.")), "{out}");
+    assert_eq!(enabled("true"), MANY, "only for now");
+    let (out, _, _) = world.run("svcprop -c -p general_ovr/enabled 'chain/*'");
+    assert_eq!(out.lines().filter(|line| line.ends_with("false")).count(), MANY);
+}
+
+#[test]
+fn one_that_is_refused_does_not_stop_the_others() {
+    // SAFETY: reads a number of this process.
+    if unsafe { nix::libc::geteuid() } != 0 {
+        eprintln!("SKIPPED: only root can be somebody else");
+        return;
+    }
+    let world = World::new();
+    let fmri = |name: &str| format!("svc:/site/one:{name}");
+    let mut operations: Vec<Operation> =
+        ["a", "b", "c"].iter().flat_map(|name| instance(&fmri(name))).collect();
+    let mine = property("astring", "solaris.smf.manage.b");
+    operations.push(Operation::Set(
+        fmri("b"),
+        "general".into(),
+        "action_authorization".into(),
+        mine,
+    ));
+    world.write(operations);
+    let root = world.root.path();
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let entry = "nobody::::auths=solaris.smf.manage.b\n";
+    std::fs::write(root.join("etc/user_attr"), entry).unwrap();
+    let as_nobody = |line: &str| {
+        world.run(&format!("setpriv --reuid=65534 --regid=65534 --clear-groups {line}"))
+    };
+    if as_nobody("svcs -H site/one:a").2 != 0 {
+        eprintln!("SKIPPED: cannot run the commands as nobody here");
+        return;
+    }
+    let (out, err, status) = as_nobody("svcadm restart site/one:a site/one:b site/one:c");
+    let denied = |name: &str| format!("svcadm: {}: Permission denied.\n", fmri(name));
+    assert_eq!((out.as_str(), status), ("", 1));
+    assert_eq!(err, denied("a") + &denied("c"));
+    for (name, ordered) in [("a", false), ("b", true), ("c", false)] {
+        let asked =
+            world.run(&format!("svcprop -q -c -p restarter_actions/restart {}", fmri(name)));
+        assert_eq!(asked.2 == 0, ordered, "{name}");
     }
 }
