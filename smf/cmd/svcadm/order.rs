@@ -292,6 +292,9 @@ impl World {
             Deed::Say { .. } | Deed::Show(_) => None,
         });
         let fmris: Vec<String> = told.clone().map(|(fmri, _)| fmri.clone()).collect();
+        if fmris.is_empty() {
+            return Ok(true);
+        }
         let looked_at = ["general", "general_ovr", ACTIONS].map(|name| Wanted::Group(name.into()));
         let found = self.repository.own(&fmris, &Choice::These(looked_at.to_vec()))?;
         if found.len() != fmris.len() {
