@@ -10,10 +10,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smf_scf::handle::Handle;
 use smf_scf::protocol::{Choice, Query, Request, Response, Wanted};
@@ -110,6 +109,11 @@ impl World {
 
     fn root(&self) -> PathBuf {
         self.place.path().join("root")
+    }
+
+    fn log(&self, service: &Service) -> String {
+        let name = format!("{}:default.log", service.name.replace('/', "-"));
+        fs::read_to_string(self.root().join("var/svc/log").join(name)).unwrap()
     }
 
     fn command(&self, program: &str) -> Command {
@@ -386,20 +390,52 @@ fn rows() -> Vec<(&'static str, fn())> {
 }
 
 /// How long after one is online the method of the next is executed, beyond what it takes to start
-/// a process and end it: a chain takes that long for each.
+/// that program: it says when it runs, and the repository when the one before it came online.
 fn latency() {
-    let (ours, _, other) = against(&chain(500), || {
-        let began = Instant::now();
-        for _ in 0..500 {
-            let mut command = Command::new("/bin/true");
-            // SAFETY: the closure does nothing, but with it the child is made by fork.
-            unsafe { command.pre_exec(|| Ok(())) };
-            assert!(command.status().unwrap().success());
-        }
-        began.elapsed()
-    });
-    let beyond = ours.saturating_sub(other).as_secs_f64() * 1e3 / 500.0;
-    figure("online to dependent's exec, beyond fork+exec", beyond, "ms", "1");
+    const COUNT: usize = 200;
+    let start = "/bin/date +%%s.%%N";
+    let of = |service: Service| Service { start: start.to_owned(), ..service };
+    let services: Vec<Service> = chain(COUNT).into_iter().map(of).collect();
+    let mut world = World::new(&services);
+    world.boot();
+    let mut handle = world.connect();
+    let mut late: Vec<f64> = services
+        .windows(2)
+        .map(|two| said(&world.log(&two[1])) - online_since(&mut handle, &two[0].fmri()))
+        .collect();
+    let mut alone: Vec<f64> = (0..COUNT)
+        .map(|_| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+            let output = Command::new("/bin/date").arg("+%s.%N").output().unwrap();
+            said(&String::from_utf8(output.stdout).unwrap()) - now
+        })
+        .collect();
+    let median = |of: &mut Vec<f64>| {
+        of.sort_by(f64::total_cmp);
+        of[of.len() / 2] * 1e3
+    };
+    let (late, alone) = (median(&mut late), median(&mut alone));
+    figure("online to dependent's exec, beyond fork+exec", late - alone, "ms", "1");
+    figure("   of which in all", late, "ms", "");
+}
+
+/// The last time that is a line of this text.
+fn said(text: &str) -> f64 {
+    let times = text.lines().filter_map(|line| line.parse().ok());
+    times.last().expect("it says when it runs")
+}
+
+/// When an instance came to its state.
+fn online_since(handle: &mut Handle, fmri: &str) -> f64 {
+    let query = Query {
+        instances: Some(vec![fmri.to_owned()]),
+        live: Choice::These(vec![Wanted::Property("restarter".into(), "state_timestamp".into())]),
+        running: Choice::Nothing,
+    };
+    let answer = handle.call(&Request::Composed(query)).unwrap();
+    let Response::Composed(all) = answer else { panic!("another answer") };
+    let one = all.into_iter().next().and_then(smf_scf::protocol::Packed::unpack).unwrap();
+    one.live["restarter"].properties["state_timestamp"].values[0].parse().unwrap()
 }
 
 fn daemons(count: usize) -> Vec<Service> {

@@ -133,6 +133,9 @@ impl File {
         check(&connection, "main", lasting)?;
         schema::upgrade(&mut connection, "main", lasting)?;
         attach(&connection, volatile)?;
+        // To begin its log is a write already.
+        let unsynced = connection.execute_batch("PRAGMA volatile.synchronous = OFF");
+        unsynced.map_err(sql(volatile))?;
         settle(&connection, "volatile", "OFF").map_err(sql(volatile))?;
         check(&connection, "volatile", volatile)?;
         schema::upgrade(&mut connection, "volatile", volatile)?;

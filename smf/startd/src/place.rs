@@ -185,7 +185,7 @@ fn boot() -> String {
     format!("{} {init}\n", id.trim())
 }
 
-/// Writes beside, syncs, renames.
+/// Writes beside, renames.  Nothing is synced: what is lost with the power is of another boot.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension(format!("new{}", std::process::id()));
     let mut file = OpenOptions::new()
@@ -196,7 +196,6 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
         .custom_flags(libc::O_NOFOLLOW)
         .open(&beside)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
     fs::rename(&beside, path)
 }
 

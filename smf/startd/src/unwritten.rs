@@ -79,6 +79,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             entries.push(older.take_entry(fmri));
         }
         entries.extend(due);
+        self.sys.told();
         match self.store.write(&entries) {
             Ok(()) => {}
             Err(error) if error.passing => {

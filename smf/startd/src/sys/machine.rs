@@ -22,6 +22,10 @@ use super::{Context, Happened, Level, Logging, Spawn, Sys, Unfit, log};
 /// So many logs are open at once.
 const OPEN_LOGS: usize = 64;
 
+/// So long a log stays open: most methods have ended by then.  Afterwards it may have been moved
+/// away.
+const LOG_OPEN: Duration = Duration::from_millis(100);
+
 /// The real system.
 pub struct Machine {
     contracts: Contracts,
@@ -33,10 +37,11 @@ pub struct Machine {
     notes: File,
     null: File,
     nursery: Nursery,
-    /// Logs written to in this turn.
-    open_logs: BTreeMap<String, File>,
-    /// Lines still to be written, by instance.  They are before anything happens that may lead to
-    /// another line in the same log, and before waiting.
+    /// Logs written to lately, and when they were opened.
+    open_logs: BTreeMap<String, (File, Instant)>,
+    /// Lines still to be written, by instance.  They are written before what they tell of is to be
+    /// seen elsewhere, before anything happens that may lead to another line in the same log, and
+    /// before waiting.
     lines: BTreeMap<String, String>,
     /// The second that was told last, and how.
     told: (u64, String),
@@ -266,28 +271,33 @@ impl Machine {
         &self.told.1
     }
 
-    /// Nothing will be written for a while, and logs may be moved away meanwhile.
-    pub fn close_logs(&mut self) {
-        self.open_logs.clear();
+    /// Nothing may be written for a while.
+    fn close_old_logs(&mut self) {
+        self.open_logs.retain(|_, (_, since)| since.elapsed() < LOG_OPEN);
     }
 
     /// All that was known has been dealt with: what was seen of the host meanwhile is of the past.
     pub fn turned(&mut self) {
         self.write_all_lines();
-        self.close_logs();
+        self.close_old_logs();
         self.contracts.turned();
     }
 
-    /// The log of an instance: what is told within one turn is told to one file.
+    /// The log of an instance.
     fn opened(&mut self, fmri: &str) -> io::Result<&mut File> {
         use std::collections::btree_map::Entry;
-        if self.open_logs.len() >= OPEN_LOGS {
+        if self.open_logs.len() >= OPEN_LOGS && !self.open_logs.contains_key(fmri) {
             self.open_logs.clear();
         }
-        match self.open_logs.entry(fmri.to_owned()) {
-            Entry::Occupied(open) => Ok(open.into_mut()),
-            Entry::Vacant(new) => Ok(new.insert(log::open(&self.logs.join(log::log_name(fmri)))?)),
+        let open = || log::open(&self.logs.join(log::log_name(fmri)));
+        let (log, since) = match self.open_logs.entry(fmri.to_owned()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(new) => new.insert((open()?, Instant::now())),
+        };
+        if since.elapsed() > LOG_OPEN {
+            (*log, *since) = (open()?, Instant::now());
         }
+        Ok(log)
     }
 
     fn birth(&mut self, spawn: &Spawn) -> Result<i32, String> {
@@ -325,7 +335,7 @@ impl Machine {
             // Better unheard than not done.
             self.note(Level::Error, &format!("{}: log: {error}", spawn.fmri));
         }
-        let log = self.open_logs.get(&spawn.fmri).unwrap_or(&self.null);
+        let log = self.open_logs.get(&spawn.fmri).map_or(&self.null, |(log, _)| log);
         let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
         let cgroup = held.contract.door().map_err(|error| error.to_string())?;
         let entrance = || held.contract.entrance().map_err(|error| error.source);
@@ -346,6 +356,10 @@ impl Machine {
 }
 
 impl Sys for Machine {
+    fn told(&mut self) {
+        self.write_all_lines();
+    }
+
     fn meanwhile(&mut self) -> Vec<Happened> {
         let mut happened = self.reap();
         happened.extend(self.emptied());

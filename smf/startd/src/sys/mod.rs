@@ -196,8 +196,10 @@ pub trait Sys {
     /// Begins a new log for an instance whose log has become large, and keeps the old one; where
     /// logs are no files there is nothing to do.
     fn rotate(&mut self, _fmri: &str) {}
-    /// Writes a line to an instance's log.
+    /// Writes a line to an instance's log; it may wait for [`Sys::told`], or for waiting.
     fn log(&mut self, fmri: &str, message: &str);
+    /// What follows is to be seen by others: whoever sees it finds the lines about it.
+    fn told(&mut self) {}
     /// From now on svc.startd.log gets this much.
     fn set_logging(&mut self, _logging: Logging) {}
     /// Writes a line to svc.startd.log.
