@@ -8,8 +8,9 @@
 //! - An error of the store or of the system concerning one instance is noted and leaves the
 //!   engine running.
 //!
-//! Reading order: engine (this), configure (instances come, change, go), orders (what an order
-//! does in a state), methods (running them), outcomes (what their end leads to), unwritten.
+//! Reading order: engine (this), events (what the system tells), deadlines, configure (instances
+//! come, change, go), orders (what an order does in a state), methods (running them), outcomes (what
+//! their end leads to), unwritten.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
@@ -23,7 +24,7 @@ use crate::milestone::Milestone;
 use crate::propagate::{self, Transition};
 use crate::state::{Method, Order, Severity, State};
 use crate::store::{Entry, Finished, Store, Write};
-use crate::sys::{Happened, Level, Sys};
+use crate::sys::{Level, Sys};
 use crate::unwritten::Unwritten;
 
 /// More orders than this wait for no instance.
@@ -31,12 +32,6 @@ const QUEUE_LIMIT: usize = 100;
 
 /// So many processes are made after one commit, unless [`Engine::set_litter`] says otherwise.
 const LITTER: usize = 16;
-
-/// How soon what did not go is killed once more.
-const KILL_PACE: Duration = Duration::from_secs(1);
-
-/// How long a start method may take to go when the engine ends.
-const END_GRACE: Duration = Duration::from_secs(10);
 
 /// Where a stop leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,24 +108,6 @@ impl Instance {
     }
 }
 
-/// Whether a process died as one does that dumps core.  Whether it wrote one is for the limits and
-/// the core pattern of the host to say: that it could not be kept makes the fault no smaller.
-fn is_core(status: i32) -> bool {
-    let of_its_own_doing = [
-        libc::SIGQUIT,
-        libc::SIGILL,
-        libc::SIGTRAP,
-        libc::SIGABRT,
-        libc::SIGFPE,
-        libc::SIGBUS,
-        libc::SIGSEGV,
-        libc::SIGSYS,
-        libc::SIGXCPU,
-        libc::SIGXFSZ,
-    ];
-    libc::WCOREDUMP(status) || of_its_own_doing.contains(&libc::WTERMSIG(status))
-}
-
 /// The engine.
 #[derive(Debug)]
 pub struct Engine<S, Y> {
@@ -141,7 +118,7 @@ pub struct Engine<S, Y> {
     pub(crate) pids: BTreeMap<i32, String>,
     pub(crate) contracts: BTreeMap<u64, String>,
     /// (when, whose).  An entry whose activity has changed since means nothing.
-    timers: BTreeSet<(Duration, String)>,
+    pub(crate) timers: BTreeSet<(Duration, String)>,
     work: VecDeque<String>,
     /// So many processes are made after one commit, and then it is asked what has happened.
     litter: usize,
@@ -216,233 +193,6 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub fn ready(&self, fmri: &str) -> bool {
         let sys = &self.sys;
         Evaluation::new(&self.graph, &|path| sys.exists(path)).ready(fmri)
-    }
-
-    /// The system has something to tell.
-    pub fn happened(&mut self, happened: Happened) {
-        self.all_happened([happened]);
-    }
-
-    /// The system has several things to tell, in this order: what follows from all of them is
-    /// written at once.
-    pub fn all_happened(&mut self, all: impl IntoIterator<Item = Happened>) {
-        all.into_iter().for_each(|happened| self.happen(happened));
-        self.settle();
-    }
-
-    fn happen(&mut self, happened: Happened) {
-        match happened {
-            Happened::Ended { pid, status } => {
-                if let Some(fmri) = self.pids.remove(&pid) {
-                    self.process_ended(&fmri, pid, status);
-                }
-            }
-            Happened::MemberEnded { contract, status } => {
-                if let Some(fmri) = self.contracts.get(&contract).cloned() {
-                    self.member_ended(&fmri, contract, status);
-                }
-            }
-            Happened::Emptied { contract } => match self.contracts.get(&contract).cloned() {
-                Some(fmri) => self.emptied(&fmri, contract),
-                // Nobody's any more.
-                None => self.sys.abandon(contract),
-            },
-        }
-    }
-
-    fn process_ended(&mut self, fmri: &str, pid: i32, status: i32) {
-        let Some(instance) = self.instances.get_mut(fmri) else { return };
-        if instance.child == Some(pid) {
-            instance.child = None;
-            self.give(fmri, Order::ChildEnded(status));
-            return;
-        }
-        match instance.activity.clone() {
-            Some(Activity::Running { pid: running, .. }) if running == pid => {
-                self.method_ended(fmri, status);
-            }
-            Some(
-                Activity::Running { .. }
-                | Activity::Draining { .. }
-                | Activity::Reviving { .. }
-                | Activity::Throttled { .. },
-            )
-            | None => {}
-        }
-    }
-
-    fn member_ended(&mut self, fmri: &str, contract: u64, status: i32) {
-        let Some(instance) = self.instances.get(fmri) else { return };
-        let stopping = match &instance.activity {
-            Some(Activity::Running { method, .. }) => *method == Method::Stop,
-            Some(Activity::Draining { .. } | Activity::Reviving { .. }) => true,
-            Some(Activity::Throttled { .. }) | None => false,
-        };
-        if stopping || instance.contract != Some(contract) || !libc::WIFSIGNALED(status) {
-            return;
-        }
-        let order =
-            if is_core(status) { Order::DumpedCore(contract) } else { Order::Signalled(contract) };
-        self.give(fmri, order);
-    }
-
-    fn emptied(&mut self, fmri: &str, contract: u64) {
-        let Some(instance) = self.instances.get(fmri) else { return };
-        match instance.activity.clone() {
-            Some(Activity::Draining { contract: draining, stop, timed_out, deadline })
-                if draining == contract =>
-            {
-                self.forget_timer(fmri, deadline);
-                self.drained(fmri, stop, timed_out);
-            }
-            Some(Activity::Reviving { contract: reviving, starting }) if reviving == contract => {
-                self.revived(fmri, contract, starting);
-            }
-            Some(
-                Activity::Running { .. }
-                | Activity::Draining { .. }
-                | Activity::Reviving { .. }
-                | Activity::Throttled { .. },
-            )
-            | None => {
-                if instance.contract == Some(contract) {
-                    self.give(fmri, Order::Emptied(contract));
-                }
-            }
-        }
-    }
-
-    /// How long until [`Engine::tick`] is to be called.
-    #[must_use]
-    pub fn timeout(&self) -> Option<Duration> {
-        let timer = self.timers.first().map(|(when, _)| *when);
-        let first = timer.into_iter().chain(self.again).min();
-        first.map(|when| when.saturating_sub(self.sys.now()))
-    }
-
-    /// Time has passed.
-    pub fn tick(&mut self) {
-        let now = self.sys.now();
-        while let Some((when, fmri)) = self.timers.pop_first() {
-            if when > now {
-                self.timers.insert((when, fmri));
-                break;
-            }
-            self.timed_out(&fmri, now);
-        }
-        self.write_again();
-        self.settle();
-    }
-
-    fn timed_out(&mut self, fmri: &str, now: Duration) {
-        let Some(instance) = self.instances.get_mut(fmri) else { return };
-        let due = |deadline: &Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
-        let late = match &mut instance.activity {
-            Some(
-                Activity::Running { contract, deadline, timed_out, .. }
-                | Activity::Draining { contract, deadline, timed_out, .. },
-            ) if due(deadline) => {
-                // Again and again, until nothing of it is left: what makes processes faster than
-                // they are found gets away now and then.
-                let again = now + KILL_PACE;
-                *deadline = Some(again);
-                (*contract, again, std::mem::replace(timed_out, true))
-            }
-            Some(Activity::Throttled { until }) if *until <= now => {
-                self.idle(fmri);
-                self.start_if_ready(fmri);
-                return;
-            }
-            Some(
-                Activity::Running { .. }
-                | Activity::Draining { .. }
-                | Activity::Reviving { .. }
-                | Activity::Throttled { .. },
-            )
-            | None => return,
-        };
-        let (late, again, told) = late;
-        self.set_timer(fmri, Some(again));
-        if !told {
-            let what = format!("Method or service exit timed out.  Killing contract {late}.");
-            self.sys.log(fmri, &what);
-        }
-        let killed = self.sys.signal(late, libc::SIGKILL);
-        self.noted(fmri, killed);
-    }
-
-    /// What had this deadline is over: nobody is to be woken for it.
-    pub(crate) fn forget_timer(&mut self, fmri: &str, when: Option<Duration>) {
-        if let Some(when) = when {
-            self.timers.remove(&(when, fmri.to_owned()));
-        }
-    }
-
-    /// Sets a deadline for what an instance is busy with.
-    pub(crate) fn set_timer(&mut self, fmri: &str, when: Option<Duration>) {
-        if let Some(when) = when {
-            self.timers.insert((when, fmri.to_owned()));
-        }
-    }
-
-    /// The engine is to end: everything goes down, dependents first, staying enabled.
-    pub fn end(&mut self) {
-        if self.ending {
-            return;
-        }
-        self.ending = true;
-        let deadline = self.sys.now() + END_GRACE;
-        let starting: Vec<(String, u64)> = self
-            .instances
-            .iter()
-            .filter_map(|(fmri, instance)| match &instance.activity {
-                Some(Activity::Running { method: Method::Start, contract, .. }) => {
-                    Some((fmri.clone(), *contract))
-                }
-                Some(
-                    Activity::Running { .. }
-                    | Activity::Draining { .. }
-                    | Activity::Reviving { .. }
-                    | Activity::Throttled { .. },
-                )
-                | None => None,
-            })
-            .collect();
-        for (fmri, contract) in starting {
-            let ended = self.sys.signal(contract, libc::SIGTERM);
-            self.noted(&fmri, ended);
-            if let Some(Instance {
-                activity: Some(Activity::Running { deadline: at, .. }), ..
-            }) = self.instances.get_mut(&fmri)
-            {
-                *at = Some(at.map_or(deadline, |at| at.min(deadline)));
-            }
-            self.set_timer(&fmri, Some(deadline));
-        }
-        let orders = propagate::take_down(&mut self.graph);
-        self.give_all(orders);
-        self.settle();
-    }
-
-    /// Whether it was told to end.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.ending
-    }
-
-    /// Whether nothing runs any more.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        let busy = |instance: &Instance| match instance.activity {
-            Some(Activity::Throttled { .. }) | None => instance.state.is_running(),
-            Some(
-                Activity::Running { .. } | Activity::Draining { .. } | Activity::Reviving { .. },
-            ) => true,
-        };
-        let busy = |instance: &Instance| {
-            busy(instance) && !matches!(instance.restarter, Restarter::Delegate(_))
-        };
-        self.ending && !self.instances.values().any(busy)
     }
 
     /// Puts an order into an instance's queue.

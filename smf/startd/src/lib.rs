@@ -7,7 +7,7 @@
 //! - [`state`]: the words; [`store`], [`sys`]: the two seams
 //! - [`graph`], [`evaluate`], [`propagate`]: who depends on whom, what is satisfied, what follows
 //! - [`config`], [`expand`], [`context`]: what properties say about methods
-//! - [`engine`], `configure`, `actions`, `orders`, `methods`, `outcomes`: the engine
+//! - [`engine`], `events`, `deadlines`, `configure`, `actions`, `orders`, `methods`, `outcomes`: the engine
 //! - `milestone`: what is to run at all
 //! - `unwritten`: what the repository did not take
 //! - [`sys::machine`]: the real system
@@ -21,8 +21,10 @@ pub mod config;
 mod configure;
 pub mod context;
 pub mod daemon;
+mod deadlines;
 pub mod engine;
 pub mod evaluate;
+mod events;
 pub mod expand;
 pub mod graph;
 pub mod init;
