@@ -4,9 +4,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smf_contract::{Contract, Contracts, FORBID_CGROUP, Pid, Way, become_subreaper, reap_orphans};
 
@@ -189,5 +190,87 @@ fn a_project_holds_its_contracts() {
         if let Some(group) = group {
             std::fs::remove_dir(group).expect("nothing is left in it");
         }
+    });
+}
+
+#[test]
+fn a_reaper_uses_groups_again() {
+    both_ways(|contracts| {
+        let contracts = contracts.clone().as_reaper();
+        let run = |contract: &mut Contract, script: &str| {
+            let (mut child, line) = start(contract, script);
+            child.wait().unwrap();
+            contracts.reaped(child.id() as Pid);
+            line
+        };
+        let mut first = contracts.create().unwrap();
+        let id = first.id();
+        run(&mut first, "echo on");
+        assert!(first.is_empty().unwrap());
+        let Some(dir) = first.directory().map(Path::to_path_buf) else {
+            let back = contracts.keep_empty(first);
+            assert!(back.is_some_and(|back| back.id() == id), "there is no group to keep");
+            return;
+        };
+        assert!(contracts.keep_empty(first).is_none());
+        let other = contracts.create().unwrap();
+        assert_ne!(id, other.id(), "who was its member may still be a zombie");
+        assert!(contracts.remove_empty(other).is_none());
+        contracts.all_reaped();
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut again = loop {
+            let made = contracts.create().unwrap();
+            if made.id() == id {
+                break made;
+            }
+            assert!(Instant::now() < end, "it rests too long");
+            made.remove();
+        };
+        // One that somebody lives in is not kept, and is what it was.
+        let sleeper: Pid = run(&mut again, "sleep 600 >/dev/null & echo $!").parse().unwrap();
+        let mut back = contracts.keep_empty(again).expect("it is not empty");
+        assert!(!back.is_empty().unwrap());
+        back.kill().unwrap();
+        assert!(back.wait_empty(DEADLINE).unwrap());
+        assert!(gone(sleeper));
+        reap_orphans(&[]);
+        // Nor is one that has a group below it.
+        std::fs::create_dir(dir.join("below")).unwrap();
+        let back = contracts.keep_empty(back).expect("a group is in it");
+        std::fs::remove_dir(dir.join("below")).unwrap();
+        assert!(contracts.keep_empty(back).is_none());
+        contracts.sweep(&[]);
+        assert!(dir.exists(), "it is kept");
+        contracts.forget_idle();
+        assert!(!dir.exists());
+    });
+}
+
+#[test]
+fn who_is_a_member_is_known_to_a_reaper_by_one_look_at_its_children() {
+    both_ways(|contracts| {
+        let contracts = contracts.clone().as_reaper();
+        let [mut quick, mut slow] = [(); 2].map(|()| contracts.create().unwrap());
+        let (mut daemon, _) = start(&mut slow, "sleep 600 >/dev/null & echo on; wait");
+        let (mut child, _) = start(&mut quick, "echo on");
+        child.wait().unwrap();
+        contracts.reaped(child.id() as Pid);
+        assert!(quick.is_empty().unwrap());
+        assert!(!slow.is_empty().unwrap());
+        // What the first process of it leaves behind keeps it from being empty.
+        let mut left = contracts.create().unwrap();
+        let (mut child, line) = start(&mut left, "sleep 600 >/dev/null & echo $!");
+        child.wait().unwrap();
+        contracts.reaped(child.id() as Pid);
+        assert!(!left.is_empty().unwrap());
+        assert_eq!(vec![line.parse::<Pid>().unwrap()], left.members().unwrap());
+        for contract in [&mut slow, &mut left] {
+            contract.kill().unwrap();
+            assert!(contract.wait_empty(DEADLINE).unwrap());
+        }
+        daemon.wait().unwrap();
+        contracts.reaped(daemon.id() as Pid);
+        reap_orphans(&[]);
+        [quick, slow, left].into_iter().for_each(Contract::remove);
     });
 }
