@@ -375,6 +375,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub(crate) fn set_enabled(&mut self, fmri: &str, enabled: bool) {
         let Some(node) = self.graph.node_mut(fmri) else { return };
         node.enabled = enabled;
+        self.disable_no_more(fmri);
         if enabled {
             propagate::forget_disable(&mut self.graph, fmri);
             match self.state(fmri) {

@@ -199,7 +199,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             Success::Plain | Success::NoDaemon | Success::Disable => State::Online,
         };
         match (attempt.method, attempt.stop) {
-            (Method::Start, _) => self.start_succeeded(fmri, state, status),
+            (Method::Start, _) => {
+                // What an earlier one asked for is of the past.
+                self.disable_no_more(fmri);
+                self.start_succeeded(fmri, state, status);
+            }
             (Method::Stop, Some(stop)) => self.stop_succeeded(fmri, stop, left),
             (Method::Refresh, _) if success == Success::Degraded => {
                 self.because(fmri, "method_failed");
@@ -226,10 +230,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         ];
         let written = self.store.set(fmri, "general_ovr", &writes);
         let later = written.as_ref().is_err_and(|error| error.passing);
-        if self.noted(fmri, written).is_some() || later {
+        if self.noted(fmri, written).is_some() {
             self.set_enabled(fmri, false);
-        }
-        if later {
+        } else if later {
             self.disable_again(fmri);
         }
     }

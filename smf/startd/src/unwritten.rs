@@ -29,7 +29,7 @@ pub(crate) struct Unwritten {
     actions: bool,
     /// It is outside of the milestone.
     outside: bool,
-    /// It is disabled until the next boot, because its start method asked for it.
+    /// It is to be disabled until the next boot, because its start method asked for it.
     disabled: bool,
 }
 
@@ -127,11 +127,19 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.keep(fmri, later);
     }
 
-    /// That it is disabled until the next boot is written later.
+    /// It is disabled until the next boot with the next attempt.
     pub(crate) fn disable_again(&mut self, fmri: &str) {
         let mut later = self.unwritten.remove(fmri).unwrap_or_default();
         later.disabled = true;
         self.keep(fmri, later);
+    }
+
+    /// It is not, after all: somebody has enabled it, or it was started anew.
+    pub(crate) fn disable_no_more(&mut self, fmri: &str) {
+        if let Some(mut later) = self.unwritten.remove(fmri) {
+            later.disabled = false;
+            self.keep(fmri, later);
+        }
     }
 
     /// The milestone is gone to with the next attempt.
@@ -172,8 +180,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             let outside = std::mem::take(&mut later.outside);
             let disabled = std::mem::take(&mut later.disabled);
             self.keep(&fmri, later);
-            // Unless the administrator has enabled it since.
-            if disabled && self.graph.node(&fmri).is_some_and(|node| !node.enabled) {
+            if disabled {
                 self.disable_until_boot(&fmri);
             }
             if outside {

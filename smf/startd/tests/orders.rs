@@ -141,17 +141,16 @@ fn disabled_until_the_next_boot_once_that_can_be_written() {
     world.engine.store().full = true;
     world.exit(A, 101, false);
     world.exit(B, 101, false);
-    assert_eq!((State::Disabled, State::Disabled), (world.state(A), world.state(B)));
     world.pass(second);
     assert_eq!("", world.property(A, "general_ovr/enabled"));
+    assert_eq!((State::Online, State::Online), (world.state(A), world.state(B)));
     // An administrator has the last word.
     world.put(B, "general_ovr/enabled", "boolean", &["true"]);
     world.engine.store().full = false;
     world.pass(second);
     assert_eq!("false", world.property(A, "general_ovr/enabled"));
     assert_eq!("true", world.property(B, "general_ovr/enabled"));
-    assert_eq!(State::Disabled, world.state(A));
-    assert_eq!(State::Offline, world.state(B));
+    assert_eq!((State::Disabled, State::Online), (world.state(A), world.state(B)));
 }
 
 #[test]

@@ -108,9 +108,11 @@ fn report(seed: u64, medium: Medium, what: &str) -> String {
 }
 
 /// Lives that failed once, and why.
-const FOUND: [(u64, Medium); 1] = [
+const FOUND: [(u64, Medium); 2] = [
     // To a milestone while somebody is deleted and the repository refuses some of the overrides.
     (218_113, Medium::Memory),
+    // Disabled by its start method while the repository refuses that.
+    (306_806, Medium::Memory),
 ];
 
 #[test]
