@@ -236,10 +236,17 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Makes the processes that are to be made.
     pub(crate) fn deliver(&mut self) {
         self.flush();
-        for birth in std::mem::take(&mut self.births) {
-            let Birth { attempt, spawn, model, timeout, ready } = birth;
-            // What it stands on may have gone since; a start that is tried again goes on.
-            if attempt.method == Method::Start && ready && !self.ready(&spawn.fmri) {
+        let births = std::mem::take(&mut self.births);
+        // What it stands on may have gone since; a start that is tried again goes on.
+        let waits = |engine: &Self, birth: &Birth| {
+            birth.attempt.method == Method::Start && birth.ready && !engine.ready(&birth.spawn.fmri)
+        };
+        // By what is written: what comes online while these are made is not yet.
+        let waiting: Vec<bool> = births.iter().map(|birth| waits(self, birth)).collect();
+        for (birth, waited) in births.into_iter().zip(waiting) {
+            let waits = waited || waits(self, &birth);
+            let Birth { attempt, spawn, model, timeout, .. } = birth;
+            if waits {
                 self.contracts.remove(&spawn.contract);
                 self.sys.release(spawn.contract);
                 if let Some(instance) = self.instances.get_mut(&spawn.fmri) {
