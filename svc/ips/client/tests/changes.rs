@@ -254,6 +254,16 @@ fn variants_facets_and_mediators() {
 }
 
 #[test]
+fn a_package_of_another_machine_is_named() {
+    let mut world = world(&[package("a@1", &format!("{DIRS}set name=variant.arch value=i386"))]);
+    world.install("a").unwrap();
+    let error = world.change(Want::Variants([("variant.arch".into(), "sparc".into())].into()));
+    let error = error.unwrap_err().to_string();
+    let reason = "a is installed: Package doesn't support image variant variant.arch";
+    assert!(error.contains(reason), "{error}");
+}
+
+#[test]
 fn what_is_broken_is_put_back() {
     let actions = file("one", "etc/f", "")
         + &file("two", "etc/g", "preserve=true revert-tag=all")

@@ -93,8 +93,12 @@ const COMMANDS: [(&str, &str); 4] = [
     ("rebuild", "pkgrepo rebuild -s new"),
 ];
 
+/// How long a command takes is measured, so that it is killed while it is at work.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[test]
 fn at_any_moment() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
@@ -145,4 +149,85 @@ fn at_any_moment() {
         }
         assert!(at_work > 0 || kills < 5, "{name}: no kill met it at work");
     }
+}
+
+/// The files that packages of a version have, all of them.
+fn delivered(place: &Place, version: usize) -> Vec<(String, Vec<u8>)> {
+    let proto = place.path(if version == 0 { "proto.i386" } else { "proto.sparc" });
+    let mut all: Vec<(String, Vec<u8>)> = fs::read_dir(proto)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            (path.file_name().unwrap().to_str().unwrap().to_string(), fs::read(&path).unwrap())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// What lies in the image, besides what the client keeps for itself.
+fn present(place: &Place) -> Vec<(String, Vec<u8>)> {
+    let all = common::files(&place.path("img"));
+    let own = all.into_iter().filter(|(path, _)| !path.starts_with("var/pkg"));
+    own.map(|(path, at)| (path, fs::read(at).unwrap())).collect()
+}
+
+#[test]
+fn an_image_at_any_moment() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (kills, seed) = (number("LAMPLIGHTER_KILLS", 10), number("LAMPLIGHTER_SEED", 1));
+    let place = Place::new();
+    let mut numbers = Numbers(seed);
+    sources(&place, &mut numbers);
+    // The other architecture's files are the next version's.
+    let next = "for m in m.sparc/*; do sed -e 's/@1.0/@1.1/' -e /variant.arch/d $m > m.next; \
+        pkgsend -s i386 publish --fmri-in-manifest -d proto.sparc m.next > /dev/null || exit 1; done";
+    assert_eq!(place.sh(next, None).status, 0);
+    let made = place.sh(
+        "pkg image-create -F -f -p kill.example=file://$PWD/i386 --variant variant.arch=i386 img",
+        None,
+    );
+    assert_eq!(made.status, 0, "{made:?}");
+    let states = [Vec::new(), delivered(&place, 0), delivered(&place, 1)];
+    let lines =
+        ["pkg -R img install -q '*@1.0'", "pkg -R img update -q", "pkg -R img uninstall -q '*'"];
+    let mut at_work = 0;
+    let mut whole = [0; 3];
+    for (at, line) in lines.into_iter().enumerate() {
+        let begun = Instant::now();
+        let said = place.sh(line, None);
+        assert_eq!(said.status, 0, "{line}: {said:?}");
+        whole[at] = u64::try_from(begun.elapsed().as_micros()).unwrap();
+        assert!(present(&place) == states[(at + 1) % 3], "{line}");
+    }
+    for round in 0..kills {
+        let at = usize::try_from(round % 3).unwrap();
+        let (line, before, after) = (lines[at], &states[at], &states[(at + 1) % 3]);
+        let told = format!("{line}, round {round}, seed {seed}");
+        at_work +=
+            u64::from(killed(&place, line, Duration::from_micros(numbers.next() % whole[at])));
+        // Looking is enough to end what was begun.
+        let listed = place.sh("pkg -R img list -H", None);
+        let found = present(&place);
+        assert!(found == *before || found == *after, "{told}: {listed:?}");
+        let count = listed.out.lines().count();
+        assert_eq!(count * 6, found.len(), "{told}: {listed:?}");
+        let sound = place.sh("pkg -R img fix", None);
+        assert_eq!(sound.status, 4, "{told}: {sound:?}");
+        if found != *after {
+            let again = place.sh(line, None);
+            assert_eq!(again.status, 0, "{told}: {again:?}");
+        }
+        assert!(present(&place) == *after, "{told}");
+        let left = ["journal", "journal.new", "journal.old", "cache/stage"];
+        for name in left {
+            let path = place.path("img/var/pkg").join(name);
+            let is_empty = fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
+            assert!(is_empty, "{told}: {name} is left");
+        }
+    }
+    assert!(at_work > 0 || kills < 5, "no kill met it at work");
 }

@@ -305,7 +305,14 @@ impl Cause<'_> {
             Wish::Root(number) => {
                 format!("\"{}\" was asked for", self.encoding.task.roots[number].pattern)
             }
-            Wish::Stays(at) => format!("{} is installed", self.encoding.stems[at].name),
+            Wish::Stays(at) => {
+                let stem = &self.encoding.stems[at];
+                let trimmed = stem.trimmed.iter().flatten().next_back();
+                match trimmed.filter(|_| stem.usable.is_empty()) {
+                    Some(why) => format!("{} is installed: {why}", stem.name),
+                    None => format!("{} is installed", stem.name),
+                }
+            }
             Wish::Holds(at) => {
                 let name = &self.encoding.stems[at].name;
                 let there = self.encoding.task.installed.get(name);

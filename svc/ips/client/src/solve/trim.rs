@@ -102,13 +102,13 @@ fn reason(task: &Task, name: &str, one: &Candidate, publisher: &Publisher<'_>) -
     if task.removed.contains(name) {
         return Some(Trim::Rejected);
     }
+    if let Some(name) = &one.unsupported {
+        return Some(Trim::Variant(name.clone()));
+    }
     let there = task.installed.get(name);
     // What is installed may stay, whatever has become of the reasons to have it.
     if there.is_some_and(|there| there.fmri == one.fmri) {
         return None;
-    }
-    if let Some(name) = &one.unsupported {
-        return Some(Trim::Variant(name.clone()));
     }
     match publisher {
         Publisher::Ranked(best) if one.fmri.publisher.as_deref() != Some(*best) => {

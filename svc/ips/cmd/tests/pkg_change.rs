@@ -1,0 +1,169 @@
+//! pkg_change.rs - an image made and changed by the original's own steps: the same words, the same status.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::{Place, Said, top};
+
+/// A step of commands.txt.
+#[derive(Debug, Default)]
+struct Step {
+    line: String,
+    out: Vec<String>,
+    err: Vec<String>,
+    status: i32,
+}
+
+fn steps() -> Vec<Step> {
+    let text = fs::read_to_string(top().join("image/commands.txt")).unwrap();
+    let mut steps: Vec<Step> = Vec::new();
+    for line in text.lines() {
+        if let Some(line) = line.strip_prefix("$ ") {
+            let line = line.replace(" -D driver-cmd-dir=$DEVCMDS", "").replace("$ROOT", "$PWD");
+            steps.push(Step { line: line.replace("$IMG", "img"), ..Step::default() });
+        } else if let Some(step) = steps.last_mut() {
+            if let Some(text) = line.strip_prefix("out: ") {
+                step.out.push(text.to_string());
+            } else if let Some(text) = line.strip_prefix("err: ") {
+                step.err.push(text.to_string());
+            } else if let Some(text) = line.strip_prefix("exit: ") {
+                step.status = text.parse().unwrap();
+            }
+        }
+    }
+    steps
+}
+
+/// What is told of progress has figures in it, and the note is of a format that we write on purpose.
+fn meant<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let told = [
+        "Planning:",
+        "Download:",
+        "Actions:",
+        "Finalize:",
+        "Startup:",
+        "NOTE:",
+        "Run 'pkg update-format'",
+    ];
+    let lines = lines.map(str::trim_end).filter(|line| {
+        !line.is_empty() && !told.iter().any(|head| line.trim_start().starts_with(head))
+    });
+    lines.map(str::to_string).collect()
+}
+
+#[test]
+fn the_originals_steps_say_the_same() {
+    let place = Place::new();
+    let steps = steps();
+    assert_eq!(steps.len(), 11);
+    for step in steps {
+        let said = place.sh(&step.line, None);
+        let line = &step.line;
+        assert_eq!(said.status, step.status, "{line}: {said:?}");
+        if line.contains("image-create") {
+            continue;
+        }
+        let want = meant(step.out.iter().map(String::as_str));
+        assert_eq!(meant(said.out.lines()), want, "{line}");
+        let want = meant(step.err.iter().map(String::as_str));
+        assert_eq!(meant(said.err.lines()), want, "{line}");
+    }
+    let listed = place.sh("pkg -R img list -H", None).out;
+    assert_eq!(listed.lines().count(), 12, "{listed}");
+}
+
+fn image(place: &Place) -> impl Fn(&str) -> Said + '_ {
+    let made = place.sh(
+        "pkg image-create -F -f -p orchard.example=file://$PWD/repo --variant variant.arch=i386 \
+         --variant variant.opensolaris.zone=global img && \
+         pkg -R img install -q system/core-files",
+        None,
+    );
+    assert_eq!(made.status, 0, "{made:?}");
+    |line| place.sh(&format!("pkg -R img {line}"), None)
+}
+
+#[test]
+fn what_is_said_and_with_which_status() {
+    let place = Place::new();
+    let pkg = image(&place);
+    for (line, status, out, err) in [
+        ("install", 2, "", "pkg install: at least one package name required"),
+        ("install -qv x", 2, "", "may not be combined"),
+        ("install -n fruit/pear@1.9", 0, "Packages to install: 1", ""),
+        ("install --parsable=1 x", 2, "", "invalid argument '1'"),
+        (
+            "install -nq --parsable=0 fruit/pear@1.9",
+            0,
+            "{\"activate-be\":true,\"add-packages\":[\"pkg://orchard.example/fruit/pear@1.9,5.11-1:20240102T030405Z\"]",
+            "",
+        ),
+        ("install pear@1.9", 0, "Packages to install: 1", ""),
+        (
+            "install -v fruit/pear@1.0",
+            1,
+            "",
+            "  Reject:  pkg://orchard.example/fruit/pear@1.0-2\n  Reason:  Newer version pkg://orchard.example/fruit/pear@1.9",
+        ),
+        ("update fruit/pear@1.0", 0, "Packages to update: 1", ""),
+        ("install --reject fruit/pear fruit/pear", 1, "", "This version rejected by user request"),
+        ("update -nv", 0, "  fruit/pear\n    1.0-2:20240102T030405Z -> 2.0-1:", ""),
+        ("update --no-refresh entire", 1, "", "are not installed"),
+        (
+            "uninstall system/core-files",
+            1,
+            "",
+            "Cannot remove 'pkg://orchard.example/system/core-files@",
+        ),
+        ("uninstall --ignore-missing nosuch", 4, "", ""),
+        ("uninstall nosuch", 1, "", "are not installed in this image:\n\n\tnosuch"),
+        ("change-facet doc=false locale.*=F", 0, "Variants/Facets to change: 2", ""),
+        ("change-facet facet.doc=false", 4, "No updates necessary", ""),
+        ("change-facet doc", 2, "", "facets must be of the form"),
+        ("change-facet doc=None locale.*=none", 0, "", ""),
+        ("change-variant debug.illumos=true", 0, "Variants/Facets to change: 1", ""),
+        ("change-variant debug.illumos", 2, "", "variants must be of the form"),
+        ("set-mediator lang", 2, "", "must be specified using -V and -I"),
+        ("install runtime/lang-19 runtime/lang-110", 0, "", ""),
+        ("set-mediator -V 1.9 lang", 0, "Mediators to change: 1", ""),
+        ("mediator -H lang", 0, "lang     local     1.9", ""),
+        ("unset-mediator lang", 0, "Mediators to change: 1", ""),
+        ("unset-mediator lang", 4, "No changes required.", ""),
+        ("fix", 4, "No updates necessary", ""),
+        ("revert", 2, "", "at least one file path or tag name required"),
+        ("revert etc/none", 1, "", "\tetc/none"),
+        ("exact-install system/core-files", 0, "Packages to remove: 3", ""),
+        ("install -g $PWD/repo --no-refresh copy+pears", 0, "Packages to install: 1", ""),
+    ] {
+        let said = pkg(line);
+        assert_eq!(said.status, status, "{line}: {said:?}");
+        assert!(said.out.contains(out), "{line}: {said:?}");
+        assert!(said.err.contains(err), "{line}: {said:?}");
+    }
+    let history = pkg("history -H -o operation,outcome").out;
+    let last: Vec<&str> = history.lines().rev().take(2).collect();
+    assert!(last[0].starts_with("install") && last[1].starts_with("exact-install"), "{history}");
+}
+
+#[test]
+fn what_is_broken_is_fixed() {
+    let place = Place::new();
+    let pkg = image(&place);
+    assert_eq!(pkg("install -q fruit/pear@1.9").status, 0);
+    let told =
+        place.sh("echo x > img/usr/bin/pear && rm img/usr/bin/birne && pkg -R img fix", None);
+    assert_eq!(told.status, 0, "{told:?}");
+    for line in [
+        "PACKAGE",
+        "pkg://orchard.example/fruit/pear",
+        "\tfile: usr/bin/pear",
+        "\tlink: usr/bin/birne",
+    ] {
+        assert!(told.out.lines().any(|text| text.starts_with(line)), "{told:?}");
+    }
+    assert_eq!(pkg("fix").status, 4);
+    let said = place.sh("echo x >> img/etc/pear.conf && pkg -R img fix; pkg -R img revert /etc/pear.conf && wc -c < img/etc/pear.conf", None);
+    assert!(said.out.ends_with("24\n"), "{said:?}");
+}
