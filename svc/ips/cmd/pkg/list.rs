@@ -168,7 +168,7 @@ fn fits(dependency: &Part, fmri: &Fmri, conditions: &Conditions) -> bool {
     let Some(entry) = dependency.get(fmri) else { return true };
     let texts = entry.actions.iter().filter(|text| text.contains("variant."));
     let actions: Vec<Action> = texts.filter_map(|text| Action::parse(text).ok()).collect();
-    conditions.allow_package(&actions)
+    conditions.unsupported(&actions).is_none()
 }
 
 fn show(

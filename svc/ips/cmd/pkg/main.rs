@@ -35,6 +35,7 @@ mod uninstall;
 mod update;
 mod usage;
 mod variant;
+mod verify;
 mod version;
 mod wrap;
 
@@ -87,6 +88,7 @@ const RUNS: &[(&str, Run)] = &[
     ("unset-publisher", set_publisher::unset_publisher),
     ("update", update::update),
     ("variant", variant::variant),
+    ("verify", verify::verify),
     ("version", version::version),
 ];
 

@@ -44,6 +44,7 @@ mod verify;
 
 pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
+pub use elf::sections_digest;
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
 pub use payload::{
     Made, Stream, Unpacked, compressed, digest, expand, unpack, unpack_file, with_file,

@@ -18,7 +18,7 @@
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
 //! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
-//! them), `history`.
+//! them), `history`, `verify` (whether the root is as its packages say).
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
 //! the table are of one moment whenever a program dies.  Who changes anything holds the `ImageLock`.
@@ -39,6 +39,7 @@ mod rebuild;
 mod record;
 mod refresh;
 mod state;
+mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ pub use publisher::{Publisher, PublisherUri, REFRESH_SECONDS, Value};
 pub use record::{Change, Installed, RecordError};
 pub use refresh::{OriginFailure, OriginRefreshError, Refresh, Refreshed};
 pub use state::{Package, StateCatalog, StateError, states};
+pub use verify::{Finding, Report, VerifiedPackage, VerifyError, VerifyOptions};
 
 /// The newest format that is written, and what new images get.
 pub const FORMAT: u32 = 4;
