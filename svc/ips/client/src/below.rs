@@ -263,13 +263,15 @@ impl Directory {
     }
 
     /// Gives a file or directory its owner and mode.  Set-id bits go with the owner, so the mode is
-    /// set last.
+    /// set last.  Without privilege it stays with whoever lays it down, as with the original.
     pub fn own(&self, name: &str, mode: u32, uid: u32, gid: u32) -> Result<(), RootError> {
         let failed = |errno: Errno| io_error(&self.path_of(name), errno.into());
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
-        fchownat(self.fd.as_fd(), name, Some(uid), Some(gid), flags).map_err(failed)?;
-        self.mode(name, mode)
+        match fchownat(self.fd.as_fd(), name, Some(uid), Some(gid), flags) {
+            Ok(()) | Err(Errno::EPERM) => self.mode(name, mode),
+            Err(errno) => Err(failed(errno)),
+        }
     }
 
     /// Gives a file or directory its mode.

@@ -173,6 +173,30 @@ fn what_lies_in_the_way_is_salvaged_and_nothing_is_followed() {
 }
 
 #[test]
+fn names_that_lead_out_of_the_root_are_refused_before_anything_is_done() {
+    for (actions, said) in [
+        ("legacy pkg=../../../out", "is not a plain relative path"),
+        ("link path=etc/../../out target=x", "could leave the image"),
+    ] {
+        let mut world = world(&[package("a@1", &(DIRS.to_string() + actions))]);
+        let error = world.install("a").unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        assert_eq!(world.installed(), "");
+        assert!(
+            !world.root().join("etc").exists() && !world.root().join("var/pkg/journal").exists()
+        );
+    }
+    let mut world = world(&[package("a@1", &(DIRS.to_string() + "legacy pkg=A"))]);
+    let outside = world.place.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, world.root().join("var/sadm")).unwrap();
+    let error = world.install("a").unwrap_err().to_string();
+    assert!(error.contains("parent directory var/sadm is a link to"), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(!world.root().join("var/pkg/journal").exists());
+}
+
+#[test]
 fn a_path_may_become_another_kind() {
     let one = |at: &str, actions: &str| package(at, &(DIRS.to_string() + actions));
     let mut world = world(&[

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use common::World;
 use ips_client::change::{ChangeError, Want};
 use ips_client::execute::{ExecuteError, recover};
+use ips_client::image::VerifyOptions;
 use ips_client::{Control, Phase, Progress};
 use ips_model::action::Kind;
-use ips_model::{Action, Manifest};
+use ips_model::{Action, Fmri, Manifest};
 
 /// Numbers that follow from a seed.
 struct Dice(u64);
@@ -180,6 +181,12 @@ fn after_every_turn_each_path_is_somebodys() {
             changed += usize::from(world.installed() != before);
             let (want, have) = (expected(&world, &manifests), found(&world));
             assert_eq!(have, want, "seed {seed}, turn {number}: {}", world.installed());
+            let names: Vec<Fmri> =
+                world.image.installed().unwrap().packages().map(|(fmri, _)| fmri).collect();
+            let verified =
+                world.image.verify(&names, &VerifyOptions::default(), &Control::silent()).unwrap();
+            let wrong = verified.iter().find(|one| one.status() != "OK");
+            assert!(wrong.is_none(), "seed {seed}, turn {number}: {wrong:?}");
             let table: Vec<String> = world.listing().into_keys().collect();
             assert_eq!(
                 table,

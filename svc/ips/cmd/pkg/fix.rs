@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use ips_client::Control;
 use ips_client::change::{Order, Reverted, Want, carry_out, pending, plan, resolve};
-use ips_client::image::Outcome;
+use ips_client::image::{Outcome, VerifyOptions};
 use ips_cmd::Failure;
+use ips_model::Fmri;
 
 use crate::call::{Call, Given};
 use crate::change::{Change, NOTHING, given};
 use crate::session::Session;
+use crate::verify::report;
 
 /// Repairs installed packages.
 pub fn fix(call: &Call) -> Result<u8, Failure> {
@@ -62,7 +64,18 @@ fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Re
         return Ok(NOTHING);
     }
     if !quiet {
-        tell(&planned.owners(&paths), given.has("H"));
+        let owners = planned.owners(&paths);
+        match &order.want {
+            Want::Fix(_) => {
+                let of = |fmri: &&Fmri| owners.contains_key(&fmri.stem());
+                let broken: Vec<Fmri> = resolved.after.iter().filter(of).cloned().collect();
+                let options = VerifyOptions::default();
+                let verified = session.image.verify(&broken, &options, &silent);
+                let verified = verified.map_err(|error| call.failed(error))?;
+                print!("{}", report(&verified, given.has("H"), given.has("v")));
+            }
+            _ => tell(&owners),
+        }
     }
     if given.has("n") {
         return Ok(0);
@@ -72,12 +85,9 @@ fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Re
     Ok(0)
 }
 
-fn tell(by_package: &BTreeMap<String, Vec<String>>, bare: bool) {
-    if !bare {
-        println!("{:64} {:>15}", "PACKAGE", "STATUS");
-    }
+fn tell(by_package: &BTreeMap<String, Vec<String>>) {
     for (package, paths) in by_package {
-        println!("{package:64} {:>15}", "ERROR");
+        println!("{package}");
         for path in paths {
             println!("\t{path}");
         }

@@ -42,7 +42,7 @@ pub fn verify(call: &Call) -> Result<u8, Failure> {
 }
 
 /// The packages of which there is something to say; with `-v` all of them.
-fn report(verified: &[VerifiedPackage], bare: bool, verbose: bool) -> String {
+pub fn report(verified: &[VerifiedPackage], bare: bool, verbose: bool) -> String {
     let mut out = String::new();
     let line = |name: &str, status: &str| format!("{name:70} {status:>7}\n");
     for package in verified {

@@ -110,7 +110,7 @@ fn what_is_said_and_with_which_status() {
         ("update fruit/pear@1.0", 0, "Packages to update: 1", ""),
         ("install --reject fruit/pear fruit/pear", 1, "", "This version rejected by user request"),
         ("update -nv", 0, "  fruit/pear\n    1.0-2:20240102T030405Z -> 2.0-1:", ""),
-        ("update --no-refresh entire", 1, "", "are not installed"),
+        ("update --no-refresh entire", 1, "", "currently installed in the\nimage:\n\n\tentire"),
         (
             "uninstall system/core-files",
             1,
@@ -118,7 +118,7 @@ fn what_is_said_and_with_which_status() {
             "Cannot remove 'pkg://orchard.example/system/core-files@",
         ),
         ("uninstall --ignore-missing nosuch", 4, "", ""),
-        ("uninstall nosuch", 1, "", "are not installed in this image:\n\n\tnosuch"),
+        ("uninstall nosuch", 1, "", "currently installed in the\nimage:\n\n\tnosuch"),
         ("change-facet doc=false locale.*=F", 0, "Variants/Facets to change: 2", ""),
         ("change-facet facet.doc=false", 4, "No updates necessary", ""),
         ("change-facet doc", 2, "", "facets must be of the form"),

@@ -100,7 +100,11 @@ pub enum ChangeError {
     )]
     NoMatch(Vec<String>),
     /// Patterns that match nothing installed.
-    #[error("The following packages are not installed in this image:\n\n{}", tabbed(.0))]
+    #[error(
+        "The following pattern(s) did not match any packages currently installed in the\n\
+         image:\n\n{}",
+        tabbed(.0)
+    )]
     NotInstalled(Vec<String>),
     /// A pattern that matches several stems.
     #[error(

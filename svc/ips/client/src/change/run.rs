@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use image_tree::Tree;
+use image_tree::{Tree, check_path};
 use ips_model::{Fmri, Timestamp};
 
 use super::plan::{License, Planned};
@@ -18,7 +18,7 @@ use crate::execute::{journal, table};
 use crate::image::{Change, Image, ImageLock, ImageSource, Installed};
 use crate::owners::Owners;
 use crate::plan::{Item, mode};
-use crate::root::{Directory, Root};
+use crate::root::{Directory, Root, RootError};
 use crate::source::Source;
 
 /// What was done.
@@ -43,9 +43,7 @@ pub fn carry_out(
     let stage = journal::stage(image)?;
     let folder = image.kind().folder();
     let prepared = prepare(planned, &root, folder, &time.package())?;
-    for (fmri, text) in &planned.resolved.texts {
-        image.keep_manifest(lock, fmri, text)?;
-    }
+    image.keep_manifests(lock, &planned.resolved.texts)?;
     let bytes = fetch_all(image, order, &prepared, &stage, control)?;
     let texts =
         Texts { root: &root, stage: &stage, prepared: &prepared, gone: &planned.difference.gone };
@@ -185,7 +183,27 @@ impl<'a> Stepper<'a, '_> {
             made.insert(path.clone(), step);
         }
         self.add_directories(&mut made, &owners)?;
-        Ok(Steps { clear: prepared.clear, make: made.into_values().collect() })
+        let steps = Steps { clear: prepared.clear, make: made.into_values().collect() };
+        self.check(&steps)?;
+        Ok(steps)
+    }
+
+    /// What is written down is done, so what cannot be done must not be written down: a name that
+    /// leaves the root, a way to what the client itself makes that leads elsewhere.
+    fn check(&self, steps: &Steps) -> Result<(), ChangeError> {
+        for step in steps.clear.iter().chain(&steps.make) {
+            let path = step.path();
+            check_path(path).map_err(|_| RootError::Path { path: path.to_string() })?;
+        }
+        for path in self.tables.changed.keys() {
+            let Some((above, _)) = path.rsplit_once('/') else { continue };
+            let Some(parent) = self.root.barred(above)? else { continue };
+            if !self.planned.difference.came.contains_key(parent.as_str()) {
+                let target = self.root.target(&parent)?.unwrap_or_default();
+                return Err(ChangeError::Barred { path: path.clone(), parent, target });
+            }
+        }
+        Ok(())
     }
 
     fn owned(

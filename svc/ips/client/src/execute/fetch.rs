@@ -88,7 +88,6 @@ pub fn fetch(
         }
         if !is_staged(wanted, stage)? {
             let contents = contents(wanted, places)?;
-            stage.unlink(&wanted.staged)?;
             stage.create_now(&wanted.staged, &contents, wanted.mode)?;
             fetched.fetch_add(contents.len() as u64, Ordering::Relaxed);
         }
@@ -103,10 +102,14 @@ pub fn fetch(
 }
 
 fn is_staged(wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, ExecuteError> {
-    match stage.look(&wanted.staged)? {
-        Some(_) => Ok(check_contents(wanted.action, &stage.bytes(&wanted.staged)?).is_ok()),
-        None => Ok(false),
+    if stage.look(&wanted.staged)?.is_none() {
+        return Ok(false);
     }
+    let is_whole = check_contents(wanted.action, &stage.bytes(&wanted.staged)?).is_ok();
+    if !is_whole {
+        stage.unlink(&wanted.staged)?;
+    }
+    Ok(is_whole)
 }
 
 /// A payload's contents from the best place that has it.

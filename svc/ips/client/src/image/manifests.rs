@@ -2,6 +2,7 @@
 //!
 //! Law: nothing leaves this file whose SHA-1 is not the one a catalog of the image says.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use ips_model::Fmri;
 use ips_model::catalog::{BASE, Part};
 use ips_model::digest::sha1_hex;
 use ips_model::manifest::{Manifest, ManifestErrors};
-use ips_repository::durable;
+use ips_repository::{PathError, durable};
 
 use super::{Image, ImageError, ImageLock, Publisher, RecordError};
 use crate::origin::{Origin, OriginError};
@@ -190,6 +191,19 @@ impl Image {
         Ok(signature == Some(&sha1_hex(text.as_bytes())))
     }
 
+    /// The same for many.  They are not flushed one by one: whoever records them flushes all.
+    pub fn keep_manifests(
+        &self,
+        _lock: &ImageLock,
+        texts: &BTreeMap<Fmri, String>,
+    ) -> Result<(), RecordError> {
+        for (fmri, text) in texts {
+            let absent = || RecordError::Name(fmri.to_string());
+            put(&self.manifest_path(fmri).ok_or_else(absent)?, text)?;
+        }
+        Ok(())
+    }
+
     /// Puts a manifest in its place, before the package is recorded as installed.
     pub fn keep_manifest(
         &self,
@@ -203,6 +217,20 @@ impl Image {
         durable::make_folder(folder)?;
         Ok(durable::replace(&path, text.as_bytes())?)
     }
+}
+
+fn put(path: &Path, text: &str) -> Result<(), PathError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    durable::make_folder(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".{name}.new"));
+    let at = |source| PathError { path: beside.clone(), source };
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+        Ok(()) | Err(_) => {}
+    }
+    durable::write_new(&beside, text.as_bytes())?;
+    fs::rename(&beside, path).map_err(at)
 }
 
 fn kept(path: &Path) -> Result<Option<String>, ManifestError> {
