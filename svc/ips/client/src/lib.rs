@@ -10,7 +10,7 @@
 //! stands on `conditions` (variants and facets), `solve` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
 //! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
-//! their packages, `image`.
+//! their packages, `image`; `search` (queries).
 //!
 //! The library prints nothing and reads no environment.
 
@@ -42,6 +42,7 @@ mod publish_http;
 mod receive;
 mod republish;
 mod root;
+mod search;
 mod select;
 pub mod solve;
 mod source;
@@ -65,6 +66,7 @@ pub use publish_http::{Depot, DepotError, Prepared};
 pub use receive::{ReceiveError, ReceiveOptions, Received, Versions, chosen, receive};
 pub use republish::republish;
 pub use root::RootError;
+pub use search::{AskError, Found};
 pub use solve::SolveError;
 pub use solve::choose::ChooseError;
 pub use source::{PublisherCatalog, Source, SourceError};

@@ -652,8 +652,21 @@ impl Source {
         }
     }
 
-    fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
-        tried(self.tries, || self.get_once(uri, anew))
+    pub(crate) fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.get_once(uri, anew) {
+                Ok(bytes) => return Ok(bytes),
+                Err(SourceError::Status { uri, status })
+                    if !matches!(status, 408 | 500 | 502..=504) =>
+                {
+                    return Err(SourceError::Status { uri, status });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let none = || SourceError::Transport { uri: uri.to_string(), reason: "not tried".into() };
+        Err(last.unwrap_or_else(none))
     }
 
     fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {

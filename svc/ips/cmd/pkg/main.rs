@@ -27,6 +27,7 @@ mod parsable;
 mod property;
 mod publisher;
 mod refresh;
+mod search;
 mod session;
 mod set_mediator;
 mod set_publisher;
@@ -64,8 +65,8 @@ const RUNS: &[(&str, Run)] = &[
     ("history", history::history),
     ("image-create", image_create::image_create),
     ("info", info::info),
-    ("list", list::list),
     ("install", install::install),
+    ("list", list::list),
     ("list-uuids", publisher::list_uuids),
     ("mediator", mediator::mediator),
     ("property", property::property),
@@ -74,15 +75,16 @@ const RUNS: &[(&str, Run)] = &[
     ("rebuild-index", refresh::rebuild_index),
     ("refresh", refresh::refresh),
     ("remove-property-value", property::remove_property_value),
-    ("set-authority", set_publisher::set_publisher),
     ("revert", fix::revert),
+    ("search", search::search),
+    ("set-authority", set_publisher::set_publisher),
     ("set-mediator", set_mediator::set_mediator),
     ("set-property", property::set_property),
     ("set-publisher", set_publisher::set_publisher),
     ("unavoid", avoid::unavoid),
     ("unfreeze", freeze::unfreeze),
-    ("unset-authority", set_publisher::unset_publisher),
     ("uninstall", uninstall::uninstall),
+    ("unset-authority", set_publisher::unset_publisher),
     ("unset-mediator", set_mediator::unset_mediator),
     ("unset-property", property::unset_property),
     ("unset-publisher", set_publisher::unset_publisher),

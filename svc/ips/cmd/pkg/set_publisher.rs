@@ -251,18 +251,7 @@ fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), F
     }
     for (add, remove, what) in [("m", "M", "mirror"), ("g", "G", "origin")] {
         let list = if what == "mirror" { &mut publisher.mirrors } else { &mut publisher.origins };
-        for text in given.values(add) {
-            let one = place(text)?;
-            if list.iter().any(|other| other.uri == one.uri && other.proxy == one.proxy) {
-                let kind = if what == "mirror" { "Mirror" } else { "Origin" };
-                return Err(Failure::new(format!(
-                    "\n{kind} '{}' already exists for the specified publisher.",
-                    one.uri
-                )));
-            }
-            list.retain(|other| other.uri != one.uri);
-            list.push(one);
-        }
+        // What goes, goes first: `-G '*' -g URI` means this one alone.
         for text in given.values(remove) {
             if text == "*" {
                 list.clear();
@@ -274,6 +263,18 @@ fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), F
             if list.len() == before {
                 return Err(Failure::new(format!("\nUnknown repository {what} '{uri}'")));
             }
+        }
+        for text in given.values(add) {
+            let one = place(text)?;
+            if list.iter().any(|other| other.uri == one.uri && other.proxy == one.proxy) {
+                let kind = if what == "mirror" { "Mirror" } else { "Origin" };
+                return Err(Failure::new(format!(
+                    "\n{kind} '{}' already exists for the specified publisher.",
+                    one.uri
+                )));
+            }
+            list.retain(|other| other.uri != one.uri);
+            list.push(one);
         }
     }
     for (option, disabled) in [("enable-origins", false), ("disable-origins", true)] {
