@@ -238,67 +238,57 @@ fn searches() {
     );
 }
 
+const NO_IMAGES: &[(&str, i32, &str)] = &[
+    (
+        "image-create -F img",
+        1,
+        "pkg image-create: there is already an image at: $ROOT/img.\nTo override, use the -f (force) option.\n",
+    ),
+    (
+        "image-create -F repo",
+        1,
+        "pkg image-create: the specified image path is not empty: $ROOT/repo.\n",
+    ),
+    ("image-create", 2, "pkg image-create: an image directory path must be specified\nUsage:\n"),
+    ("image-create a b", 2, "pkg image-create: only one image directory path may be specified\n"),
+    (
+        "image-create -g repo a",
+        2,
+        "pkg image-create: A publisher must be specified if -g or -m are used.\n",
+    ),
+    (
+        "image-create --no-refresh -p repo a",
+        2,
+        "pkg image-create: --no-refresh cannot be used with -p unless a publisher prefix is provided.\n",
+    ),
+    (
+        "image-create --facet x=maybe a",
+        2,
+        "pkg image-create: Facet arguments must be of the form '<name>=(True|False)'\n",
+    ),
+    (
+        "image-create --variant x a",
+        2,
+        "pkg image-create: variant arguments must be of the form '<name>=<value>'.\n",
+    ),
+    (
+        "image-create -p nosuch=repo a",
+        1,
+        "pkg image-create: The repository at file://$ROOT/repo/ does not contain package data for nosuch; only ",
+    ),
+    (
+        "image-create -p nowhere a",
+        1,
+        "pkg image-create: The specified URI does not appear to point to a valid pkg repository.\n",
+    ),
+    ("-R img image-create a", 2, "pkg image-create: -R not allowed for image-create subcommand\n"),
+];
+
 #[test]
 fn images_are_made() {
     let place = ours();
-    for (line, status, begin) in [
-        (
-            "image-create -F img",
-            1,
-            "pkg image-create: there is already an image at: $ROOT/img.\nTo override, use the -f (force) option.\n",
-        ),
-        (
-            "image-create -F repo",
-            1,
-            "pkg image-create: the specified image path is not empty: $ROOT/repo.\n",
-        ),
-        (
-            "image-create",
-            2,
-            "pkg image-create: an image directory path must be specified\nUsage:\n",
-        ),
-        (
-            "image-create a b",
-            2,
-            "pkg image-create: only one image directory path may be specified\n",
-        ),
-        (
-            "image-create -g repo a",
-            2,
-            "pkg image-create: A publisher must be specified if -g or -m are used.\n",
-        ),
-        (
-            "image-create --no-refresh -p repo a",
-            2,
-            "pkg image-create: --no-refresh cannot be used with -p unless a publisher prefix is provided.\n",
-        ),
-        (
-            "image-create --facet x=maybe a",
-            2,
-            "pkg image-create: Facet arguments must be of the form '<name>=(True|False)'\n",
-        ),
-        (
-            "image-create --variant x a",
-            2,
-            "pkg image-create: variant arguments must be of the form '<name>=<value>'.\n",
-        ),
-        (
-            "image-create -p nosuch=repo a",
-            1,
-            "pkg image-create: The repository at file://$ROOT/repo/ does not contain package data for nosuch; only ",
-        ),
-        (
-            "image-create -p nowhere a",
-            1,
-            "pkg image-create: The specified URI does not appear to point to a valid pkg repository.\n",
-        ),
-        (
-            "-R img image-create a",
-            2,
-            "pkg image-create: -R not allowed for image-create subcommand\n",
-        ),
-    ] {
-        refused(&place, &format!("pkg {line}"), status, begin);
+    for (line, status, begin) in NO_IMAGES {
+        refused(&place, &format!("pkg {line}"), *status, begin);
     }
     assert!(!place.path("a").exists(), "nothing is made where the arguments are wrong");
     let text = fs::read_to_string(place.path("img/var/pkg/pkg5.image")).unwrap();
@@ -328,6 +318,53 @@ fn images_are_made() {
         "pkg: Could not find image.  Use the -R option or set $PKG_IMAGE to the\nlocation of an image.\n",
     );
 }
+
+const NO_PUBLISHERS: &[(&str, i32, &str)] = &[
+    ("set-publisher", 2, "pkg set-publisher: requires a publisher name\n"),
+    ("set-publisher a b", 2, "pkg set-publisher: only one publisher name may be specified\n"),
+    (
+        "set-publisher -g repo nosuch",
+        1,
+        "\npkg: 0/1 catalogs successfully updated:\n\n1/1 repositories for publisher 'nosuch' could not be refreshed.\n\nThe repository at file://$ROOT/repo/ does not contain package data for nosuch; only ",
+    ),
+    (
+        "set-publisher -g repo orchard.example",
+        1,
+        "\npkg: Origin 'file://$ROOT/repo/' already exists for the specified publisher.\n",
+    ),
+    (
+        "set-publisher -G other orchard.example",
+        1,
+        "\npkg: Unknown repository origin 'file://$ROOT/other/'\n",
+    ),
+    (
+        "set-publisher --search-after nosuch orchard.example",
+        1,
+        "\npkg: Unknown publisher 'nosuch'.\n",
+    ),
+    (
+        "set-publisher -e -d orchard.example",
+        2,
+        "pkg set-publisher: The '-e' and '-d' option may not be combined.\n",
+    ),
+    (
+        "set-publisher -g repo bad_name",
+        1,
+        "\npkg: Publisher name 'bad_name' contains invalid characters.\n",
+    ),
+    ("unset-publisher", 2, "pkg unset-publisher: at least one publisher must be specified\n"),
+    (
+        "unset-publisher nosuch",
+        1,
+        "\npkg unset-publisher: Removal failed for 'nosuch': Unknown publisher 'nosuch'.\n",
+    ),
+    (
+        "refresh nosuch",
+        1,
+        "pkg: Unknown publisher 'nosuch'.\npkg: 'pkg publisher' will show a list of publishers.\n",
+    ),
+    ("publisher nosuch", 1, "pkg: Unknown publisher 'nosuch'.\n"),
+];
 
 #[test]
 fn publishers_come_and_go() {
@@ -369,53 +406,8 @@ fn publishers_come_and_go() {
     );
     let known = place.sh("pkg -R img list -afH --no-refresh boat", None);
     assert_eq!(known.status, 1, "packages of a disabled publisher are not known");
-    for (line, status, begin) in [
-        ("set-publisher", 2, "pkg set-publisher: requires a publisher name\n"),
-        ("set-publisher a b", 2, "pkg set-publisher: only one publisher name may be specified\n"),
-        (
-            "set-publisher -g repo nosuch",
-            1,
-            "\npkg: 0/1 catalogs successfully updated:\n\n1/1 repositories for publisher 'nosuch' could not be refreshed.\n\nThe repository at file://$ROOT/repo/ does not contain package data for nosuch; only ",
-        ),
-        (
-            "set-publisher -g repo orchard.example",
-            1,
-            "\npkg: Origin 'file://$ROOT/repo/' already exists for the specified publisher.\n",
-        ),
-        (
-            "set-publisher -G other orchard.example",
-            1,
-            "\npkg: Unknown repository origin 'file://$ROOT/other/'\n",
-        ),
-        (
-            "set-publisher --search-after nosuch orchard.example",
-            1,
-            "\npkg: Unknown publisher 'nosuch'.\n",
-        ),
-        (
-            "set-publisher -e -d orchard.example",
-            2,
-            "pkg set-publisher: The '-e' and '-d' option may not be combined.\n",
-        ),
-        (
-            "set-publisher -g repo bad_name",
-            1,
-            "\npkg: Publisher name 'bad_name' contains invalid characters.\n",
-        ),
-        ("unset-publisher", 2, "pkg unset-publisher: at least one publisher must be specified\n"),
-        (
-            "unset-publisher nosuch",
-            1,
-            "\npkg unset-publisher: Removal failed for 'nosuch': Unknown publisher 'nosuch'.\n",
-        ),
-        (
-            "refresh nosuch",
-            1,
-            "pkg: Unknown publisher 'nosuch'.\npkg: 'pkg publisher' will show a list of publishers.\n",
-        ),
-        ("publisher nosuch", 1, "pkg: Unknown publisher 'nosuch'.\n"),
-    ] {
-        refused(&place, &format!("pkg -R img {line}"), status, begin);
+    for (line, status, begin) in NO_PUBLISHERS {
+        refused(&place, &format!("pkg -R img {line}"), *status, begin);
     }
     let said = place.sh("pkg -R img set-publisher -p repo", None);
     assert_eq!(
@@ -474,89 +466,91 @@ fn catalogs_are_brought_up_to_date() {
     assert!(attributes.exists());
 }
 
+const SETTINGS: &[(&str, i32, &str, &str)] = &[
+    ("property -H be-policy", 0, "be-policy default\n", ""),
+    (
+        "set-property be-policy create-backup && pkg -R img property -H be-policy",
+        0,
+        "be-policy create-backup\n",
+        "",
+    ),
+    (
+        "set-property be-policy never",
+        1,
+        "",
+        "pkg set-property: Invalid value 'never' for property 'be-policy' in section 'property'.\n",
+    ),
+    (
+        "set-property send-uuid a b",
+        1,
+        "",
+        "pkg set-property: Property 'send-uuid' in section 'property' doesn't allow multiple values.\n",
+    ),
+    ("set-property own thing && pkg -R img property -H own", 0, "own      thing\n", ""),
+    ("unset-property own", 0, "", ""),
+    (
+        "unset-property own",
+        1,
+        "",
+        "pkg unset-property: Unknown property 'own' in section 'property'.\n",
+    ),
+    ("property own", 1, "", "pkg property: no such property: own\n"),
+    (
+        "add-property-value signature-required-names a && pkg -R img property -H signature-required-names",
+        0,
+        "signature-required-names ['a']\n",
+        "",
+    ),
+    (
+        "remove-property-value signature-required-names b",
+        1,
+        "",
+        "pkg remove-property-value: Value 'b' not found in the list of values for property 'signature-required-names' in section 'property'.\n",
+    ),
+    (
+        "set-property signature-policy require-names x y && pkg -R img property -H signature-policy signature-required-names",
+        0,
+        "signature-policy         require-names\nsignature-required-names ['x', 'y']\n",
+        "",
+    ),
+    ("avoid fruit/pear && pkg -R img avoid", 0, "    fruit/pear\n", ""),
+    (
+        "avoid nosuch",
+        1,
+        "",
+        "pkg avoid: The following pattern(s) did not match any packages known to the system:\n\tnosuch\n",
+    ),
+    ("unavoid pear && pkg -R img avoid", 0, "", ""),
+    ("freeze fruit/pear@1.9", 0, "fruit/pear was frozen at 1.9\n", ""),
+    (
+        "list -Haf --no-refresh pear@1.9",
+        0,
+        "fruit/pear                                        1.9-1                      -f-\n",
+        "",
+    ),
+    ("unfreeze pear", 0, "fruit/pear was unfrozen.\n", ""),
+    ("unfreeze pear", 4, "", ""),
+    ("mediator -H nosuch", 1, "", "pkg mediator: no matching mediators found\n"),
+    (
+        "variant nosuch*",
+        1,
+        "VARIANT                                                                VALUE\n",
+        "pkg variant: no matching variants found\n",
+    ),
+    ("variant -H -F json arch", 0, "[{\"value\":\"i386\",\"variant\":\"variant.arch\"}]", ""),
+    ("purge-history", 0, "History purged.\n", ""),
+    ("history -H -o operation,outcome", 0, "purge-history            Succeeded\n", ""),
+    ("history -o nosuch", 2, "", "Unknown output column 'nosuch'\n"),
+    ("history -n x", 2, "", "Argument to -n must be numeric\n"),
+    ("verify", 0, "", ""),
+    ("rebuild-index", 0, "", ""),
+];
+
 #[test]
 fn properties_and_lists() {
     let place = ours();
-    for (line, status, out, err) in [
-        ("property -H be-policy", 0, "be-policy default\n", ""),
-        (
-            "set-property be-policy create-backup && pkg -R img property -H be-policy",
-            0,
-            "be-policy create-backup\n",
-            "",
-        ),
-        (
-            "set-property be-policy never",
-            1,
-            "",
-            "pkg set-property: Invalid value 'never' for property 'be-policy' in section 'property'.\n",
-        ),
-        (
-            "set-property send-uuid a b",
-            1,
-            "",
-            "pkg set-property: Property 'send-uuid' in section 'property' doesn't allow multiple values.\n",
-        ),
-        ("set-property own thing && pkg -R img property -H own", 0, "own      thing\n", ""),
-        ("unset-property own", 0, "", ""),
-        (
-            "unset-property own",
-            1,
-            "",
-            "pkg unset-property: Unknown property 'own' in section 'property'.\n",
-        ),
-        ("property own", 1, "", "pkg property: no such property: own\n"),
-        (
-            "add-property-value signature-required-names a && pkg -R img property -H signature-required-names",
-            0,
-            "signature-required-names ['a']\n",
-            "",
-        ),
-        (
-            "remove-property-value signature-required-names b",
-            1,
-            "",
-            "pkg remove-property-value: Value 'b' not found in the list of values for property 'signature-required-names' in section 'property'.\n",
-        ),
-        (
-            "set-property signature-policy require-names x y && pkg -R img property -H signature-policy signature-required-names",
-            0,
-            "signature-policy         require-names\nsignature-required-names ['x', 'y']\n",
-            "",
-        ),
-        ("avoid fruit/pear && pkg -R img avoid", 0, "    fruit/pear\n", ""),
-        (
-            "avoid nosuch",
-            1,
-            "",
-            "pkg avoid: The following pattern(s) did not match any packages known to the system:\n\tnosuch\n",
-        ),
-        ("unavoid pear && pkg -R img avoid", 0, "", ""),
-        ("freeze fruit/pear@1.9", 0, "fruit/pear was frozen at 1.9\n", ""),
-        (
-            "list -Haf --no-refresh pear@1.9",
-            0,
-            "fruit/pear                                        1.9-1                      -f-\n",
-            "",
-        ),
-        ("unfreeze pear", 0, "fruit/pear was unfrozen.\n", ""),
-        ("unfreeze pear", 4, "", ""),
-        ("mediator -H nosuch", 1, "", "pkg mediator: no matching mediators found\n"),
-        (
-            "variant nosuch*",
-            1,
-            &format!("{:70} VALUE\n", "VARIANT"),
-            "pkg variant: no matching variants found\n",
-        ),
-        ("variant -H -F json arch", 0, "[{\"value\":\"i386\",\"variant\":\"variant.arch\"}]", ""),
-        ("purge-history", 0, "History purged.\n", ""),
-        ("history -H -o operation,outcome", 0, "purge-history            Succeeded\n", ""),
-        ("history -o nosuch", 2, "", "Unknown output column 'nosuch'\n"),
-        ("history -n x", 2, "", "Argument to -n must be numeric\n"),
-        ("verify", 0, "", ""),
-        ("rebuild-index", 0, "", ""),
-    ] {
-        check(&place, &format!("pkg -R img {line}"), status, out, err);
+    for (line, status, out, err) in SETTINGS {
+        check(&place, &format!("pkg -R img {line}"), *status, out, err);
     }
     refused(
         &place,
