@@ -8,9 +8,9 @@
 //! (from a repository); `signature` (made and verified); for merging the builds of several variants,
 //! `builds` (which packages) and `merge`; for filling a root, `populate`, which
 //! stands on `conditions` (variants and facets), `solve` (the closed
-//! set), `mediators` and `plan` (the actions of all packages as one, conflicts), `root` (writing
-//! below a root) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
-//! their packages, `image`; `search` (queries).
+//! set), `mediators` and `plan` (the actions of all packages as one) and `conflicts`, `root`
+//! (writing below a root), `below` (looking, moving, removing there) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
+//! their packages, `image`, `change` (what is to become of one), `execute` (done whole or not at all); `search` (queries).
 //!
 //! The library prints nothing and reads no environment.
 

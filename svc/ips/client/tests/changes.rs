@@ -7,10 +7,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::World;
 use ips_client::change::{Reverted, Want};
 use ips_client::image::MediatorSetting;
+use ips_client::{Control, Origin, Phase, Progress, Source};
 
 const DIRS: &str = "dir path=etc mode=0755 owner=root group=sys\n\
     dir path=var mode=0755 owner=root group=sys\n";
@@ -174,18 +177,12 @@ fn what_lies_in_the_way_is_salvaged_and_nothing_is_followed() {
 
 #[test]
 fn names_that_lead_out_of_the_root_are_refused_before_anything_is_done() {
-    for (actions, said) in [
-        ("legacy pkg=../../../out", "is not a plain relative path"),
-        ("link path=etc/../../out target=x", "could leave the image"),
-    ] {
-        let mut world = world(&[package("a@1", &(DIRS.to_string() + actions))]);
-        let error = world.install("a").unwrap_err().to_string();
-        assert!(error.contains(said), "{error}");
-        assert_eq!(world.installed(), "");
-        assert!(
-            !world.root().join("etc").exists() && !world.root().join("var/pkg/journal").exists()
-        );
-    }
+    let mut hostile = world(&[package("a@1", &(DIRS.to_string() + "legacy pkg=../../../out"))]);
+    let error = hostile.install("a").unwrap_err().to_string();
+    assert!(error.contains("is not a plain relative path"), "{error}");
+    assert_eq!(hostile.installed(), "");
+    assert!(!hostile.root().join("etc").exists());
+    assert!(!hostile.root().join("var/pkg/journal").exists());
     let mut world = world(&[package("a@1", &(DIRS.to_string() + "legacy pkg=A"))]);
     let outside = world.place.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -360,4 +357,51 @@ fn accounts_and_drivers_go_with_their_packages() {
         after.remove(path);
     }
     assert!(after.iter().all(|(path, row)| before.get(path) == Some(row)), "{after:?}");
+}
+
+#[test]
+fn payloads_come_from_who_has_them_and_are_not_fetched_twice() {
+    let mut actions = DIRS.to_string();
+    for number in 0..9 {
+        actions += &file(&format!("content{number}"), &format!("etc/f{number}"), "");
+    }
+    let mut world = world(&[package("a@1", &actions)]);
+    // A repository that has lost its files, and a whole one.
+    let (poor, rich) = (world.place.path().join("poor"), world.place.path().join("repo"));
+    for path in
+        ["pkg5.repository", "publisher/orchard.example/catalog", "publisher/orchard.example/pkg"]
+    {
+        copy(&rich.join(path), &poor.join(path));
+    }
+    let open = |path: &Path| Source::open(&Origin::directory(path)).unwrap();
+    world.sources = vec![open(&poor)];
+    let error = world.install("a").unwrap_err().to_string();
+    assert!(error.contains("/file/"), "{error}");
+    assert_eq!(world.installed(), "");
+    world.sources = vec![open(&poor), open(&rich)];
+    let cancel = AtomicBool::new(false);
+    let watch = |progress: &Progress| {
+        if progress.phase == Phase::Download && progress.done == 2 {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    };
+    let want = || Want::Install(vec!["a".to_string()]);
+    let stopped = world.change_with(want(), &Control::new(&watch, &cancel));
+    assert!(stopped.is_err());
+    assert_eq!(world.installed(), "");
+    let done = world.change(want()).unwrap();
+    assert!(done.bytes > 0 && done.bytes < 9 * 8, "{done:?}");
+    assert_eq!(world.read("etc/f8").as_deref(), Some("content8"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            copy(&path, &to.join(path.file_name().unwrap()));
+        }
+        return;
+    }
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(from, to).unwrap();
 }

@@ -295,3 +295,35 @@ fn deep_and_wide_sets_are_solved() {
     let found = solve(&available, &task(&available, "", "p0")).unwrap();
     assert_eq!(found.len(), 3_001);
 }
+
+/// A hundred thousand packages, counting whom is asked for.
+struct Vast {
+    asked: std::cell::Cell<usize>,
+}
+
+impl Universe for Vast {
+    fn candidates(&self, stem: &str) -> Vec<Candidate> {
+        self.asked.set(self.asked.get() + 1);
+        let number: usize = stem[1..].parse().unwrap();
+        let text = match number % 1_000 {
+            999 => format!("{stem}@1"),
+            _ => format!("{stem}@1: require p{}\n{stem}@2: require p{0}", number + 1),
+        };
+        world(&text)[stem].clone()
+    }
+}
+
+#[test]
+fn only_what_is_reached_is_looked_at() {
+    let vast = Vast { asked: std::cell::Cell::new(0) };
+    let root = |stem: &str| Root {
+        stem: stem.to_string(),
+        pattern: stem.to_string(),
+        allowed: None,
+        publisher_named: false,
+        named: false,
+    };
+    let task = Task { roots: vec![root("p99990"), root("p50995")], ..Task::default() };
+    assert_eq!(solve(&vast, &task).unwrap().len(), 15);
+    assert_eq!(vast.asked.get(), 15);
+}
