@@ -274,3 +274,42 @@ fn a_linked_state_folder_is_not_followed_away() {
     let error = Image::open(place.path(), "pkg").unwrap_err().to_string();
     assert!(error.contains("a symbolic link leads away"), "{error}");
 }
+
+#[test]
+fn an_image_of_format_5_is_read_and_not_changed() {
+    let place = golden();
+    let before = Image::open(place.path(), "pkg").unwrap();
+    let metadata = place.path().join("var/pkg");
+    let database = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/image5/catalog.db");
+    fs::copy(&database, metadata.join("state/catalog.db")).unwrap();
+    let text = fs::read_to_string(metadata.join("pkg5.image")).unwrap();
+    let installed = before.installed().unwrap().clone();
+    let (known, summaries) = (before.known().unwrap().clone(), before.known_summaries().unwrap());
+    let dependencies = before.installed_dependencies().unwrap();
+    fs::write(metadata.join("pkg5.image"), text.replacen("version = 4", "version = 5", 1)).unwrap();
+    for name in ["known", "installed"] {
+        fs::remove_dir_all(metadata.join("state").join(name)).unwrap();
+    }
+    let mut image = Image::open(place.path(), "pkg").unwrap();
+    assert_eq!(image.known().unwrap(), &known);
+    assert_eq!(image.installed().unwrap(), &installed);
+    assert_eq!(image.known_summaries().unwrap().publishers, summaries.publishers);
+    assert_eq!(image.installed_dependencies().unwrap().publishers, dependencies.publishers);
+    assert!(matches!(image.lock(), Err(RecordError::Format { format: 5, .. })));
+    // Torn anywhere, it is told of; nothing panics, nothing is made up.
+    let whole = fs::read(&database).unwrap();
+    for step in 0..400 {
+        let mut torn = whole.clone();
+        let at = (step * 7_919) % torn.len();
+        torn[at] ^= 0xff;
+        if step % 5 == 0 {
+            torn.truncate(at);
+        }
+        fs::write(metadata.join("state/catalog.db"), torn).unwrap();
+        let image = Image::open(place.path(), "pkg").unwrap();
+        if let Err(error) = image.known() {
+            let begin = metadata.join("state/catalog.db").display().to_string();
+            assert!(error.to_string().starts_with(&begin), "{error}");
+        }
+    }
+}

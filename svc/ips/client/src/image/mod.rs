@@ -18,7 +18,7 @@
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
 //! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
-//! them), `history`, `verify` (whether the root is as its packages say).
+//! them), `history`, `database` and `sqlite` (the catalogs of format 5), `verify` (whether the root is as its packages say).
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
 //! the table are of one moment whenever a program dies.  Who changes anything holds the `ImageLock`.
@@ -28,6 +28,7 @@ mod apply;
 mod avoid;
 mod configuration;
 mod create;
+mod database;
 mod history;
 mod ini;
 mod literal;
@@ -38,6 +39,7 @@ mod publisher;
 mod rebuild;
 mod record;
 mod refresh;
+mod sqlite;
 mod state;
 mod verify;
 
@@ -55,6 +57,7 @@ pub use configuration::{
     Configuration, ConfigurationError, DEFAULT, MediatorSetting, POLICIES, PROPERTIES, Sort,
 };
 pub use create::{CreateError, CreateOptions};
+pub use database::CatalogError;
 pub use history::{HistoryError, Operation, Outcome};
 pub use literal::print_texts as print_list;
 pub use lock::{ImageLock, LockError};
@@ -117,6 +120,14 @@ pub enum ImageError {
         /// What is wrong.
         source: SignedError,
     },
+    /// The catalogs of an image of format 5 are damaged.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: CatalogError,
+    },
     /// The list of avoided or frozen packages is damaged.
     #[error("{}: {source}", path.display())]
     List {
@@ -152,6 +163,8 @@ pub struct Image {
     known: OnceLock<StateCatalog>,
     installed: OnceLock<StateCatalog>,
     sources: OnceLock<Vec<ImageSource>>,
+    /// Format 5: the catalogs of the database.
+    database: OnceLock<database::Catalogs>,
 }
 
 impl Image {
@@ -191,6 +204,7 @@ impl Image {
             known: OnceLock::new(),
             installed: OnceLock::new(),
             sources: OnceLock::new(),
+            database: OnceLock::new(),
         })
     }
 
@@ -250,6 +264,9 @@ impl Image {
         if let Some(catalog) = cell.get() {
             return Ok(catalog);
         }
+        if let Some(database) = self.database()? {
+            return Ok(&database.base[usize::from(name == "installed")]);
+        }
         let path = self.place.metadata.join("state").join(name).join("catalog.base.C");
         let catalog = match read(&path)? {
             Some(text) => {
@@ -280,7 +297,29 @@ impl Image {
         self.part("installed", SUMMARY)
     }
 
+    /// The catalogs of an image of format 5; `None`: they are files.
+    fn database(&self) -> Result<Option<&database::Catalogs>, ImageError> {
+        if self.configuration.version() == FORMAT {
+            return Ok(None);
+        }
+        if let Some(database) = self.database.get() {
+            return Ok(Some(database));
+        }
+        let path = self.place.metadata.join("state/catalog.db");
+        let catalogs = match std::fs::read(&path) {
+            Ok(bytes) => {
+                database::read(&bytes).map_err(|source| ImageError::Database { path, source })?
+            }
+            Err(source) => return Err(ImageError::Io { path, source }),
+        };
+        Ok(Some(self.database.get_or_init(|| catalogs)))
+    }
+
     fn part(&self, catalog: &str, name: &str) -> Result<Part, ImageError> {
+        if let Some(database) = self.database()? {
+            let parts = if name == DEPENDENCY { &database.dependency } else { &database.summary };
+            return Ok(parts[usize::from(catalog == "installed")].clone());
+        }
         let path = self.place.metadata.join("state").join(catalog).join(name);
         match read(&path)? {
             Some(text) => Part::parse(&text).map_err(|source| ImageError::Part { path, source }),
