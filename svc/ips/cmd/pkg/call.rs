@@ -37,7 +37,6 @@ impl Given {
     }
 
     /// How often it was given.
-    #[allow(dead_code, reason = "what changes packages counts -v")]
     pub fn times(&self, name: &str) -> usize {
         self.options.iter().filter(|(given, _)| given == name).count()
     }

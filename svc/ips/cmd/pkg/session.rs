@@ -2,7 +2,7 @@
 
 use ips_client::Control;
 use ips_client::execute::recover;
-use ips_client::image::{Change, Configuration, Image, ImageLock, Operation, Outcome, RecordError};
+use ips_client::image::{Change, Configuration, Image, ImageLock, Operation, Outcome};
 use ips_cmd::{Failure, clock};
 use ips_model::Timestamp;
 use nix::unistd::{Uid, User};
@@ -61,7 +61,6 @@ impl Session {
     }
 
     /// What was planned, and what came of it, for the history.
-    #[allow(dead_code, reason = "what changes packages tells it")]
     pub fn states(&mut self, start: &str, end: &str) {
         (self.operation.start_state, self.operation.end_state) = (start.into(), end.into());
     }
@@ -89,18 +88,5 @@ impl Session {
                 "An error was encountered while attempting to store information about the\ncurrent operation in client history.\npkg: {error}"
             ))
         })
-    }
-}
-
-/// How the history tells of an image's own refusal.
-#[allow(dead_code, reason = "what changes packages tells it")]
-pub fn outcome_of(error: &RecordError) -> Outcome {
-    match error {
-        RecordError::Lock(_) => Outcome::LOCKED,
-        RecordError::Path(_) => Outcome::STORAGE,
-        RecordError::Manifest(_) => Outcome::TRANSPORT,
-        RecordError::Format { .. } | RecordError::Image(_) | RecordError::Name(_) => {
-            Outcome::UNKNOWN
-        }
     }
 }
