@@ -8,7 +8,6 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use image_tree::check_path;
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmodat, fstatat, utimensat};
@@ -203,11 +202,11 @@ impl Directory {
 
     /// The names in it.
     pub fn names(&self) -> Result<Vec<String>, RootError> {
-        let failed = |errno: Errno| io_error(&self.path_of(""), errno.into());
-        let mut open =
-            Dir::openat(self.fd.as_fd(), ".", DIRECTORY, Mode::empty()).map_err(failed)?;
+        let failed = |errno: rustix::io::Errno| io_error(&self.path_of(""), errno.into());
+        // Not nix's: its readdir_r is another function on illumos than it takes it for.
+        let open = rustix::fs::Dir::read_from(self.fd.as_fd()).map_err(failed)?;
         let mut names = Vec::new();
-        for entry in open.iter() {
+        for entry in open {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
                 names.push(name);

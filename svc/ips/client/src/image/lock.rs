@@ -62,7 +62,7 @@ impl ImageLock {
         let path = folder.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         if held.contains(&path) {
             let pid = std::process::id().to_string();
             return Err(LockError::Held { pid, client: client.to_string(), host });
