@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -50,14 +51,20 @@ impl Idle {
         self.groups.push_back((group, Instant::now()));
     }
 
-    /// A group to be used again.
+    /// A group to be used again.  One that somebody has removed or moved into meanwhile is not.
     pub fn take(&mut self) -> Option<Group> {
-        let (_, since) = self.groups.front().filter(|_| self.rested > 0)?;
-        if since.elapsed() < REST {
-            return None;
+        while self.rested > 0 {
+            let (group, since) = self.groups.pop_front()?;
+            if since.elapsed() < REST {
+                self.groups.push_front((group, since));
+                return None;
+            }
+            self.rested -= 1;
+            if cgroup::is_idle(&group.events, group.door.as_fd()).unwrap_or(false) {
+                return Some(group);
+            }
         }
-        self.rested -= 1;
-        self.groups.pop_front().map(|(group, _)| group)
+        None
     }
 
     /// All children that had ended have been reaped.
