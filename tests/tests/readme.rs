@@ -53,6 +53,13 @@ fn your_own_gate_and_a_published_repository() {
 }
 
 #[test]
+fn packages_without_an_illumos_host() {
+    let world = World::up();
+    let out = typed(&world, "packages", "");
+    assert!(out.ends_with("usr/share/hello.txt\nhello, packages\n"), "{out}");
+}
+
+#[test]
 fn a_service_of_your_own() {
     let world = World::up();
     let out = typed(&world, "service", "");
