@@ -246,7 +246,9 @@ impl<'a> Change<'a> {
             ChangeError::Record(_) | ChangeError::Execute(_) | ChangeError::Root(_) => {
                 Outcome::STORAGE
             }
-            ChangeError::Barred { .. }
+            ChangeError::Signature { .. }
+            | ChangeError::Trust(_)
+            | ChangeError::Barred { .. }
             | ChangeError::HardLink { .. }
             | ChangeError::Image(_)
             | ChangeError::Account(_)

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ips_client::Control;
-use ips_client::change::{Order, Reverted, Want, carry_out, pending, plan, resolve};
+use ips_client::change::{ChangeError, Order, Reverted, Want, carry_out, pending, plan, resolve};
 use ips_client::image::{Outcome, VerifyOptions};
 use ips_cmd::Failure;
 use ips_model::Fmri;
@@ -54,7 +54,14 @@ fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Re
     let failed = |error| call.failed(format!("\n{error}"));
     let (quiet, order) = (given.has("q"), Order::of(want));
     let silent = Control::silent();
-    let resolved = resolve(&session.image, &order, &silent).map_err(failed)?;
+    let resolved = resolve(&session.image, &order, &silent);
+    if let Err(ChangeError::Signature { fmri, .. }) = &resolved {
+        // That cannot be mended here, but it is told as verifying would.
+        if !quiet {
+            tell_verified(call, given, session, std::slice::from_ref(&**fmri))?;
+        }
+    }
+    let resolved = resolved.map_err(failed)?;
     let planned = plan(&session.image, &resolved).map_err(failed)?;
     let paths = pending(&session.image, &session.lock, &planned, session.start).map_err(failed)?;
     if paths.is_empty() {
@@ -69,10 +76,7 @@ fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Re
             Want::Fix(_) => {
                 let of = |fmri: &&Fmri| owners.contains_key(&fmri.stem());
                 let broken: Vec<Fmri> = resolved.after.iter().filter(of).cloned().collect();
-                let options = VerifyOptions::default();
-                let verified = session.image.verify(&broken, &options, &silent);
-                let verified = verified.map_err(|error| call.failed(error))?;
-                print!("{}", report(&verified, given.has("H"), given.has("v")));
+                tell_verified(call, given, session, &broken)?;
             }
             _ => tell(&owners),
         }
@@ -83,6 +87,19 @@ fn restored(call: &Call, given: &Given, session: &mut Session, want: Want) -> Re
     let (time, lock) = (session.start, &session.lock);
     carry_out(&mut session.image, lock, &order, &planned, time, &silent).map_err(failed)?;
     Ok(0)
+}
+
+/// What verifying would say of packages.
+fn tell_verified(
+    call: &Call,
+    given: &Given,
+    session: &Session,
+    packages: &[Fmri],
+) -> Result<(), Failure> {
+    let verified = session.image.verify(packages, &VerifyOptions::default(), &Control::silent());
+    let verified = verified.map_err(|error| call.failed(error))?;
+    print!("{}", report(&verified, given.has("H"), given.has("v")));
+    Ok(())
 }
 
 fn tell(by_package: &BTreeMap<String, Vec<String>>) {

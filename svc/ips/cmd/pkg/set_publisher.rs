@@ -4,7 +4,7 @@
 //! error leaves the image as it was.
 
 use ips_client::image::{
-    Configuration, DEFAULT, Outcome, POLICIES, Publisher, PublisherUri, Refresh, Value,
+    Configuration, DEFAULT, Outcome, POLICIES, Publisher, PublisherUri, Refresh, Value, approvable,
 };
 use ips_client::{Origin, Source};
 use ips_cmd::Failure;
@@ -69,6 +69,7 @@ pub fn set_publisher(call: &Call) -> Result<u8, Failure> {
         Ok(prefix) => prefix,
         Err(failure) => return Err(session.fail(Outcome::BAD_REQUEST, failure)),
     };
+    keep_approved(call, &given, &session, std::slice::from_ref(&prefix))?;
     session.configure(after)?;
     settle(session, before, &[prefix], !given.has("no-refresh"))
 }
@@ -326,12 +327,7 @@ fn security(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(),
         }
         *place = path.to_string_lossy().into_owned();
     }
-    for text in given.values("approve-ca-cert") {
-        let path = Call::absolute(text)?;
-        let bytes = std::fs::read(&path).map_err(|error| {
-            call.failed(format!("Unable to read the CA certificate '{}': {error}", path.display()))
-        })?;
-        let hash = ips_model::digest::sha1_hex(&bytes);
+    for (hash, _) in approved(call, given)? {
         publisher.revoked_ca_certs.retain(|other| *other != hash);
         if !publisher.approved_ca_certs.contains(&hash) {
             publisher.approved_ca_certs.push(hash);
@@ -348,6 +344,39 @@ fn security(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(),
         publisher.revoked_ca_certs.retain(|other| other != hash);
     }
     Ok(())
+}
+
+/// The certificates that are approved: SHA-1 and PEM file.
+fn approved(call: &Call, given: &Given) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let one = |text: &str| {
+        let path = Call::absolute(text)?;
+        let bytes = std::fs::read(&path).map_err(|error| {
+            call.failed(format!("Unable to read the CA certificate '{}': {error}", path.display()))
+        })?;
+        approvable(&bytes).map_err(|_| {
+            call.failed(format!(
+                "The file '{}' was expected to be a PEM certificate but it could not be read.",
+                path.display()
+            ))
+        })
+    };
+    given.values("approve-ca-cert").map(one).collect()
+}
+
+/// Keeps what is approved for publishers, before they say so.
+fn keep_approved(
+    call: &Call,
+    given: &Given,
+    session: &Session,
+    prefixes: &[String],
+) -> Result<(), Failure> {
+    let mut certificates = std::collections::BTreeMap::new();
+    for (hash, pem) in approved(call, given)? {
+        for prefix in prefixes {
+            certificates.insert((prefix.clone(), hash.clone()), pem.clone());
+        }
+    }
+    session.image.keep_certificates(&session.lock, &certificates).map_err(refused)
 }
 
 fn properties(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
@@ -482,6 +511,7 @@ fn automatic(call: &Call, given: &Given, uri: &str) -> Result<u8, Failure> {
         added.push(one.name.clone());
     }
     let all: Vec<String> = added.iter().chain(&updated).cloned().collect();
+    keep_approved(call, given, &session, &all)?;
     session.configure(after)?;
     let status = settle(session, before, &all, true)?;
     println!("pkg set-publisher:");

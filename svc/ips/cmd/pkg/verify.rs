@@ -53,6 +53,9 @@ pub fn report(verified: &[VerifiedPackage], bare: bool, verbose: bool) -> String
             out.push_str(&line("PACKAGE", "STATUS"));
         }
         out.push_str(&line(&package.fmri.stem(), package.status()));
+        for text in &package.errors {
+            out.push_str(&format!("ERROR: {text}\n"));
+        }
         for finding in &package.findings {
             let report = &finding.report;
             if report.errors.is_empty() && report.warnings.is_empty() && !verbose {

@@ -1,7 +1,7 @@
 //! change - from what a user wants of an image to what is done to it.
 //!
 //! In three stages, each of which only looks: `resolve` finds the packages the image is to have and
-//! reads their manifests; `plan` says what that means for every path, user and driver; `carry_out` looks
+//! reads their manifests and looks at their signatures; `plan` says what that means for every path, user and driver; `carry_out` looks
 //! at the disk, stages what is to be put, and has it executed.
 //!
 //! In reading order: `wish` (patterns, the solver's task), `resolve`, `difference` (old actions against
@@ -20,16 +20,18 @@ mod wish;
 
 use std::collections::BTreeMap;
 
+use ips_model::Fmri;
 use ips_model::pattern::PatternError;
 
 use crate::accounts::AccountError;
 use crate::drivers::DriverError;
 use crate::execute::ExecuteError;
-use crate::image::{ImageError, ManifestError, MediatorSetting, RecordError};
+use crate::image::{ImageError, ManifestError, MediatorSetting, RecordError, TrustError};
 use crate::owners::OwnerError;
 use crate::plan::ConflictError;
 use crate::populate::PopulateError;
 use crate::root::RootError;
+use crate::signature::SignatureError;
 use crate::solve::SolveError;
 use crate::source::{Source, SourceError};
 
@@ -124,6 +126,17 @@ pub enum ChangeError {
     /// There is no such set of packages.
     #[error(transparent)]
     Solve(#[from] SolveError),
+    /// A package is not signed as is asked for.
+    #[error("{source}")]
+    Signature {
+        /// The package.
+        fmri: Box<Fmri>,
+        /// Why it is refused.
+        source: Box<SignatureError>,
+    },
+    /// What is asked of signatures makes no sense, or whom they are believed.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Packages are in each other's way.
     #[error(transparent)]
     Conflict(#[from] ConflictError),

@@ -10,7 +10,7 @@ use super::universe::Known;
 use super::{ChangeError, Order, Want, wish};
 use crate::conditions::Conditions;
 use crate::control::{Control, Phase};
-use crate::image::{AvoidSet, Configuration, Image};
+use crate::image::{AvoidSet, Certificates, Configuration, Image};
 use crate::plan::Package;
 use crate::solve::solve;
 use crate::source::{Source, side_by_side};
@@ -30,6 +30,8 @@ pub struct Resolved {
     pub named: BTreeSet<String>,
     /// Texts of manifests that the image does not keep yet.
     pub texts: BTreeMap<Fmri, String>,
+    /// Certificates that it does not keep yet.
+    pub(super) certificates: Certificates,
     /// The configuration it is to have.
     pub configuration: Configuration,
     /// The avoided packages it is to have, if they change.
@@ -79,8 +81,53 @@ pub fn resolve(
         read.push(package);
     }
     read.sort_by(|a, b| a.fmri.name.cmp(&b.fmri.name).then_with(|| a.fmri.cmp(&b.fmri)));
+    let certificates = signatures(image, order, &read, (&before, &after))?;
     let want = order.want.clone();
-    Ok(Resolved { want, packages: read, before, after, named, texts, configuration, avoided })
+    let packages = read;
+    Ok(Resolved {
+        want,
+        packages,
+        before,
+        after,
+        named,
+        texts,
+        certificates,
+        configuration,
+        avoided,
+    })
+}
+
+/// Refuses packages that are not signed as is asked for: those that come, and those that are put
+/// back as they were.  The certificates that had to be fetched for it.
+fn signatures(
+    image: &Image,
+    order: &Order<'_>,
+    packages: &[Package],
+    (before, after): (&BTreeSet<Fmri>, &BTreeSet<Fmri>),
+) -> Result<Certificates, ChangeError> {
+    let mended: BTreeSet<Fmri> = match &order.want {
+        Want::Fix(patterns) if patterns.is_empty() => after.clone(),
+        Want::Fix(patterns) => {
+            let all: Vec<Fmri> = after.iter().cloned().collect();
+            let meant = wish::meant(patterns, &all, ChangeError::NotInstalled)?;
+            meant.into_iter().flat_map(|(_, found)| found).cloned().collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    let comes = |fmri: &Fmri| after.contains(fmri) && !before.contains(fmri);
+    let looked: Vec<(&Fmri, &Manifest)> = packages
+        .iter()
+        .filter(|package| comes(&package.fmri) || mended.contains(&package.fmri))
+        .map(|package| (&package.fmri, &package.manifest))
+        .collect();
+    let trusted = image.trusted(&looked, order.sources)?;
+    match trusted.refused.into_iter().next() {
+        None => Ok(trusted.fetched),
+        Some((at, error)) => {
+            let (fmri, source) = (Box::new(looked[at].0.clone()), Box::new(error));
+            Err(ChangeError::Signature { fmri, source })
+        }
+    }
 }
 
 type Answer = (BTreeSet<Fmri>, BTreeSet<String>, Option<AvoidSet>);

@@ -44,6 +44,7 @@ pub fn carry_out(
     let folder = image.kind().folder();
     let prepared = prepare(planned, &root, folder, &time.package())?;
     image.keep_manifests(lock, &planned.resolved.texts)?;
+    image.keep_certificates(lock, &planned.resolved.certificates)?;
     let bytes = fetch_all(image, order, &prepared, &stage, control)?;
     let texts =
         Texts { root: &root, stage: &stage, prepared: &prepared, gone: &planned.difference.gone };

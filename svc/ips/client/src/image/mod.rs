@@ -12,13 +12,14 @@
 //!   state/pkg5.image         a configuration that goes with this state and is not yet in place
 //!   publisher/PUB/catalog/   the catalogs of PUB as fetched   `refresh`
 //!   publisher/PUB/pkg/QNAME/QVERSION   manifests as published
+//!   publisher/PUB/certs/SHA1 certificates                     `trust`
 //!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    cache/…   lost+found/…
 //! ```
 //!
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
 //! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
-//! them), `history`, `database` and `sqlite` (the catalogs of format 5), `verify` (whether the root is as its packages say).
+//! them), `history`, `database` and `sqlite` (the catalogs of format 5), `trust` (whether packages are signed as is asked for), `verify` (whether the root is as its packages say).
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
 //! the table are of one moment whenever a program dies.  Who changes anything holds the `ImageLock`.
@@ -41,6 +42,7 @@ mod record;
 mod refresh;
 mod sqlite;
 mod state;
+mod trust;
 mod verify;
 
 use std::io;
@@ -67,6 +69,8 @@ pub use publisher::{Publisher, PublisherUri, REFRESH_SECONDS, Value};
 pub use record::{Change, Installed, RecordError};
 pub use refresh::{OriginFailure, OriginRefreshError, Refresh, Refreshed};
 pub use state::{Package, StateCatalog, StateError, states};
+pub(crate) use trust::Certificates;
+pub use trust::{TrustError, approvable};
 pub use verify::{Finding, Report, VerifiedPackage, VerifyError, VerifyOptions};
 
 /// The newest format that is written, and what new images get.

@@ -21,6 +21,8 @@ pub enum SignatureError {
     Unverified {
         /// The package.
         package: String,
+        /// The signature's value.
+        value: String,
         /// The signature: its certificate's hash, or its value where it has none.
         hash: String,
         /// Why.
@@ -31,14 +33,18 @@ pub enum SignatureError {
     Chain {
         /// The package.
         package: String,
+        /// The signature's value.
+        value: String,
         /// Why.
-        source: ChainError,
+        source: Box<ChainError>,
     },
     /// A certificate cannot be had.
     #[error("the certificate {hash} of {package}: {reason}")]
     Fetch {
         /// The package.
         package: String,
+        /// The signature's value.
+        value: String,
         /// The certificate.
         hash: String,
         /// Why.
@@ -66,6 +72,18 @@ pub enum SignatureError {
         /// The names.
         names: Vec<String>,
     },
+}
+
+impl SignatureError {
+    /// The value of the signature that does not hold; none where a signature is missing.
+    pub fn signature(&self) -> Option<&str> {
+        match self {
+            SignatureError::Unverified { value, .. }
+            | SignatureError::Chain { value, .. }
+            | SignatureError::Fetch { value, .. } => Some(value),
+            SignatureError::Missing { .. } | SignatureError::Names { .. } => None,
+        }
+    }
 }
 
 /// What was found of a package that is accepted.
@@ -106,10 +124,10 @@ pub fn verify(
                 found.digests += 1;
             }
             (Some(Algorithm::Rsa(hash)), Some(certificate)) => {
-                let signer = look.certificate(certificate)?;
+                let signer = look.certificate(signature, certificate)?;
                 let others = look.chain(signature)?;
                 follow(&signer, &others, anchors, &mut names, now)
-                    .map_err(|source| SignatureError::Chain { package: package.clone(), source })?;
+                    .map_err(|source| look.chain_error(signature, source))?;
                 look.signed(signature, hash, &signer)?;
                 found.signers.push(signer.subject);
             }
@@ -135,9 +153,10 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn certificate(&self, hash: &str) -> Result<Certificate, SignatureError> {
+    fn certificate(&self, of: &Action, hash: &str) -> Result<Certificate, SignatureError> {
         let failed = |reason: String| SignatureError::Fetch {
             package: self.package.to_string(),
+            value: value_of(of),
             hash: hash.to_string(),
             reason,
         };
@@ -152,13 +171,18 @@ impl Look<'_> {
     /// The certificates between the signer's and an anchor.
     fn chain(&self, signature: &Action) -> Result<Vec<Certificate>, SignatureError> {
         let hashes = signature.payload_hashes().into_iter().skip(1);
-        hashes.map(|hash| self.certificate(hash)).collect()
+        hashes.map(|hash| self.certificate(signature, hash)).collect()
     }
 
     fn refuse(&self, signature: &Action, reason: String) -> SignatureError {
         let hash = signature.payload_hash().or(signature.key()).unwrap_or_default();
         let (package, hash) = (self.package.to_string(), hash.to_string());
-        SignatureError::Unverified { package, hash, reason }
+        SignatureError::Unverified { package, value: value_of(signature), hash, reason }
+    }
+
+    fn chain_error(&self, signature: &Action, source: ChainError) -> SignatureError {
+        let package = self.package.to_string();
+        SignatureError::Chain { package, value: value_of(signature), source: Box::new(source) }
     }
 
     fn digest(&self, signature: &Action, hash: Hash) -> Result<(), SignatureError> {
@@ -191,4 +215,8 @@ impl Look<'_> {
         let told = || "The signature value did not match the expected value.".to_string();
         holds.map_err(|_| self.refuse(signature, told()))
     }
+}
+
+fn value_of(signature: &Action) -> String {
+    signature.key().unwrap_or_default().to_string()
 }

@@ -18,7 +18,7 @@ use ips_model::version::DotSequence;
 use ips_model::{Fmri, Manifest};
 use rayon::prelude::*;
 
-use super::{Image, ImageError, ManifestError, MediatorSetting};
+use super::{Image, ImageError, ManifestError, MediatorSetting, TrustError};
 use crate::accounts::Accounts;
 use crate::conditions::Conditions;
 use crate::control::{Control, Phase};
@@ -63,6 +63,8 @@ pub struct Finding {
 pub struct VerifiedPackage {
     /// The package.
     pub fmri: Fmri,
+    /// What is wrong with the package, and with no action of it: a signature that is missing.
+    pub errors: Vec<String>,
     /// In the order of its manifest.
     pub findings: Vec<Finding>,
 }
@@ -73,7 +75,8 @@ impl VerifiedPackage {
         let has = |of: fn(&Report) -> &Vec<String>| {
             self.findings.iter().any(|finding| !of(&finding.report).is_empty())
         };
-        match (has(|report| &report.errors), has(|report| &report.warnings)) {
+        let wrong = !self.errors.is_empty() || has(|report| &report.errors);
+        match (wrong, has(|report| &report.warnings)) {
             (true, _) => "ERROR",
             (false, true) => "WARNING",
             (false, false) => "OK",
@@ -102,6 +105,9 @@ pub enum VerifyError {
     /// The root could not be opened.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// Whom the image trusts cannot be said.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The caller wanted the end.
     #[error("cancelled")]
     Cancelled,
@@ -154,14 +160,41 @@ impl Image {
         let reports = disk.reports(&loaded, &chosen, &tables, control)?;
         let mut verified: Vec<VerifiedPackage> = loaded
             .iter()
-            .map(|one| VerifiedPackage { fmri: one.fmri.clone(), findings: Vec::new() })
+            .map(|one| VerifiedPackage {
+                fmri: one.fmri.clone(),
+                errors: Vec::new(),
+                findings: Vec::new(),
+            })
             .collect();
+        if options.paths.is_empty() {
+            self.verify_signatures(&loaded, &mut verified)?;
+        }
         for ((package, at), report) in reports {
             let action = &loaded[package].manifest.actions[at];
             let key = action.key().unwrap_or_default().to_string();
             verified[package].findings.push(Finding { kind: action.kind, key, report });
         }
         Ok(verified)
+    }
+
+    fn verify_signatures(
+        &self,
+        loaded: &[Loaded],
+        verified: &mut [VerifiedPackage],
+    ) -> Result<(), VerifyError> {
+        let packages: Vec<_> = loaded.iter().map(|one| (&one.fmri, &one.manifest)).collect();
+        for (package, error) in self.trusted(&packages, &[])?.refused {
+            let told = error.to_string();
+            match error.signature() {
+                Some(value) => {
+                    let report = Report { errors: vec![told], ..Report::default() };
+                    let (kind, key) = (Kind::Signature, value.to_string());
+                    verified[package].findings.push(Finding { kind, key, report });
+                }
+                None => verified[package].errors.push(told),
+            }
+        }
+        Ok(())
     }
 
     /// The actions to look at, as package and place in it, with what is to be asked of them.
