@@ -206,6 +206,15 @@ impl Source {
         origin: &Origin,
         catalogs: Vec<PublisherCatalog>,
     ) -> Result<Self, SourceError> {
+        Self::with_catalogs_by(origin, catalogs, &Transport::default())
+    }
+
+    /// The same; `transport` is how a depot is spoken to.
+    pub(crate) fn with_catalogs_by(
+        origin: &Origin,
+        catalogs: Vec<PublisherCatalog>,
+        transport: &Transport,
+    ) -> Result<Self, SourceError> {
         let archive = match &origin.place {
             Place::Archive(path) => Some(Archive::open(path)?),
             Place::Directory(_) | Place::Depot(_) => None,

@@ -13,9 +13,10 @@ use ips_model::digest::sha1_hex;
 use ips_model::manifest::{Manifest, ManifestErrors};
 use ips_repository::{PathError, durable};
 
-use super::{Image, ImageError, ImageLock, Publisher, RecordError};
+use super::{Image, ImageError, ImageLock, Publisher, PublisherUri, RecordError};
 use crate::origin::{Origin, OriginError};
 use crate::source::{PublisherCatalog, Source, SourceError};
+use crate::transport::TransportError;
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum ManifestError {
     /// An origin's URI makes no sense.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// A key or certificate to speak to an origin with cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// An origin did not give it.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -104,11 +108,22 @@ impl Image {
         let mut sources = Vec::new();
         for publisher in enabled {
             for uri in publisher.mirrors.iter().filter(|uri| !uri.disabled) {
-                let source = Source::with_catalogs(&origin_of(&uri.uri)?, Vec::new())?;
+                let source = self.speak(publisher, uri, Vec::new())?;
                 sources.push(ImageSource { publisher: publisher.prefix.clone(), source });
             }
         }
         Ok(sources)
+    }
+
+    /// A place of a publisher, spoken to as the publisher wants it.
+    fn speak(
+        &self,
+        publisher: &Publisher,
+        place: &PublisherUri,
+        catalogs: Vec<PublisherCatalog>,
+    ) -> Result<Source, ManifestError> {
+        let transport = self.transport(publisher, place)?;
+        Ok(Source::with_catalogs_by(&origin_of(&place.uri)?, catalogs, &transport)?)
     }
 
     fn open_origins(
@@ -130,7 +145,7 @@ impl Image {
                 base,
                 dependency: Part::default(),
             };
-            let source = Source::with_catalogs(&origin_of(&uri.uri)?, vec![catalog])?;
+            let source = self.speak(publisher, uri, vec![catalog])?;
             sources.push(ImageSource { publisher: publisher.prefix.clone(), source });
         }
         Ok(())

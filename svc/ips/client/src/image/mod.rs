@@ -18,7 +18,7 @@
 //!
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
-//! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
+//! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `speak` (to origins), `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
 //! them), `history`, `database` and `sqlite` (the catalogs of format 5), `trust` (whether packages are signed as is asked for), `verify` (whether the root is as its packages say).
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
@@ -40,6 +40,7 @@ mod publisher;
 mod rebuild;
 mod record;
 mod refresh;
+mod speak;
 mod sqlite;
 mod state;
 mod trust;

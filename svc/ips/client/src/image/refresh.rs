@@ -24,9 +24,10 @@ use rayon::prelude::*;
 
 use super::apply::{apply, logs_between};
 use super::manifests::origin_of;
-use super::{Image, ImageLock, Publisher, RecordError};
+use super::{Image, ImageLock, Publisher, PublisherUri, RecordError};
 use crate::origin::OriginError;
 use crate::source::{Source, SourceError, side_by_side};
+use crate::transport::TransportError;
 
 /// The parts an image keeps; summaries of other locales are not.
 pub(super) const KEPT: [&str; 3] = [BASE, DEPENDENCY, SUMMARY];
@@ -57,6 +58,9 @@ pub enum OriginRefreshError {
     /// Its URI makes no sense.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// A key or certificate to speak to it with cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// It could not be reached, or its catalog is damaged.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -160,12 +164,14 @@ impl Image {
         how: Refresh,
         now: Timestamp,
     ) -> Result<(bool, Vec<OriginFailure>), RecordError> {
-        let origins: Vec<String> = publisher.enabled_origins().map(|one| one.uri.clone()).collect();
-        let fetch = |uri: &String| {
-            let fetched = self.refresh_origin(&publisher.prefix, uri, how);
-            fetched.map_err(|error| OriginFailure { uri: uri.clone(), error: Box::new(error) })
+        let places: Vec<&PublisherUri> = publisher.enabled_origins().collect();
+        let origins: Vec<String> = places.iter().map(|one| one.uri.clone()).collect();
+        let fetch = |place: &&PublisherUri| {
+            let fetched = self.refresh_origin(publisher, place, how);
+            let uri = place.uri.clone();
+            fetched.map_err(|error| OriginFailure { uri, error: Box::new(error) })
         };
-        let results: Vec<Result<bool, OriginFailure>> = origins.par_iter().map(fetch).collect();
+        let results: Vec<Result<bool, OriginFailure>> = places.par_iter().map(fetch).collect();
         let mut changed = self.drop_stale_origins(publisher)?;
         let mut failed = Vec::new();
         for result in results {
@@ -191,11 +197,13 @@ impl Image {
     /// Fetches one origin's catalog; whether it is another than before.
     fn refresh_origin(
         &self,
-        publisher: &str,
-        uri: &str,
+        publisher: &Publisher,
+        place: &PublisherUri,
         how: Refresh,
     ) -> Result<bool, OriginRefreshError> {
-        let source = Source::with_catalogs(&origin_of(uri)?, Vec::new())?;
+        let transport = self.transport(publisher, place)?;
+        let (publisher, uri) = (publisher.prefix.as_str(), place.uri.as_str());
+        let source = Source::with_catalogs_by(&origin_of(uri)?, Vec::new(), &transport)?;
         let folder = self.origin_folder(publisher, uri);
         let kept = if how == Refresh::Full { None } else { kept(&folder) };
         let fetched = side_by_side(&[&source], || {
