@@ -13,7 +13,9 @@
 //!   publisher/PUB/catalog/   the catalogs of PUB as fetched   `refresh`
 //!   publisher/PUB/pkg/QNAME/QVERSION   manifests as published
 //!   publisher/PUB/certs/SHA1 certificates                     `trust`
-//!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    cache/…   lost+found/…
+//!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    lost+found/…
+//!   journal/                 a plan that is being carried out (`execute::journal`)
+//!   cache/stage/             payloads fetched for it (`execute::fetch`)
 //! ```
 //!
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
