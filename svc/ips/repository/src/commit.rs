@@ -3,7 +3,8 @@
 //! Per publisher, under its lock: payloads that are files elsewhere are linked into place,
 //! manifests and the new catalog are written beside what is there; one flush; then payloads,
 //! manifests and last the catalog are renamed into place.  A crash before the last rename leaves
-//! files no catalog names; the same batch may be run again.
+//! files no catalog names; the same batch may be run again.  A crash after it leaves the batch's
+//! folder, which the next commit removes even if it has nothing to write.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +18,7 @@ use crate::catalog::CatalogEdit;
 use crate::durable;
 use crate::error::WriteError;
 use crate::lock::{Lock, Wait};
-use crate::staging::{Staging, remove_leftovers};
+use crate::staging::{Staging, has_leftovers, remove_leftovers};
 
 /// Whether packages that come are named in the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ impl Batch<'_> {
             let publisher = pending.fmri.publisher.clone().unwrap_or_default();
             by_publisher.entry(publisher).or_default().push(pending);
         }
+        // First, so that an error of this is not one of a publication that was done.
+        self.tidy(|publisher| !by_publisher.contains_key(publisher))?;
         let mut added = Vec::new();
         for (publisher, mut packages) in by_publisher {
             packages.sort_by(|one, other| one.fmri.cmp(&other.fmri));
@@ -60,6 +63,23 @@ impl Batch<'_> {
             added.extend(self.commit_one(&publisher, &packages, &staging, now)?);
         }
         Ok(added)
+    }
+
+    /// Ends what a writer that was killed after its last rename left.  Doing the same again finds
+    /// every package there and writes nothing, so this is for publishers that get no package.
+    fn tidy(&self, is_unwritten: impl Fn(&String) -> bool) -> Result<(), WriteError> {
+        for publisher in self.repository.publishers()?.into_iter().filter(is_unwritten) {
+            let folder = self.repository.publisher_folder(&publisher)?;
+            let catalog = folder.join("catalog");
+            // Who has nothing to write needs no leave to write, unless there is something to end.
+            let is_left = has_leftovers(&folder)? || durable::is_left(&catalog);
+            if is_left {
+                let _lock = Lock::take(&folder, Wait::Block)?;
+                remove_leftovers(&folder)?;
+                durable::recover(&catalog)?;
+            }
+        }
+        Ok(())
     }
 
     fn commit_one(

@@ -168,6 +168,11 @@ fn aside(folder: &Path) -> PathBuf {
     folder.with_file_name(format!("old.{name}"))
 }
 
+/// Whether a crash in `swap_folder` left something for `recover`.
+pub fn is_left(folder: &Path) -> bool {
+    aside(folder).is_dir()
+}
+
 /// Brings back what a crash between the two renames of `swap_folder` put aside.
 pub fn recover(folder: &Path) -> Result<(), PathError> {
     let aside = aside(folder);
@@ -214,8 +219,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let catalog = place.path().join("catalog");
         fs::create_dir(place.path().join("old.catalog")).unwrap();
+        assert!(is_left(&catalog));
         recover(&catalog).unwrap();
-        assert!(catalog.is_dir() && !place.path().join("old.catalog").exists());
+        assert!(catalog.is_dir() && !is_left(&catalog));
         fs::create_dir(place.path().join("old.catalog")).unwrap();
         recover(&catalog).unwrap();
         assert!(catalog.is_dir() && !place.path().join("old.catalog").exists());

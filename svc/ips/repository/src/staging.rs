@@ -9,7 +9,8 @@
 //! The folder is on the file system of its destination, so all that is left to do is to rename,
 //! whole folders of payloads where the destination has none of that name.  Payloads of files that
 //! are stored elsewhere are only noted, and linked into their places when the batch is committed.
-//! The folder goes when the batch does; what a killed process left is removed by the next writer.
+//! The folder goes when the batch does; what a killed process left is removed by the next
+//! writer, also by one that finds nothing to write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -201,22 +202,29 @@ fn names(folder: &Path) -> Result<BTreeSet<String>, PathError> {
 
 /// Removes what processes that are gone left in a publisher's `tmp`.
 pub(crate) fn remove_leftovers(publisher: &Path) -> Result<(), PathError> {
-    let tmp = publisher.join("tmp");
-    for entry in fs::read_dir(&tmp).map_err(at(&tmp))? {
-        let entry = entry.map_err(at(&tmp))?;
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix("batch."));
-        let Some(process) = process.and_then(|rest| rest.split('.').next()) else { continue };
-        let Ok(process) = process.parse::<i32>() else { continue };
-        if process > 0 && is_gone(process) {
-            match fs::remove_dir_all(entry.path()) {
-                // An indexer and a publisher may both be at it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                removed => removed.map_err(at(&entry.path()))?,
-            }
+    for path in leftovers(publisher)? {
+        match fs::remove_dir_all(&path) {
+            // An indexer and a publisher may both be at it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(at(&path))?,
         }
     }
     Ok(())
+}
+
+/// Whether processes that are gone left anything there.
+pub(crate) fn has_leftovers(publisher: &Path) -> Result<bool, PathError> {
+    Ok(!leftovers(publisher)?.is_empty())
+}
+
+fn leftovers(publisher: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let tmp = publisher.join("tmp");
+    let is_left = |name: &String| {
+        let process = name.strip_prefix("batch.").and_then(|rest| rest.split('.').next());
+        let process = process.and_then(|process| process.parse::<i32>().ok());
+        process.is_some_and(|process| process > 0 && is_gone(process))
+    };
+    Ok(names(&tmp)?.iter().filter(|name| is_left(name)).map(|name| tmp.join(name)).collect())
 }
 
 fn is_gone(process: i32) -> bool {
@@ -250,7 +258,9 @@ mod tests {
         for folder in [&dead, &alive] {
             fs::create_dir_all(folder).unwrap();
         }
+        assert!(has_leftovers(publisher.path()).unwrap());
         remove_leftovers(publisher.path()).unwrap();
+        assert!(!has_leftovers(publisher.path()).unwrap());
         assert!(!dead.exists() && alive.exists());
     }
 

@@ -140,6 +140,27 @@ fn writers_wait_for_each_other_and_readers_for_nobody() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn who_has_nothing_to_write_ends_what_the_dead_left() {
+    let (_place, repository) = new();
+    publish(&repository, "a", now());
+    let folder = repository.root().join("publisher/p.example");
+    let before = files(&folder);
+    // A process that has ended and been waited for.
+    let mut dead = std::process::Command::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    for left in [format!("tmp/batch.{}.x/catalog", dead.id()), "old.catalog".to_string()] {
+        fs::create_dir_all(folder.join(&left)).unwrap();
+        fs::write(folder.join(&left).join("catalog.attrs"), "x").unwrap();
+        let alive = folder.join(format!("tmp/batch.{}.x", std::process::id()));
+        fs::create_dir(&alive).unwrap();
+        assert!(repository.batch().unwrap().commit(now()).unwrap().is_empty());
+        fs::remove_dir(&alive).unwrap();
+        assert!(files(&folder) == before, "{left}");
+    }
+    assert_eq!(repository.packages().unwrap().len(), 1);
+}
+
+#[test]
 fn refresh_and_rebuild_do_not_wait() {
     use nix::fcntl::{FcntlArg, fcntl};
     let place = tempfile::tempdir().unwrap();
