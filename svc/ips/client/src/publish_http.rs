@@ -211,6 +211,13 @@ impl Depot {
         Ok(())
     }
 
+    /// Orders the search indexes brought up to their catalogs; the depot does it in its own time.
+    pub fn refresh_index(&self) -> Result<(), DepotError> {
+        self.need("index", 0)?;
+        accepted(&self.repeated("index/0/refresh", &[], &Body::Get)?)?;
+        Ok(())
+    }
+
     /// Whether the depot has a package.
     pub fn has(&self, fmri: &Fmri) -> bool {
         let (Some(publisher), Some(url)) = (&fmri.publisher, fmri.url()) else { return false };

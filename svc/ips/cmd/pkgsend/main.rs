@@ -35,6 +35,7 @@ Transactions:
         pkgsend import [-T pattern] [--target file] bundle ...
         pkgsend close [-A] [--no-catalog] [-t transaction]
         pkgsend create-repository [--set-property section.property=value]
+        pkgsend refresh-index
 
 Options:
         -s repo_uri_or_path
@@ -85,6 +86,6 @@ fn run() -> Result<(), Failure> {
         }
         Command::Close(place, id, closing) => transact::close(&place, &id, closing),
         Command::Create(place, properties) => transact::create(place.directory()?, &properties),
-        Command::RefreshIndex => Ok(()),
+        Command::RefreshIndex(target) => transact::refresh_index(&target),
     }
 }

@@ -33,8 +33,8 @@ pub enum Command {
     Close(Target, String, Closing),
     /// `create-repository`: section, property, value.
     Create(Place, Vec<(String, String, String)>),
-    /// `refresh-index`: there is no index.
-    RefreshIndex,
+    /// `refresh-index`: the search indexes take in what came.
+    RefreshIndex(Target),
 }
 
 /// Where to publish.
@@ -164,7 +164,7 @@ fn subcommand(
             "cert" => given.identity.certificate = Some(PathBuf::from(parser.value()?)),
             "no-catalog" => given.uncatalogued = true,
             "e" | "n" | "A" => given.letters.extend(option.chars()),
-            // The index is renewed by pkgrepo refresh.
+            // The indexes are renewed by refresh-index and by pkgrepo refresh.
             _ => {}
         }
     }
@@ -230,7 +230,7 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
             Command::Close(target()?, transaction()?, closing)
         }
         "create-repository" => Command::Create(place()?, properties(&given.properties)?),
-        "refresh-index" => Command::RefreshIndex,
+        "refresh-index" => Command::RefreshIndex(target()?),
         _ => Command::Publish(Options {
             target: target()?,
             catalogued: !given.uncatalogued,

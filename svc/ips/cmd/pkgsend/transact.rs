@@ -1,4 +1,5 @@
-//! transact.rs - a package published step by step: open, append, add, include, import, close.
+//! transact.rs - a package published step by step: open, append, add, include, import, close; and
+//! the repository before and after: create-repository, refresh-index.
 //!
 //! The transaction is known by the id that `open` prints and the others read from `PKG_TRANS_ID`.
 
@@ -224,6 +225,19 @@ pub fn close(target: &Target, id: &str, closing: Closing) -> Result<(), Failure>
     match fmri {
         Some(fmri) => println!("{fmri}\nPUBLISHED"),
         None => println!("ABANDONED"),
+    }
+    Ok(())
+}
+
+/// Brings the search indexes up to the catalogs; a depot is told to.
+pub fn refresh_index(target: &Target) -> Result<(), Failure> {
+    let told = |error: &dyn std::fmt::Display| Failure::new(error).of("refresh-index");
+    if let Some(depot) = target.place.depot(&target.identity)? {
+        return depot.refresh_index().map_err(|error| told(&error));
+    }
+    let repository = target.place.open()?;
+    for publisher in repository.publishers()? {
+        repository.refresh_index(&publisher).map_err(|error| told(&error))?;
     }
     Ok(())
 }

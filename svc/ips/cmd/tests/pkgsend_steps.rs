@@ -179,3 +179,36 @@ fn what_is_not_closed_is_not_there() {
     let said = place.sh("pkgsend -s made create-repository --set-property publisher.prefix=p && pkgrepo -s made get -H publisher/prefix", None);
     assert!(said.out.contains('p') && said.status == 0, "{said:?}");
 }
+
+#[test]
+fn indexes_take_in_what_came() {
+    let place = Place::new();
+    let list = place.path("scratch/publisher/orchard.example/index/full_fmri_list");
+    let listed = || fs::read_to_string(&list).is_ok_and(|list| list.contains("pkg:/late@1"));
+    let said = place.sh(
+        "export PKG_REPO=scratch; eval $(pkgsend open late@1) && pkgsend close >/dev/null",
+        None,
+    );
+    assert_eq!((said.err.as_str(), said.status, listed()), ("", 0, false));
+    let silent = ("", "", 0);
+    for line in ["pkgsend -s scratch refresh-index", "pkgsend refresh-index -s scratch"] {
+        let said = place.sh(line, None);
+        assert_eq!((said.out.as_str(), said.err.as_str(), said.status), silent, "{line}");
+        assert!(listed(), "{line}");
+    }
+    for (line, told, status) in [
+        (
+            "pkgsend refresh-index",
+            "pkgsend refresh-index: A destination package repository must be provided using -s.\n",
+            2,
+        ),
+        (
+            "rm -r scratch/publisher/*/index && touch scratch/publisher/orchard.example/index && pkgsend -s scratch refresh-index 2>err; s=$?; grep -q '^pkgsend refresh-index: .*index' err && exit $s",
+            "",
+            1,
+        ),
+    ] {
+        let said = place.sh(line, None);
+        assert_eq!((said.err.as_str(), said.status), (told, status), "{line}");
+    }
+}

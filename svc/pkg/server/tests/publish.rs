@@ -312,6 +312,31 @@ fn what_was_published_is_indexed() {
 }
 
 #[test]
+fn what_came_past_the_depot_is_indexed_when_it_is_told_to() {
+    let told = |depot: &Depot| {
+        let transport = ips_client::Transport::new(ips_client::Patience::default());
+        let url = format!("http://127.0.0.1:{}/", depot.port);
+        ips_client::Depot::open(&url, &transport).unwrap().refresh_index()
+    };
+    let place = place();
+    let now = Timestamp::from_seconds(1_700_000_000);
+    place
+        .repository
+        .open_transaction("pkg://new.example/past@1.0", now)
+        .unwrap()
+        .close(now)
+        .unwrap();
+    let index = place.repository.root().join("publisher/new.example/index/full_fmri_list");
+    let listed = || std::fs::read_to_string(&index).is_ok_and(|list| list.contains("pkg:/past@"));
+    assert!(!listed());
+    told(&place.depot).unwrap();
+    // It is done some time after the answer.
+    while !listed() {}
+    let refused = told(&Depot::of(place.repository.root())).unwrap_err();
+    assert!(refused.to_string().contains("index/0"), "{refused}");
+}
+
+#[test]
 fn a_depot_that_is_read_only_or_a_mirror_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let repository = Repository::create(&folder.path().join("repo")).unwrap();
