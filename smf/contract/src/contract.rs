@@ -109,12 +109,16 @@ pub struct Contract {
     pub(crate) turn: Turn,
     /// Made with the first thing that is watched.
     watch: OnceCell<Watch>,
+    /// Its group was made by this process and has not been killed.  Newer Linux
+    /// kills at birth who is born into a group that was killed more often than its maker's.
+    pub(crate) unhurt: bool,
 }
 
 impl Contract {
     pub(crate) fn new(id: u64, hold: Hold, value: String) -> Contract {
         let (known, watch) = (BTreeMap::new(), OnceCell::new());
-        Contract { id, hold, value, fresh: None, known, family: None, turn: None, watch }
+        let (fresh, family, turn, unhurt) = (None, None, None, false);
+        Contract { id, hold, value, fresh, known, family, turn, watch, unhurt }
     }
 
     fn watch(&self) -> Result<&Watch, ContractError> {
@@ -437,6 +441,7 @@ impl Contract {
     /// # Errors
     /// The group cannot be read.
     pub fn kill(&mut self) -> Result<(), ContractError> {
+        self.unhurt = false;
         if let Hold::Cgroup { dir, .. } = &self.hold {
             if std::fs::write(dir.join("cgroup.kill"), "1").is_ok() {
                 return Ok(());
@@ -514,7 +519,7 @@ impl Contract {
             let _gone = cgroup::open_events(dir).map(|open| events.get_or_init(|| open));
         }
         let (Some(events), Ok(Some(door))) = (events.get(), self.door()) else { return false };
-        dir.parent() == Some(base) && cgroup::is_idle(events, door).unwrap_or(false)
+        self.unhurt && dir.parent() == Some(base) && cgroup::is_idle(events, door).unwrap_or(false)
     }
 
     /// Its group, if it was found to be idle.

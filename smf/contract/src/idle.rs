@@ -4,7 +4,7 @@
 //! after the call has returned.  So a reaper keeps some, with their names and so the numbers of their
 //! contracts.
 //!
-//! Law: a group is kept only if it has no member, no group below it, and is not frozen.  It is used
+//! Law: a group is kept only if it has no member, no group below it, is not frozen and was never killed.  It is used
 //! again only when all that ended before has been reaped since and a while has passed: a zombie that
 //! was its member would be taken for a member of the next contract.  Who may have written down its
 //! number where that cannot be taken back says so ([`Idle::clear`]).

@@ -141,6 +141,7 @@ impl Contracts {
         let (id, hold) = (group.id, Hold::of(group));
         let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
         contract.family.clone_from(&self.family);
+        contract.unhurt = true;
         contract
     }
 
@@ -219,6 +220,7 @@ impl Contracts {
             };
             let mut contract = Contract::new(id, hold, cookie::value(&self.outer, id));
             contract.family.clone_from(&self.family);
+            contract.unhurt = true;
             return Ok(contract);
         }
     }

@@ -230,7 +230,7 @@ fn a_reaper_uses_groups_again() {
         let sleeper: Pid = run(&mut again, "sleep 600 >/dev/null & echo $!").parse().unwrap();
         let mut back = contracts.keep_empty(again).expect("it is not empty");
         assert!(!back.is_empty().unwrap());
-        back.kill().unwrap();
+        assert_eq!(back.signal(libc::SIGKILL).unwrap(), 1);
         assert!(back.wait_empty(DEADLINE).unwrap());
         assert!(gone(sleeper));
         reap_orphans(&[]);
@@ -242,6 +242,12 @@ fn a_reaper_uses_groups_again() {
         contracts.sweep(&[]);
         assert!(dir.exists(), "it is kept");
         contracts.forget_idle();
+        assert!(!dir.exists());
+        // Nor one that was killed as a group: who is born into it would die.
+        let mut killed = contracts.create().unwrap();
+        let dir = killed.directory().unwrap().to_path_buf();
+        killed.kill().unwrap();
+        assert!(contracts.keep_empty(killed).is_none());
         assert!(!dir.exists());
     });
 }
