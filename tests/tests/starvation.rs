@@ -244,12 +244,12 @@ fn before_method(name: &str, words: &str) -> String {
 fn stages_without_memory() {
     let world = World::up();
     for (instance, name, size) in [
-        ("merger:default", "merger", 16),
-        ("imager:default", "imager", 16),
+        ("merger:default", "merger", 4),
+        ("imager:default", "imager", 4),
         // Enough for itself, not for its tools.
         ("imager:default", "imager", 64),
     ] {
-        let limit = format!("prlimit --as={} ", size << 20);
+        let limit = format!("prlimit --data={} ", size << 20);
         world.type_line(&format!("svccfg -s {instance} addpg start method"));
         set(&world, instance, &[&before_method(name, &limit)]);
         let said = world.run("lamplighter", &["build"]);
