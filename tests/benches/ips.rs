@@ -11,7 +11,7 @@
 //! compresses about as programs and texts do.
 
 use std::fs;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -145,7 +145,7 @@ impl Bench {
 
     /// Runs and reports: `pkg5` and `goal` are CPU and wall seconds, 0 where none is known.
     fn report(&self, what: &str, line: &str, pkg5: (f64, f64), goal: (f64, f64)) {
-        row(what, self.run(line), pkg5, goal);
+        told(what, self.run(line), pkg5, goal);
     }
 
     /// The same with a depot that serves a repository at `$DEPOT`; what it uses counts too.
@@ -221,67 +221,16 @@ fn told(what: &str, (cpu, wall): (f64, f64), pkg5: (f64, f64), goal: (f64, f64))
     );
 }
 
-fn row(what: &str, (cpu, wall): (f64, f64), pkg5: (f64, f64), goal: (f64, f64)) {
-    let verdict = match goal {
-        (0.0, _) => "",
-        (most, _) if cpu > most => "over",
-        (_, most) if most > 0.0 && wall > most => "over",
-        _ => "met",
-    };
-    println!(
-        "{what:<26} {cpu:>7.2} {wall:>7.2}   {:>6.1} {:>6.0}   {:>6.1}x   {:>5.1} {:>5.1}   {verdict}",
-        pkg5.0,
-        pkg5.1,
-        pkg5.0 / cpu,
-        goal.0,
-        goal.1,
-    );
-}
-
-/// A depot over a repository, ended when it is dropped.
-struct Depot {
-    child: std::process::Child,
-    uri: String,
-}
-
-impl Depot {
-    fn start(bench: &Bench, repository: &str) -> Self {
-        let mut child = Command::new(bench.programs.join("pkg-depotd"))
-            .args(["-d", repository, "-a", "127.0.0.1", "-p", "0", "--readonly"])
-            .current_dir(&bench.place)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let uri = line.trim().rsplit(' ').next().unwrap().to_string();
-        Self { child, uri }
-    }
-}
-
-impl Drop for Depot {
-    fn drop(&mut self) {
-        // Waited for, so that its time counts.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Everything installed over http into a fresh root, looked at, and taken away again.
 fn images(bench: &Bench) {
-    let used = children();
-    let begun = Instant::now();
-    let depot = Depot::start(bench, "i386");
-    let create = format!(
-        "rm -rf img && pkg image-create -f -p bench.example={} --variant variant.arch=i386 img && \
+    bench.report_served(
+        "install over http, both",
+        "i386",
+        "rm -rf img && pkg image-create -f -p bench.example=$DEPOT --variant variant.arch=i386 img && \
          pkg -R img install -q '*'",
-        depot.uri
+        (47.0, 84.0),
+        (4.0, 4.0),
     );
-    bench.run(&create);
-    drop(depot);
-    let (cpu, wall) = (children() - used, begun.elapsed().as_secs_f64());
-    row("install over http, both", (cpu, wall), (47.0, 84.0), (4.0, 4.0));
     bench.report("pkg verify", "pkg -R img verify -q", (3.6, 0.0), (0.0, 0.0));
     bench.report(
         "install, nothing to do",
@@ -340,6 +289,7 @@ fn main() {
     bench.report("pkgmerge, two architectures", merge, (100.0, 162.0), (1.5, 2.0));
     bench.report("pkgrepo rebuild", "pkgrepo rebuild -s i386", (3.4, 0.0), (0.3, 0.0));
     bench.report("pkgrepo verify", "pkgrepo verify -s i386", (7.1, 0.0), (2.0, 1.2));
+    bench.report_catalog();
     images(&bench);
     let payloads = stored(&place.join("i386/publisher/bench.example/file"));
     println!("payloads: {payloads} bytes stored of {} ({} files)", BYTES as u64, FILES);

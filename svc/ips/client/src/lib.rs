@@ -44,6 +44,7 @@ mod republish;
 mod root;
 mod search;
 mod select;
+pub mod signature;
 pub mod solve;
 mod source;
 mod transport;

@@ -174,13 +174,7 @@ impl Source {
 
     /// The same; `transport` is how a depot is spoken to.
     pub fn open_by(origin: &Origin, transport: &Transport) -> Result<Self, SourceError> {
-        let archive = match &origin.place {
-            Place::Archive(path) => Some(Archive::open(path)?),
-            Place::Directory(_) | Place::Depot(_) => None,
-        };
-        let (agent, tries) = (transport.agent(), transport.tries());
-        let origin = origin.clone();
-        Self { origin, agent, tries, archive, cache: None, catalogs: Vec::new() }.read()
+        Self::with_catalogs_by(origin, Vec::new(), transport)?.read()
     }
 
     /// A depot or directory as it is now.
@@ -219,7 +213,8 @@ impl Source {
             Place::Archive(path) => Some(Archive::open(path)?),
             Place::Directory(_) | Place::Depot(_) => None,
         };
-        Ok(Self { origin: origin.clone(), agent: agent(), archive, cache: None, catalogs })
+        let (agent, tries) = (transport.agent(), transport.tries());
+        Ok(Self { origin: origin.clone(), agent, tries, archive, cache: None, catalogs })
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.
@@ -662,20 +657,7 @@ impl Source {
     }
 
     pub(crate) fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
-        let mut last = None;
-        for _ in 0..TRIES {
-            match self.get_once(uri, anew) {
-                Ok(bytes) => return Ok(bytes),
-                Err(SourceError::Status { uri, status })
-                    if !matches!(status, 408 | 500 | 502..=504) =>
-                {
-                    return Err(SourceError::Status { uri, status });
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        let none = || SourceError::Transport { uri: uri.to_string(), reason: "not tried".into() };
-        Err(last.unwrap_or_else(none))
+        tried(self.tries, || self.get_once(uri, anew))
     }
 
     fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {

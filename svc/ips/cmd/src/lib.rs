@@ -1,6 +1,7 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
 //! repository is), `clock` (the time of a publication), `patterns` (packages as users name
-//! them), `newest` (the newest packages of repositories), `progress` (a bar on a terminal), `table` (lists as text and JSON).
+//! them), `newest` (the newest packages of repositories), `transport` (how depots are spoken to),
+//! `progress` (a bar on a terminal), `table` (lists as text and JSON).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 

@@ -5,6 +5,7 @@
 //! - `version`, `fmri`, `pattern`: names of packages, their order, and how a user picks them;
 //! - `quote`, `time`, `digest`: how names and times are spelled in paths and files;
 //! - `action`, `parse`, `manifest`: a package as lines of text; `check`: what publication refuses;
+//! - `tokens`: the words an action is found by; `query`: the language they are searched in;
 //! - `merge`: builds of a package for several variants as one; `signature`: what is signed;
 //! - `json`, `catalog`: catalog v1 and its signature;
 //! - `elf`: what is in an ELF file;

@@ -39,6 +39,11 @@ impl Batch<'_> {
         self.publish_gathered(now, Catalogued::Yes)
     }
 
+    /// The same; the catalog is left for a refresh to do.
+    pub fn commit_uncatalogued(self, now: Timestamp) -> Result<Vec<Fmri>, WriteError> {
+        self.publish_gathered(now, Catalogued::No)
+    }
+
     /// The same; the catalog may be left for a refresh to do.
     pub(crate) fn publish_gathered(
         self,
@@ -60,7 +65,7 @@ impl Batch<'_> {
             if !staging.is_whole() {
                 return Err(WriteError::Broken);
             }
-            added.extend(self.commit_one(&publisher, &packages, &staging, now)?);
+            added.extend(self.commit_one(&publisher, &packages, &staging, now, catalogued)?);
         }
         Ok(added)
     }
@@ -110,12 +115,9 @@ impl Batch<'_> {
         if added.is_empty() {
             return Ok(Vec::new());
         }
-        staging.link_payloads()?;
-        edit.save(&catalog, &staging.catalog())?;
-        durable::sync_filesystem(staging.path())?;
-        staging.move_payloads()?;
-        for (number, fmri) in &added {
-            staging.move_manifest(*number, &self.repository.manifest_path(fmri)?)?;
+        match catalogued {
+            Catalogued::Yes => self.place(&folder, staging, Some(edit), &added)?,
+            Catalogued::No => self.place(&folder, staging, None, &added)?,
         }
         Ok(added.into_iter().map(|(_, fmri)| fmri).collect())
     }
@@ -131,6 +133,7 @@ impl Batch<'_> {
     ) -> Result<(), WriteError> {
         let catalog = folder.join("catalog");
         let renewed = edit.is_some();
+        staging.link_payloads()?;
         if let Some(edit) = edit {
             edit.save(&catalog, &staging.catalog())?;
         }

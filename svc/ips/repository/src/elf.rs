@@ -58,67 +58,6 @@ pub(crate) fn inspect(bytes: &[u8]) -> Option<Elf> {
     })
 }
 
-/// The e_machine numbers pkg5 has words for.
-fn arch(machine: u64) -> &'static str {
-    match machine {
-        0 => "none",
-        3 | 6 | 62 => "i386",
-        2 | 18 | 43 => "sparc",
-        20 | 21 => "ppc",
-        183 => "aarch64",
-        _ => "other",
-    }
-}
-
-fn sections(reader: &Reader<'_>) -> Option<Vec<Section>> {
-    let table = reader.word(0, 32, 40)?;
-    let (entry_at, count_at) = if reader.wide { (58, 60) } else { (46, 48) };
-    let size = reader.offset(entry_at, 2)?;
-    let count = reader.offset(count_at, 2)?;
-    let mut sections = Vec::new();
-    for index in 0..count {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        sections.push(Section {
-            name: reader.offset(at, 4)?,
-            kind: reader.number(at.checked_add(4)?, 4)?,
-            offset: reader.word(at, 16, 24)?,
-            size: reader.word(at, 20, 32)?,
-        });
-    }
-    Some(sections)
-}
-
-/// The pieces that are digested, in table order.
-fn digested<'a>(
-    reader: &Reader<'a>,
-    sections: &[Section],
-) -> Option<Vec<std::borrow::Cow<'a, [u8]>>> {
-    const NOBITS: u64 = 8;
-    let names_at = reader.offset(if reader.wide { 62 } else { 50 }, 2)?;
-    let names = match sections.get(names_at) {
-        Some(names) => content(reader, names)?,
-        None => &[],
-    };
-    let mut pieces = Vec::new();
-    for section in sections {
-        let name = names.get(section.name..)?.split(|byte| *byte == 0).next()?;
-        if LEFT_OUT.contains(&name) {
-            continue;
-        }
-        if section.kind == NOBITS {
-            let size = u64::try_from(section.size).ok()?;
-            pieces.push(size.to_be_bytes().to_vec().into());
-        } else {
-            pieces.push(content(reader, section)?.into());
-        }
-    }
-    Some(pieces)
-}
-
-fn content<'a>(reader: &Reader<'a>, section: &Section) -> Option<&'a [u8]> {
-    reader.bytes.get(section.offset..section.offset.checked_add(section.size)?)
-}
-
 /// The digest of an ELF file's sections that matter, in hex; `None` for other files and algorithms.
 pub fn sections_digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
     let elf = inspect(bytes)?;

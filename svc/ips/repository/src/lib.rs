@@ -29,6 +29,7 @@ pub mod durable;
 mod elf;
 mod error;
 mod index;
+mod intake;
 mod lock;
 mod payload;
 mod quarantine;
@@ -46,6 +47,7 @@ pub use batch::{Appended, Batch, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use elf::sections_digest;
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
+pub use index::{Index, Indexed, SearchError};
 pub use payload::{
     Made, Stream, Unpacked, compressed, digest, expand, unpack, unpack_file, with_file,
 };

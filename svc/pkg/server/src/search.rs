@@ -133,8 +133,9 @@ impl Asked {
         });
         match searched {
             Ok(0) if requests.len() == 1 => {
-                let headers = vec![("Content-Type", "text/html;charset=utf-8".to_string())];
-                Response { status: 204, headers, body: Body::Absent, lasting: None }
+                let mut response = Response::new(204, "text/html;charset=utf-8", "");
+                response.body = Body::Absent;
+                response
             }
             searched => self.respond(searched.and_then(|_| Ok(spool.into_body()?))),
         }

@@ -30,24 +30,34 @@ use crate::pages::{self, Listings};
 use crate::search::Indexes;
 use crate::view::{View, ViewError};
 
-/// Every operation of the protocol and the versions this depot serves; none: known, not served.
-pub const OPERATIONS: [(&str, &[u32]); 16] = [
-    ("abandon", &[]),
-    ("add", &[]),
-    ("admin", &[]),
-    ("append", &[]),
-    ("catalog", &[0, 1]),
-    ("close", &[]),
-    ("file", &[0, 1, 2]),
-    ("index", &[]),
-    ("info", &[0]),
-    ("manifest", &[0, 1]),
-    ("open", &[]),
-    ("p5i", &[0]),
-    ("publisher", &[0, 1]),
-    ("search", &[0, 1]),
-    ("status", &[0]),
-    ("versions", &[0]),
+/// What an operation does to the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Writes,
+}
+
+use Effect::{Reads, Writes};
+
+/// Every operation of the protocol, the versions this depot serves (none: known, not served), and
+/// what it does.
+const OPERATIONS: [(&str, &[u32], Effect); 16] = [
+    ("abandon", &[0], Writes),
+    ("add", &[0], Writes),
+    ("admin", &[0], Writes),
+    ("append", &[0], Writes),
+    ("catalog", &[0, 1], Reads),
+    ("close", &[0], Writes),
+    ("file", &[0, 1, 2], Reads),
+    ("index", &[0], Writes),
+    ("info", &[0], Reads),
+    ("manifest", &[0, 1], Reads),
+    ("open", &[0], Writes),
+    ("p5i", &[0], Reads),
+    ("publisher", &[0, 1], Reads),
+    ("search", &[0, 1], Reads),
+    ("status", &[0], Reads),
+    ("versions", &[0], Reads),
 ];
 
 /// The names of all operations, sorted.
@@ -104,13 +114,18 @@ impl Service {
     /// A depot over a repository that could be read.
     pub fn new(options: Options, view: View, access: Log, errors: Log) -> Self {
         let view = RwLock::new(Arc::new(view));
+        let orders = Mutex::default();
+        let generation = AtomicU64::new(0);
+        let tls = RwLock::default();
         Self {
             options,
             view,
+            tls,
+            generation,
             counters: Counters::default(),
             indexes: Indexes::default(),
             listings: Listings::default(),
-            orders: Mutex::default(),
+            orders,
             access,
             errors,
         }
