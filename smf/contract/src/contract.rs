@@ -389,6 +389,13 @@ impl Contract {
         }
     }
 
+    /// Whether a control group holds it: to ask whether it is empty costs next to nothing then, and
+    /// changes nothing.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        matches!(self.hold, Hold::Cgroup { .. })
+    }
+
     /// Whether [`Contract::event`] tells when that should be asked again.  If not, those who were
     /// found have ended since, and a later look finds out what they left behind.
     #[must_use]

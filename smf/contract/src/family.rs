@@ -90,7 +90,7 @@ impl Family {
     /// thread.
     fn list(&mut self) -> Option<BTreeSet<Pid>> {
         if self.threads {
-            return children_of("self");
+            return processes::children_of("self");
         }
         if self.list.is_none() {
             let me = std::process::id();
@@ -107,7 +107,7 @@ impl Family {
                 break;
             }
         }
-        Some(numbers(&String::from_utf8_lossy(&text)))
+        Some(processes::numbers(&String::from_utf8_lossy(&text)))
     }
 
     /// Looks at the children that were not seen before, and forgets who is none any more.
@@ -164,7 +164,7 @@ impl Family {
             if process.zombie || found.insert(process.pid, process).is_some() {
                 continue;
             }
-            let children = children_of(&process.pid.to_string()).unwrap_or_default();
+            let children = processes::children_of(&process.pid.to_string()).unwrap_or_default();
             rest.extend(children.into_iter().filter_map(processes::process));
         }
         Some(found.into_values().collect())
@@ -177,23 +177,6 @@ fn sessions(known: &Known) -> BTreeSet<Pid> {
         processes::process(*pid).is_none_or(|process| process.started == *started)
     };
     known.iter().filter(own).map(|(pid, _)| *pid).collect()
-}
-
-/// The children of all threads of a process; none where the kernel does not say.
-fn children_of(process: &str) -> Option<BTreeSet<Pid>> {
-    let mut children = BTreeSet::new();
-    let mut told = false;
-    for task in fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten() {
-        // A thread that has ended meanwhile has handed its children on.
-        let Ok(text) = fs::read_to_string(task.path().join("children")) else { continue };
-        told = true;
-        children.append(&mut numbers(&text));
-    }
-    told.then_some(children)
-}
-
-fn numbers(text: &str) -> BTreeSet<Pid> {
-    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[cfg(target_os = "linux")]

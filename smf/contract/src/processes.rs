@@ -3,6 +3,7 @@
 //! A process is named by its number and its start time together, because numbers are used again.
 //! A zombie is not a process here: it runs nothing and cannot be signalled.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -56,6 +57,25 @@ pub fn all() -> Vec<Process> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok())
         .filter_map(process)
         .collect()
+}
+
+/// The children of all threads of a process, zombies included; none where the kernel does not say.
+#[must_use]
+pub fn children_of(process: &str) -> Option<BTreeSet<Pid>> {
+    let mut children = BTreeSet::new();
+    let mut told = false;
+    for task in fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten() {
+        // A thread that has ended meanwhile has handed its children on.
+        let Ok(text) = fs::read_to_string(task.path().join("children")) else { continue };
+        told = true;
+        children.append(&mut numbers(&text));
+    }
+    told.then_some(children)
+}
+
+/// The process numbers of a list.
+pub(crate) fn numbers(text: &str) -> BTreeSet<Pid> {
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// From now on a process whose parent ends becomes a child of the caller, which must reap it.

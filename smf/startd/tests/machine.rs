@@ -12,11 +12,12 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smf_startd::daemon::{Signals, turn, wait};
 use smf_startd::engine::Engine;
 use smf_startd::state::State;
 use smf_startd::sys::machine::Machine;
-use smf_startd::sys::{Sys, log_name};
+use smf_startd::sys::{Happened, Sys, log_name};
 use world::{Memory, Service};
 
 const A: &str = "svc:/a/b:x";
@@ -139,6 +140,34 @@ fn a_daemon_lives_dies_and_is_started_again() {
             ["Stopping because service disabled.", "Executing stop method (:kill)."],
             messages[messages.len() - 2..]
         );
+        host.finish();
+    });
+}
+
+/// How the last member ended decides what follows from it, and it leaves its group before it can be
+/// reaped.
+#[test]
+fn a_contract_is_empty_only_when_its_last_member_was_reaped() {
+    both_ways(|| {
+        let start = "/bin/sh -c 'sleep 600 &'";
+        let mut host = Host::new(&[Service { start, ..Service::new(A) }]);
+        host.reach(A, State::Online);
+        let contract: u64 =
+            host.engine.store().get(A, "restarter/contract").unwrap().parse().unwrap();
+        let machine = host.engine.sys();
+        machine.signal(contract, libc::SIGKILL).unwrap();
+        let mut ended = [PollFd::new(host.signals.child(), PollFlags::POLLIN)];
+        assert_eq!(1, poll(&mut ended, PollTimeout::from(10_000_u16)).unwrap());
+        assert_eq!(Vec::<Happened>::new(), machine.emptied());
+        let mut happened = machine.reap();
+        happened.extend(machine.emptied());
+        let status = libc::SIGKILL;
+        assert_eq!(
+            vec![Happened::MemberEnded { contract, status }, Happened::Emptied { contract }],
+            happened
+        );
+        host.engine.all_happened(happened);
+        host.reach(A, State::Online);
         host.finish();
     });
 }

@@ -31,8 +31,8 @@ pub struct Machine {
     contracts: Contracts,
     held: BTreeMap<u64, Held>,
     poller: Poller,
-    /// Methods that have not been reaped yet.
-    methods: BTreeSet<i32>,
+    /// Methods that have not been reaped yet, and their contracts.
+    methods: BTreeMap<i32, u64>,
     logs: PathBuf,
     notes: File,
     null: File,
@@ -61,6 +61,10 @@ pub struct Machine {
     surroundings: Option<Surroundings>,
     /// Contracts to be looked at once more, with no event to wait for.
     unwatched: BTreeSet<u64>,
+    /// Contracts of which a member was reaped, and nobody has been seen in them since.
+    reaped: BTreeSet<u64>,
+    /// Contracts that are empty, whose last member is still to be reaped.
+    ending: BTreeSet<u64>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -92,7 +96,7 @@ impl Machine {
             contracts: Contracts::open(owner).as_reaper(),
             held: BTreeMap::new(),
             poller: Poller::new()?,
-            methods: BTreeSet::new(),
+            methods: BTreeMap::new(),
             logs: logs.to_path_buf(),
             notes: log::open(&logs.join("svc.startd.log"))?,
             null,
@@ -107,6 +111,8 @@ impl Machine {
             prepared: BTreeMap::new(),
             surroundings: None,
             unwatched: BTreeSet::new(),
+            reaped: BTreeSet::new(),
+            ending: BTreeSet::new(),
         })
     }
 
@@ -147,14 +153,18 @@ impl Machine {
                 self.has_more = true;
                 break;
             }
+            let method = self.methods.remove(&pid);
             // While it is a zombie its group can still be read.
-            let contract = if self.methods.remove(&pid) { None } else { self.contract_of(pid) };
+            let contract = if method.is_some() { None } else { self.contract_of(pid) };
             let mut status = 0;
             // SAFETY: waitpid on a child of this process, with room for its status.
             if unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } != pid {
                 break;
             }
             self.contracts.reaped(pid);
+            if let Some(id) = contract.or(method) {
+                self.lost(id);
+            }
             happened.push(match contract {
                 Some(contract) => Happened::MemberEnded { contract, status },
                 None => Happened::Ended { pid, status },
@@ -167,6 +177,39 @@ impl Machine {
             happened.extend(self.look_at(self.watched()));
         }
         happened
+    }
+
+    /// A member of a contract was reaped.
+    fn lost(&mut self, id: u64) {
+        if self.ending.remove(&id) {
+            self.unwatched.insert(id);
+        }
+        let Some(held) = self.held.get_mut(&id) else { return };
+        if held.watched && held.contract.is_group() {
+            match held.contract.is_empty() {
+                Ok(false) => return,
+                // The event has been read with it.
+                Ok(true) | Err(_) => drop(self.unwatched.insert(id)),
+            }
+        }
+        self.reaped.insert(id);
+    }
+
+    /// Whether a child that has left a contract, perhaps as the last one, is still to be reaped.  A
+    /// process leaves its group before its parent can know how it ended, and how the last one ended
+    /// decides what follows.
+    fn is_ending(&self, id: u64) -> bool {
+        let Some(held) = self.held.get(&id) else { return false };
+        let children = smf_contract::processes::children_of("self").unwrap_or_default();
+        let member = |pid: &i32| match self.methods.get(pid) {
+            Some(contract) => *contract == id,
+            None => held.contract.knows(*pid) || self.contract_of(*pid) == Some(id),
+        };
+        let left = |pid: &i32| {
+            let zombie = || smf_contract::processes::process(*pid).is_some_and(|p| p.zombie);
+            held.contract.is_group() || zombie()
+        };
+        children.iter().any(|pid| member(pid) && left(pid))
     }
 
     fn watched(&self) -> Vec<u64> {
@@ -214,11 +257,25 @@ impl Machine {
     fn look_at(&mut self, ids: Vec<u64>) -> Vec<Happened> {
         let mut happened = Vec::new();
         for id in ids {
+            // Where no group holds it, who has ended is forgotten with the next question.
+            let unheard = !self.reaped.contains(&id);
+            let group = self.held.get(&id).is_none_or(|held| held.contract.is_group());
+            if unheard && !group && self.is_ending(id) {
+                self.ending.insert(id);
+                continue;
+            }
             let Some(held) = self.held.get_mut(&id) else { continue };
             match held.contract.is_empty() {
-                Ok(false) if !held.contract.is_watched() => drop(self.unwatched.insert(id)),
-                Ok(false) => {}
+                Ok(false) => {
+                    self.reaped.remove(&id);
+                    if !held.contract.is_watched() {
+                        self.unwatched.insert(id);
+                    }
+                }
                 Ok(true) if held.abandoned => self.forget(id),
+                Ok(true) if unheard && group && self.is_ending(id) => {
+                    self.ending.insert(id);
+                }
                 Ok(true) => happened.push(Happened::Emptied { contract: id }),
                 Err(error) => self.note(Level::Error, &error.to_string()),
             }
@@ -228,6 +285,8 @@ impl Machine {
 
     fn forget(&mut self, id: u64) {
         self.unwatched.remove(&id);
+        self.reaped.remove(&id);
+        self.ending.remove(&id);
         if let Some(held) = self.held.remove(&id) {
             held.contract.remove();
         }
@@ -236,6 +295,8 @@ impl Machine {
     /// Lets go of a contract: most are of one process that has ended, and nobody has to be asked.
     fn part_with(&mut self, id: u64, let_go: fn(&Contracts, Contract) -> Option<Contract>) {
         self.prepared.remove(&id);
+        self.reaped.remove(&id);
+        self.ending.remove(&id);
         let Some(held) = self.held.remove(&id) else { return };
         let watched = held.watched;
         let Some(contract) = let_go(&self.contracts, held.contract) else {
@@ -404,7 +465,7 @@ impl Sys for Machine {
 
     fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String> {
         let pid = self.birth(spawn)?;
-        self.methods.insert(pid);
+        self.methods.insert(pid, spawn.contract);
         if let Some(held) = self.held.get_mut(&spawn.contract) {
             if let Err(error) = held.contract.started(pid) {
                 self.note(Level::Error, &error.to_string());
@@ -463,11 +524,13 @@ impl Sys for Machine {
         }
         let Some(held) = self.held.get_mut(&contract) else { return true };
         match held.contract.is_empty() {
-            Ok(empty) => {
-                if !empty && !held.contract.is_watched() {
+            Ok(true) => true,
+            Ok(false) => {
+                if !held.contract.is_watched() {
                     self.unwatched.insert(contract);
                 }
-                empty
+                self.reaped.remove(&contract);
+                false
             }
             Err(error) => {
                 self.note(Level::Error, &error.to_string());
