@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 use smf_cmd::svccfg_lex::Token;
-use smf_model::bundle::value::valid_name;
-use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
+use smf_scf::import::{Operation, file_property};
 
 use crate::arguments::flagged;
 use crate::session::{Outcome, Session, complain};
@@ -30,8 +29,7 @@ pub const VERBS: &[Verb] = &[Verb {
     run: delhash,
 }];
 
-/// The service that holds the hashes.
-pub const SERVICE: &str = "svc:/smf/manifest";
+pub use smf_scf::import::HASHES as SERVICE;
 
 fn astring(value: &str) -> Property {
     Property { kind: "astring".into(), values: vec![value.to_owned()] }
@@ -54,10 +52,7 @@ pub fn inside(path: &Path) -> PathBuf {
 
 /// The name of a path, where it has one: at most 119 bytes, beginning with a letter.
 pub fn name_of(path: &Path) -> Option<String> {
-    let text = inside(path).to_string_lossy().into_owned();
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let name: String = text.trim_start_matches('/').chars().map(plain).collect();
-    valid_name(&name).then_some(name)
+    file_property(&inside(path).to_string_lossy())
 }
 
 /// Whether hashes are compared and kept.

@@ -26,6 +26,7 @@ mod profile;
 use held::{Found, FoundInstance, Held, SNAPSHOTS};
 use merge::{Group, Groups, Property};
 use planner::Planner;
+use smf_model::bundle::value::valid_name;
 use smf_model::bundle::{Bundle, Kind};
 
 /// Reading what a repository holds.  Entities are canonical FMRIs.
@@ -139,6 +140,19 @@ pub struct Delivery<'a> {
     pub file: Option<(&'a str, &'a str)>,
     /// The package it came in (`PKGINST`).
     pub package: Option<&'a str>,
+}
+
+/// The service that holds the hashes of the files that were imported.
+pub const HASHES: &str = "svc:/smf/manifest";
+
+/// The name by which a file is recorded, on the services that came in it and in [`HASHES`]: its path
+/// with `_` for all that is no letter and no digit.  None if that is no name: at most 119 bytes,
+/// beginning with a letter.
+#[must_use]
+pub fn file_property(path: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = path.trim_start_matches('/').chars().map(plain).collect();
+    valid_name(&name).then_some(name)
 }
 
 impl<'a> From<&'a Bundle> for Delivery<'a> {
