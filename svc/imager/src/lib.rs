@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `build/` | one build: what is asked, which steps that means, where its lines go |
 //! | `manifest.rs` | the image manifest: distro_const's XML |
 //! | `archive.rs` | the boot archive of a populated root |
 //! | `medium.rs` | the medium's directory, and the ISO made of it |
@@ -11,6 +12,8 @@
 //! Not here: properties, locks, outputs and the exit status, which are the program's.
 
 pub mod archive;
+pub mod build;
 pub mod manifest;
 pub mod medium;
+pub mod rooted;
 pub mod steps;

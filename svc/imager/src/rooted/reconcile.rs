@@ -1,0 +1,282 @@
+//! reconcile.rs - what a program did to the disk, taken over into the table.
+//!
+//! Before a script runs the disk shows what the table says ([`Rooted::show`]) and is looked at
+//! ([`Rooted::look`]); afterwards what differs becomes rows.  A file that came is root's where who
+//! builds made it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::mem::discriminant;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use image_tree::{Entry, Kind, Tree};
+
+use super::{Result, Rooted, RootedError, io_at};
+
+/// What the disk said of a path before somebody else worked on it.
+pub type Before = BTreeMap<String, Stamp>;
+
+/// Mode, owner, group, time of modification and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    mtime: (i64, i64),
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(about: &Metadata) -> Self {
+        let (mode, uid, gid) = (about.mode(), about.uid(), about.gid());
+        Self { mode, uid, gid, mtime: (about.mtime(), about.mtime_nsec()), inode: about.ino() }
+    }
+}
+
+impl Rooted {
+    /// What the disk says now.
+    pub fn look(&self) -> Result<Before> {
+        let mut before = Before::new();
+        self.walk("", &mut |path, about| {
+            before.insert(path.to_string(), Stamp::of(about));
+            Ok(())
+        })?;
+        Ok(before)
+    }
+
+    fn walk(&self, path: &str, visit: &mut dyn FnMut(&str, &Metadata) -> Result<()>) -> Result<()> {
+        let at = self.dir.join(path);
+        for found in fs::read_dir(&at).map_err(io_at(&at))? {
+            let found = found.map_err(io_at(&at))?;
+            let name = found.file_name();
+            let name = name.to_str().ok_or_else(|| RootedError::Name(found.path()))?;
+            let below = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
+            let about = found.metadata().map_err(io_at(&found.path()))?;
+            visit(&below, &about)?;
+            if about.is_dir() {
+                self.walk(&below, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the disk's modes (and as root its owners) those of the table, for who looks at them.
+    pub fn show(&self) -> Result<()> {
+        let root = nix::unistd::Uid::effective().is_root();
+        for (path, entry) in self.tree.iter() {
+            let real = matches!(entry.kind, Kind::Directory | Kind::File { .. });
+            if !real || path.is_empty() {
+                continue;
+            }
+            let at = self.on_disk(path)?;
+            let about = fs::symlink_metadata(&at).map_err(io_at(&at))?;
+            if root && (about.uid(), about.gid()) != (entry.uid, entry.gid) {
+                std::os::unix::fs::lchown(&at, Some(entry.uid), Some(entry.gid))
+                    .map_err(io_at(&at))?;
+            }
+            // Whoever builds without privilege must be able to go on.
+            let kept = if root {
+                0
+            } else if about.is_dir() {
+                0o700
+            } else {
+                0o600
+            };
+            let mode = entry.mode | kept;
+            // An owner that changes takes setuid away.
+            if about.mode() & 0o7777 != mode || root {
+                fs::set_permissions(&at, fs::Permissions::from_mode(mode)).map_err(io_at(&at))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what somebody did to the disk since `before`: rows come, change and go.  A mode
+    /// or owner that was changed lands in the table; times after the image's own are its own.
+    pub fn reconcile(&mut self, before: &Before) -> Result<usize> {
+        let mut now: BTreeMap<String, Entry> = BTreeMap::new();
+        let mut names: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
+        let me = nix::unistd::geteuid().as_raw();
+        let (tree, time) = (&self.tree, self.time);
+        let target_of = |path: &str| fs::read_link(self.dir.join(path));
+        self.walk("", &mut |path, about| {
+            if about.is_file() && about.nlink() > 1 {
+                names.entry((about.dev(), about.ino())).or_default().push(path.to_string());
+            }
+            let seen = before.get(path);
+            let kind = disk_kind(path, about, target_of)?;
+            // Of a file with several names, one has its row.
+            let old = tree.get(path).and_then(|old| first_row(tree, old));
+            let same = old.filter(|old| discriminant(&old.kind) == discriminant(&kind));
+            let entry = match same {
+                Some(old) if seen == Some(&Stamp::of(about)) => Entry { kind, ..old.clone() },
+                same => merged(same, seen, about, kind, (me, time)),
+            };
+            now.insert(path.into(), entry);
+            Ok(())
+        })?;
+        for paths in names.into_values() {
+            let is_first = |path: &&String| matches!(self.kind(path), Some(Kind::File { .. }));
+            let Some(first) = paths.iter().find(is_first).or(paths.iter().min()) else { continue };
+            for path in paths.iter().filter(|path| *path != first) {
+                let kind = Kind::HardLink { target: first.clone() };
+                now.insert(path.clone(), Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 });
+            }
+        }
+        self.take_over(now)
+    }
+
+    fn take_over(&mut self, now: BTreeMap<String, Entry>) -> Result<usize> {
+        let mut tree = Tree::new();
+        let mut changes = 0;
+        let put = |tree: &mut Tree, path: &str, entry: Entry| {
+            tree.insert(path, entry)
+                .map_err(|source| RootedError::Table { path: self.dir.clone(), source })
+        };
+        if let Some(top) = self.tree.get("") {
+            put(&mut tree, "", top.clone())?;
+        }
+        for (path, entry) in &now {
+            changes += usize::from(self.tree.get(path) != Some(entry));
+            put(&mut tree, path, entry.clone())?;
+        }
+        for (path, entry) in self.tree.iter() {
+            let device = matches!(
+                entry.kind,
+                Kind::CharacterDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo
+            );
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            if tree.get(path).is_none() {
+                // Devices are in the table alone; they go with their directory.
+                if device && tree.get(above).is_some() {
+                    put(&mut tree, path, entry.clone())?;
+                } else {
+                    changes += 1;
+                }
+            }
+        }
+        self.tree = tree;
+        Ok(changes)
+    }
+}
+
+fn disk_kind(
+    path: &str,
+    about: &Metadata,
+    target_of: impl Fn(&str) -> io::Result<PathBuf>,
+) -> Result<Kind> {
+    let kind = about.file_type();
+    let (major, minor) = numbers(about.rdev());
+    Ok(if kind.is_dir() {
+        Kind::Directory
+    } else if kind.is_symlink() {
+        let target = target_of(path).map_err(io_at(Path::new(path)))?;
+        let target = target.to_str().ok_or_else(|| RootedError::Name(path.into()))?;
+        Kind::Symlink { target: target.to_string() }
+    } else if kind.is_char_device() {
+        Kind::CharacterDevice { major, minor }
+    } else if kind.is_block_device() {
+        Kind::BlockDevice { major, minor }
+    } else if kind.is_fifo() {
+        Kind::Fifo
+    } else {
+        Kind::File { size: about.len() }
+    })
+}
+
+/// The row of a file's first name, where `row` is another name of it.
+fn first_row<'a>(tree: &'a Tree, row: &'a Entry) -> Option<&'a Entry> {
+    match &row.kind {
+        Kind::HardLink { target } => tree.get(target),
+        _ => Some(row),
+    }
+}
+
+/// A row that is new or was changed: what the disk says now, where it said something else before.
+fn merged(
+    old: Option<&Entry>,
+    seen: Option<&Stamp>,
+    about: &Metadata,
+    kind: Kind,
+    (me, time): (u32, i64),
+) -> Entry {
+    // Who builds without privilege is root in the image.
+    let id = |id: u32| if id == me || me != 0 { 0 } else { id };
+    let link = matches!(kind, Kind::Symlink { .. });
+    let mode = if link { 0o777 } else { about.mode() & 0o7777 };
+    let mtime = about.mtime().min(time);
+    let fresh =
+        Entry { kind: kind.clone(), mode, uid: id(about.uid()), gid: id(about.gid()), mtime };
+    let (Some(old), Some(seen)) = (old, seen) else { return fresh };
+    // Replaced by another file of the name: its mode is what it was given.
+    let pick = |same: bool, old: u32, new: u32| if same { old } else { new };
+    Entry {
+        kind,
+        mode: pick(seen.mode == about.mode(), old.mode, fresh.mode),
+        uid: pick(seen.uid == about.uid(), old.uid, fresh.uid),
+        gid: pick(seen.gid == about.gid(), old.gid, fresh.gid),
+        mtime: if seen.mtime == (about.mtime(), about.mtime_nsec()) { old.mtime } else { mtime },
+    }
+}
+
+/// Major and minor number of a device.
+#[cfg(target_os = "linux")]
+fn numbers(device: u64) -> (u32, u32) {
+    (nix::sys::stat::major(device) as u32, nix::sys::stat::minor(device) as u32)
+}
+
+/// Major and minor number of a device, 32 bits each.
+#[cfg(not(target_os = "linux"))]
+fn numbers(device: u64) -> (u32, u32) {
+    ((device >> 32) as u32, device as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Owned;
+    use super::*;
+
+    #[test]
+    fn what_was_done_to_the_disk_lands_in_the_table() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (dir, table) = (scratch.path().join("r"), scratch.path().join("t"));
+        let mut root = Rooted::create(&dir, &table, 1_000).unwrap();
+        root.put("usr/kept", b"x", Owned { mode: 0o4555, uid: 5, gid: 6 }).unwrap();
+        root.put("usr/gone", b"x", Owned::root(0o644)).unwrap();
+        root.put("usr/mode", b"x", Owned { mode: 0o640, uid: 5, gid: 6 }).unwrap();
+        root.put("usr/bytes", b"x", Owned { mode: 0o640, uid: 5, gid: 6 }).unwrap();
+        let device = Kind::CharacterDevice { major: 13, minor: 2 };
+        let null = Entry { kind: device, mode: 0o666, uid: 0, gid: 3, mtime: 5 };
+        root.insert("usr/null", null.clone()).unwrap();
+        root.show().unwrap();
+        assert_eq!(fs::metadata(dir.join("usr/kept")).unwrap().mode() & 0o7111, 0o4111);
+        let before = root.look().unwrap();
+        assert_eq!(root.reconcile(&before).unwrap(), 0, "nothing was done");
+
+        fs::remove_file(dir.join("usr/gone")).unwrap();
+        let mode = fs::Permissions::from_mode(0o2755);
+        fs::set_permissions(dir.join("usr/mode"), mode).unwrap();
+        fs::write(dir.join("usr/bytes"), "longer").unwrap();
+        fs::create_dir(dir.join("new")).unwrap();
+        fs::write(dir.join("new/file"), "12").unwrap();
+        fs::hard_link(dir.join("new/file"), dir.join("new/name")).unwrap();
+        std::os::unix::fs::symlink("file", dir.join("new/link")).unwrap();
+        assert_eq!(root.reconcile(&before).unwrap(), 7);
+
+        let row = |path: &str| root.tree.get(path).cloned().unwrap();
+        let about = |path: &str| (row(path).mode, row(path).uid, row(path).gid);
+        assert_eq!(about("usr/kept"), (0o4555, 5, 6));
+        assert_eq!(about("usr/mode"), (0o2755, 5, 6));
+        assert_eq!(about("usr/bytes"), (0o640, 5, 6));
+        assert_eq!(row("usr/bytes").kind, Kind::File { size: 6 });
+        assert_eq!(row("usr/bytes").mtime, 1_000, "no later than the image");
+        assert_eq!(row("usr/null"), null);
+        assert_eq!(row("new/link").kind, Kind::Symlink { target: "file".into() });
+        assert_eq!((row("new/file").uid, row("new/file").mtime), (0, 1_000));
+        assert_eq!(row("new/name").kind, Kind::HardLink { target: "new/file".into() });
+        assert_eq!(root.reconcile(&root.look().unwrap()).unwrap(), 0, "it settles");
+        assert!(root.tree.get("usr/gone").is_none());
+    }
+}
