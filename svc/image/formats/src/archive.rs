@@ -1,42 +1,129 @@
 //! archive.rs - a boot archive's two companions: its gzip form and its hash.
 //!
-//! The hash file is the SHA-1 of the archive as the kernel sees it, uncompressed: forty
-//! lower-case hexadecimal digits and a newline.  The gzip header names no file and no time, so
-//! equal archives are equal files.
+//! ```text
+//! 1f 8b 08 00 | time 0 | xfl | ff      no name, no time
+//! deflate blocks of 128 KiB of the archive, each made with the 32 KiB before it as dictionary
+//!     and ended on a byte (sync flush: an empty stored block)
+//! 03 00                                the last block, empty
+//! crc32 u32 | length mod 2^32 u32      little endian
+//! ```
+//!
+//! One member, because loaders read one.  The hash file is the SHA-1 of the archive as the kernel
+//! sees it, uncompressed: forty lower-case hexadecimal digits and a newline.
+//!
+//! Law: equal archives are equal files, however many threads there were.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use sha1::{Digest, Sha1};
+use zlib_rs::{Deflate, DeflateFlush, Status};
+
+use crate::waves::{self, Cut};
+
+const CUT: Cut = Cut { piece: 128 << 10, before: 32 << 10 };
+
+/// What [`pack`] made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The text of `boot_archive.hash`.
+    pub hash: String,
+    /// Bytes of the archive.
+    pub plain: u64,
+    /// Bytes of its gzip form.
+    pub packed: u64,
+}
 
 /// The text of `boot_archive.hash` for an archive.
 pub fn hash(mut archive: impl Read) -> io::Result<String> {
     let mut sha1 = Sha1::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = archive.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        sha1.update(&buffer[..count]);
-    }
-    let mut text: String = sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push('\n');
-    Ok(text)
+    io::copy(&mut archive, &mut sha1)?;
+    Ok(hash_text(sha1))
 }
 
-/// One gzip member holding `archive`, at libdeflate's level `level` (clamped to 1..=12).
+fn hash_text(sha1: Sha1) -> String {
+    let mut text: String = sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push('\n');
+    text
+}
+
+/// Writes `archive` to `out` as one gzip member of level `level` (clamped to 1..=9), and hashes it
+/// on the way.
+pub fn pack(
+    archive: &mut (impl Read + Send),
+    level: u8,
+    out: &mut (impl Write + Send),
+) -> io::Result<Packed> {
+    let level = level.clamp(1, 9);
+    let quality = [0, 4, 0, 0, 0, 0, 0, 0, 0, 2][usize::from(level)];
+    out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, quality, 0xff])?;
+    let (mut sha1, mut crc, mut packed) = (Sha1::new(), libdeflater::Crc::new(), 20);
+    let plain = waves::in_order(
+        archive,
+        CUT,
+        |before, piece| deflate(level, before, piece),
+        |piece, blocks: Vec<u8>| {
+            sha1.update(piece);
+            crc.update(piece);
+            packed += blocks.len() as u64;
+            out.write_all(&blocks)
+        },
+    )?;
+    out.write_all(&[3, 0])?;
+    out.write_all(&crc.sum().to_le_bytes())?;
+    // The format keeps the length modulo 2^32.
+    out.write_all(&(plain as u32).to_le_bytes())?;
+    Ok(Packed { hash: hash_text(sha1), plain, packed })
+}
+
+/// Raw deflate of `piece`, ended on a byte; distances may reach into `before`.
+fn deflate(level: u8, before: &[u8], piece: &[u8]) -> io::Result<Vec<u8>> {
+    let refused = |text: &str| io::Error::other(format!("deflate: {text}"));
+    let mut deflate = Deflate::new(i32::from(level), false, 15);
+    if !before.is_empty() {
+        deflate.set_dictionary(before).map_err(|error| refused(error.as_str()))?;
+    }
+    // Level 1 spends up to nine bits on a byte; then there is the flush.
+    let mut out = vec![0; piece.len() + piece.len() / 4 + 128];
+    let status = deflate
+        .compress(piece, &mut out, DeflateFlush::SyncFlush)
+        .map_err(|error| refused(error.as_str()))?;
+    let (taken, made) = (deflate.total_in() as usize, deflate.total_out() as usize);
+    if status != Status::Ok || taken != piece.len() || made == out.len() {
+        return Err(refused("no room"));
+    }
+    out.truncate(made);
+    Ok(out)
+}
+
+/// One gzip member holding `archive`, as [`pack`] makes it.
 pub fn gzip(archive: &[u8], level: u8) -> Vec<u8> {
-    let level = libdeflater::CompressionLvl::new(i32::from(level.clamp(1, 12))).unwrap_or_default();
-    let mut compressor = libdeflater::Compressor::new(level);
-    let mut out = vec![0; compressor.gzip_compress_bound(archive.len())];
-    let length = compressor.gzip_compress(archive, &mut out).expect("the bound is never too small");
-    out.truncate(length);
+    let mut out = Vec::new();
+    let mut from = archive;
+    pack(&mut from, level, &mut out).expect("memory is read and written without errors");
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn inflated(packed: &[u8], length: usize) -> Vec<u8> {
+        let mut out = vec![0; length];
+        libdeflater::Decompressor::new().gzip_decompress(packed, &mut out).unwrap();
+        out
+    }
+
+    /// Words that compress, and every so often some that do not.
+    fn sample(length: usize) -> Vec<u8> {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..length)
+            .map(|at| if at / 200_000 % 3 == 2 { next() } else { (at / 7 % 113) as u8 })
+            .collect()
+    }
 
     #[test]
     fn the_hash_file_is_forty_digits_and_a_newline() {
@@ -45,13 +132,32 @@ mod tests {
     }
 
     #[test]
-    fn gzip_names_no_time_and_inflates_again() {
-        let archive: Vec<u8> = (0..100_000u32).flat_map(|n| (n / 9).to_le_bytes()).collect();
-        let packed = gzip(&archive, 9);
-        assert_eq!(packed[..2], [0x1f, 0x8b]);
-        assert_eq!(packed[3..8], [0; 5], "no name, no time");
-        let mut out = vec![0; archive.len()];
-        libdeflater::Decompressor::new().gzip_decompress(&packed, &mut out).unwrap();
-        assert_eq!(out, archive);
+    fn gzip_is_one_member_without_name_and_time() {
+        for length in [0, 1, 131_071, 131_072, 131_073, 5_000_000] {
+            let archive = sample(length);
+            for level in [0, 1, 6, 9] {
+                let packed = gzip(&archive, level);
+                assert_eq!(packed[..2], [0x1f, 0x8b]);
+                assert_eq!(packed[3..8], [0; 5], "no name, no time");
+                assert!(inflated(&packed, length) == archive, "{length} bytes, level {level}");
+            }
+        }
+        let archive = sample(5_000_000);
+        let sizes = [1, 9].map(|level| gzip(&archive, level).len());
+        assert!(sizes[0] > sizes[1], "{sizes:?}");
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_threads() {
+        let archive = sample(9_000_000);
+        let made = [1, 2, 5].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut out = Vec::new();
+            let packed = pool.install(|| pack(&mut archive.as_slice(), 6, &mut out)).unwrap();
+            assert_eq!(packed.hash, hash(archive.as_slice()).unwrap());
+            assert_eq!((packed.plain, packed.packed), (9_000_000, out.len() as u64));
+            out
+        });
+        assert!(made[0] == made[1] && made[1] == made[2]);
     }
 }

@@ -13,6 +13,8 @@
 //! | `ufs/read.rs` | a reader of our own |
 //! | `ufs/check.rs` | does every counter and bitmap of an image agree with its files |
 //! | `archive.rs` | gzip and `boot_archive.hash` |
+//! | `waves.rs` | a stream cut into pieces that are worked on at once |
+//! | `lofi.rs`, `lofi/` | compressed images of lofi, written and read |
 //! | `date.rs` | seconds since the epoch as a date |
 //! | `fat.rs` | the EFI system partition |
 //! | `iso.rs` | xorriso's and grub-mkimage's arguments, and GRUB's menu |
@@ -24,4 +26,6 @@ pub mod archive;
 mod date;
 pub mod fat;
 pub mod iso;
+pub mod lofi;
 pub mod ufs;
+mod waves;

@@ -1,0 +1,263 @@
+//! lofi.rs - compressed images of lofi(4D): `solaris.zlib` and its kin, written and read.
+//!
+//! ```text
+//! big endian
+//! 0     algorithm, 36 bytes, NULs behind its name
+//! 36    u32 S: bytes in a segment, a power of two
+//! 40    u32 N: entries of the index, one more than there are segments
+//! 44    u32 bytes in the last segment
+//! 48    u64 x N: where each segment begins, from the index's end on; the last: where all end
+//! 48+8N segments: one byte 1 and compressed bytes, or one byte 0 and the bytes themselves
+//! ..    NULs to a multiple of 512
+//!
+//! gzip: a zlib stream.   lzma: 5d, dictionary u32 le, length u64 le, raw LZMA1 without end mark
+//! ```
+//!
+//! Law: the same bytes and algorithm give the same file, however many threads there were.  A
+//! segment is stored as it is when compression saves less than 2048 bytes, as lofiadm does.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use crate::waves::{self, Cut};
+
+mod read;
+mod segment;
+
+pub use read::{LofiError, Reader};
+
+/// Bytes in a segment, unless others are asked for.
+pub const SEGMENT: u32 = 128 << 10;
+/// Smallest and largest segment this module writes or reads.
+pub const SEGMENTS: std::ops::RangeInclusive<u32> = 512..=16 << 20;
+const NAME: usize = 36;
+const HEADER: usize = 48;
+const SECTOR: u64 = 512;
+/// What compression must save.
+const THRESHOLD: u32 = 2048;
+
+/// How segments are compressed; the names are the kernel's, it knows no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `gzip`: level 6.
+    Gzip,
+    /// `gzip-6`.
+    Gzip6,
+    /// `gzip-9`.
+    Gzip9,
+    /// `lzma`.
+    Lzma,
+}
+
+impl Algorithm {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Gzip, Self::Gzip6, Self::Gzip9, Self::Lzma];
+
+    /// The name in the file, and in `lofiadm -C`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Gzip6 => "gzip-6",
+            Self::Gzip9 => "gzip-9",
+            Self::Lzma => "lzma",
+        }
+    }
+
+    /// The algorithm of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// What [`compress`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compressed {
+    /// Segments.
+    pub segments: u32,
+    /// How many of them are stored as they are.
+    pub stored: u32,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// Writes the `length` bytes of `image` to `out`, from its byte 0 on, in segments of `segment`
+/// bytes.  `length` must be a multiple of 512 and more than 0.
+pub fn compress<W: Write + Seek + Send>(
+    image: &mut (impl Read + Send),
+    length: u64,
+    algorithm: Algorithm,
+    segment: u32,
+    out: &mut W,
+) -> Result<Compressed, LofiError> {
+    if !segment.is_power_of_two() || !SEGMENTS.contains(&segment) {
+        return Err(LofiError::Segment(segment));
+    }
+    let segments = u32::try_from(length.div_ceil(u64::from(segment))).unwrap_or(u32::MAX);
+    if length == 0 || length % SECTOR != 0 || segments == u32::MAX {
+        return Err(LofiError::Length(length));
+    }
+    let index_end = HEADER as u64 + 8 * (u64::from(segments) + 1);
+    out.seek(SeekFrom::Start(index_end))?;
+    let mut index: Vec<u64> = vec![0];
+    let mut stored = 0;
+    let cut = Cut { piece: segment as usize, before: 0 };
+    // One byte more than there should be shows that there is more.
+    let read = waves::in_order(
+        &mut image.take(length + 1),
+        cut,
+        |_, piece| Ok(segment::pack(algorithm, piece, segment)),
+        |_, bytes: Vec<u8>| {
+            stored += u32::from(bytes[0] == segment::STORED);
+            let end = index.last().copied().unwrap_or(0) + bytes.len() as u64;
+            index.push(end);
+            out.write_all(&bytes)
+        },
+    )?;
+    if read != length {
+        return Err(LofiError::Other { length, read });
+    }
+    let end = index_end + index.last().copied().unwrap_or(0);
+    let bytes = end.next_multiple_of(SECTOR);
+    out.write_all(&vec![0; (bytes - end) as usize])?;
+    let last = length - u64::from(segments - 1) * u64::from(segment);
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(&header(algorithm, segment, last as u32, &index))?;
+    out.flush()?;
+    Ok(Compressed { segments, stored, bytes })
+}
+
+fn header(algorithm: Algorithm, segment: u32, last: u32, index: &[u64]) -> Vec<u8> {
+    let mut bytes = algorithm.name().as_bytes().to_vec();
+    bytes.resize(NAME, 0);
+    for number in [segment, index.len() as u32, last] {
+        bytes.extend(number.to_be_bytes());
+    }
+    index.iter().for_each(|at| bytes.extend(at.to_be_bytes()));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn sample(length: usize) -> Vec<u8> {
+        let mut state = 7u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..length)
+            .map(|at| if at / 150_000 % 3 == 2 { next() } else { (at / 9 % 97) as u8 })
+            .collect()
+    }
+
+    fn packed(image: &[u8], algorithm: Algorithm, segment: u32) -> (Vec<u8>, Compressed) {
+        let mut out = Cursor::new(Vec::new());
+        let length = image.len() as u64;
+        let made = compress(&mut &image[..], length, algorithm, segment, &mut out).unwrap();
+        assert_eq!(out.get_ref().len() as u64, made.bytes);
+        (out.into_inner(), made)
+    }
+
+    #[test]
+    fn the_header_is_the_kernels() {
+        let image = vec![0u8; 3 * 2048];
+        let (file, made) = packed(&image, Algorithm::Gzip9, 4096);
+        let mut want = b"gzip-9".to_vec();
+        want.resize(36, 0);
+        want.extend([0, 0, 0x10, 0, 0, 0, 0, 3, 0, 0, 8, 0]);
+        want.extend([0; 8]);
+        assert_eq!(file[..56], want[..]);
+        assert_eq!(made.segments, 2);
+        assert_eq!(file.len() % 512, 0);
+        // The first segment: compressed, a zlib stream.
+        assert_eq!(file[72..74], [1, 0x78]);
+        // lzma: properties, dictionary of 8 MiB, length.
+        let (file, _) = packed(&image, Algorithm::Lzma, 4096);
+        assert_eq!(file[72..86], [1, 0x5d, 0, 0, 0x80, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for algorithm in Algorithm::ALL {
+            for (length, segment) in [
+                (512, SEGMENT),
+                (131_072, SEGMENT),
+                (131_072 * 2, SEGMENT),
+                (131_072 * 9 + 2048, SEGMENT),
+                (300_032, 512),
+                (300_032, 8192),
+                (3_000_320, 1 << 20),
+            ] {
+                let image = sample(length);
+                let (file, made) = packed(&image, algorithm, segment);
+                let what = format!("{algorithm:?} {length} {segment}");
+                let mut reader = Reader::open(Cursor::new(&file)).unwrap();
+                assert_eq!(
+                    (reader.len(), reader.algorithm()),
+                    (length as u64, algorithm),
+                    "{what}"
+                );
+                let mut out = Vec::new();
+                reader.copy(&mut out).unwrap();
+                assert!(out == image, "{what}");
+                // Segments too small to save anything are never compressed.
+                assert!(segment > 2048 || made.stored == made.segments, "{what}");
+                assert!(segment <= 2048 || made.stored < made.segments || length == 512, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn segments_stay_as_they_are_when_little_is_saved() {
+        // Random bytes, and a last segment compared with a whole one.
+        let noise = sample(450_000)[300_000..300_000 + 131_072].to_vec();
+        let (file, made) = packed(&noise, Algorithm::Gzip, SEGMENT);
+        assert_eq!((made.stored, made.segments), (1, 1));
+        assert_eq!(file[64], 0);
+        assert!(file[65..65 + noise.len()] == noise[..]);
+        let (_, made) = packed(&noise[..1024], Algorithm::Gzip, SEGMENT);
+        assert_eq!(made.stored, 0);
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_threads() {
+        let image = sample(131_072 * 40);
+        let made = [1, 2, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| packed(&image, Algorithm::Gzip, SEGMENT)).0
+        });
+        assert!(made[0] == made[1] && made[1] == made[2]);
+    }
+
+    #[test]
+    fn other_lengths_are_refused() {
+        let image = vec![0u8; 2048];
+        for (length, segment) in
+            [(0, SEGMENT), (100, SEGMENT), (2048, 3000), (1024, SEGMENT), (4096, SEGMENT)]
+        {
+            let mut out = Cursor::new(Vec::new());
+            let made = compress(&mut &image[..], length, Algorithm::Gzip, segment, &mut out);
+            assert!(made.is_err(), "{length} {segment}");
+        }
+    }
+
+    #[test]
+    fn hostile_files_are_refused_without_a_panic() {
+        let (good, _) = packed(&sample(40_960), Algorithm::Lzma, 8192);
+        let mut state = 5u64;
+        for _ in 0..2_000 {
+            let mut bytes = good.clone();
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let at = (state >> 33) as usize % bytes.len().min(200);
+                bytes[at] = (state >> 25) as u8;
+            }
+            bytes.truncate(bytes.len() - (state >> 40) as usize % 3 * 700);
+            if let Ok(mut reader) = Reader::open(Cursor::new(bytes)) {
+                let _ = reader.copy(&mut std::io::sink());
+            }
+        }
+    }
+}
