@@ -13,8 +13,10 @@
 //! | `ufs/read.rs` | a reader of our own |
 //! | `ufs/check.rs` | does every counter and bitmap of an image agree with its files |
 //! | `archive.rs` | gzip and `boot_archive.hash` |
+//! | `content.rs` | where the bytes of files come from |
 //! | `waves.rs` | a stream cut into pieces that are worked on at once |
 //! | `lofi.rs`, `lofi/` | compressed images of lofi, written and read |
+//! | `cpio.rs`, `cpio/` | cpio archives, written and read |
 //! | `date.rs` | seconds since the epoch as a date |
 //! | `fat.rs` | the EFI system partition |
 //! | `iso.rs` | xorriso's and grub-mkimage's arguments, and GRUB's menu |
@@ -23,6 +25,8 @@
 //! Not here: choosing paths, starting programs.
 
 pub mod archive;
+pub mod content;
+pub mod cpio;
 mod date;
 pub mod fat;
 pub mod iso;

@@ -13,8 +13,9 @@ mod read;
 mod summary;
 mod write;
 
+pub use crate::content::Content;
 pub use check::check;
 pub use geometry::{Geometry, GeometryError, Inodes, Space};
 pub use plan::PlanError;
 pub use read::{Image, Node, NodeKind, ReadError};
-pub use write::{Content, Options, WriteError, Written, write};
+pub use write::{Options, WriteError, Written, write};

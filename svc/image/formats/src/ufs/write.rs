@@ -8,23 +8,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use image_tree::Tree;
 
+use crate::content::Content;
+
 use super::allocate::Allocator;
 use super::geometry::{Geometry, GeometryError, Inodes, Space};
 use super::layout::*;
 use super::plan::{Body, Inode, Plan, PlanError};
 use super::summary::{self, Counts, Usage};
-
-/// Where the bytes of files come from.
-pub trait Content {
-    /// Opens the contents of the file at a table path.
-    fn open(&self, path: &str) -> io::Result<Box<dyn Read + '_>>;
-}
-
-impl<F: Fn(&str) -> io::Result<Box<dyn Read>>> Content for F {
-    fn open(&self, path: &str) -> io::Result<Box<dyn Read + '_>> {
-        self(path)
-    }
-}
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
