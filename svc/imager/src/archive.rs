@@ -107,7 +107,8 @@ pub fn make(
     Ok(Archive { stored, hash, written })
 }
 
-fn check(plain: &Path) -> Result<()> {
+/// Reads a file system back and looks for inconsistencies.
+pub fn check(plain: &Path) -> Result<()> {
     let named = || plain.display().to_string();
     let mut image = ufs::Image::open(File::open(plain).with_context(named)?).with_context(named)?;
     let faults = ufs::check(&mut image).with_context(named)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use imager::medium::Tools;
-use imager::steps::{Packages, Populated};
+use imager::plain::{Packages, Populated};
 use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
 use ips_model::Pattern;
 use process::{Cancel, Limits, ProcessError, Program};
@@ -45,18 +45,6 @@ impl Packages for Candidate<'_> {
 pub struct Contained<'a> {
     /// The wish to stop.
     pub cancel: &'a Cancel,
-}
-
-impl Contained<'_> {
-    /// The first line of what a tool says of its version.
-    pub fn version(&self, program: &str) -> Result<String> {
-        let limits = Limits::until(self.cancel);
-        let said = Program::new(program).arg("--version").uncontained().output(&limits);
-        let said = said.map_err(|error| absent(program, error))?;
-        let text = said.text();
-        let line = text.lines().find(|line| !line.trim().is_empty());
-        line.map(|line| line.trim().to_owned()).with_context(|| format!("{program} --version"))
-    }
 }
 
 /// A tool that is absent is named with what brings it.
@@ -102,6 +90,15 @@ impl Tools for Contained<'_> {
             bail!("{}\n{program}: {cause} ({ended})", said.join("\n"));
         }
         Ok(())
+    }
+
+    fn version(&self, program: &str) -> Result<String> {
+        let limits = Limits::until(self.cancel);
+        let said = Program::new(program).arg("--version").uncontained().output(&limits);
+        let said = said.map_err(|error| absent(program, error))?;
+        let text = said.text();
+        let line = text.lines().find(|line| !line.trim().is_empty());
+        line.map(|line| line.trim().to_owned()).with_context(|| format!("{program} --version"))
     }
 }
 

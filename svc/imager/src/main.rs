@@ -16,8 +16,8 @@ use anyhow::{Context, Result};
 use image_boot::{Accelerator, Qemu};
 use image_formats::iso::Platform;
 use imager::manifest::Manifest;
-use imager::medium;
-use imager::steps::{self, Job, Made, Trial, World};
+use imager::medium::{self, Tools};
+use imager::plain::{self, Job, Made, Trial, World};
 use stage::{Failure, Input, Recipe, Stage};
 
 use host::{Candidate, Contained};
@@ -117,7 +117,7 @@ fn work(
         progress: &|phase, done, total, item| stage.progress(phase, done, total, item),
         log: &|line| stage.log(line),
     };
-    let made = steps::make(&job, &world)?;
+    let made = plain::make(&job, &world)?;
     let outputs = take(&made, &stage.work())?;
     let source_date = input.stamp().source_date;
     stage.finish(recipe, stage::Made { outputs, source_date }, &[input], wanted.keep)?;

@@ -30,6 +30,9 @@ pub trait Tools {
         arguments: &[String],
         environment: &[(&str, String)],
     ) -> Result<()>;
+
+    /// The first line of what `program` says of its version.
+    fn version(&self, program: &str) -> Result<String>;
 }
 
 /// What goes onto a medium.
@@ -63,38 +66,39 @@ pub fn make(contents: &Contents<'_>, work: &Path, output: &Path, tools: &dyn Too
         let to = place(&media, to)?;
         std::fs::copy(from, &to).with_context(|| from.display().to_string())?;
     }
-    let write = |path: &str, text: &str| -> Result<()> {
+    let put = |path: &str, text: &str| -> Result<()> {
         let to = place(&media, path)?;
         std::fs::write(&to, text).with_context(|| to.display().to_string())
     };
-    write(iso::VOLUME_SET_ID, &format!("{}\n", contents.volume_set))?;
-    write(iso::MENU, &iso::menu(contents.title, "-B console=ttya"))?;
+    put(iso::VOLUME_SET_ID, &format!("{}\n", contents.volume_set))?;
+    put(iso::MENU, &iso::menu(contents.title, "-B console=ttya"))?;
 
-    let loaders = Loaders { contents, work, media: &media, tools };
-    loaders.bios()?;
-    loaders.uefi()?;
-    let hybrid = modules(Platform::Bios)?.join("boot_hybrid.img");
-    let medium = Medium {
-        root: &media,
-        output,
-        name: contents.name,
-        volume_set: contents.volume_set,
-        hybrid: &hybrid,
-        time: contents.time,
-    };
+    let Contents { name, volume_set, time, .. } = *contents;
+    let grub = Grub { volume_set, work, tools, time };
+    for (path, bytes) in grub.files()? {
+        let to = place(&media, &path)?;
+        std::fs::write(&to, bytes).with_context(|| to.display().to_string())?;
+    }
+    let hybrid = Grub::hybrid()?;
+    write(&Medium { root: &media, output, name, volume_set, hybrid: &hybrid, time }, tools)
+}
+
+/// Has xorriso write a medium, anew.
+pub fn write(medium: &Medium<'_>, tools: &dyn Tools) -> Result<()> {
+    let output = medium.output;
     match std::fs::remove_file(output) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| output.display().to_string());
         }
         Ok(()) | Err(_) => {}
     }
-    tools.run("xorriso", &iso::xorriso_arguments(&medium), &environment(contents.time))?;
+    tools.run("xorriso", &iso::xorriso_arguments(medium), &environment(medium.time))?;
     let made = std::fs::File::open(output).with_context(|| output.display().to_string())?;
     made.sync_all().with_context(|| output.display().to_string())
 }
 
 /// What every tool must know of time.
-fn environment(time: i64) -> [(&'static str, String); 1] {
+pub fn environment(time: i64) -> [(&'static str, String); 1] {
     [("SOURCE_DATE_EPOCH", time.to_string())]
 }
 
@@ -118,39 +122,46 @@ pub fn about_modules(platform: Platform) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
-/// GRUB, for each of the medium's ways to start.
-struct Loaders<'a> {
-    contents: &'a Contents<'a>,
-    work: &'a Path,
-    media: &'a Path,
-    tools: &'a dyn Tools,
+/// The host's GRUB 2, for each of a medium's ways to start.
+pub struct Grub<'a> {
+    /// The volume set's id: GRUB looks for it.
+    pub volume_set: &'a str,
+    /// Where to work.
+    pub work: &'a Path,
+    /// Runs grub-mkimage.
+    pub tools: &'a dyn Tools,
+    /// Every time in what is made.
+    pub time: i64,
 }
 
-impl Loaders<'_> {
-    fn bios(&self) -> Result<()> {
-        let loader = place(self.media, iso::EL_TORITO)?;
-        self.make(Platform::Bios, None, &loader)
+impl Grub<'_> {
+    /// Its files by their paths on the medium.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+        let bios = self.work.join("eltorito.img");
+        self.make(Platform::Bios, None, &bios)?;
+        let (script, program) = (self.work.join("find-medium"), self.work.join("bootx64.efi"));
+        std::fs::write(&script, iso::find_medium(self.volume_set))
+            .with_context(|| script.display().to_string())?;
+        self.make(Platform::Uefi, Some(&script), &program)?;
+        let id = u32::from_str_radix(self.volume_set.get(..8).unwrap_or(""), 16);
+        let id = id.with_context(|| format!("volume set {}", self.volume_set))?;
+        let partition = fat::efi_system_partition(&read(&program)?, id, self.time)?;
+        Ok(vec![
+            (iso::EL_TORITO.to_string(), read(&bios)?),
+            (iso::mark(self.volume_set), Vec::new()),
+            (iso::EFI_IMAGE.to_string(), partition),
+        ])
     }
 
-    fn uefi(&self) -> Result<()> {
-        let Contents { volume_set, time, .. } = *self.contents;
-        let put = |to: &Path, bytes: &[u8]| {
-            std::fs::write(to, bytes).with_context(|| to.display().to_string())
-        };
-        put(&place(self.media, &iso::mark(volume_set))?, b"")?;
-        let (script, program) = (self.work.join("find-medium"), self.work.join("bootx64.efi"));
-        put(&script, iso::find_medium(volume_set).as_bytes())?;
-        self.make(Platform::Uefi, Some(&script), &program)?;
-        let made = std::fs::read(&program).with_context(|| program.display().to_string())?;
-        let id = u32::from_str_radix(volume_set.get(..8).unwrap_or(""), 16);
-        let id = id.with_context(|| format!("volume set {volume_set}"))?;
-        let partition = fat::efi_system_partition(&made, id, time)?;
-        put(&place(self.media, iso::EFI_IMAGE)?, &partition)
+    /// The code in the master boot record.
+    pub fn hybrid() -> Result<PathBuf> {
+        Ok(modules(Platform::Bios)?.join("boot_hybrid.img"))
     }
 
     fn make(&self, platform: Platform, script: Option<&Path>, output: &Path) -> Result<()> {
         let arguments = iso::grub_arguments(platform, &modules(platform)?, script, output);
-        self.tools.run("grub-mkimage", &arguments, &environment(self.contents.time))
+        self.tools.run("grub-mkimage", &arguments, &environment(self.time))
     }
 }
 

@@ -12,7 +12,7 @@ use image_formats::iso;
 use image_tree::{Entry, Kind, Tree};
 use imager::manifest::Manifest;
 use imager::medium::Tools;
-use imager::steps::{Job, Packages, Populated, Trial, World, make};
+use imager::plain::{Job, Packages, Populated, Trial, World, make};
 use process::Cancel;
 
 /// A root with a kernel and a release.
@@ -66,6 +66,10 @@ impl Tools for Plain {
             String::from_utf8_lossy(&out.stderr)
         );
         Ok(())
+    }
+
+    fn version(&self, program: &str) -> anyhow::Result<String> {
+        Ok(program.to_string())
     }
 }
 

@@ -1,0 +1,255 @@
+//! packages.rs - packages into an image root, by our own client.
+//!
+//! The image is a full one that knows its packages, without privilege: owners and modes are in the
+//! table that comes back.  Every time in it is that of the newest catalog, so the same repositories
+//! give the same image.
+//!
+//! Law: one call installs everything; a publisher of the build that the installed system has not
+//! is taken out at the end, as are caches and history.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use image_manifest::{Authority, Image as Wanted};
+use image_tree::Tree;
+use ips_client::change::{Order as Change, Want, carry_out, plan, resolve};
+use ips_client::image::{
+    Change as Record, Configuration, CreateOptions, Image, ImageKind, ImageLock, Publisher,
+    PublisherUri, Refresh,
+};
+use ips_client::{Control, Origin, PopulateOptions, Progress, Source};
+use ips_model::{Pattern, Timestamp};
+use process::Cancel;
+
+/// What is to be filled.
+pub struct Order<'a> {
+    /// What the manifest says.
+    pub image: &'a Wanted,
+    /// The root; an empty directory.
+    pub root: &'a Path,
+    /// Takes a line for whoever watches.
+    pub say: &'a dyn Fn(&str),
+    /// Hears how far it is: phase, done, total.
+    pub progress: &'a (dyn Fn(&str, u64, u64) + Sync),
+}
+
+/// A root that was filled.
+pub struct Filled {
+    /// Its metadata, of what packages brought.
+    pub tree: Tree,
+    /// The FMRIs of its packages, with publisher and time stamp.
+    pub packages: Vec<String>,
+}
+
+/// The seam to the packages.
+pub trait Packages {
+    /// A text that is another when the repositories have something else.
+    fn digest(&self, image: &Wanted) -> Result<String>;
+
+    /// Fills a root.
+    fn fill(&self, order: &Order<'_>) -> Result<Filled>;
+}
+
+/// Repositories: the manifest's, or one instead of them all.
+pub struct Repositories<'a> {
+    /// Where all packages are instead of where the manifest says.
+    pub instead: Option<Origin>,
+    /// The wish to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// The time of an image without catalogs: never seen, for nothing can be installed then.
+const NEVER: i64 = 0;
+
+impl Repositories<'_> {
+    /// The publishers of the build with their opened origins.
+    fn publishers(&self, wanted: &Wanted) -> Result<Vec<(Authority, Vec<Source>)>> {
+        if let Some(origin) = &self.instead {
+            let source = Source::open(origin)?;
+            let named = |name: &str| Authority {
+                name: name.to_string(),
+                origins: vec![origin.uri().to_string()],
+                mirrors: Vec::new(),
+            };
+            let mut names: Vec<String> =
+                source.catalogs().iter().map(|one| one.publisher.clone()).collect();
+            // The manifest's preferred publisher comes first where it is one of them.
+            let preferred = &wanted.publishers.preferred.name;
+            names.sort_by_key(|name| (name != preferred, name.clone()));
+            let mut all: Vec<(Authority, Vec<Source>)> =
+                names.iter().map(|name| (named(name), Vec::new())).collect();
+            if let Some(first) = all.first_mut() {
+                first.1.push(source);
+            }
+            return Ok(all);
+        }
+        let publishers = &wanted.publishers;
+        let mut all = Vec::new();
+        for authority in std::iter::once(&publishers.preferred).chain(&publishers.additional) {
+            let open = |text: &String| {
+                let origin = Origin::parse(text).with_context(|| format!("origin {text}"))?;
+                let source = Source::open(&origin);
+                source.with_context(|| format!("publisher {}: {text}", authority.name))
+            };
+            let sources = authority.origins.iter().map(open).collect::<Result<Vec<_>>>()?;
+            all.push((authority.clone(), sources));
+        }
+        Ok(all)
+    }
+}
+
+/// The newest catalog's time.
+fn newest(publishers: &[(Authority, Vec<Source>)]) -> Timestamp {
+    let sources = publishers.iter().flat_map(|(_, sources)| sources);
+    let times = sources.flat_map(Source::catalogs).filter_map(|catalog| catalog.updated);
+    times.max_by_key(|time| time.seconds()).unwrap_or_else(|| Timestamp::from_seconds(NEVER))
+}
+
+impl Packages for Repositories<'_> {
+    fn digest(&self, image: &Wanted) -> Result<String> {
+        let mut text = String::new();
+        for (authority, sources) in self.publishers(image)? {
+            text.push_str(&format!("{}\n", authority.name));
+            for source in sources {
+                let mut packages: Vec<String> =
+                    source.packages().iter().map(ToString::to_string).collect();
+                packages.sort_unstable();
+                text.push_str(&packages.join("\n"));
+            }
+        }
+        Ok(stage::recipe::sha256(text.as_bytes()))
+    }
+
+    fn fill(&self, order: &Order<'_>) -> Result<Filled> {
+        let publishers = self.publishers(order.image)?;
+        let time = newest(&publishers);
+        let tell = |now: &Progress| (order.progress)(now.phase.name(), now.done, now.total);
+        let control = Control::new(&tell, self.cancel.flag());
+        let mut filling = Filling::begin(order, &publishers, time, control)?;
+        (order.say)("Verifying the contents of the IPS repository");
+        filling.verify(&order.image.packages)?;
+        (order.say)("Installing the designated packages");
+        filling.change(Want::Install(order.image.packages.clone()))?;
+        let removed = &order.image.removed_packages;
+        if !removed.is_empty() {
+            (order.say)("Uninstalling the designated packages");
+            for name in removed {
+                filling.change(Want::Uninstall(vec![name.clone()]))?;
+            }
+        }
+        filling.finish(order, &publishers)
+    }
+}
+
+/// An image that is being filled.
+struct Filling<'a> {
+    image: Image,
+    lock: ImageLock,
+    time: Timestamp,
+    control: Control<'a>,
+}
+
+impl<'a> Filling<'a> {
+    fn begin(
+        order: &Order<'_>,
+        publishers: &[(Authority, Vec<Source>)],
+        time: Timestamp,
+        control: Control<'a>,
+    ) -> Result<Self> {
+        let variants = PopulateOptions::default().variants;
+        let mut configuration = Configuration::new(&variants);
+        configuration.set_property("flush-content-cache-on-success", "True");
+        for (name, value) in &order.image.properties {
+            configuration.set_property(name, value);
+        }
+        for (name, set) in &order.image.facets {
+            let name = name.strip_prefix("facet.").unwrap_or(name);
+            configuration.set_facet(&format!("facet.{name}"), Some(*set));
+        }
+        for (authority, _) in publishers {
+            configuration.set_publisher(publisher(authority));
+        }
+        let kind = ImageKind::Full;
+        let options = CreateOptions { kind, configuration, force: false, rootless: true, time };
+        let mut image = Image::create(order.root, "pkg", &options)?;
+        let lock = image.lock()?;
+        let refreshed = image.refresh(&lock, &[], Refresh::Now, time)?;
+        if let Some((name, _, failures)) = refreshed.failed.first() {
+            let why: Vec<String> = failures.iter().map(|one| format!("{one:?}")).collect();
+            bail!("publisher {name}: {}", why.join("; "));
+        }
+        Ok(Self { image, lock, time, control })
+    }
+
+    /// Every name must be one of a package that can be had.
+    fn verify(&self, names: &[String]) -> Result<()> {
+        let known: Vec<_> = self.image.known()?.packages().map(|(fmri, _)| fmri).collect();
+        for name in names {
+            let pattern = Pattern::parse(name).with_context(|| format!("package {name}"))?;
+            if pattern.select(&known).is_empty() {
+                bail!("package {name} is not in the repositories of the manifest");
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, want: Want) -> Result<()> {
+        let change = Change::of(want);
+        let resolved = resolve(&self.image, &change, &self.control)?;
+        let planned = plan(&self.image, &resolved)?;
+        if planned.is_empty() {
+            return Ok(());
+        }
+        let Self { image, lock, time, control } = self;
+        carry_out(image, lock, &change, &planned, *time, control)?;
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        order: &Order<'_>,
+        publishers: &[(Authority, Vec<Source>)],
+    ) -> Result<Filled> {
+        let installed: Vec<String> =
+            self.image.installed()?.packages().map(|(fmri, _)| fmri.to_string()).collect();
+        let tree = self.image.table()?.context("the image has no table")?;
+        let mut configuration = self.image.configuration().clone();
+        let future = &order.image.publishers;
+        let kept = || std::iter::once(&future.installed).chain(&future.installed_additional);
+        for (authority, _) in publishers {
+            if kept().all(|one| one.name != authority.name) {
+                configuration.remove_publisher(&authority.name);
+                self.image.forget_publisher(&self.lock, &authority.name)?;
+            }
+        }
+        for authority in kept().filter(|authority| !authority.name.is_empty()) {
+            configuration.set_publisher(publisher(authority));
+        }
+        configuration.move_publisher(&future.installed.name, 0);
+        let mut record = Record::at(self.time);
+        record.configuration = Some(configuration);
+        self.image.record(&self.lock, &record)?;
+        self.image.purge_history()?;
+        let metadata = self.image.metadata().to_path_buf();
+        drop(self.lock);
+        // The table goes where the build keeps it; what is left of fetching is nobody's.
+        for name in ["state/table", "lock", "cache", "journal"] {
+            let path = metadata.join(name);
+            let removed = match std::fs::symlink_metadata(&path) {
+                Ok(about) if about.is_dir() => std::fs::remove_dir_all(&path),
+                Ok(_) => std::fs::remove_file(&path),
+                Err(_) => Ok(()),
+            };
+            removed.with_context(|| path.display().to_string())?;
+        }
+        Ok(Filled { tree, packages: installed })
+    }
+}
+
+fn publisher(authority: &Authority) -> Publisher {
+    let mut publisher = Publisher::new(&authority.name);
+    let uri = |text: &String| PublisherUri::new(text);
+    publisher.origins = authority.origins.iter().map(uri).collect();
+    publisher.mirrors = authority.mirrors.iter().map(uri).collect();
+    publisher
+}

@@ -1,0 +1,94 @@
+//! im_pop.rs - packages into the image.
+//!
+//! One call installs all; packages that were only a means are taken out afterwards; the image is
+//! left with the publishers of the installed system, and without the history of how it came about.
+//! At its end `.image_info` tells the size, as every entry's rounded up to 1 KiB.
+
+use anyhow::{Context, Result};
+use image_manifest::{Authority, Image};
+use image_tree::Kind;
+use ips_model::{Fmri, Timestamp};
+
+use super::{Facts, Work, World};
+use crate::packages::{Filled, Order};
+use crate::rooted::{Owned, Rooted};
+
+/// Facts about the image, for the installer, at its top.
+pub const IMAGE_INFO: &str = ".image_info";
+
+pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
+    let found = world.packages.digest(image)?;
+    let publishers = &image.publishers;
+    let installed = (&publishers.installed, &publishers.installed_additional);
+    let lists = (&image.packages, &image.removed_packages, image.search_index);
+    let conditions = (&image.facets, &image.properties);
+    Ok(format!("{found} {installed:?} {lists:?} {conditions:?}"))
+}
+
+pub(super) fn run(work: &Work<'_>) -> Result<()> {
+    let (image, dir) = (work.image, &work.places.pkg_image);
+    let table = dir.with_extension("table");
+    Rooted::create(dir, &table, 0)?;
+    work.say(&format!("Initializing the IPS package image area: {}", dir.display()));
+    let publishers = &image.publishers;
+    tell(work, "Setting preferred publisher", &publishers.preferred);
+    for publisher in &publishers.additional {
+        tell(work, "Setting alternate publisher", publisher);
+    }
+    let order = Order {
+        image,
+        root: dir,
+        say: &|line| work.say(line),
+        progress: &|phase, done, total| {
+            (work.world.progress)(&work.step.name, done, total, phase);
+        },
+    };
+    let Filled { tree, packages } = work.world.packages.fill(&order)?;
+    work.debug(&format!("{} packages, {} paths", packages.len(), tree.len()));
+    let time = newest(&packages)?;
+    let mut root = Rooted::of(dir, &table, tree, time);
+    // What the packages' own records are is on the disk alone.
+    root.reconcile(&Default::default())?;
+    for publisher in std::iter::once(&publishers.installed) {
+        tell(work, "Setting post-install preferred publisher", publisher);
+    }
+    for publisher in &publishers.installed_additional {
+        tell(work, "Setting post-install alternate publisher", publisher);
+    }
+    let info = format!("IMAGE_SIZE={}\n", kilobytes(&root));
+    root.put(IMAGE_INFO, info.as_bytes(), Owned::root(0o644))?;
+    root.save()?;
+    work.keep(&Facts { time, packages, ..Facts::default() })
+}
+
+fn tell(work: &Work<'_>, what: &str, publisher: &Authority) {
+    work.say(&format!("{what}: {}", publisher.name));
+    for origin in &publisher.origins {
+        work.say(&format!("\tOrigin repository: {origin}"));
+    }
+    for mirror in &publisher.mirrors {
+        work.say(&format!("\tMirror repository: {mirror}"));
+    }
+}
+
+fn kilobytes(root: &Rooted) -> u64 {
+    let size = |kind: &Kind| match kind {
+        Kind::File { size } => size.div_ceil(1024),
+        Kind::HardLink { .. } => 0,
+        _ => 1,
+    };
+    root.tree.iter().map(|(_, entry)| size(&entry.kind)).sum()
+}
+
+/// The newest time stamp of the packages, seconds since the epoch.
+fn newest(packages: &[String]) -> Result<i64> {
+    let mut newest = None;
+    for text in packages {
+        let fmri = Fmri::parse(text).with_context(|| text.clone())?;
+        let stamp = fmri.version.as_ref().and_then(|version| version.timestamp.as_deref());
+        let stamp = stamp.with_context(|| format!("{text} has no time stamp"))?;
+        let time = Timestamp::parse(stamp).with_context(|| text.clone())?;
+        newest = newest.max(Some(time.seconds()));
+    }
+    newest.context("the image has no package")
+}

@@ -1,0 +1,232 @@
+//! menu.rs - the boot menu: GRUB's of old (`menu.lst`), GRUB 2's (`grub.cfg`), the loader's.
+//!
+//! `menu.lst` is what tools of illumos read and change.  A medium whose image ships no boot loader
+//! starts by the host's GRUB 2, which cannot read it, so the same entries are written for that one
+//! too.
+
+use anyhow::{Context, Result};
+use image_formats::iso;
+use image_manifest::{BootEntry, BootMenu};
+
+use super::Work;
+use super::im_pop::IMAGE_INFO;
+use crate::rooted::{Owned, Rooted};
+
+const MENU_LST: &str = "boot/grub/menu.lst";
+const LOADER_CONF: &str = "boot/loader.conf";
+
+/// An entry of the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    title: String,
+    /// `menu.lst`'s own lines.
+    lines: Vec<String>,
+    /// The kernel's arguments; none: the entry is no kernel's.
+    kernel: Option<String>,
+}
+
+fn kernel(title: &str, suffix: &str, property: &str) -> Shown {
+    let boot = if property.is_empty() { String::new() } else { format!(" -B {property}") };
+    let lines = vec![
+        format!("kernel$ /platform/i86pc/kernel/$ISADIR/unix{boot}"),
+        "module$ /platform/i86pc/$ISADIR/boot_archive".to_string(),
+    ];
+    let kernel = Some(boot.trim_start().to_string());
+    Shown { title: format!("{title}{suffix}"), lines, kernel }
+}
+
+fn hard_disk() -> Shown {
+    let lines = ["rootnoverify (hd0)", "chainloader +1"].map(str::to_string).to_vec();
+    Shown { title: "Boot from Hard Disk".to_string(), lines, kernel: None }
+}
+
+/// The entries that the kind of image has by itself.
+fn built_in(kind: &str, title: &str) -> Vec<Shown> {
+    let properties: &[(&str, &str)] = match kind {
+        "livecd" => {
+            &[("", ""), (" VESA driver", "livemode=vesa"), (" text console", "livemode=text")]
+        }
+        "ai" => &[
+            (" Automated Install custom", "install=true,aimanifest=prompt"),
+            (" Automated Install", "install=true"),
+            (" Automated Install custom ttya", "install=true,aimanifest=prompt,console=ttya"),
+            (" Automated Install custom ttyb", "install=true,aimanifest=prompt,console=ttyb"),
+            (" Automated Install ttya", "install=true,console=ttya"),
+            (" Automated Install ttyb", "install=true,console=ttyb"),
+        ],
+        _ => &[("", "")],
+    };
+    let own = properties.iter().map(|(suffix, property)| kernel(title, suffix, property));
+    own.chain([hard_disk()]).collect()
+}
+
+fn entries(kind: &str, title: &str, menu: &BootMenu) -> Vec<Shown> {
+    let mut all = built_in(kind, title);
+    for BootEntry { title_suffix, position, lines, kernel_arguments, .. } in &menu.entries {
+        let suffix = format!(" {title_suffix}");
+        let shown = if lines.is_empty() {
+            kernel(title, &suffix, kernel_arguments.as_deref().unwrap_or(""))
+        } else {
+            let boot = lines.iter().find_map(|line| line.split_once(" -B "));
+            let boot = boot.map_or(String::new(), |(_, rest)| format!("-B {rest}"));
+            let title = format!("{title}{suffix}");
+            Shown { title, lines: lines.clone(), kernel: Some(boot) }
+        };
+        let at = position.unwrap_or(all.len()).min(all.len());
+        all.insert(at, shown);
+    }
+    all
+}
+
+fn menu_lst(kind: &str, menu: &BootMenu, entries: &[Shown]) -> String {
+    let timeout = menu.timeout.unwrap_or(30);
+    let mut text = format!("default={}\ntimeout={timeout}\n", menu.default_entry);
+    if let Some(memory) = menu.min_mem64 {
+        text.push_str(&format!("min_mem64={memory}\n"));
+    }
+    match kind {
+        "livecd" => text.push_str(
+            "splashimage=/boot/grub/splash.xpm.gz\nforeground=343434\nbackground=F7FBFF\n",
+        ),
+        "text-install" => text.push_str("hiddenmenu\n"),
+        _ => {}
+    }
+    for Shown { title, lines, .. } in entries {
+        text.push_str(&format!("\ntitle {title}\n"));
+        lines.iter().for_each(|line| text.push_str(&format!("\t{line}\n")));
+    }
+    text
+}
+
+/// The title: the manifest's, or the image's release.
+fn title(work: &Work<'_>, root: &Rooted) -> Result<String> {
+    if let Some(title) = &work.image.boot_menu.title {
+        return Ok(title.clone());
+    }
+    let release = root.text("etc/release")?;
+    let release =
+        release.context("etc/release is not in the image, and the manifest has no title")?;
+    let line = release.lines().map(str::trim).find(|line| !line.is_empty());
+    Ok(line.unwrap_or(&work.image.name).to_string())
+}
+
+/// Adds a line to what the installer reads about the image.
+fn tell(root: &mut Rooted, lines: &str) -> Result<()> {
+    let info = root.text(IMAGE_INFO)?.unwrap_or_default();
+    root.put(IMAGE_INFO, format!("{info}{lines}").as_bytes(), Owned::root(0o644))?;
+    Ok(())
+}
+
+pub(super) fn grub(work: &Work<'_>) -> Result<()> {
+    let mut root = work.root()?;
+    let menu = &work.image.boot_menu;
+    let kind = work.step.arguments.first().map_or("livecd", String::as_str);
+    let title = title(work, &root)?;
+    let entries = entries(kind, &title, menu);
+    let text = menu_lst(kind, menu, &entries);
+    root.put(MENU_LST, text.as_bytes(), Owned::root(0o644))?;
+    if kind == "ai" {
+        let memory = menu.min_mem64.map_or(0, |memory| memory);
+        tell(&mut root, &format!("GRUB_MIN_MEM64={memory}\nGRUB_DO_SAFE_DEFAULT=true\n"))?;
+    }
+    tell(&mut root, &format!("GRUB_TITLE={title}\n"))?;
+    grub_2(work, &mut root, &entries, &title)
+}
+
+/// The same entries for the host's GRUB 2, and the title for the loaders that are made later.
+fn grub_2(work: &Work<'_>, root: &mut Rooted, entries: &[Shown], title: &str) -> Result<()> {
+    let kernels = entries.iter().filter_map(|one| Some((one.title.as_str(), one.kernel.as_ref()?)));
+    let mut text = String::new();
+    for (number, (title, boot)) in kernels.enumerate() {
+        let boot = if boot.contains("console=") {
+            boot.clone()
+        } else if boot.is_empty() {
+            "-B console=ttya".to_string()
+        } else {
+            format!("{boot},console=ttya")
+        };
+        let menu = iso::menu(title, &boot);
+        // The head of the menu is said once.
+        let from = if number == 0 { 0 } else { menu.find("menuentry").unwrap_or(0) };
+        text.push_str(&menu[from..]);
+    }
+    root.put(iso::MENU, text.as_bytes(), Owned::root(0o644))?;
+    let mut facts = work.facts()?;
+    facts.title = title.to_string();
+    root.save()?;
+    work.keep(&facts)
+}
+
+pub(super) fn loader(work: &Work<'_>) -> Result<()> {
+    let mut root = work.root()?;
+    let menu = &work.image.boot_menu;
+    let kind = work.step.arguments.first().map_or("livecd", String::as_str);
+    let title = title(work, &root)?;
+    let timeout = menu.loader_timeout.or(menu.timeout);
+    let mut conf = root.text(LOADER_CONF)?.unwrap_or_default();
+    if let Some(seconds) = timeout.filter(|seconds| *seconds != 10) {
+        conf.push_str(&format!("autoboot_delay={seconds}\n"));
+    }
+    conf.push_str(&format!("loader_menu_title=\"{}\"\n", title.replace('"', "")));
+    root.put(LOADER_CONF, conf.as_bytes(), Owned::root(0o644))?;
+    let entries = entries(kind, &title, menu);
+    grub_2(work, &mut root, &entries, &title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn menu(entries: Vec<BootEntry>) -> BootMenu {
+        BootMenu {
+            title: None,
+            default_entry: 0,
+            timeout: None,
+            loader_timeout: None,
+            min_mem64: Some(1000),
+            entries,
+        }
+    }
+
+    #[test]
+    fn a_live_cd_offers_three_ways_and_the_disk() {
+        let ssh = BootEntry {
+            title_suffix: "Enable SSH".into(),
+            position: Some(1),
+            lines: vec!["kernel$ /platform/i86pc/kernel/$ISADIR/unix -B livessh=enable".into()],
+            kernel_arguments: None,
+            is_default: false,
+        };
+        let menu = menu(vec![ssh]);
+        let text = menu_lst("livecd", &menu, &entries("livecd", "T", &menu));
+        let head = "default=0\ntimeout=30\nmin_mem64=1000\nsplashimage=/boot/grub/splash.xpm.gz\n\
+                    foreground=343434\nbackground=F7FBFF\n\ntitle T\n\
+                    \tkernel$ /platform/i86pc/kernel/$ISADIR/unix\n\
+                    \tmodule$ /platform/i86pc/$ISADIR/boot_archive\n\ntitle T Enable SSH\n";
+        assert!(text.starts_with(head), "{text}");
+        let end = "\ntitle Boot from Hard Disk\n\trootnoverify (hd0)\n\tchainloader +1\n";
+        assert!(text.ends_with(end), "{text}");
+        let titles: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("title ")).collect();
+        assert_eq!(
+            titles,
+            ["T", "T Enable SSH", "T VESA driver", "T text console", "Boot from Hard Disk"]
+        );
+    }
+
+    #[test]
+    fn an_entry_without_place_comes_after_the_disk() {
+        let plain = BootEntry {
+            title_suffix: "x".into(),
+            position: None,
+            lines: Vec::new(),
+            kernel_arguments: Some("a=b".into()),
+            is_default: false,
+        };
+        let all = entries("text-install", "T", &menu(vec![plain]));
+        let titles: Vec<&str> = all.iter().map(|one| one.title.as_str()).collect();
+        assert_eq!(titles, ["T", "Boot from Hard Disk", "T x"]);
+        assert!(all[2].lines[0].ends_with("unix -B a=b"), "{all:?}");
+        assert_eq!(built_in("ai", "T").len(), 7);
+    }
+}

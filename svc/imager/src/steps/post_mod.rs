@@ -1,0 +1,131 @@
+//! post_mod.rs - what is left of the image, compressed onto the medium.
+//!
+//! ```text
+//! solaris.zlib        usr            an ISO 9660 image, compressed as lofiadm -C does
+//! solarismisc.zlib    opt etc var    likewise
+//! ```
+//!
+//! Both are mounted by the running system: /usr, /mnt/misc.  An image that is not compressed is
+//! stored as it is: lofi takes a file without its header for a plain one.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use image_formats::{iso, lofi};
+use image_manifest::{Compression, Image};
+use image_tree::Kind;
+
+use super::{Work, World};
+use crate::inner::Inner;
+use crate::rooted::Owned;
+
+const SORT: &str = "iso_sort";
+
+pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
+    let sort = sort(image)?.unwrap_or_default();
+    let sort = stage::recipe::sha256(sort.as_bytes());
+    Ok(format!("{:?} {sort} {}", image.live_compression, world.tools.version("xorriso")?))
+}
+
+fn sort(image: &Image) -> Result<Option<String>> {
+    let Some(path) = image.pairs.get(SORT) else { return Ok(None) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("{SORT}: {path}"))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+pub(super) fn run(work: &Work<'_>) -> Result<()> {
+    let usr = usr_compression(work)?;
+    let mut root = work.root()?;
+    if let Some(id) = work.archive()?.read(iso::VOLUME_SET_ID)? {
+        root.put(iso::VOLUME_SET_ID, &id, Owned::root(0o444))?;
+    }
+    for path in ["etc/.pwd.lock", "sbin", "kernel", "lib"] {
+        root.remove(path)?;
+    }
+    for path in ["usr", "opt", "etc", "var"] {
+        root.directory(path, Owned::sys(0o755))?;
+    }
+    let sort = sort(work.image)?;
+    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort: sort.as_deref() };
+    let usr_size = pack(work, &top, usr, "solaris.zlib")?;
+    let misc = algorithm(work.image.live_compression)?;
+    let rest = Inner { root: &root, parts: &["opt", "etc", "var"], is_top: false, sort: None };
+    let misc_size = pack(work, &rest, misc, "solarismisc.zlib")?;
+    for (name, size) in [("solaris.zlib", usr_size), ("solarismisc.zlib", misc_size)] {
+        root.put(name, b"", Owned::root(0o444))?;
+        std::fs::rename(work.places.tmp.join(name), root.on_disk(name)?)
+            .with_context(|| name.to_string())?;
+        if let Some(entry) = root.tree.get_mut(name) {
+            entry.kind = Kind::File { size };
+        }
+    }
+    for path in ["opt", "etc", "var", "usr"] {
+        root.remove(path)?;
+    }
+    Ok(root.save()?)
+}
+
+/// How /usr is compressed: the step's argument in the old form, a named one in the newer.
+fn usr_compression(work: &Work<'_>) -> Result<Option<lofi::Algorithm>> {
+    if let Some(named) = work.step.argument("compression_type") {
+        return named_algorithm(named);
+    }
+    let Some(argument) = work.step.arguments.first() else {
+        return algorithm(work.image.live_compression);
+    };
+    let (key, value) = argument.split_once('=').unwrap_or((argument, ""));
+    if key != "usr_zlib_compression" {
+        bail!("Key to specify usr zlib compression algorithm is not valid.");
+    }
+    if value.is_empty() {
+        bail!("Algorithm for usr zlib compression is not specified.");
+    }
+    named_algorithm(value)
+}
+
+fn named_algorithm(name: &str) -> Result<Option<lofi::Algorithm>> {
+    if name == "none" {
+        return Ok(None);
+    }
+    let known = lofi::Algorithm::of(name);
+    Ok(Some(known.with_context(|| format!("{name}: no compression that lofi knows"))?))
+}
+
+fn algorithm(compression: Compression) -> Result<Option<lofi::Algorithm>> {
+    Ok(match compression {
+        Compression::None => None,
+        Compression::Gzip(9) => Some(lofi::Algorithm::Gzip9),
+        Compression::Gzip(_) => Some(lofi::Algorithm::Gzip),
+        Compression::Lzma => Some(lofi::Algorithm::Lzma),
+        Compression::Dcfs => bail!("compression of solarismisc failed: dcfs is no lofi algorithm"),
+    })
+}
+
+/// Makes a compressed image of a part in `tmp`; gives its size.
+fn pack(
+    work: &Work<'_>,
+    part: &Inner<'_>,
+    how: Option<lofi::Algorithm>,
+    name: &str,
+) -> Result<u64> {
+    let tmp = &work.places.tmp;
+    std::fs::create_dir_all(tmp).with_context(|| tmp.display().to_string())?;
+    let plain = tmp.join("part.iso");
+    part.write(tmp, &plain, work.world.tools)?;
+    let to = tmp.join(name);
+    let named = |path: &Path| path.display().to_string();
+    let Some(algorithm) = how else {
+        std::fs::rename(&plain, &to).with_context(|| named(&to))?;
+        return Ok(std::fs::metadata(&to).with_context(|| named(&to))?.len());
+    };
+    let mut from = File::open(&plain).with_context(|| named(&plain))?;
+    let length = from.metadata().with_context(|| named(&plain))?.len();
+    let mut out = BufWriter::new(File::create(&to).with_context(|| named(&to))?);
+    let made = lofi::compress(&mut from, length, algorithm, lofi::SEGMENT, &mut out)
+        .with_context(|| format!("compression of {name} failed"))?;
+    work.debug(&format!("{name}: {length} bytes in {}", made.bytes));
+    std::fs::remove_file(&plain).with_context(|| named(&plain))?;
+    Ok(made.bytes)
+}
