@@ -126,7 +126,9 @@ impl fmt::Display for Problems {
 pub struct Document {
     form: Form,
     tree: Tree,
-    /// What could not be completed.
+    /// What was filled in, in words.
+    filled: Vec<String>,
+    /// What could not be.
     problems: Vec<Problem>,
 }
 
@@ -149,7 +151,7 @@ impl Document {
             "distribution" => Form::Distribution,
             _ => return Err(ParseError::NoManifest { name: root.name.clone(), at: root.at }),
         };
-        Ok(Self { form, tree, problems: Vec::new() })
+        Ok(Self { form, tree, filled: Vec::new(), problems: Vec::new() })
     }
 
     /// Fills in what was left out.
@@ -158,9 +160,9 @@ impl Document {
     #[must_use]
     pub fn with_defaults(mut self, unnamed: &str) -> Self {
         match self.form {
-            Form::Dc => dc::complete(&mut self.tree),
+            Form::Dc => self.filled = dc::complete(&mut self.tree),
             Form::Distribution | Form::Distribution2009 => {
-                self.problems = old::complete(&mut self.tree, self.form, unnamed);
+                (self.filled, self.problems) = old::complete(&mut self.tree, self.form, unnamed);
             }
         }
         self
@@ -200,6 +202,12 @@ impl Document {
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// What was filled in: a line for each element or attribute.
+    #[must_use]
+    pub fn filled(&self) -> &[String] {
+        &self.filled
     }
 
     /// The values that a node path leads to, in document order.

@@ -12,7 +12,7 @@
 //!
 //! Law: a client is never trusted.  Nothing is allocated by what it says beyond a request of six
 //! digits, a bad query has no hits, and anything else out of order ends its connection.  How
-//! long a stream may be silent is the stream's own time-out, which the caller sets.
+//! long a client may be silent is its stream's to say ([`Peer`]).
 
 use std::io::{self, Read, Write};
 
@@ -58,18 +58,29 @@ pub enum ProtocolError {
     Termination,
 }
 
+/// A client's stream, as the server sees it.
+pub trait Peer: Read + Write {
+    /// Nothing is owed: the next byte may be long in coming.
+    fn idle(&mut self) -> io::Result<()>;
+
+    /// A message has begun: what is missing of it should come soon.
+    fn busy(&mut self) -> io::Result<()>;
+}
+
 /// Answers one client until it says that it is done, or goes; `log` hears each message.
-pub fn serve<S: Read + Write>(
+pub fn serve<S: Peer>(
     stream: &mut S,
     document: &Document,
     log: &mut dyn FnMut(&str),
 ) -> Result<(), ProtocolError> {
     loop {
         let mut head = [0; HEAD];
+        stream.idle()?;
         if stream.read(&mut head[..1])? == 0 || head[0] == END {
             log("termination requested");
             return Ok(());
         }
+        stream.busy()?;
         stream.read_exact(&mut head[1..])?;
         let (is_key, size) = announced(&head)?;
         log(&format!("Prerequest received: key is {} and size = {size}", told(is_key)));

@@ -159,13 +159,17 @@ const DEFAULTS: [(&str, &str, &str); 11] = [
     ("distro/execution", "stop_on_error", "true"),
 ];
 
-/// Fills in the attributes that were left out.
-pub(crate) fn complete(tree: &mut Tree) {
+/// Fills in the attributes that were left out; says which.
+pub(crate) fn complete(tree: &mut Tree) -> Vec<String> {
+    let mut filled = Vec::new();
     for (path, name, value) in DEFAULTS {
         for node in tree.all(path) {
             if tree.attribute(node, name).is_none() {
                 tree.set_attribute(node, name, value);
+                let path = tree.attribute_path(node, name);
+                filled.push(format!("Adding attribute value at {path} with {value}..."));
             }
         }
     }
+    filled
 }

@@ -113,13 +113,19 @@ const BOOT_ARCHIVE: [(&str, Leaf, &str); 4] = [
     ("", E("nbpi"), "0"),
 ];
 
-/// Fills in a whole tree; what cannot be filled in is told.
-pub(crate) fn complete(tree: &mut Tree, form: Form, unnamed: &str) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// Fills in a whole tree; says what was filled in, and what could not be.
+pub(crate) fn complete(tree: &mut Tree, form: Form, unnamed: &str) -> (Vec<String>, Vec<Problem>) {
+    let mut done = Done { filled: Vec::new(), problems: Vec::new() };
     for default in rows(tree, form == Form::Distribution2009) {
-        apply(tree, &default, unnamed, &mut problems);
+        done.apply(tree, &default, unnamed);
     }
-    problems
+    (done.filled, done.problems)
+}
+
+/// What has been done so far.
+struct Done {
+    filled: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 fn rows(tree: &Tree, of_2009: bool) -> Vec<Filled> {
@@ -157,61 +163,77 @@ fn rows(tree: &Tree, of_2009: bool) -> Vec<Filled> {
     rows
 }
 
-fn apply(tree: &mut Tree, default: &Filled, unnamed: &str, problems: &mut Vec<Problem>) {
-    let mut parents = tree.all(&default.parent);
-    if parents.is_empty() {
-        if default.missing == Skip {
-            return;
-        }
-        match create(tree, &default.parent) {
-            Ok(parent) => parents.push(parent),
-            Err((node, reason)) => {
-                let path = default.parent.clone();
-                problems.push(Problem::new(tree, Phase::Defaults, node, path, reason));
+impl Done {
+    fn apply(&mut self, tree: &mut Tree, default: &Filled, unnamed: &str) {
+        let mut parents = tree.all(&default.parent);
+        if parents.is_empty() {
+            if default.missing == Skip {
                 return;
             }
+            match create(tree, &default.parent) {
+                Ok(parent) => parents.push(parent),
+                Err((node, reason)) => {
+                    let path = default.parent.clone();
+                    self.problems.push(Problem::new(tree, Phase::Defaults, node, path, reason));
+                    return;
+                }
+            }
+        }
+        for parent in parents {
+            let value = match default.from {
+                Value(value) => value.to_owned(),
+                Unnamed => unnamed.to_owned(),
+                RootDirectLogin => (!tree.all("img_params/user").is_empty()).to_string(),
+                HomeDirectory => {
+                    let name = tree.attribute(parent, "username").unwrap_or_default();
+                    format!("/export/home/{name}")
+                }
+                UserId => free_user_id(tree).to_string(),
+            };
+            self.fill(tree, parent, default.leaf, &value);
         }
     }
-    for parent in parents {
-        let value = match default.from {
-            Value(value) => value.to_owned(),
-            Unnamed => unnamed.to_owned(),
-            RootDirectLogin => (!tree.all("img_params/user").is_empty()).to_string(),
-            HomeDirectory => {
-                format!("/export/home/{}", tree.attribute(parent, "username").unwrap_or_default())
-            }
-            UserId => free_user_id(tree).to_string(),
+
+    fn fill(&mut self, tree: &mut Tree, parent: Node, leaf: Leaf, value: &str) {
+        let (kind, name) = match leaf {
+            Leaf::Attribute(name) => ("attribute", name),
+            Leaf::Element(name) => ("element", name),
         };
-        fill(tree, parent, default.leaf, &value);
+        let path = tree.attribute_path(parent, name);
+        let there: Vec<Node> = tree.named(parent, name).collect();
+        let mut verb = "Adding";
+        match leaf {
+            Leaf::Attribute(name) => match tree.attribute(parent, name) {
+                Some(old) if !is_empty(old) => return,
+                old => {
+                    verb = if old.is_some() { "Replacing" } else { verb };
+                    tree.set_attribute(parent, name, value);
+                }
+            },
+            Leaf::Element(name) if there.is_empty() => {
+                let node = child(tree, parent, name);
+                tree.set_text(node, value);
+            }
+            Leaf::Element(_) => {
+                // One with children is no leaf; the schema will say so.
+                let leaf = |node: &&Node| {
+                    is_empty(&tree.value(**node)) && tree.children(**node).next().is_none()
+                };
+                let empty: Vec<Node> = there.iter().filter(leaf).copied().collect();
+                if empty.is_empty() {
+                    return;
+                }
+                verb = "Replacing";
+                empty.into_iter().for_each(|node| tree.set_text(node, value));
+            }
+        }
+        self.filled.push(format!("{verb} {kind} value at {path} with {value}..."));
     }
 }
 
 /// Nothing, or a pair of quotes around nothing.
 fn is_empty(value: &str) -> bool {
     matches!(value, "" | "\"\"" | "''")
-}
-
-fn fill(tree: &mut Tree, parent: Node, leaf: Leaf, value: &str) {
-    match leaf {
-        Leaf::Attribute(name) => {
-            if tree.attribute(parent, name).is_none_or(is_empty) {
-                tree.set_attribute(parent, name, value);
-            }
-        }
-        Leaf::Element(name) => {
-            let there: Vec<Node> = tree.named(parent, name).collect();
-            for node in &there {
-                // One with children is no leaf; the schema will say so.
-                if is_empty(&tree.value(*node)) && tree.children(*node).next().is_none() {
-                    tree.set_text(*node, value);
-                }
-            }
-            if there.is_empty() {
-                let node = child(tree, parent, name);
-                tree.set_text(node, value);
-            }
-        }
-    }
 }
 
 /// A new child, placed where its parent is.
