@@ -19,6 +19,7 @@ use image_manifest::Profile;
 
 use super::Work;
 use crate::rooted::{Owned, Rooted};
+use crate::services;
 
 const SEED: &str = "lib/svc/seed/global.db";
 const REPOSITORY: &str = "etc/svc/repository.db";
@@ -112,11 +113,21 @@ fn profiles(work: &Work<'_>, archive: &mut Rooted) -> Result<()> {
     Ok(())
 }
 
-/// The repository of services as the image's seed has it: the first boot imports the rest.
+/// The repository of services with the image's own bundles in it; without any, as the image's seed
+/// has it.
 fn services(work: &Work<'_>, root: &Rooted, archive: &mut Rooted) -> Result<()> {
-    match root.read(SEED)? {
+    let made = services::seed(archive, &work.image.boot_archive.profiles)?;
+    for warning in &made.warnings {
+        work.say(&format!("WARNING: {warning}"));
+    }
+    work.debug(&format!("{REPOSITORY}: {} bundles and profiles", made.files));
+    let repository = match made.repository {
+        Some(repository) => Some(repository),
+        None => root.read(SEED)?,
+    };
+    match repository {
         Some(bytes) => archive.put(REPOSITORY, &bytes, Owned::root(0o600))?,
-        None => work.say(&format!("{SEED} is not in the image: it has no repository of services")),
+        None => work.say("no bundle is in the image: it has no repository of services"),
     }
     Ok(())
 }
