@@ -25,6 +25,7 @@ use smf_contract::{Contract, Contracts, Pid, Way};
 use crate::cancel::Cancel;
 use crate::orphans;
 use crate::program::{ProcessError, Program};
+use crate::sys::Prepared;
 
 /// The maker of contracts that tools run in.
 const OWNER: &str = "tool";
@@ -442,6 +443,12 @@ fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, Pr
                 entrance.enter()
             });
         }
+    }
+    if let Some(confinement) = &program.confinement {
+        let prepared = Prepared::of(confinement)
+            .map_err(|source| ProcessError::Start { program: program.name(), source })?;
+        // SAFETY: between fork and exec only system calls are made.
+        unsafe { command.pre_exec(move || prepared.enter()) };
     }
     if let Some(account) = program.account.clone() {
         // Last: a contract is entered with the caller's rights.

@@ -13,6 +13,7 @@ use smf_contract::ContractError;
 
 use crate::account::Account;
 use crate::child::{Child, Ended, Limits, Stream};
+use crate::confinement::Confinement;
 use crate::lines::Lines;
 
 /// Where programs are looked for when the caller has no PATH.
@@ -95,6 +96,7 @@ pub struct Program {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) contained: bool,
     pub(crate) account: Option<Account>,
+    pub(crate) confinement: Option<Confinement>,
 }
 
 impl Program {
@@ -110,6 +112,7 @@ impl Program {
             directory: None,
             contained: true,
             account: None,
+            confinement: None,
         }
     }
 
@@ -156,6 +159,13 @@ impl Program {
     #[must_use]
     pub fn account(mut self, account: Account) -> Program {
         self.account = Some(account);
+        self
+    }
+
+    /// What of the file system it may change; without, what its rights allow.
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Program {
+        self.confinement = Some(confinement);
         self
     }
 

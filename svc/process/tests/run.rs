@@ -206,3 +206,53 @@ fn an_earlier_worker_is_ended_with_its_tools() {
         assert_eq!(ended.unwrap(), Ended::Signalled(15));
     });
 }
+
+/// Whether a program can be given a mount namespace here.
+#[cfg(target_os = "linux")]
+fn can_confine() -> bool {
+    let asked = std::process::Command::new("unshare").args(["-Urm", "true"]).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_program_writes_where_it_may_and_nowhere_else() {
+    if !can_confine() {
+        eprintln!("SKIPPED: no namespaces here");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let below = |name: &str| scratch.path().join(name);
+    for name in ["area", "scripts", "other"] {
+        std::fs::create_dir(below(name)).unwrap();
+    }
+    std::fs::write(below("scripts/script"), "echo read\n").unwrap();
+    std::fs::write(below("socket"), "").unwrap();
+    let script = "
+        . \"$1/scripts/script\"
+        test -e \"$1/socket\" && echo found
+        echo x >\"$1/area/file\" && echo written
+        (echo x >\"$1/scripts/file\") 2>/dev/null || echo refused
+        (echo x >/etc/lamplighter-test) 2>/dev/null || echo refused
+        echo x >/tmp/own && echo own
+        test -e \"$1/other\" || echo hidden
+    ";
+    let confinement = process::Confinement {
+        writable: vec![below("area")],
+        readable: vec![below("scripts"), below("socket")],
+    };
+    let said = Program::new("/bin/sh")
+        .args(["-c", script, "sh"])
+        .arg(scratch.path())
+        .confined(confinement)
+        .output(&Limits::none())
+        .unwrap();
+    let lines: Vec<String> = said.text().lines().map(str::to_string).collect();
+    let mut wanted = vec!["read", "found", "written", "refused", "refused", "own"];
+    if scratch.path().starts_with("/tmp") {
+        wanted.push("hidden");
+    }
+    assert_eq!(lines, wanted, "{}", said.complaint());
+    assert_eq!(std::fs::read_to_string(below("area/file")).unwrap(), "x\n");
+    assert!(!below("scripts/file").exists());
+}
