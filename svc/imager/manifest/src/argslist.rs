@@ -65,6 +65,34 @@ fn flush(word: &mut String, strings: &mut Vec<String>) {
     }
 }
 
+/// Splits a command: here white space parts words, quotes keep it, and a backslash takes the
+/// next character as it is, as in a shell.
+pub fn words(command: &str) -> Result<Vec<String>, OpenQuote> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted: Option<char> = None;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match (quoted, c) {
+            (Some(open), _) if open == c => quoted = None,
+            (None, '"' | '\'') => {
+                quoted = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => {
+                word.get_or_insert_default().push(chars.next().unwrap_or('\\'));
+            }
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if quoted.is_some() {
+        return Err(OpenQuote { text: command.to_owned() });
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +118,19 @@ mod tests {
         }
         let error = split(" it's ").unwrap_err();
         assert_eq!(error.to_string(), "Unexpected unescaped quote found: it's");
+    }
+
+    #[test]
+    fn commands_are_split_as_in_a_shell() {
+        for (command, split) in [
+            (" /bin/x  a\tb ", &["/bin/x", "a", "b"][..]),
+            ("x \"a b\" 'c \"d'e", &["x", "a b", "c \"de"]),
+            ("x \"\" a\\ b", &["x", "", "a b"]),
+            ("x 'a\\b'", &["x", "a\\b"]),
+            ("", &[]),
+        ] {
+            assert_eq!(words(command).unwrap(), split, "{command}");
+        }
+        assert!(words("x 'a").is_err());
     }
 }

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use crate::tree::{Node, ROOT, Tree};
 
 /// The most elements that are looked at for one query.
-const WORK_MAX: usize = 5_000_000;
+const WORK_MAX: usize = 2_000_000;
 /// The longest query, in bytes; those of the known scripts have under 200.
 const PATH_MAX: usize = 64 << 10;
 

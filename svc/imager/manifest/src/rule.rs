@@ -55,7 +55,7 @@ impl Value {
             Self::Bool => "true or false".to_owned(),
             Self::Unsigned(max) => format!("a number from 0 to {max}"),
             Self::Float => "a number".to_owned(),
-            Self::OneOf(words) => words.join(", "),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")),
         }
     }
 }

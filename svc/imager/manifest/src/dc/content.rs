@@ -113,17 +113,17 @@ impl Checker<'_> {
         }
         let command = model::command(tree, node);
         let path = format!("{}/args", tree.path(node));
-        let Some(program) = command.split_whitespace().next() else {
-            self.say(node, path, "a CustomScript needs a command");
-            return;
+        let words = match argslist::words(&command) {
+            Ok(words) => words,
+            Err(error) => return self.say(node, path, error.to_string()),
+        };
+        let Some(program) = words.first() else {
+            return self.say(node, path, "a CustomScript needs a command");
         };
         // What is replaced only while the build runs cannot be looked at before.
         if program.starts_with('/') && !program.contains('{') && !host.can_run(program) {
             let reason = format!("{program} either doesn't exist or is not an executable file");
-            self.say(node, path.clone(), reason);
-        }
-        if let Err(error) = argslist::split(&command) {
-            self.say(node, path, error.to_string());
+            self.say(node, path, reason);
         }
     }
 

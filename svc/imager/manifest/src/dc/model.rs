@@ -177,7 +177,7 @@ impl Reader<'_> {
                 arguments(native, &class, argument("compression_type")),
             ),
             None => {
-                let mut words = command_words(&command(self.tree, node));
+                let mut words = argslist::words(&command(self.tree, node)).unwrap_or_default();
                 let script = if words.is_empty() { String::new() } else { words.remove(0) };
                 (script, words)
             }
@@ -409,13 +409,5 @@ fn arguments(native: Native, class: &str, compression: Option<&str>) -> Vec<Stri
             vec![format!("usr_zlib_compression={}", compression.unwrap_or("gzip"))]
         }
         _ => Vec::new(),
-    }
-}
-
-/// A command's words: parted by white space outside of quotes.
-fn command_words(command: &str) -> Vec<String> {
-    match argslist::split(command) {
-        Ok(strings) if command.contains(['"', '\'']) => strings,
-        Ok(_) | Err(_) => command.split_whitespace().map(str::to_owned).collect(),
     }
 }

@@ -18,6 +18,14 @@ enum Leaf {
     Attribute(&'static str),
 }
 
+impl Leaf {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Element(name) | Self::Attribute(name) => name,
+        }
+    }
+}
+
 /// What it gets.
 #[derive(Clone, Copy)]
 enum Given {
@@ -173,7 +181,7 @@ impl Done {
             match create(tree, &default.parent) {
                 Ok(parent) => parents.push(parent),
                 Err((node, reason)) => {
-                    let path = default.parent.clone();
+                    let path = format!("{}/{}", default.parent, default.leaf.name());
                     self.problems.push(Problem::new(tree, Phase::Defaults, node, path, reason));
                     return;
                 }
@@ -195,9 +203,10 @@ impl Done {
     }
 
     fn fill(&mut self, tree: &mut Tree, parent: Node, leaf: Leaf, value: &str) {
-        let (kind, name) = match leaf {
-            Leaf::Attribute(name) => ("attribute", name),
-            Leaf::Element(name) => ("element", name),
+        let name = leaf.name();
+        let kind = match leaf {
+            Leaf::Attribute(_) => "attribute",
+            Leaf::Element(_) => "element",
         };
         let path = tree.attribute_path(parent, name);
         let there: Vec<Node> = tree.named(parent, name).collect();
@@ -220,7 +229,7 @@ impl Done {
                     is_empty(&tree.value(**node)) && tree.children(**node).next().is_none()
                 };
                 let empty: Vec<Node> = there.iter().filter(leaf).copied().collect();
-                if empty.is_empty() {
+                if empty.is_empty() || is_empty(value) {
                     return;
                 }
                 verb = "Replacing";
