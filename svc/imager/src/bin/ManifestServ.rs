@@ -135,6 +135,8 @@ fn run(asked: &Asked) -> Result<()> {
     if let Some(out) = &asked.out {
         write(out, &document.to_xml()).with_context(|| out.display().to_string())?;
     }
+    // Before anybody knows of the socket: whoever is told of it may end this at once.
+    let signalled = signals().context("signals")?;
     let debug = asked.debug;
     let log = Arc::new(move |line: &str| {
         if debug {
@@ -151,7 +153,7 @@ fn run(asked: &Asked) -> Result<()> {
     } else {
         None
     };
-    answer(&document)
+    answer(&document, &signalled)
 }
 
 /// What a distribution without a name is called.
@@ -182,12 +184,17 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// Answers what comes by standard input until it ends, or a signal comes.
-fn answer(document: &Document) -> Result<()> {
+/// A stream that something can be read from as soon as a signal has come.
+fn signals() -> io::Result<UnixStream> {
     let (signalled, signals) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, signals.try_clone()?)?;
     }
+    Ok(signalled)
+}
+
+/// Answers what comes by standard input until it ends, or a signal comes.
+fn answer(document: &Document, signalled: &UnixStream) -> Result<()> {
     let mut input = io::stdin().lock();
     let mut pending: Vec<u8> = Vec::new();
     let mut dialogue = Dialogue { document, keys: false };
