@@ -1,45 +1,18 @@
-//! host.rs - the seams of the steps, on this host: packages of the candidate, tools.
+//! host.rs - the seams of the steps, on this host: its tools, and zfs.
 //!
 //! Everything that runs is contained and ends when the work is no longer wanted.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::io;
 
 use anyhow::{Context, Result, bail};
-use imager::medium::Tools;
-use imager::plain::{Packages, Populated};
-use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
-use ips_model::Pattern;
+use image_checkpoint::Ran;
 use process::{Cancel, Limits, ProcessError, Program};
-use stage::Stage;
+
+use crate::medium::Tools;
 
 /// Lines of a tool that are kept in case it fails.
 const KEPT: usize = 20;
-
-/// The merger's candidate.
-pub struct Candidate<'a> {
-    /// Its repository.
-    pub repository: &'a Path,
-    /// Who hears how far it is.
-    pub stage: &'a Stage,
-}
-
-impl Packages for Candidate<'_> {
-    fn populate(&self, patterns: &[String], root: &Path) -> Result<Populated> {
-        let source = Source::open(&Origin::directory(self.repository))?;
-        let patterns: Vec<Pattern> = patterns
-            .iter()
-            .map(|text| Pattern::parse(text).with_context(|| format!("package {text}")))
-            .collect::<Result<_>>()?;
-        let tell = |now: &Progress| {
-            self.stage.progress(now.phase.name(), now.done, now.total, &now.item);
-        };
-        let control = Control::new(&tell, self.stage.cancel().flag());
-        let filled = populate(&source, &patterns, root, &PopulateOptions::default(), &control)?;
-        let packages = filled.packages.iter().map(ToString::to_string).collect();
-        Ok(Populated { tree: filled.tree, packages })
-    }
-}
 
 /// Programs of the host.
 pub struct Contained<'a> {
@@ -99,6 +72,24 @@ impl Tools for Contained<'_> {
         let text = said.text();
         let line = text.lines().find(|line| !line.trim().is_empty());
         line.map(|line| line.trim().to_owned()).with_context(|| format!("{program} --version"))
+    }
+}
+
+/// zfs, for build areas.
+pub struct Zfs;
+
+impl image_checkpoint::Tools for Zfs {
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Ran> {
+        let said = Program::new(program).args(arguments).uncontained().output(&Limits::none());
+        match said {
+            Ok(said) => {
+                Ok(Ran { success: said.success(), out: said.text(), complaint: said.complaint() })
+            }
+            Err(error @ ProcessError::Absent { .. }) => {
+                Err(io::Error::new(io::ErrorKind::NotFound, error))
+            }
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `build/` | one build: what is asked, which steps that means, where its lines go |
+//! | `host.rs` | the host's tools |
 //! | `manifest.rs` | the image manifest: distro_const's XML |
 //! | `archive.rs` | the boot archive of a populated root |
 //! | `medium.rs` | the medium's directory, and the ISO made of it |
@@ -21,6 +22,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod host;
 pub mod inner;
 pub mod manifest;
 pub mod medium;

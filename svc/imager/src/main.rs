@@ -4,8 +4,6 @@
 //! boot archive with its hash, the table of the root, and what the guest said when the medium
 //! was booted.  The steps are the library's; here are properties, the recipe, the outputs.
 
-mod host;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +15,12 @@ use image_boot::{Accelerator, Qemu};
 use image_formats::iso::Platform;
 use imager::manifest::Manifest;
 use imager::medium::{self, Tools};
-use imager::plain::{self, Job, Made, Trial, World};
+use imager::plain::{self, Job, Made, Packages, Populated, Trial, World};
+use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
+use ips_model::Pattern;
 use stage::{Failure, Input, Recipe, Stage};
 
-use host::{Candidate, Contained};
+use imager::host::Contained;
 
 /// How long a guest may take, in software on a busy host.
 const BOOT_TIME: Duration = Duration::from_secs(300);
@@ -32,6 +32,31 @@ fn main() -> ExitCode {
 /// The kind of a failure survives its way through the steps.
 fn failure(error: anyhow::Error) -> Failure {
     error.downcast::<Failure>().unwrap_or_else(|error| Failure::of(error.as_ref()))
+}
+
+/// The merger's candidate.
+pub struct Candidate<'a> {
+    /// Its repository.
+    pub repository: &'a Path,
+    /// Who hears how far it is.
+    pub stage: &'a Stage,
+}
+
+impl Packages for Candidate<'_> {
+    fn populate(&self, patterns: &[String], root: &Path) -> Result<Populated> {
+        let source = Source::open(&Origin::directory(self.repository))?;
+        let patterns: Vec<Pattern> = patterns
+            .iter()
+            .map(|text| Pattern::parse(text).with_context(|| format!("package {text}")))
+            .collect::<Result<_>>()?;
+        let tell = |now: &Progress| {
+            self.stage.progress(now.phase.name(), now.done, now.total, &now.item);
+        };
+        let control = Control::new(&tell, self.stage.cancel().flag());
+        let filled = populate(&source, &patterns, root, &PopulateOptions::default(), &control)?;
+        let packages = filled.packages.iter().map(ToString::to_string).collect();
+        Ok(Populated { tree: filled.tree, packages })
+    }
 }
 
 /// What the properties say.

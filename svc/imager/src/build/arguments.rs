@@ -9,21 +9,43 @@
 //! ([`Both::of`]) and one of the two answers counts.  Not here: whether steps of these names
 //! exist (`choice.rs`).
 
+use std::mem::discriminant;
+
+/// An option that asks for something of the steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// `-r`: go on from this step.
+    Resume(String),
+    /// `-p`: stop before this step.
+    Pause(String),
+    /// `-R`: go on from the last step that was begun.
+    ResumeLast,
+    /// `-l`: show the table.
+    List,
+    /// `-h` or `-?`.
+    Help,
+}
+
+impl Asked {
+    /// As it is written.
+    pub fn letter(&self) -> &'static str {
+        match self {
+            Self::Resume(_) => "-r",
+            Self::Pause(_) => "-p",
+            Self::ResumeLast => "-R",
+            Self::List => "-l",
+            Self::Help => "-h",
+        }
+    }
+}
+
 /// What the words ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// The manifest's path.
     pub manifest: String,
-    /// Every `-r`, in order.
-    pub resume: Vec<String>,
-    /// Every `-p`, in order.
-    pub pause: Vec<String>,
-    /// `-R`.
-    pub resume_last: bool,
-    /// `-l`.
-    pub list: bool,
-    /// `-h` or `-?`.
-    pub help: bool,
+    /// What is asked of the steps, in order.
+    pub options: Vec<Asked>,
     /// `-v`: the console hears what the detail log does.
     pub verbose: bool,
     /// `-d`: the manifest's server tells what it is asked.
@@ -73,8 +95,8 @@ fn getopt(words: &[String]) -> Result<Request, Misuse> {
                 let rest = &letters[at + 1..];
                 let value = if rest.is_empty() { words.next().cloned() } else { Some(rest.into()) };
                 let value = value.ok_or(Misuse(""))?;
-                let list = if letter == 'r' { &mut request.resume } else { &mut request.pause };
-                list.push(value);
+                let asked = if letter == 'r' { Asked::Resume } else { Asked::Pause };
+                request.options.push(asked(value));
                 break;
             }
             flag(&mut request, letter)?;
@@ -86,9 +108,9 @@ fn getopt(words: &[String]) -> Result<Request, Misuse> {
 
 fn flag(request: &mut Request, letter: char) -> Result<(), Misuse> {
     match letter {
-        'R' => request.resume_last = true,
-        'l' => request.list = true,
-        'h' | '?' => request.help = true,
+        'R' => request.options.push(Asked::ResumeLast),
+        'l' => request.options.push(Asked::List),
+        'h' | '?' => request.options.push(Asked::Help),
         'd' => request.debug = true,
         _ => return Err(Misuse("")),
     }
@@ -123,13 +145,19 @@ fn optparse(words: &[String]) -> Result<Request, Misuse> {
             }
         };
         let mut value = || attached.clone().or_else(|| words.next().cloned()).ok_or(COUNT);
-        match name {
-            "r" | "resume" => request.resume = vec![value()?],
-            "p" | "pause" => request.pause = vec![value()?],
-            "v" | "verbose" => request.verbose = true,
-            "l" | "list" => request.list = true,
-            "h" | "help" => request.help = true,
+        let asked = match name {
+            "r" | "resume" => Some(Asked::Resume(value()?)),
+            "p" | "pause" => Some(Asked::Pause(value()?)),
+            "l" | "list" => Some(Asked::List),
+            "h" | "help" => Some(Asked::Help),
+            "v" | "verbose" => None,
             _ => return Err(Misuse("no such option")),
+        };
+        request.verbose |= asked.is_none();
+        if let Some(asked) = asked {
+            // The last of a name counts.
+            request.options.retain(|other| discriminant(other) != discriminant(&asked));
+            request.options.push(asked);
         }
         // -vl: what follows a letter without a value is letters too.
         if let (false, Some(rest), "v" | "l" | "h") = (option.starts_with('-'), &attached, name) {
@@ -142,7 +170,7 @@ fn optparse(words: &[String]) -> Result<Request, Misuse> {
         }
     }
     let [manifest] = operands.as_slice() else {
-        return if request.help { Ok(request) } else { Err(COUNT) };
+        return if request.options.contains(&Asked::Help) { Ok(request) } else { Err(COUNT) };
     };
     request.manifest.clone_from(manifest);
     Ok(request)
@@ -157,26 +185,29 @@ mod tests {
         Both::of(&words)
     }
 
-    fn request(manifest: &str, change: impl FnOnce(&mut Request)) -> Request {
-        let mut request = Request { manifest: manifest.to_string(), ..Request::default() };
-        change(&mut request);
-        request
+    fn request(manifest: &str, options: &[Asked]) -> Request {
+        let options = options.to_vec();
+        Request { manifest: manifest.to_string(), options, ..Request::default() }
+    }
+
+    fn resume(step: &str) -> Asked {
+        Asked::Resume(step.to_string())
+    }
+
+    fn pause(step: &str) -> Asked {
+        Asked::Pause(step.to_string())
     }
 
     #[test]
     fn the_old_form_stops_at_the_manifest() {
         let cases: [(&str, Request); 7] = [
-            ("m.xml", request("m.xml", |_| {})),
-            ("-R m.xml", request("m.xml", |r| r.resume_last = true)),
-            ("-r im-mod -p iso m.xml", {
-                request("m.xml", |r| {
-                    (r.resume, r.pause) = (vec!["im-mod".into()], vec!["iso".into()])
-                })
-            }),
-            ("-r1 -r 2 m", request("m", |r| r.resume = vec!["1".into(), "2".into()])),
-            ("-lR m -p x", request("m", |r| (r.list, r.resume_last) = (true, true))),
-            ("-dh m n o", request("m", |r| (r.debug, r.help) = (true, true))),
-            ("-- -m", request("-m", |_| {})),
+            ("m.xml", request("m.xml", &[])),
+            ("-R m.xml", request("m.xml", &[Asked::ResumeLast])),
+            ("-r im-mod -p iso m.xml", request("m.xml", &[resume("im-mod"), pause("iso")])),
+            ("-r1 -r 2 m", request("m", &[resume("1"), resume("2")])),
+            ("-lR m -p x", request("m", &[Asked::List, Asked::ResumeLast])),
+            ("-dh m n o", Request { debug: true, ..request("m", &[Asked::Help]) }),
+            ("-- -m", request("-m", &[])),
         ];
         for (line, wanted) in cases {
             assert_eq!(both(line).old, Ok(wanted), "{line}");
@@ -188,16 +219,13 @@ mod tests {
 
     #[test]
     fn the_newer_form_takes_long_options_anywhere() {
+        let verbose = |request: Request| Request { verbose: true, ..request };
         let cases: [(&str, Request); 5] = [
-            ("m -l", request("m", |r| r.list = true)),
-            ("-vl m", request("m", |r| (r.verbose, r.list) = (true, true))),
-            ("--resume=a m --pause b", {
-                request("m", |r| (r.resume, r.pause) = (vec!["a".into()], vec!["b".into()]))
-            }),
-            ("-r a -r b m -v", {
-                request("m", |r| (r.resume, r.verbose) = (vec!["b".into()], true))
-            }),
-            ("--help", request("", |r| r.help = true)),
+            ("m -l", request("m", &[Asked::List])),
+            ("-vl m", verbose(request("m", &[Asked::List]))),
+            ("--resume=a m --pause b", request("m", &[resume("a"), pause("b")])),
+            ("-r a -r b m -v", verbose(request("m", &[resume("b")]))),
+            ("--help", request("", &[Asked::Help])),
         ];
         for (line, wanted) in cases {
             assert_eq!(both(line).dc, Ok(wanted), "{line}");

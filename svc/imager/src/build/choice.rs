@@ -5,7 +5,7 @@
 //! where to pause.  A checkpoint of a step is its state *before* the step, so the last one there
 //! is belongs to the step that failed or paused.
 
-use super::arguments::Request;
+use super::arguments::{Asked, Request};
 
 /// A step by what people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,57 +68,50 @@ impl Ground<'_> {
 
     /// What a request means.
     pub fn choose(&self, request: &Request) -> Result<Choice, Refused> {
-        if request.help {
-            return Err(misused(&[]));
+        let (mut resume, mut pause) = (None, None);
+        if self.checkpoints.is_some() {
+            resume = self.resume_from.map(|text| self.step(text)).transpose()?;
         }
-        if self.checkpoints.is_none() {
-            return self.plain(request);
+        let given = |asked: &Asked| request.options.contains(asked);
+        let mut seen_resume = false;
+        for asked in &request.options {
+            if *asked == Asked::Help {
+                return Err(misused(&[]));
+            }
+            if self.checkpoints.is_none() {
+                return Err(refused(&[
+                    "Checkpointing is not available",
+                    &format!("Rerun the build without {}", asked.letter()),
+                ]));
+            }
+            match asked {
+                Asked::Resume(_) if seen_resume => return Err(misused(&[])),
+                Asked::Resume(text) => (resume, seen_resume) = (Some(self.step(text)?), true),
+                Asked::Pause(_) if pause.is_some() => return Err(misused(&[])),
+                Asked::Pause(text) => pause = Some(self.step(text)?),
+                Asked::ResumeLast => match self.resumable().checked_sub(1) {
+                    Some(last) => resume = Some(last),
+                    None => return Err(nothing_there("")),
+                },
+                Asked::List | Asked::Help => {}
+            }
         }
-        let pauses: Vec<usize> =
-            request.pause.iter().map(|text| self.step(text)).collect::<Result<_, _>>()?;
-        let mut resume = None;
-        let own = self.resume_from.filter(|_| request.resume.is_empty() && !request.resume_last);
-        for text in own.into_iter().chain(request.resume.iter().map(String::as_str)) {
-            resume = Some(self.resume_at(self.step(text)?)?);
-        }
-        if request.resume_last {
-            let Some(last) = self.resumable().checked_sub(1) else {
-                return Err(nothing_there(""));
-            };
-            resume = Some(self.resume_at(last)?);
-        }
-        if request.resume.len() > 1 || pauses.len() > 1 {
-            return Err(misused(&[]));
-        }
-        let asked = request.resume_last || !request.resume.is_empty();
-        if request.resume_last && !request.resume.is_empty() {
+        // A step that cannot be gone on from is told of before options that exclude each other.
+        let resume = resume.map(|step| self.resume_at(step)).transpose()?;
+        let (last, list) = (given(&Asked::ResumeLast), given(&Asked::List));
+        if last && seen_resume {
             return Err(misused(&["-R and -r cannot be specified for the same build. "]));
         }
-        if request.list && (asked || !pauses.is_empty()) {
+        if list && (last || seen_resume || pause.is_some()) {
             return Err(misused(&["-l and -R, -r, or -p cannot be specified for the same build"]));
         }
-        if request.list {
+        if list {
             return Ok(Choice::List);
         }
-        let pause = pauses.first().copied();
         if pause.zip(resume).is_some_and(|(pause, resume)| pause <= resume) {
             return Err(misused(&["The resume step must be earlier than the pause step."]));
         }
         Ok(Choice::Build { resume, pause })
-    }
-
-    /// Without checkpoints there are no options.
-    fn plain(&self, request: &Request) -> Result<Choice, Refused> {
-        let Request { resume, pause, resume_last, list, .. } = request;
-        let option = [("R", *resume_last), ("r", !resume.is_empty())];
-        let others = [("p", !pause.is_empty()), ("l", *list)];
-        match option.into_iter().chain(others).find(|(_, given)| *given) {
-            Some((letter, _)) => Err(refused(&[
-                "Checkpointing is not available",
-                &format!("Rerun the build without -{letter}"),
-            ])),
-            None => Ok(Choice::Build { resume: None, pause: None }),
-        }
     }
 
     /// A step by its name, else by its number.

@@ -1,0 +1,177 @@
+//! distro_const - builds the image that a manifest describes.
+//!
+//! `distro_const build [-R] [-r step] [-p step] [-l] manifest`; of manifests of the newer form also
+//! its long options.  What is said goes to standard error, by way of the build's logs.
+//!
+//! Exit status: 0 done, paused or listed; 1 anything that failed; 2 usage.
+
+mod progress;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_boot::{Accelerator, Qemu};
+use image_checkpoint::Options;
+use image_manifest::Form;
+use imager::build::arguments::{Both, Misuse, Request};
+use imager::build::choice::Choice;
+use imager::build::door::{self, Caller, Manifest};
+use imager::build::logs::Logs;
+use imager::build::run::Ended;
+use imager::host::{Contained, Zfs};
+use imager::packages::Repositories;
+use imager::plain::Trial;
+use imager::steps::World;
+use process::Cancel;
+
+/// How long a guest may take, in software on a busy host.
+const BOOT_TIME: Duration = Duration::from_secs(300);
+
+const FAILED: u8 = 1;
+const MISUSED: u8 = 2;
+
+const USAGE: &str = "
+Usage:
+    distro_const build -R <manifest-file>
+    distro_const build -r <step name or number> <manifest-file>
+    distro_const build -p <step name or number> <manifest-file>
+    distro_const build -l <manifest-file>
+    ";
+
+const DC_USAGE: &str = "Usage: distro_const build [-v] [-r <checkpoint name>] \
+                        [-p <checkpoint name>] [-l] manifest";
+
+fn main() -> ExitCode {
+    // Only illumos has images whose owners are on the disk.
+    if cfg!(target_os = "illumos") && !nix::unistd::Uid::current().is_root() {
+        eprintln!("You must be root to run distro_const");
+        return ExitCode::from(FAILED);
+    }
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    ExitCode::from(match words.split_first() {
+        None => usage(&[]),
+        Some((_, rest)) if rest.is_empty() => usage(&[]),
+        Some((subcommand, rest)) if subcommand == "build" => build(&Both::of(rest)),
+        Some(_) => usage(&["Invalid or missing subcommand".to_string()]),
+    })
+}
+
+fn say(lines: &[String]) {
+    lines.iter().for_each(|line| eprintln!("{line}"));
+}
+
+fn usage(lines: &[String]) -> u8 {
+    say(lines);
+    eprintln!("{USAGE}");
+    MISUSED
+}
+
+/// The request by the rules of the manifest's form, or the status of refusing it.
+fn request(both: Both, form: Form) -> Result<Request, u8> {
+    match form {
+        Form::Distribution2009 | Form::Distribution => both.old.map_err(|_| usage(&[])),
+        Form::Dc => both.dc.map_err(|Misuse(why)| {
+            eprintln!("{DC_USAGE}\n\ndistro_const: error: {why}");
+            MISUSED
+        }),
+    }
+}
+
+fn build(both: &Both) -> u8 {
+    let Some(path) = both.manifest() else { return usage(&[]) };
+    let manifest = match Manifest::read(Path::new(path)) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            eprintln!("{error}");
+            return FAILED;
+        }
+    };
+    let both = Both { old: both.old.clone(), dc: both.dc.clone() };
+    match request(both, manifest.image.form) {
+        Ok(request) => chosen(&manifest, &request),
+        Err(status) => status,
+    }
+}
+
+fn chosen(manifest: &Manifest, request: &Request) -> u8 {
+    let mut area = match manifest.area(&Options { tools: Arc::new(Zfs) }) {
+        Ok(area) => area,
+        Err(error) => {
+            eprintln!("distro_const: {error}");
+            return FAILED;
+        }
+    };
+    match manifest.choose(&area, request) {
+        Err(refused) if refused.usage => usage(&refused.lines),
+        Err(refused) => {
+            say(&refused.lines);
+            FAILED
+        }
+        Ok(Choice::List) => {
+            say(&manifest.table(&area));
+            0
+        }
+        Ok(Choice::Build { resume, pause }) => {
+            let ended = steps(manifest, &mut area, (resume, pause), request);
+            match ended {
+                Ok(Ended::Done | Ended::Paused(_)) => 0,
+                Ok(Ended::Failed(_)) | Err(_) => FAILED,
+            }
+        }
+    }
+}
+
+fn steps(
+    manifest: &Manifest,
+    area: &mut image_checkpoint::Area,
+    (resume, pause): (Option<usize>, Option<usize>),
+    request: &Request,
+) -> anyhow::Result<Ended> {
+    let cancel = Cancel::new()?;
+    end_by_signals(&cancel)?;
+    let bar = progress::Bar::new();
+    let console = |line: &str| bar.line(line);
+    let logs = Logs::new(&console, request.verbose);
+    let tools = Contained { cancel: &cancel };
+    let world = World {
+        packages: &Repositories { instead: None, cancel: &cancel },
+        tools: &tools,
+        emulator: &Qemu { cancel: &cancel },
+        trial: Some(Trial { accelerator: Accelerator::Tcg, time: BOOT_TIME }),
+        progress: &|step, done, total, unit| bar.tell(step, done, total, unit),
+    };
+    let debug = request.debug;
+    let tell = move |line: &str| {
+        if debug {
+            eprintln!("{line}");
+        }
+    };
+    let script_time = script_time(manifest);
+    let debug = Arc::new(tell);
+    let caller = Caller { world: &world, script_time, debug, cancel: &cancel, logs: &logs };
+    door::build(manifest, area, resume, pause, &caller)
+}
+
+/// Seconds that one script may take, from the manifest's pairs.
+fn script_time(manifest: &Manifest) -> Option<Duration> {
+    let seconds = manifest.image.pairs.get("script_timeout")?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// SIGINT, SIGTERM and SIGHUP end what runs, in order; the step can be gone on from.
+fn end_by_signals(cancel: &Cancel) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let cancel = cancel.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        // One is enough; a second one changes nothing.
+        for _signal in &mut signals {
+            cancel.set();
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! complete.rs - whether everything a build would make is there already.
+//!
+//! ```text
+//! AREA/.complete     {"id": of the last state, "media": [{"name", "size", "modified"}]}
+//! ```
+//!
+//! Written last, removed before the first step of another build.  A medium that somebody changed
+//! or took away makes it void.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result};
+use image_checkpoint::Id;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    id: String,
+    media: Vec<Medium>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Medium {
+    name: String,
+    size: u64,
+    /// Nanoseconds since the epoch.
+    modified: u64,
+}
+
+fn record(area: &Path) -> PathBuf {
+    area.join(".complete")
+}
+
+fn media(folder: &Path) -> Result<Vec<Medium>> {
+    let mut found = Vec::new();
+    let named = || folder.display().to_string();
+    for entry in std::fs::read_dir(folder).with_context(named)? {
+        let entry = entry.with_context(named)?;
+        let about = entry.metadata().with_context(named)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !about.is_file() || name.starts_with('.') {
+            continue;
+        }
+        let since = about.modified().with_context(named)?.duration_since(UNIX_EPOCH);
+        let modified = since.map_or(0, |since| since.as_nanos() as u64);
+        found.push(Medium { name, size: about.len(), modified });
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found)
+}
+
+/// Whether the state `id` was reached and its media are as they were made.
+pub fn is_there(area: &Path, folder: &Path, id: &Id) -> Result<bool> {
+    let path = record(area);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    // A record of another form is one of nothing.
+    let Ok(record) = serde_json::from_slice::<Record>(&text) else { return Ok(false) };
+    Ok(record.id == id.as_str() && record.media == media(folder)?)
+}
+
+/// From now on it is not.
+pub fn forget(area: &Path) -> Result<()> {
+    let path = record(area);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// From now on it is.
+pub fn keep(area: &Path, folder: &Path, id: &Id) -> Result<()> {
+    let record_of = Record { id: id.as_str().to_string(), media: media(folder)? };
+    crate::archive::write_file(&record(area), &serde_json::to_vec_pretty(&record_of)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_that_is_touched_makes_it_void() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (area, folder) = (scratch.path(), scratch.path().join("media"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("x.iso"), "one").unwrap();
+        let [id, other] = ["a", "b"].map(|text| Id::new(&text.repeat(64)).unwrap());
+        assert!(!is_there(area, &folder, &id).unwrap());
+        keep(area, &folder, &id).unwrap();
+        assert!(is_there(area, &folder, &id).unwrap());
+        assert!(!is_there(area, &folder, &other).unwrap());
+        std::fs::write(folder.join("x.iso"), "other").unwrap();
+        assert!(!is_there(area, &folder, &id).unwrap());
+        keep(area, &folder, &id).unwrap();
+        forget(area).unwrap();
+        assert!(!is_there(area, &folder, &id).unwrap());
+        forget(area).unwrap();
+    }
+}

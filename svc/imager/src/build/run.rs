@@ -1,0 +1,194 @@
+//! run.rs - the steps, one after the other, each with a checkpoint before it.
+//!
+//! Law: a checkpoint is taken before its step runs and never again.  Going on from a step means
+//! going back to its checkpoint first, so a step that was killed begins as it began before.  A
+//! build that goes on from no step uses what is there of the same ids, and begins anew otherwise.
+
+use anyhow::{Context, Result};
+use image_checkpoint::{Area, Id, Step as Name};
+use image_manifest::{Checked, Image, Step};
+
+use super::logs::Logs;
+use super::script::{self, Scripts};
+use super::{complete, ids};
+use crate::steps::{self, Places, Work, World};
+
+/// A build.
+pub struct Build<'a> {
+    /// The manifest.
+    pub checked: &'a Checked,
+    /// Its text, for the checkpoints.
+    pub text: &'a [u8],
+    /// The model of it.
+    pub image: &'a Image,
+    /// The world.
+    pub world: &'a World<'a>,
+    /// What scripts run with.
+    pub scripts: Scripts<'a>,
+    /// Who hears of it.
+    pub logs: &'a Logs<'a>,
+}
+
+/// How a build came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All steps are done.
+    Done,
+    /// It stopped before this step, as was asked for.
+    Paused(usize),
+    /// A step failed; with stop_on_error it was the last.
+    Failed(usize),
+}
+
+/// Where a build begins.
+struct From {
+    step: usize,
+    /// The state before it.
+    id: Id,
+    /// Whether that step has its checkpoint already.
+    has_checkpoint: bool,
+}
+
+impl Build<'_> {
+    /// Runs the steps from `resume` (none: all of them) to the one before `pause`.
+    pub fn run(
+        &self,
+        area: &mut Area,
+        resume: Option<usize>,
+        pause: Option<usize>,
+    ) -> Result<Ended> {
+        let from = match resume {
+            Some(step) => self.go_back(area, step)?,
+            None => match self.begin(area, pause)? {
+                Some(from) => from,
+                None => return Ok(Ended::Done),
+            },
+        };
+        complete::forget(area.root())?;
+        let ended = self.steps(area, from, pause)?;
+        area.settle()?;
+        Ok(ended)
+    }
+
+    fn name(&self, step: usize) -> Result<Name> {
+        let name = &self.image.steps[step].name;
+        Name::new(name).with_context(|| format!("step {name}"))
+    }
+
+    fn go_back(&self, area: &mut Area, step: usize) -> Result<From> {
+        let name = self.name(step)?;
+        area.rollback(&name)?;
+        let checkpoint = area.checkpoints().iter().find(|made| made.step == name);
+        let id = checkpoint.map(|made| made.id.clone()).context("the checkpoint is gone")?;
+        Ok(From { step, id, has_checkpoint: true })
+    }
+
+    /// Where a build of everything begins; none: everything is there.
+    fn begin(&self, area: &mut Area, pause: Option<usize>) -> Result<Option<From>> {
+        let first = ids::first()?;
+        // Without any trace of an earlier build there is nothing to compare with.
+        if area.checkpoints().is_empty() && !area.root().join(".complete").exists() {
+            area.clear()?;
+            return Ok(Some(From { step: 0, id: first, has_checkpoint: false }));
+        }
+        let mut states = vec![first.clone()];
+        for step in &self.image.steps {
+            let base = states.last().unwrap_or(&first);
+            states.push(ids::after(base, step, self.checked, self.world)?);
+        }
+        if let (None, Some(last)) = (pause, states.last()) {
+            if complete::is_there(area.root(), area.media(), last)? {
+                self.logs.info("Everything is there: nothing has changed since the last build.");
+                return Ok(None);
+            }
+        }
+        let made = area.checkpoints().iter().zip(&self.image.steps).zip(&states);
+        let same = made
+            .take_while(|((made, step), id)| made.step.as_str() == step.name && made.id == **id)
+            .count();
+        // A step before which to pause is never passed over.
+        let same = pause.map_or(same, |pause| same.min(pause + 1));
+        let Some(step) = same.checked_sub(1).filter(|step| *step > 0) else {
+            area.clear()?;
+            return Ok(Some(From { step: 0, id: first, has_checkpoint: false }));
+        };
+        let names: Vec<&str> =
+            self.image.steps[..step].iter().map(|step| step.name.as_str()).collect();
+        self.logs.info(&format!("Unchanged since the last build: {}", names.join(" ")));
+        self.go_back(area, step).map(Some)
+    }
+
+    fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
+        let places = Places::of(area.build_data(), area.media());
+        let (mut id, mut failed) = (from.id, None);
+        for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
+            let kept = from.has_checkpoint && number == from.step;
+            if self.image.flags.checkpoints && !kept {
+                area.checkpoint(&self.name(number)?, &id, self.text)
+                    .with_context(|| format!("step {}", step.name))?;
+            }
+            let Step { name, message, built_in, .. } = step;
+            if pause == Some(number) {
+                let message = if *built_in { String::new() } else { format!(": {message} ") };
+                self.logs.info(&format!("Stopping at {name}{message}"));
+                return Ok(Ended::Paused(number));
+            }
+            let blank = if *built_in { "" } else { " " };
+            self.logs.info(&format!("==== {name}: {message}{blank}"));
+            let next = match self.step(step, &places, &id) {
+                Ok(next) => next,
+                Err(error) => {
+                    self.logs.error(&told(&error));
+                    failed = failed.or(Some(number));
+                    let cancelled = self.scripts.cancel.is_set();
+                    if self.image.flags.stop_on_error || *built_in || cancelled {
+                        return Ok(Ended::Failed(number));
+                    }
+                    ids::after_failure(&id, step)?
+                }
+            };
+            id = next;
+        }
+        if let Some(number) = failed {
+            return Ok(Ended::Failed(number));
+        }
+        complete::keep(area.root(), area.media(), &id)?;
+        Ok(Ended::Done)
+    }
+
+    /// Runs one step; gives the state it leads to.
+    fn step(&self, step: &Step, places: &Places, base: &Id) -> Result<Id> {
+        if self.scripts.cancel.is_set() {
+            anyhow::bail!("no longer wanted");
+        }
+        let id = ids::after(base, step, self.checked, self.world)?;
+        let work = Work {
+            image: self.image,
+            step,
+            places,
+            id: id.as_str(),
+            world: self.world,
+            logs: self.logs,
+        };
+        match step.native {
+            Some(native) => steps::run(native, &work)?,
+            None => script::run(&work, &self.scripts)?,
+        }
+        match self.logs.broken() {
+            Some(broken) => anyhow::bail!("{broken}"),
+            None => Ok(id),
+        }
+    }
+}
+
+/// An error with its causes, each once.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+    }
+    text
+}
