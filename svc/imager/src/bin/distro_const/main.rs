@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     ExitCode::from(match words.split_first() {
         None => usage(&[]),
-        Some((_, rest)) if rest.is_empty() => usage(&[]),
+        Some((_, [])) => usage(&[]),
         Some((subcommand, rest)) if subcommand == "build" => build(&Both::of(rest)),
         Some(_) => usage(&["Invalid or missing subcommand".to_string()]),
     })
