@@ -90,8 +90,9 @@ pub fn make(
     let time = u32::try_from(time).context("the time of the image")?;
     let named = || plain.display().to_string();
     let mut out = BufWriter::new(File::create(&plain).with_context(named)?);
-    let written = ufs::write(tree, &content, &ufs::Options { space, inodes, time }, &mut out)
-        .context("boot archive")?;
+    // The kernel's boot-time reader need not know holes.
+    let options = ufs::Options { space, inodes, zeros: ufs::Zeros::Stored, time };
+    let written = ufs::write(tree, &content, &options, &mut out).context("boot archive")?;
     drop(out);
     check(&plain)?;
 

@@ -7,11 +7,14 @@
 //! | `ufs/layout.rs` | the constants and byte order of UFS as illumos on x86 reads it |
 //! | `ufs/geometry.rs` | how large a file system is and where its groups lie |
 //! | `ufs/allocate.rs` | which fragments a file gets |
+//! | `ufs/map.rs` | a file's addresses, by indirect blocks up to three deep |
 //! | `ufs/plan.rs` | a metadata table turned into inodes and directory blocks |
+//! | `ufs/feed.rs` | the files' bytes, read ahead |
+//! | `ufs/window.rs` | where the writer's bytes go |
 //! | `ufs/write.rs` | the plan written out |
 //! | `ufs/summary.rs` | superblock and cylinder groups as bytes |
 //! | `ufs/read.rs` | a reader of our own |
-//! | `ufs/check.rs` | does every counter and bitmap of an image agree with its files |
+//! | `ufs/check/` | does every counter, bitmap and name of an image agree with its files |
 //! | `archive.rs` | gzip and `boot_archive.hash` |
 //! | `content.rs` | where the bytes of files come from |
 //! | `waves.rs` | a stream cut into pieces that are worked on at once |

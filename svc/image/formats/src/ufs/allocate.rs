@@ -2,7 +2,8 @@
 //!
 //! Blocks go out in order of address.  A tail shorter than a block goes into the started block
 //! that it fills best, else starts one.  Invariant: a tail never crosses a block's end; the same
-//! requests in the same order get the same addresses.
+//! requests in the same order get the same addresses; what lies before the next block is taken,
+//! but for the ends of started blocks.
 
 use super::layout::FRAGS;
 
@@ -15,8 +16,17 @@ pub struct Allocator<I> {
     pub taken: u64,
 }
 
+/// What is left when all is given away.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The first block that nobody took; all behind it are free too.
+    pub next: Option<u32>,
+    /// Free ends of started blocks, in order of address: where, and how many fragments.
+    pub ends: Vec<(u32, u32)>,
+}
+
 impl<I: Iterator<Item = u32>> Allocator<I> {
-    /// Gives away what `blocks` yields.
+    /// Gives away what `blocks` yields, in ascending order.
     pub fn new(blocks: I) -> Self {
         Self { blocks, started: Default::default(), taken: 0 }
     }
@@ -44,6 +54,28 @@ impl<I: Iterator<Item = u32>> Allocator<I> {
         }
         Some(at)
     }
+
+    /// Ends it.
+    pub fn left(mut self) -> Left {
+        let started = self.started.iter().enumerate();
+        let mut ends: Vec<(u32, u32)> =
+            started.flat_map(|(free, all)| all.iter().map(move |&at| (at, free as u32))).collect();
+        ends.sort_unstable();
+        Left { next: self.blocks.next(), ends }
+    }
+}
+
+/// Counts the blocks that tails and whole blocks take, without addresses.
+pub fn measure(requests: impl Iterator<Item = (u64, u32)>) -> u64 {
+    let mut tails = Allocator::new(std::iter::repeat(0));
+    let mut whole = 0;
+    for (blocks, tail) in requests {
+        whole += blocks;
+        if tail > 0 {
+            tails.frags(tail);
+        }
+    }
+    whole + tails.taken
 }
 
 #[cfg(test)]
@@ -56,7 +88,7 @@ mod tests {
         let got: Vec<_> = [5, 2, 3, 1, 8, 6, 2].map(|n| allocator.frags(n).unwrap()).to_vec();
         assert_eq!(got, [0, 5, 8, 7, 16, 24, 30]);
         assert_eq!(allocator.taken, 4);
-        assert_eq!(allocator.frags(5), Some(11));
+        assert_eq!(allocator.left(), Left { next: Some(32), ends: vec![(11, 5)] });
     }
 
     #[test]
@@ -65,5 +97,11 @@ mod tests {
         assert_eq!(allocator.frags(7), Some(8));
         assert_eq!(allocator.frags(2), None);
         assert_eq!(allocator.frags(1), Some(15));
+        assert_eq!(allocator.left(), Left { next: None, ends: vec![] });
+    }
+
+    #[test]
+    fn measuring_counts_what_would_be_taken() {
+        assert_eq!(measure([(0, 5), (3, 2), (1, 3), (0, 1)].into_iter()), 4 + 2);
     }
 }

@@ -27,6 +27,8 @@ pub enum Inodes {
     Content,
     /// One for this many bytes of space.
     BytesPer(u32),
+    /// One for each file of the content and this many more, for what a live system makes.
+    Spare(u32),
 }
 
 /// Why no file system of the asked size can be laid out.
@@ -79,6 +81,7 @@ impl Geometry {
     ) -> Result<Self, GeometryError> {
         let wanted = |size: u64| match inodes {
             Inodes::Content => files + (files / 8).max(64),
+            Inodes::Spare(more) => files + 2 + u64::from(more),
             Inodes::BytesPer(bytes) => size * FRAGMENT / u64::from(bytes.max(1)),
         };
         let found = match space {
@@ -225,8 +228,13 @@ impl Geometry {
         })
     }
 
-    fn data_blocks(&self) -> u64 {
-        self.blocks().count() as u64
+    /// Whole blocks for data.
+    pub fn data_blocks(&self) -> u64 {
+        let whole = |range: Range<u32>| {
+            let first = range.start.next_multiple_of(FRAGS);
+            u64::from(range.end.saturating_sub(first) / FRAGS)
+        };
+        (0..self.groups).flat_map(|group| self.data(group)).map(whole).sum()
     }
 }
 

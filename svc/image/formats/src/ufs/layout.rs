@@ -134,3 +134,9 @@ pub fn data_frags(size: u64) -> u64 {
     let unit = if size > DIRECT as u64 * BLOCK { BLOCK } else { FRAGMENT };
     size.div_ceil(unit) * (unit / FRAGMENT)
 }
+
+/// How many fragments block `index` of a file of `size` bytes takes.
+pub fn frags_of_block(size: u64, index: u64) -> u32 {
+    let left = data_frags(size).saturating_sub(index * u64::from(FRAGS));
+    left.min(u64::from(FRAGS)) as u32
+}

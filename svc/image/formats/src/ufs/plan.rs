@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 use image_tree::{Entry, Kind, Tree};
 
 use super::layout::*;
+use super::map::indirect_blocks;
+
+/// Most sectors of a file: the inode's count has 31 bits.
+const SECTORS_MAX: u64 = i32::MAX as u64;
 
 /// Why a table cannot become a file system.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -43,8 +47,8 @@ pub enum PlanError {
         /// The path.
         path: String,
     },
-    /// A file of more than 32 GiB.
-    #[error("{path}: {size} bytes would need a triple indirect block")]
+    /// A file of a terabyte or more: its sectors have no room in an inode.
+    #[error("{path}: {size} bytes are more than a file can have")]
     Large {
         /// The path.
         path: String,
@@ -55,11 +59,11 @@ pub enum PlanError {
 
 /// What the data of an inode is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<'a> {
     /// Bytes that are known now: a directory's entries, a link's text.
     Bytes(Vec<u8>),
     /// The contents of the file at this path.
-    File(String),
+    File(&'a str),
     /// No data; the device's number, as `db[1]` holds it.
     Device(u32),
     /// No data.
@@ -68,7 +72,7 @@ pub enum Body {
 
 /// One inode before it has addresses.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Inode {
+pub struct Inode<'a> {
     /// Type and permission bits.
     pub mode: u16,
     /// Names, and for a directory its own `.` and its children's `..`.
@@ -82,35 +86,35 @@ pub struct Inode {
     /// Bytes of data.
     pub size: u64,
     /// The data.
-    pub body: Body,
+    pub body: Body<'a>,
 }
 
 /// All inodes; the first is the root, number 2.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// In order of their numbers.
-    pub inodes: Vec<Inode>,
-    /// How many are directories.
-    pub directories: u32,
+    pub inodes: Vec<Inode<'a>>,
 }
+
+/// The root of a table that has no row for it.
+static MISSING_ROOT: Entry = Entry { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0 };
 
 struct Children<'a> {
     names: Vec<(&'a str, u32)>,
     directories: u32,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// Lays out the inodes of `tree`; a table without a row for the root gets one, 0755 0:0.
-    pub fn of(tree: &Tree) -> Result<Self, PlanError> {
+    pub fn of(tree: &'a Tree) -> Result<Self, PlanError> {
         let numbers = numbers(tree)?;
         let mut children = children(tree, &numbers)?;
         let mut links: BTreeMap<u32, u32> = BTreeMap::new();
         for path in tree.iter().map(|(path, _)| path).filter(|path| !path.is_empty()) {
             *links.entry(numbers[path]).or_default() += 1;
         }
-        let root = Entry { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0 };
-        let missing = tree.get("").is_none().then_some(("", &root));
-        let mut plan = Self { inodes: Vec::with_capacity(tree.len()), directories: 0 };
+        let missing = tree.get("").is_none().then_some(("", &MISSING_ROOT));
+        let mut plan = Self { inodes: Vec::with_capacity(tree.len()) };
         for (path, entry) in missing.into_iter().chain(tree.iter()) {
             if matches!(entry.kind, Kind::HardLink { .. }) {
                 continue;
@@ -118,7 +122,6 @@ impl Plan {
             let names = links.get(&numbers[path]).copied().unwrap_or(0);
             let mut inode = inode(path, entry, names)?;
             if let Some(found) = children.remove(path) {
-                plan.directories += 1;
                 let parent = numbers[parent(path).unwrap_or("")];
                 inode.body = Body::Bytes(directory(numbers[path], parent, &found.names));
                 inode.links = u16::try_from(2 + found.directories)
@@ -189,12 +192,12 @@ fn children<'a>(
     Ok(children)
 }
 
-fn inode(path: &str, entry: &Entry, names: u32) -> Result<Inode, PlanError> {
+fn inode<'a>(path: &'a str, entry: &Entry, names: u32) -> Result<Inode<'a>, PlanError> {
     let number = || PlanError::Number { path: path.to_string() };
     let device = |major: u32, minor: u32| device(major, minor).map(Body::Device);
     let (kind, size, body) = match &entry.kind {
         Kind::Directory | Kind::HardLink { .. } => (kind::DIRECTORY, 0, Body::Nothing),
-        Kind::File { size } => (kind::FILE, *size, Body::File(path.to_string())),
+        Kind::File { size } => (kind::FILE, *size, Body::File(path)),
         Kind::Symlink { target } if target.len() > LINK_MAX => {
             return Err(PlanError::Long { path: path.to_string() });
         }
@@ -208,8 +211,8 @@ fn inode(path: &str, entry: &Entry, names: u32) -> Result<Inode, PlanError> {
         }
         Kind::Fifo => (kind::FIFO, 0, Body::Nothing),
     };
-    let blocks = size.div_ceil(BLOCK);
-    if blocks > (DIRECT + POINTERS + POINTERS * POINTERS) as u64 {
+    let blocks = size.div_ceil(BLOCK).saturating_add(indirect_blocks(size.div_ceil(BLOCK)));
+    if blocks > SECTORS_MAX / u64::from(FRAGS * SECTORS_PER_FRAG) {
         return Err(PlanError::Large { path: path.to_string(), size });
     }
     let links = u16::try_from(names).ok().filter(|&n| n <= 0x7fff).ok_or_else(number)?;
@@ -285,7 +288,7 @@ mod tests {
             vec![(long.as_str(), file.clone())],
             vec![("l", Kind::Symlink { target: "x".repeat(1024) })],
             vec![("d", Kind::CharacterDevice { major: 1 << 14, minor: 0 })],
-            vec![("f", Kind::File { size: 40 << 30 })],
+            vec![("f", Kind::File { size: 1 << 40 })],
         ] {
             assert!(Plan::of(&tree(&rows)).is_err(), "{rows:?}");
         }
@@ -309,16 +312,15 @@ mod tests {
 
     #[test]
     fn links_are_counted() {
-        let plan = Plan::of(&tree(&[
+        let tree = tree(&[
             ("d", Kind::Directory),
             ("d/e", Kind::Directory),
             ("f", Kind::File { size: 0 }),
             ("g", Kind::HardLink { target: "f".to_string() }),
-        ]))
-        .unwrap();
+        ]);
+        let plan = Plan::of(&tree).unwrap();
         let links: Vec<u16> = plan.inodes.iter().map(|inode| inode.links).collect();
         assert_eq!(links, [3, 3, 2, 2]);
-        assert_eq!(plan.directories, 3);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! read.rs - a reader of our own, for tests and for looking into an archive.
+//! read.rs - a reader of our own, for looking into an archive and for holding it against its table.
 //!
-//! Reads what `write.rs` makes and what mkfs makes, whole files into memory.  Nothing in an
-//! image is trusted: every address is held against the size, every length against its chunk,
-//! every walk against a directory met twice.
+//! Reads what `write.rs` makes and what mkfs makes.  Nothing in an image is trusted: every address
+//! is held against the size, every name against what a path may hold, every length against its
+//! chunk, every walk against a directory or a block met twice too often.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use image_tree::{Entry, Kind, Tree};
 
@@ -68,13 +68,111 @@ pub struct Node {
     pub mtime: i64,
     /// Bytes of data.
     pub size: u64,
-    pub(crate) direct: Vec<u32>,
+    /// Sectors of 512 bytes it takes, indirect blocks counted.
+    pub sectors: u32,
+    pub(crate) direct: [u32; DIRECT],
     pub(crate) indirect: [u32; 3],
-    pub(crate) sectors: u32,
+}
+
+impl Node {
+    /// Major and minor number, of a device.
+    pub fn device(&self) -> (u32, u32) {
+        let device = self.direct[1];
+        if device < 1 << 16 {
+            (device >> 8, device & 0xff)
+        } else {
+            (device >> 18, device & 0x3_ffff)
+        }
+    }
 }
 
 fn format_error<T>(text: impl Into<String>) -> Result<T, ReadError> {
     Err(ReadError::Format(text.into()))
+}
+
+/// A block of a file, as [`Image::each_piece`] meets it.
+pub(crate) enum Piece {
+    /// Data.
+    Data {
+        /// Which block of the file.
+        index: u64,
+        /// Its address.
+        at: u32,
+        /// Its length in fragments.
+        frags: u32,
+    },
+    /// An indirect block at this address.
+    Indirect(u32),
+    /// An address in an indirect block behind the file's end.
+    Beyond(u32),
+}
+
+/// What is done with a piece.
+type Visit<'a, R> = dyn FnMut(&mut Image<R>, Piece) -> Result<(), ReadError> + 'a;
+
+/// Most blocks that an inode can name.
+const BLOCKS_MAX: u64 = {
+    let pointers = POINTERS as u64;
+    DIRECT as u64 + pointers + pointers * pointers + pointers * pointers * pointers
+};
+
+/// The walk through one file's blocks.
+struct Walk {
+    number: u32,
+    size: u64,
+    /// One past its last block.
+    end: u64,
+    budget: u64,
+}
+
+impl Walk {
+    fn spend(&mut self) -> Result<(), ReadError> {
+        match self.budget.checked_sub(1) {
+            Some(left) => self.budget = left,
+            None => return format_error(format!("inode {} has too many blocks", self.number)),
+        }
+        Ok(())
+    }
+
+    fn data<R: Read + Seek>(
+        &mut self,
+        image: &mut Image<R>,
+        index: u64,
+        at: u32,
+        visit: &mut Visit<'_, R>,
+    ) -> Result<(), ReadError> {
+        if at == 0 {
+            return Ok(());
+        }
+        self.spend()?;
+        visit(image, Piece::Data { index, at, frags: frags_of_block(self.size, index) })
+    }
+
+    /// The indirect block at `at`, `depth` steps above data, whose first address is of block
+    /// `first`.
+    fn below<R: Read + Seek>(
+        &mut self,
+        image: &mut Image<R>,
+        (at, depth, first): (u32, u32, u64),
+        visit: &mut Visit<'_, R>,
+    ) -> Result<(), ReadError> {
+        if at == 0 {
+            return Ok(());
+        }
+        self.spend()?;
+        visit(image, Piece::Indirect(at))?;
+        let span = (POINTERS as u64).pow(depth - 1);
+        for (entry, to) in (0..).zip(image.pointers(at)?) {
+            let index = first + entry * span;
+            match (to, depth) {
+                (0, _) => {}
+                _ if index >= self.end => visit(image, Piece::Beyond(to))?,
+                (_, 1) => self.data(image, index, to, visit)?,
+                _ => self.below(image, (to, depth - 1, index), visit)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<R: Read + Seek> Image<R> {
@@ -175,60 +273,86 @@ impl<R: Read + Seek> Image<R> {
             gid: owner(get16(bytes, 6), get32(bytes, 120)),
             mtime: i64::from(get32(bytes, 24) as i32),
             size: get64(bytes, 8),
-            direct: (0..DIRECT).map(|index| get32(bytes, 40 + 4 * index)).collect(),
+            direct: std::array::from_fn(|index| get32(bytes, 40 + 4 * index)),
             indirect: [88, 92, 96].map(|at| get32(bytes, at)),
             sectors: get32(bytes, 104),
         })
     }
 
-    /// The addresses of a node's data blocks, and of its indirect blocks.
-    pub(crate) fn addresses(&mut self, node: &Node) -> Result<(Vec<u32>, Vec<u32>), ReadError> {
+    /// Calls `visit` with every block of a node in order, indirect ones before what they point to;
+    /// holes are left out.
+    pub(crate) fn each_piece(
+        &mut self,
+        node: &Node,
+        visit: &mut Visit<'_, R>,
+    ) -> Result<(), ReadError> {
         if matches!(node.kind, NodeKind::CharacterDevice | NodeKind::BlockDevice | NodeKind::Fifo) {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(());
         }
-        let blocks = node.size.div_ceil(BLOCK);
-        // No file here has holes to speak of: none is larger than the image.
-        if blocks > u64::from(self.field(36) / FRAGS) || node.indirect[2] != 0 {
+        let end = node.size.div_ceil(BLOCK);
+        if end > BLOCKS_MAX {
+            return format_error(format!(
+                "inode {}: {} bytes are too many",
+                node.number, node.size
+            ));
+        }
+        // A block belongs to one file once, so no file has more of them than there are.
+        let budget = u64::from(self.field(36) / FRAGS) + DIRECT as u64;
+        let mut walk = Walk { number: node.number, size: node.size, end, budget };
+        for (index, &at) in (0..end).zip(&node.direct) {
+            walk.data(self, index, at, visit)?;
+        }
+        let mut first = DIRECT as u64;
+        for (depth, &at) in (1..).zip(&node.indirect) {
+            if first < end {
+                walk.below(self, (at, depth, first), visit)?;
+            }
+            first += (POINTERS as u64).pow(depth);
+        }
+        Ok(())
+    }
+
+    /// Hands every run of a node's bytes that is no hole to `give`, with where it begins.
+    pub fn runs(
+        &mut self,
+        node: &Node,
+        give: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
+    ) -> Result<(), ReadError> {
+        let size = node.size;
+        self.each_piece(node, &mut |image, piece| {
+            if let Piece::Data { index, at, frags } = piece {
+                let mut bytes = image.frags(at, frags)?;
+                bytes.truncate((size - index * BLOCK).min(BLOCK) as usize);
+                give(index * BLOCK, &bytes)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn pointers(&mut self, at: u32) -> Result<Vec<u32>, ReadError> {
+        let bytes = self.frags(at, FRAGS)?;
+        Ok((0..POINTERS).map(|index| get32(&bytes, 4 * index)).collect())
+    }
+
+    /// Writes all bytes of a node to `out`, NULs for holes.
+    pub fn copy(&mut self, node: &Node, out: &mut dyn Write) -> Result<(), ReadError> {
+        let mut at = 0;
+        self.runs(node, &mut |from, bytes| {
+            io::copy(&mut io::repeat(0).take(from - at), out)?;
+            at = from + bytes.len() as u64;
+            out.write_all(bytes)
+        })?;
+        io::copy(&mut io::repeat(0).take(node.size - at), out)?;
+        Ok(())
+    }
+
+    /// All bytes of a node that is not larger than the image.
+    pub fn data(&mut self, node: &Node) -> Result<Vec<u8>, ReadError> {
+        if node.size > u64::from(self.field(36)) * FRAGMENT {
             return format_error(format!("inode {} is too large", node.number));
         }
-        let blocks = blocks as usize;
-        let mut data: Vec<u32> = node.direct.iter().copied().take(blocks).collect();
-        let mut indirect = Vec::new();
-        if blocks > DIRECT {
-            indirect.push(node.indirect[0]);
-            data.extend(self.pointers(node.indirect[0], blocks - DIRECT)?);
-        }
-        if blocks > DIRECT + POINTERS {
-            let rest = blocks - DIRECT - POINTERS;
-            indirect.push(node.indirect[1]);
-            for at in self.pointers(node.indirect[1], rest.div_ceil(POINTERS))? {
-                indirect.push(at);
-                let count = blocks - data.len();
-                data.extend(self.pointers(at, count)?);
-            }
-        }
-        Ok((data, indirect))
-    }
-
-    fn pointers(&mut self, at: u32, count: usize) -> Result<Vec<u32>, ReadError> {
-        let bytes = self.frags(at, FRAGS)?;
-        Ok((0..count.min(POINTERS)).map(|index| get32(&bytes, 4 * index)).collect())
-    }
-
-    /// All bytes of a node.
-    pub fn data(&mut self, node: &Node) -> Result<Vec<u8>, ReadError> {
-        let (blocks, _) = self.addresses(node)?;
-        let frags = data_frags(node.size);
         let mut bytes = Vec::new();
-        for (index, at) in blocks.into_iter().enumerate() {
-            let count = (frags - index as u64 * u64::from(FRAGS)).min(u64::from(FRAGS)) as u32;
-            if at == 0 {
-                bytes.resize(bytes.len() + (count * FRAGMENT as u32) as usize, 0);
-            } else {
-                bytes.extend(self.frags(at, count)?);
-            }
-        }
-        bytes.truncate(node.size as usize);
+        self.copy(node, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -251,7 +375,9 @@ impl<R: Read + Seek> Image<R> {
             let number = get32(&bytes, at);
             if number != 0 {
                 let text = std::str::from_utf8(&bytes[at + 8..at + 8 + name])
-                    .map_err(|_| ReadError::Format(bad(at)))?;
+                    .ok()
+                    .filter(|text| !text.is_empty() && !text.contains(['/', '\0']))
+                    .ok_or_else(|| ReadError::Format(bad(at)))?;
                 list.push((text.to_string(), number));
             }
             at += length;
@@ -289,12 +415,7 @@ impl<R: Read + Seek> Image<R> {
         let mut tree = Tree::new();
         let mut first: BTreeMap<u32, String> = BTreeMap::new();
         for (path, node) in self.walk()? {
-            let device = node.direct[1];
-            let (major, minor) = if device < 1 << 16 {
-                (device >> 8, device & 0xff)
-            } else {
-                (device >> 18, device & 0x3_ffff)
-            };
+            let (major, minor) = node.device();
             let kind = match (node.kind, first.get(&node.number)) {
                 (_, Some(target)) => Kind::HardLink { target: target.clone() },
                 (NodeKind::Directory, None) => Kind::Directory,
@@ -321,15 +442,25 @@ impl<R: Read + Seek> Image<R> {
         Ok(tree)
     }
 
-    /// The bytes of the file at `path` (no link is followed).
-    pub fn file(&mut self, path: &str) -> Result<Vec<u8>, ReadError> {
+    /// The node at `path`, a path of the table (no link is followed).
+    pub fn find(&mut self, path: &str) -> Result<Node, ReadError> {
         let mut node = self.node(ROOT)?;
-        for name in path.split('/') {
+        for name in path.split('/').filter(|_| !path.is_empty()) {
+            let missing = || ReadError::Missing(path.to_string());
+            if node.kind != NodeKind::Directory {
+                return Err(missing());
+            }
             let entries = self.entries(&node)?;
             let found = entries.into_iter().find(|(entry, _)| entry == name);
-            let (_, number) = found.ok_or_else(|| ReadError::Missing(path.to_string()))?;
+            let (_, number) = found.ok_or_else(missing)?;
             node = self.node(number)?;
         }
+        Ok(node)
+    }
+
+    /// The bytes of the file at `path` (no link is followed).
+    pub fn file(&mut self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let node = self.find(path)?;
         self.data(&node)
     }
 }

@@ -1,10 +1,10 @@
 //! summary.rs - superblock and cylinder groups as bytes, counted from the bitmaps.
 //!
-//! Everything here is derived: `used` says which fragments hold something, `inodes` how many
-//! inodes are taken (from the first on) and which of them are directories.  Offsets are those
+//! Everything here is derived from what is left free and from how many inodes are taken.  Offsets are those
 //! of `struct fs` and `struct cg` on x86: `fs_state` at 132, `fs_npsect` at 1336 (SPARC has
 //! them the other way round).
 
+use super::allocate::Left;
 use super::geometry::Geometry;
 use super::layout::*;
 
@@ -40,36 +40,42 @@ impl Counts {
             put32(bytes, at + 4 * index, value);
         }
     }
-
-    /// The counters at `at`.
-    pub fn get(bytes: &[u8], at: usize) -> Self {
-        let field = |index: usize| get32(bytes, at + 4 * index);
-        Self { directories: field(0), blocks: field(1), inodes: field(2), frags: field(3) }
-    }
 }
 
-/// What is taken, in the whole file system.
-pub struct Usage<'a> {
-    /// Bit n: fragment n holds metadata or data.
-    pub frags: &'a [u8],
-    /// Bit n: inode n is taken.
-    pub inodes: &'a [u8],
-    /// Bit n: inode n is a directory.
-    pub directories: &'a [u8],
+/// What is taken of one group.
+pub struct Usage {
+    /// How many of its inodes are taken, from its first on.
+    pub inodes: u32,
+    /// How many of those are directories.
+    pub directories: u32,
+    /// Bit n: its fragment n is free.
+    pub free: Vec<u8>,
 }
 
-/// Marks what belongs to no file: boot blocks, superblocks, groups, inodes, summary table.
-pub fn mark_metadata(geometry: &Geometry, frags: &mut [u8]) {
-    for group in 0..geometry.groups {
-        let start = geometry.start(group);
-        let first = if group == 0 { 0 } else { start + COPY_AT };
-        let summary = if group == 0 { geometry.summary_frags() } else { 0 };
-        (first..start + geometry.data_at() + summary).for_each(|at| set_bit(frags, at));
+/// The free fragments of group `group`, where only `left` is.
+pub fn free(geometry: &Geometry, group: u32, left: &Left) -> Vec<u8> {
+    let (base, end) = (geometry.base(group), geometry.end(group));
+    let mut map = vec![0; geometry.frags_per_group().div_ceil(8) as usize];
+    let next = left.next.unwrap_or(u32::MAX);
+    for range in geometry.data(group) {
+        for at in range.clone() {
+            // Blocks that the range cuts are never given away.
+            let block = at / FRAGS * FRAGS;
+            let whole = block >= range.start && block + FRAGS <= range.end;
+            if !whole || block >= next {
+                set_bit(&mut map, at - base);
+            }
+        }
     }
+    let first = left.ends.partition_point(|&(at, _)| at < base);
+    for &(at, count) in left.ends[first..].iter().take_while(|&&(at, _)| at < end) {
+        (at..at + count).for_each(|at| set_bit(&mut map, at - base));
+    }
+    map
 }
 
 /// The block of group `group`, and its counters.
-pub fn group(geometry: &Geometry, group: u32, usage: &Usage<'_>, time: u32) -> (Vec<u8>, Counts) {
+pub fn group(geometry: &Geometry, group: u32, usage: &Usage, time: u32) -> (Vec<u8>, Counts) {
     let mut bytes = vec![0; BLOCK as usize];
     let (base, end) = (geometry.base(group), geometry.end(group));
     let cylinders = geometry.cylinders_per_group;
@@ -90,21 +96,14 @@ pub fn group(geometry: &Geometry, group: u32, usage: &Usage<'_>, time: u32) -> (
         put32(&mut bytes, at, value as u32);
     }
 
-    let mut counts = Counts::default();
-    for index in 0..inodes {
-        let number = group * inodes + index;
-        if bit(usage.inodes, number) {
-            set_bit(&mut bytes[at_inodes..], index);
-        } else {
-            counts.inodes += 1;
-        }
-        counts.directories += u32::from(bit(usage.directories, number));
-    }
+    let mut counts = Counts { directories: usage.directories, ..Counts::default() };
+    (0..usage.inodes).for_each(|index| set_bit(&mut bytes[at_inodes..], index));
+    counts.inodes = inodes - usage.inodes;
+    bytes[at_frags..at_frags + usage.free.len()].copy_from_slice(&usage.free);
     let mut block = base;
     while block < end {
         let stop = end.min(block + FRAGS);
-        let free: Vec<u32> = (block..stop).filter(|&at| !bit(usage.frags, at)).collect();
-        free.iter().for_each(|at| set_bit(&mut bytes[at_frags..], at - base));
+        let free: Vec<u32> = (block..stop).filter(|&at| bit(&usage.free, at - base)).collect();
         if free.len() == FRAGS as usize {
             counts.blocks += 1;
             let cylinder = ((block - base) / CYLINDER) as usize;

@@ -1,20 +1,35 @@
 //! write.rs - the plan written out.
 //!
-//! First all addresses are given away (the same walk that found the size, now on the real
-//! blocks), then the data goes out file by file, then inodes, groups, superblock.  What is not
-//! written stays a hole of the stream; the last byte is always written.
+//! The size is found first, from the table alone.  Then the files' bytes come, read ahead in order
+//! (`feed.rs`); each block gets its address when it is there (`allocate.rs`, `map.rs`) and goes out
+//! through a window (`window.rs`).  The inodes of a group go out when they are all known; groups
+//! and superblock at the end, counted from what is left.  What is not written stays a hole of the
+//! stream; the last byte is always written.
+//!
+//! Law: memory does not grow with the size of files.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, Write};
 
 use image_tree::Tree;
 
-use crate::content::Content;
-
-use super::allocate::Allocator;
+use super::allocate::{Allocator, Left, measure};
+use super::feed::{Feed, Want};
 use super::geometry::{Geometry, GeometryError, Inodes, Space};
 use super::layout::*;
+use super::map::{Map, indirect_blocks};
 use super::plan::{Body, Inode, Plan, PlanError};
 use super::summary::{self, Counts, Usage};
+use super::window::Window;
+use crate::content::Content;
+
+/// What becomes of a file's blocks that hold only NULs; the last one is always written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zeros {
+    /// They are written.
+    Stored,
+    /// They are holes.
+    Holes,
+}
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +38,8 @@ pub struct Options {
     pub space: Space,
     /// How many inodes.
     pub inodes: Inodes,
+    /// What becomes of blocks of NULs.
+    pub zeros: Zeros,
     /// The time the file system was last written, seconds since the epoch; nothing asks a clock.
     pub time: u32,
 }
@@ -60,17 +77,8 @@ pub enum WriteError {
     Output(#[from] io::Error),
 }
 
-/// Where an inode's data lies.
-struct Place {
-    /// Address of every block of data, the last perhaps a tail.
-    data: Vec<u32>,
-    /// The single indirect block, then the double one, then those it points to.
-    indirect: Vec<u32>,
-    /// Sectors, indirect blocks counted.
-    sectors: u64,
-}
-
-/// Writes `tree` with `content` as a file system to `out`, from its byte 0 on.
+/// Writes `tree` with `content` as a file system to `out`, from its byte 0 on.  Where nothing is
+/// written, `out` must read as NULs, as a new file does.
 pub fn write<W: Write + Seek>(
     tree: &Tree,
     content: &dyn Content,
@@ -78,137 +86,201 @@ pub fn write<W: Write + Seek>(
     out: &mut W,
 ) -> Result<Written, WriteError> {
     let plan = Plan::of(tree)?;
-    let files = plan.inodes.len() as u64;
-    let mut measure = Allocator::new((0..u32::MAX).step_by(FRAGS as usize));
-    let short = |need| GeometryError::Space { need, space: 0 };
-    for inode in &plan.inodes {
-        place(inode, &mut measure).ok_or_else(|| short(measure.taken))?;
-    }
-    let geometry = Geometry::of(measure.taken, files, options.space, options.inodes)?;
-
-    let mut used = vec![0u8; (geometry.size as usize).div_ceil(8) + 1];
-    summary::mark_metadata(&geometry, &mut used);
-    let mut allocator = Allocator::new(geometry.blocks());
-    let mut table = vec![0u8; geometry.inodes() as usize * INODE];
-    for (index, inode) in plan.inodes.iter().enumerate() {
-        let place = place(inode, &mut allocator).ok_or_else(|| short(allocator.taken))?;
-        mark(inode, &place, &mut used);
-        write_data(inode, &place, content, out)?;
-        write_indirect(&place, out)?;
-        let number = index as u32 + ROOT;
-        let at = number as usize * INODE;
-        put_inode(&mut table[at..at + INODE], number, inode, &place);
-    }
-    write_metadata(&geometry, &plan, (&table, &used), options.time, out)?;
-    Ok(Written { bytes: u64::from(geometry.size) * FRAGMENT, files, groups: geometry.groups })
+    let blocks = measure(plan.inodes.iter().map(blocks_and_tail));
+    let geometry = Geometry::of(blocks, plan.inodes.len() as u64, options.space, options.inodes)?;
+    let wants: Vec<Want<'_>> = plan.inodes.iter().filter_map(want).collect();
+    std::thread::scope(|scope| {
+        let mut feed = Feed::start(scope, content, &wants);
+        let mut writer = Writer {
+            blocks: Allocator::new(geometry.blocks()),
+            window: Window::new(out),
+            inodes: Table::new(&geometry),
+            geometry,
+            zeros: options.zeros,
+        };
+        for inode in &plan.inodes {
+            writer.inode(inode, &mut feed)?;
+        }
+        writer.finish(options.time)
+    })?;
+    let (files, groups) = (plan.inodes.len() as u64, geometry.groups);
+    Ok(Written { bytes: u64::from(geometry.size) * FRAGMENT, files, groups })
 }
 
-/// Gives an inode its addresses; `None` when there is no room.
-fn place<I: Iterator<Item = u32>>(inode: &Inode, from: &mut Allocator<I>) -> Option<Place> {
-    let frags = match inode.body {
-        Body::Bytes(_) | Body::File(_) => data_frags(inode.size),
-        Body::Device(_) | Body::Nothing => 0,
-    };
+static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+
+fn has_data(inode: &Inode<'_>) -> bool {
+    matches!(inode.body, Body::Bytes(_) | Body::File(_))
+}
+
+fn want<'a>(inode: &Inode<'a>) -> Option<Want<'a>> {
+    match inode.body {
+        Body::File(path) => Some((path, inode.size)),
+        Body::Bytes(_) | Body::Device(_) | Body::Nothing => None,
+    }
+}
+
+/// Whole blocks of an inode without holes, indirect ones counted, and fragments of its tail.
+fn blocks_and_tail(inode: &Inode<'_>) -> (u64, u32) {
+    let frags = if has_data(inode) { data_frags(inode.size) } else { 0 };
     let whole = frags / u64::from(FRAGS);
-    let tail = (frags % u64::from(FRAGS)) as u32;
-    let mut place = Place { data: Vec::new(), indirect: Vec::new(), sectors: 0 };
-    for index in 0..whole as usize {
-        // Indirect blocks lie before the data they point to, as a reader meets them.
-        if index == DIRECT {
-            place.indirect.push(from.block()?);
-        } else if index >= DIRECT + POINTERS && (index - DIRECT) % POINTERS == 0 {
-            if index == DIRECT + POINTERS {
-                place.indirect.push(from.block()?);
+    (whole + indirect_blocks(whole), (frags % u64::from(FRAGS)) as u32)
+}
+
+struct Writer<'a, W, I> {
+    geometry: Geometry,
+    blocks: Allocator<I>,
+    window: Window<'a, W>,
+    inodes: Table,
+    zeros: Zeros,
+}
+
+impl<W: Write + Seek, I: Iterator<Item = u32>> Writer<'_, W, I> {
+    fn inode(&mut self, inode: &Inode<'_>, feed: &mut Feed<'_>) -> Result<(), WriteError> {
+        let mut map = Map::new();
+        let mut index = 0;
+        match &inode.body {
+            Body::Bytes(bytes) => self.part(inode, &mut map, &mut index, bytes)?,
+            Body::File(_) => feed.next(|part| self.part(inode, &mut map, &mut index, part))?,
+            Body::Device(_) | Body::Nothing => {}
+        }
+        map.close(0, &mut self.window)?;
+        if let Some((at, table)) = self.inodes.push(inode, &map) {
+            self.window.put_now(at, &table)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a part of a file's data that begins with block `index`.
+    fn part(
+        &mut self,
+        inode: &Inode<'_>,
+        map: &mut Map,
+        index: &mut u64,
+        part: &[u8],
+    ) -> Result<(), WriteError> {
+        for bytes in part.chunks(BLOCK as usize) {
+            let last = (*index + 1) * BLOCK >= inode.size;
+            if last || !self.is_hole(inode, bytes) {
+                self.block(inode, map, *index, bytes)?;
             }
-            place.indirect.push(from.block()?);
+            *index += 1;
         }
-        place.data.push(from.block()?);
+        Ok(())
     }
-    if tail > 0 {
-        place.data.push(from.frags(tail)?);
-    }
-    let all = frags + place.indirect.len() as u64 * u64::from(FRAGS);
-    place.sectors = all * u64::from(SECTORS_PER_FRAG);
-    Some(place)
-}
 
-/// Each block of data with its length in fragments.
-fn pieces<'a>(inode: &Inode, place: &'a Place) -> impl Iterator<Item = (u32, u32)> + 'a {
-    let frags = data_frags(inode.size);
-    place.data.iter().enumerate().map(move |(index, &at)| {
-        let left = frags - index as u64 * u64::from(FRAGS);
-        (at, left.min(u64::from(FRAGS)) as u32)
-    })
-}
-
-fn mark(inode: &Inode, place: &Place, used: &mut [u8]) {
-    let indirect = place.indirect.iter().map(|&at| (at, FRAGS));
-    for (at, count) in pieces(inode, place).chain(indirect) {
-        for frag in at..at + count {
-            assert!(!bit(used, frag), "fragment {frag} is given away once");
-            set_bit(used, frag);
+    fn is_hole(&self, inode: &Inode<'_>, bytes: &[u8]) -> bool {
+        match self.zeros {
+            Zeros::Stored => false,
+            Zeros::Holes => matches!(inode.body, Body::File(_)) && bytes == &ZEROS[..bytes.len()],
         }
     }
+
+    fn block(
+        &mut self,
+        inode: &Inode<'_>,
+        map: &mut Map,
+        index: u64,
+        bytes: &[u8],
+    ) -> Result<(), WriteError> {
+        let frags = frags_of_block(inode.size, index);
+        let reached = map.reach(index, &mut self.blocks, &mut self.window)?;
+        let Some(at) = reached.and_then(|()| self.blocks.frags(frags)) else {
+            let need = self.blocks.taken;
+            return Err(GeometryError::Space { need, space: self.geometry.data_blocks() }.into());
+        };
+        map.set(index, at, frags);
+        Ok(self.window.put(at, bytes)?)
+    }
+
+    /// The rest of the inodes, groups, superblock and its copies.
+    fn finish(self, time: u32) -> Result<(), WriteError> {
+        let Self { geometry, blocks, mut window, inodes, .. } = self;
+        let left = blocks.left();
+        let (rest, taken) = inodes.end();
+        if let Some((at, table)) = rest {
+            window.put_now(at, &table)?;
+        }
+        let mut counts = vec![0; (geometry.summary_frags() * FRAGMENT as u32) as usize];
+        let mut total = Counts::default();
+        for group in 0..geometry.groups {
+            let (inodes, directories) = taken.get(group as usize).copied().unwrap_or((0, 0));
+            let free = summary::free(&geometry, group, &left);
+            let usage = Usage { inodes, directories, free };
+            let (bytes, here) = summary::group(&geometry, group, &usage, time);
+            window.put_now(geometry.start(group) + GROUP_AT, &bytes)?;
+            here.put(&mut counts, group as usize * 16);
+            total = total.plus(here);
+        }
+        window.put_now(geometry.data_at(), &counts)?;
+        let superblock = summary::superblock(&geometry, total, time);
+        for group in 0..geometry.groups {
+            window.put_now(geometry.start(group) + COPY_AT, &superblock)?;
+        }
+        window.flush()?;
+        // The very last byte fixes the length; it may lie in data, so it is not overwritten.
+        if last_is_free(&geometry, &left) {
+            window.put_now(geometry.size - 1, &[0; FRAGMENT as usize])?;
+        }
+        window.put_now((SUPERBLOCK_AT / FRAGMENT) as u32, &superblock)?;
+        Ok(window.finish()?)
+    }
 }
 
-fn write_data<W: Write + Seek>(
-    inode: &Inode,
-    place: &Place,
-    content: &dyn Content,
-    out: &mut W,
-) -> Result<(), WriteError> {
-    let (path, mut from): (&str, Box<dyn Read>) = match &inode.body {
-        Body::Bytes(bytes) => ("", Box::new(bytes.as_slice())),
-        Body::File(path) => {
-            let failed = |source| WriteError::Content { path: path.clone(), source };
-            (path, content.open(path).map_err(failed)?)
-        }
-        Body::Device(_) | Body::Nothing => return Ok(()),
-    };
-    let failed = |source| WriteError::Content { path: path.to_string(), source };
-    let mut buffer = vec![0u8; BLOCK as usize];
-    let (mut left, mut here) = (inode.size, None);
-    for (at, count) in pieces(inode, place) {
-        let length = left.min(u64::from(count) * FRAGMENT) as usize;
-        from.read_exact(&mut buffer[..length]).map_err(failed)?;
-        if here != Some(at) {
-            out.seek(SeekFrom::Start(u64::from(at) * FRAGMENT))?;
-        }
-        let padded = (count * FRAGMENT as u32) as usize;
-        buffer[length..padded].fill(0);
-        out.write_all(&buffer[..padded])?;
-        here = Some(at + count);
-        left -= length as u64;
-    }
-    let more = from.read(&mut buffer[..1]).map_err(failed)?;
-    if more != 0 {
-        let text = format!("longer than the {} bytes of the table", inode.size);
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, text)));
-    }
-    Ok(())
+fn last_is_free(geometry: &Geometry, left: &Left) -> bool {
+    let group = geometry.groups - 1;
+    bit(&summary::free(geometry, group, left), geometry.size - 1 - geometry.base(group))
 }
 
-fn write_indirect<W: Write + Seek>(place: &Place, out: &mut W) -> Result<(), WriteError> {
-    let mut write = |at: u32, addresses: &[u32]| -> io::Result<()> {
-        let mut bytes = vec![0u8; BLOCK as usize];
-        addresses.iter().enumerate().for_each(|(n, &to)| put32(&mut bytes, 4 * n, to));
-        out.seek(SeekFrom::Start(u64::from(at) * FRAGMENT))?;
-        out.write_all(&bytes)
-    };
-    let pointed = place.data.get(DIRECT..).unwrap_or_default();
-    let mut chunks = pointed.chunks(POINTERS);
-    let [single, rest @ ..] = place.indirect.as_slice() else { return Ok(()) };
-    write(*single, chunks.next().unwrap_or_default())?;
-    if let [double, below @ ..] = rest {
-        write(*double, below)?;
-        for (&at, chunk) in below.iter().zip(chunks) {
-            write(at, chunk)?;
-        }
-    }
-    Ok(())
+/// Bytes, and the fragment they belong to.
+type Placed = (u32, Vec<u8>);
+
+/// The inodes of the group at hand, and what is known of those that are written.
+struct Table {
+    geometry: Geometry,
+    bytes: Vec<u8>,
+    number: u32,
+    /// Of each group: inodes taken, and directories among them.
+    taken: Vec<(u32, u32)>,
 }
 
-fn put_inode(bytes: &mut [u8], number: u32, inode: &Inode, place: &Place) {
+impl Table {
+    fn new(geometry: &Geometry) -> Self {
+        let bytes = vec![0; geometry.inodes_per_group as usize * INODE];
+        Self { geometry: *geometry, bytes, number: ROOT, taken: vec![(ROOT, 0)] }
+    }
+
+    /// Puts the next inode; hands out a group's table, and where it lies, when it is full.
+    fn push(&mut self, inode: &Inode<'_>, map: &Map) -> Option<Placed> {
+        let each = self.geometry.inodes_per_group;
+        let at = (self.number % each) as usize * INODE;
+        put_inode(&mut self.bytes[at..at + INODE], self.number, inode, map);
+        if let Some((taken, directories)) = self.taken.last_mut() {
+            *taken += 1;
+            *directories += u32::from(inode.mode & kind::MASK == kind::DIRECTORY);
+        }
+        self.number += 1;
+        if self.number % each != 0 {
+            return None;
+        }
+        self.taken.push((0, 0));
+        Some(self.group())
+    }
+
+    fn group(&mut self) -> Placed {
+        let group = (self.number - 1) / self.geometry.inodes_per_group;
+        let empty = vec![0; self.bytes.len()];
+        (self.geometry.start(group) + INODES_AT, std::mem::replace(&mut self.bytes, empty))
+    }
+
+    /// The table of the group that is not full, and what is taken of all that were begun.
+    fn end(mut self) -> (Option<Placed>, Vec<(u32, u32)>) {
+        let begun = self.number % self.geometry.inodes_per_group != 0;
+        (begun.then(|| self.group()), self.taken)
+    }
+}
+
+fn put_inode(bytes: &mut [u8], number: u32, inode: &Inode<'_>, map: &Map) {
     put16(bytes, 0, inode.mode);
     put16(bytes, 2, inode.links);
     // 65535 says: look at the 32-bit field.
@@ -218,62 +290,15 @@ fn put_inode(bytes: &mut [u8], number: u32, inode: &Inode, place: &Place) {
     for at in [16, 24, 32] {
         put32(bytes, at, inode.mtime.clamp(0, i64::from(i32::MAX)) as u32);
     }
-    for (index, &at) in place.data.iter().take(DIRECT).enumerate() {
+    for (index, &at) in map.direct.iter().chain(&map.indirect).enumerate() {
         put32(bytes, 40 + 4 * index, at);
     }
     if let Body::Device(device) = inode.body {
         put32(bytes, 44, device);
     }
-    for (index, &at) in place.indirect.iter().take(2).enumerate() {
-        put32(bytes, 88 + 4 * index, at);
-    }
-    put32(bytes, 104, place.sectors as u32);
+    // Below 2^31: a larger file has no plan.
+    put32(bytes, 104, map.sectors as u32);
     put32(bytes, 108, number);
     put32(bytes, 116, inode.uid);
     put32(bytes, 120, inode.gid);
-}
-
-fn write_metadata<W: Write + Seek>(
-    geometry: &Geometry,
-    plan: &Plan,
-    (table, used): (&[u8], &[u8]),
-    time: u32,
-    out: &mut W,
-) -> Result<(), WriteError> {
-    let map = vec![0u8; (geometry.inodes() as usize).div_ceil(8)];
-    let (mut inodes, mut directories) = (map.clone(), map);
-    (0..ROOT + plan.inodes.len() as u32).for_each(|number| set_bit(&mut inodes, number));
-    for (index, inode) in plan.inodes.iter().enumerate() {
-        if inode.mode & kind::MASK == kind::DIRECTORY {
-            set_bit(&mut directories, index as u32 + ROOT);
-        }
-    }
-    let usage = Usage { frags: used, inodes: &inodes, directories: &directories };
-    let mut all = vec![0u8; (geometry.summary_frags() * FRAGMENT as u32) as usize];
-    let mut total = Counts::default();
-    let mut put = |frag: u32, bytes: &[u8]| -> io::Result<()> {
-        out.seek(SeekFrom::Start(u64::from(frag) * FRAGMENT))?;
-        out.write_all(bytes)
-    };
-    let each = geometry.inodes_per_group as usize * INODE;
-    for group in 0..geometry.groups {
-        let (bytes, counts) = summary::group(geometry, group, &usage, time);
-        put(geometry.start(group) + GROUP_AT, &bytes)?;
-        let first = group as usize * each;
-        put(geometry.start(group) + INODES_AT, &table[first..first + each])?;
-        counts.put(&mut all, group as usize * 16);
-        total = total.plus(counts);
-    }
-    put(geometry.data_at(), &all)?;
-    let superblock = summary::superblock(geometry, total, time);
-    for group in 0..geometry.groups {
-        put(geometry.start(group) + COPY_AT, &superblock)?;
-    }
-    // The very last byte fixes the length; it may lie in data, so it is not overwritten.
-    if !bit(used, geometry.size - 1) {
-        put(geometry.size - 1, &[0; FRAGMENT as usize])?;
-    }
-    put((SUPERBLOCK_AT / FRAGMENT) as u32, &superblock)?;
-    out.flush()?;
-    Ok(())
 }
