@@ -20,5 +20,5 @@ pub use crate::content::Content;
 pub use check::check;
 pub use geometry::{Geometry, GeometryError, Inodes, Space};
 pub use plan::PlanError;
-pub use read::{Image, Node, NodeKind, ReadError};
+pub use read::{Image, Node, NodeKind, ReadError, Totals};
 pub use write::{Options, WriteError, Written, Zeros, write};

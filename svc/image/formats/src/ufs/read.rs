@@ -86,6 +86,27 @@ impl Node {
     }
 }
 
+/// What the superblock says of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes of the file system.
+    pub bytes: u64,
+    /// Cylinder groups.
+    pub groups: u64,
+    /// Inodes, 0 and 1 (which are nobody's) not counted.
+    pub inodes: u64,
+    /// Inodes that are free.
+    pub inodes_free: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Whole blocks that are free.
+    pub blocks_free: u64,
+    /// Fragments that are free in blocks that are not.
+    pub frags_free: u64,
+    /// When it was last written, seconds since the epoch.
+    pub time: u64,
+}
+
 fn format_error<T>(text: impl Into<String>) -> Result<T, ReadError> {
     Err(ReadError::Format(text.into()))
 }
@@ -218,6 +239,26 @@ impl<R: Read + Seek> Image<R> {
             return format_error(format!("{length} bytes are fewer than {size} fragments"));
         }
         Ok(())
+    }
+
+    /// The stream again.
+    pub fn into_inner(self) -> R {
+        self.from
+    }
+
+    /// What the superblock says of the whole; `check` says whether that is so.
+    pub fn totals(&self) -> Totals {
+        let field = |at| u64::from(self.field(at));
+        Totals {
+            bytes: field(36) * FRAGMENT,
+            groups: field(44),
+            inodes: (field(44) * field(184)).saturating_sub(u64::from(ROOT)),
+            inodes_free: field(200),
+            directories: field(192),
+            blocks_free: field(196),
+            frags_free: field(204),
+            time: field(32),
+        }
     }
 
     /// The 32-bit field at `at` of the superblock.
