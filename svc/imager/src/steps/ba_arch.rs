@@ -59,8 +59,13 @@ fn write(work: &Work<'_>, boot: &Rooted, tree: &Tree, plain: &Path) -> Result<uf
     let named = || plain.display().to_string();
     let mut out = BufWriter::new(File::create(plain).with_context(named)?);
     let content = |path: &str| boot.open_file(path);
-    let written = ufs::write(tree, &content, &ufs::Options { space, inodes, time }, &mut out)
-        .context("boot archive")?;
+    let written = ufs::write(
+        tree,
+        &content,
+        &ufs::Options { space, inodes, time, zeros: ufs::Zeros::Stored },
+        &mut out,
+    )
+    .context("boot archive")?;
     drop(out);
     crate::archive::check(plain)?;
     Ok(written)
