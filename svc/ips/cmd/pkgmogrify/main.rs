@@ -15,7 +15,7 @@ use crate::options::{Options, Request, parse};
 
 const USAGE: &str = "\
 Usage:
-        pkgmogrify [-i] [-I includedir ...] [-D macro=value ...]
+        pkgmogrify [-vi] [-I includedir ...] [-D macro=value ...]
             [-O outputfile] [-P printfile] [inputfile ...]
 ";
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             let status = failure.tell("pkgmogrify");
             if failure.is_usage() {
-                eprint!("{USAGE}");
+                print!("{USAGE}");
             }
             status
         }
@@ -57,16 +57,21 @@ fn mogrify() -> Result<u8, Failure> {
 
 /// The input files, by name; standard input where none is named.
 fn texts(options: &Options) -> Result<Vec<(String, String)>, Failure> {
-    if options.files.is_empty() {
+    let stream = |name: &str| {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
-        return Ok(vec![("<stdin>".to_string(), text)]);
+        Ok((name.to_string(), text))
+    };
+    if options.files.is_empty() {
+        return Ok(vec![stream("<stdin>")?]);
     }
-    let read = |path: &std::path::PathBuf| {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
-        Ok((name, text))
+    let read = |name: &String| {
+        if name == "-" {
+            return stream(name);
+        }
+        let told = |error| Failure::new(format!("Error processing input arguments: {error}"));
+        let path = mogrify::find(name, &options.settings).map_err(told)?;
+        Ok((path.display().to_string(), mogrify::text_of(&path).map_err(told)?))
     };
     options.files.iter().map(read).collect()
 }
@@ -79,8 +84,9 @@ fn write(options: &Options, output: &Output) -> Result<(), Failure> {
 
 fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     match path {
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failure::new(format!("{}: {error}", path.display()))),
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            Failure::new(format!("Cannot write output {}: {error}", path.display()))
+        }),
         None => Ok(std::io::stdout().write_all(text.as_bytes())?),
     }
 }

@@ -18,14 +18,14 @@ pub enum Request {
 /// The arguments.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// `-D`, `-I`, `-i`.
+    /// `-D`, `-I`, `-i`, `-v`.
     pub settings: Settings,
     /// `-O`: where the manifest goes; none = standard output.
     pub output: Option<PathBuf>,
     /// `-P`: where `print` goes; none = standard output.
     pub print: Option<PathBuf>,
-    /// The input files; none = standard input.
-    pub files: Vec<PathBuf>,
+    /// The input files, looked for as includes are; none, and `-`, = standard input.
+    pub files: Vec<String>,
 }
 
 /// Reads the arguments.
@@ -35,20 +35,27 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
         match argument {
             Short('D') => {
                 let text = parser.value()?.string()?;
-                let Some((name, value)) = text.split_once('=') else {
-                    return Err(Failure::usage(format!(
-                        "macro definition '{text}' is not of the form name=value"
-                    )));
+                let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty())
+                else {
+                    return Err(Failure::new("macros must be of form name=value"));
                 };
+                // The last word counts: a gate says `-D i386_ONLY=#` for all and then `-D i386_ONLY=`.
+                options.settings.macros.retain(|(known, _)| known != name);
                 options.settings.macros.push((name.to_string(), value.to_string()));
             }
             Short('I') => options.settings.includes.push(PathBuf::from(parser.value()?)),
             Short('O') => options.output = Some(PathBuf::from(parser.value()?)),
             Short('P') => options.print = Some(PathBuf::from(parser.value()?)),
+            Short('v') => options.settings.verbose = true,
             Short('i') => options.settings.keep_includes = true,
             Short('?') | Long("help") => return Ok(Request::Help),
-            Value(path) => options.files.push(PathBuf::from(path)),
-            other => return Err(other.unexpected().into()),
+            Value(name) => options.files.push(name.string()?),
+            other => {
+                let message = Failure::from(other.unexpected()).message;
+                return Err(Failure::usage(
+                    message.replace("illegal option", "illegal global option"),
+                ));
+            }
         }
     }
     Ok(Request::Run(options))

@@ -47,7 +47,7 @@ fn as_pkg5_does() {
 /// Input files, the command line, what goes to standard output (or error) and the status.
 type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, i32);
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 21] = [
     (&[], "echo set a=b | pkgmogrify", "set name=a value=b\n", 0),
     (
         &[
@@ -104,8 +104,8 @@ const CASES: [Case; 14] = [
     (
         &[("m", "<transform file path=(x)(y)? -> set action.hash %<1>-%<2>>\nfile path=x\n")],
         "pkgmogrify m",
-        "file x- path=x\n",
-        0,
+        "pkgmogrify: File m line 2: Transform specified in file m, line 1 reports Error\nInvalid backreference: %<2> refers to an unmatched string\n",
+        1,
     ),
     (
         &[("m", "$(A)file path=x \\\n  mode=1\n")],
@@ -122,8 +122,61 @@ const CASES: [Case; 14] = [
     (
         &[],
         "pkgmogrify nofile",
-        "pkgmogrify: Couldn't open 'nofile': No such file or directory (os error 2)\n",
+        "pkgmogrify: Error processing input arguments: File not found: 'nofile'\n",
         1,
+    ),
+    // Files of rules are found as includes are, and of a macro said twice the last word counts.
+    (
+        &[("m", "$(X_ONLY)set a=b\n$(Y_ONLY)set a=c\n"), ("dir/rules", "<transform -> add x 1>\n")],
+        "pkgmogrify -I none -I dir -D X_ONLY=# -D Y_ONLY=# -D X_ONLY= - rules < m",
+        "set name=a value=b x=1\n#set a=c\n",
+        0,
+    ),
+    (&[], "pkgmogrify -D x", "pkgmogrify: macros must be of form name=value\n", 1),
+    (
+        &[("m", "set a=b\n")],
+        "pkgmogrify -O /dev/null -P /dev/null m; ls -l /dev/null | cut -c1",
+        "c\n",
+        0,
+    ),
+    // The package as an action is what rules before have made of it; dropped actions count.
+    (
+        &[(
+            "m",
+            "<transform pkg -> default last 9>\n<transform pkg -> print %(pkg.manifest.filename) %{last} %{gone}>\n<transform set name=gone -> drop>\nset name=pkg.fmri value=pkg:/x@1\nset gone=yes\n",
+        )],
+        "pkgmogrify -O out m",
+        "m 9 yes\n",
+        0,
+    ),
+    // Names, and what an edit looks for, may come from the action.
+    (
+        &[(
+            "m",
+            "<transform file path=(.*)/ -> set facet.%<1> true>\n<transform file -> edit path ^%(cut)/ ''>\nfile path=a/b cut=a\n",
+        )],
+        "pkgmogrify m",
+        "file NOHASH cut=a facet.a=true path=b\n",
+        0,
+    ),
+    // What is emitted has the action's undefined macros before it, and is told once.
+    (
+        &[(
+            "m",
+            "<transform file -> emit dir path=d>\n<transform file -> emit>\n$(A)file path=x\n$(A)file path=y\n",
+        )],
+        "pkgmogrify m",
+        "$(A)file NOHASH path=x\n$(A)dir path=d\n$(A)\n$(A)file NOHASH path=y\n",
+        0,
+    ),
+    (
+        &[(
+            "m",
+            "<transform file -> default mode 0644>\n<transform dir -> drop>\nfile path=x\ndir path=d\nset a=b\n",
+        )],
+        "pkgmogrify -v m",
+        "#  Action: file NOHASH path=x\n# Applied: <transform file -> default mode 0644> (file m line 1)\n#  Result: file NOHASH mode=0644 path=x\nfile NOHASH mode=0644 path=x\n#  Action: dir path=d\n# Applied: <transform dir -> drop> (file m line 2)\n#  Result: None\nset name=a value=b\n",
+        0,
     ),
 ];
 

@@ -1,11 +1,17 @@
 //! apply.rs - one rule on one action.
 
+use std::borrow::Cow;
+
 use ips_model::Action;
 
 use super::MogrifyError;
 use super::lines::Position;
-use super::rule::{Operation, Rule};
+use super::pattern::Pattern;
+use super::rule::{Operation, Rule, Search};
 use super::substitute::{Names, Package, Quote, substitute};
+
+/// The word for the package as an action.
+pub const PACKAGE: &str = "pkg";
 
 /// What a rule may act on: an action, or the package as one.
 pub struct Subject<'a> {
@@ -35,7 +41,7 @@ pub enum Outcome {
 
 impl Rule {
     /// The groups of the criteria, if all of them are met.
-    fn groups(&self, subject: &Subject<'_>) -> Option<Vec<String>> {
+    fn groups(&self, subject: &Subject<'_>) -> Option<Vec<Option<String>>> {
         let of_kind = self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == subject.kind);
         if !of_kind {
             return None;
@@ -43,13 +49,21 @@ impl Rule {
         let mut groups = Vec::new();
         for (name, pattern) in &self.criteria {
             let values = subject.action.values(name);
-            let first = pattern.groups(values.first()?)?;
-            if !values.iter().all(|value| pattern.is_match(value)) {
-                return None;
+            values.first()?;
+            for value in values {
+                groups.extend(pattern.groups(value)?);
             }
-            groups.extend(first);
         }
         Some(groups)
+    }
+
+    /// What is wrong with the rule for an action.
+    fn told(&self, at: &Position, what: &str) -> MogrifyError {
+        let Position { file, line } = &self.position;
+        MogrifyError(format!(
+            "File {} line {}: Transform specified in file {file}, line {line} reports {what}",
+            at.file, at.line
+        ))
     }
 
     /// Applies the rule where it holds.
@@ -59,18 +73,15 @@ impl Rule {
             kind: subject.kind,
             action: &subject.action,
             position: subject.position,
-            package: subject.package,
+            // The package as an action is what other rules have made of it.
+            package: if subject.kind == PACKAGE {
+                &subject.action.attributes
+            } else {
+                subject.package
+            },
             groups: &groups,
         };
-        let told = |what: String| {
-            MogrifyError(format!(
-                "File {} line {}: Transform specified in file {}, line {} reports {what}",
-                subject.position.file,
-                subject.position.line,
-                self.position.file,
-                self.position.line
-            ))
-        };
+        let told = |what: String| self.told(subject.position, &what);
         let fill = |template: &str, quote| substitute(template, &names, quote).map_err(told);
         match &self.operation {
             Operation::Drop => return Ok(Outcome::Dropped),
@@ -80,22 +91,25 @@ impl Rule {
                 let status = fill(status, Quote::Nothing)?;
                 let status =
                     status.parse().map_err(|_| told(format!("'{status}' is no exit status")))?;
-                let message = message.as_deref().map(|text| fill(text, Quote::Nothing));
+                let message = message.as_deref().map(|text| fill(text, Quote::Values));
                 return Ok(Outcome::Ended { status, message: message.transpose()? });
             }
             Operation::Add { attribute, value } => {
+                let attribute = fill(attribute, Quote::Nothing)?;
                 let value = fill(value, Quote::Nothing)?;
-                add(&mut subject.action, attribute, value);
+                add(&mut subject.action, &attribute, value);
             }
             Operation::Default { attribute, value } => {
-                if values(&subject.action, attribute).is_empty() {
+                let attribute = fill(attribute, Quote::Nothing)?;
+                if values(&subject.action, &attribute).is_empty() {
                     let value = fill(value, Quote::Nothing)?;
-                    set(&mut subject.action, attribute, vec![value]);
+                    set(&mut subject.action, &attribute, vec![value]);
                 }
             }
             Operation::Set { attribute, value } => {
+                let attribute = fill(attribute, Quote::Nothing)?;
                 let value = fill(value, Quote::Nothing)?;
-                set(&mut subject.action, attribute, vec![value]);
+                set(&mut subject.action, &attribute, vec![value]);
             }
             Operation::Delete { attribute, pattern } => {
                 let mut kept = values(&subject.action, attribute);
@@ -103,10 +117,18 @@ impl Rule {
                 set(&mut subject.action, attribute, kept);
             }
             Operation::Edit { attribute, pattern, template } => {
+                let attribute = fill(attribute, Quote::Nothing)?;
                 let template = fill(template, Quote::Nothing)?;
-                let old = values(&subject.action, attribute);
+                let pattern = match pattern {
+                    Search::Ready(pattern) => Cow::Borrowed(pattern),
+                    Search::Template(text) => {
+                        let regex = fill(text, Quote::Nothing)?;
+                        Cow::Owned(Pattern::anywhere(&regex).map_err(told)?)
+                    }
+                };
+                let old = values(&subject.action, &attribute);
                 let new = old.iter().map(|value| pattern.replace(value, &template)).collect();
-                set(&mut subject.action, attribute, new);
+                set(&mut subject.action, &attribute, new);
             }
         }
         Ok(Outcome::Went)

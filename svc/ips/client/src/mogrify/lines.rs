@@ -45,6 +45,8 @@ pub struct Input {
     pub lines: Vec<Line>,
     /// The rules, in the order they were met.
     pub rules: Vec<Rule>,
+    /// Whether what rules do is told in comments.
+    pub verbose: bool,
 }
 
 /// Includes within includes end here; a file that includes itself has no end.
@@ -54,7 +56,7 @@ const MOST_EXPANSIONS: usize = 1000;
 
 /// Reads every file: its name and its text.
 pub fn read(files: &[(String, String)], settings: &Settings) -> Result<Input, MogrifyError> {
-    let mut input = Input::default();
+    let mut input = Input { verbose: settings.verbose, ..Input::default() };
     for (name, text) in files {
         file(name, text, 0, settings, &mut input)?;
         input.lines.push(Line::EndOfFile(Position { file: name.clone(), line: 0 }));
@@ -62,8 +64,19 @@ pub fn read(files: &[(String, String)], settings: &Settings) -> Result<Input, Mo
     Ok(input)
 }
 
-fn text_of(path: &Path) -> std::io::Result<String> {
+/// The file that a name means: in the working directory, else in the first folder of `-I` that has it.
+pub fn find(name: &str, settings: &Settings) -> Result<PathBuf, MogrifyError> {
+    let here = std::iter::once(Path::new("")).chain(settings.includes.iter().map(PathBuf::as_path));
+    let found = here.map(|place| place.join(name)).find(|path| path.exists());
+    found
+        .filter(|_| !name.is_empty())
+        .ok_or_else(|| MogrifyError(format!("File not found: '{name}'")))
+}
+
+/// The text of a file that was found.
+pub fn text_of(path: &Path) -> Result<String, MogrifyError> {
     fs::read_to_string(path)
+        .map_err(|error| MogrifyError(format!("Cannot open file: {}: {error}", path.display())))
 }
 
 fn file(
@@ -91,6 +104,11 @@ fn joined_lines(text: &str) -> Vec<(usize, String)> {
     let mut open = false;
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
+        // A blank line stays where it is, and what was begun before it goes on after it.
+        if open && line.is_empty() {
+            lines.push((at + 1, String::new()));
+            continue;
+        }
         open = match line.strip_suffix('\\') {
             Some(head) => {
                 begun.push_str(head);
@@ -139,7 +157,7 @@ fn line(
             input.lines.push(Line::Text(text.to_string()));
             return Ok(());
         }
-        let wanted = rest.strip_suffix('>').unwrap_or(rest).trim();
+        let wanted = rest.strip_suffix('>').unwrap_or(rest).trim().trim_matches('"');
         include(wanted, &position, depth, settings, input)?;
     } else if text.starts_with('<') {
         return Err(position.refuse(format!("unknown directive {text}")));
@@ -163,12 +181,7 @@ fn include(
     if depth >= DEEPEST {
         return Err(position.refuse(format!("includes of '{wanted}' have no end")));
     }
-    let here = Path::new("").to_path_buf();
-    let places: Vec<PathBuf> = std::iter::once(&here).chain(&settings.includes).cloned().collect();
-    let found = places.iter().map(|place| place.join(wanted)).find(|path| path.is_file());
-    let Some(path) = found.filter(|_| !wanted.is_empty()) else {
-        return Err(position.refuse(format!("File not found: '{wanted}'")));
-    };
+    let path = find(wanted, settings).map_err(|error| position.refuse(error))?;
     let text = text_of(&path).map_err(|error| position.refuse(error))?;
     file(&path.display().to_string(), &text, depth + 1, settings, input)
 }
@@ -191,8 +204,8 @@ mod tests {
 
     #[test]
     fn lines_are_joined() {
-        let lines = joined_lines(" a \\\n  b\n\nc\\");
-        let expected = [(2, "a b"), (3, ""), (4, "c")];
+        let lines = joined_lines(" a \\\n  b\n\nd \\\n\ne\nc\\");
+        let expected = [(2, "a b"), (3, ""), (5, ""), (6, "d e"), (7, "c")];
         assert_eq!(lines, expected.map(|(number, text)| (number, text.to_string())));
     }
 

@@ -18,7 +18,7 @@ mod rule;
 mod run;
 mod substitute;
 
-pub use lines::{Input, read};
+pub use lines::{Input, find, read, text_of};
 pub use run::{Ended, Output, run};
 
 /// What is wrong with rules or manifests, and where.
@@ -29,12 +29,14 @@ pub struct MogrifyError(pub String);
 /// How input is read.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Macros: name and value.
+    /// Macros: name and value; each name once.
     pub macros: Vec<(String, String)>,
     /// Where includes are looked for, after the working directory.
     pub includes: Vec<PathBuf>,
     /// `<include>` lines are output as they are.
     pub keep_includes: bool,
+    /// What rules do to an action is told in comments before it.
+    pub verbose: bool,
 }
 
 /// Rules for packages on their way from one repository to another.

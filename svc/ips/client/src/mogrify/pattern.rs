@@ -23,8 +23,7 @@ impl Pattern {
     }
 
     fn compile(regex: &str, shown: &str) -> Result<Pattern, String> {
-        let regex = regex.replace(r"\Z", r"\z");
-        let compiled = Regex::new(&regex);
+        let compiled = Regex::new(&translated(regex));
         compiled
             .map(|regex| Pattern { regex })
             .map_err(|error| format!("Malformed regexp '{shown}': {error}"))
@@ -36,10 +35,10 @@ impl Pattern {
         self.regex.is_match(text).unwrap_or(false)
     }
 
-    /// The groups of a match; a group that took no part is empty.
-    pub fn groups(&self, text: &str) -> Option<Vec<String>> {
+    /// The groups of a match; none where a group took no part.
+    pub fn groups(&self, text: &str) -> Option<Vec<Option<String>>> {
         let captures = self.regex.captures(text).ok().flatten()?;
-        let group = |at| captures.get(at).map_or("", |group| group.as_str()).to_string();
+        let group = |at| captures.get(at).map(|group| group.as_str().to_string());
         Some((1..captures.len()).map(group).collect())
     }
 
@@ -47,6 +46,61 @@ impl Pattern {
     pub fn replace(&self, text: &str, template: &str) -> String {
         let with = |captures: &Captures<'_>| filled(template, captures);
         self.regex.replace_all(text, with).into_owned()
+    }
+}
+
+/// The same expression for our engine: `\Z` has another name, `\<` and `\>` are no more than those
+/// letters, a `{` that counts nothing is itself, and in a class `[`, `&&`, `~~` and `--` are themselves.
+fn translated(regex: &str) -> String {
+    let mut out = String::new();
+    let mut class = false;
+    let mut rest = regex;
+    while let Some(next) = rest.chars().next() {
+        let mut taken = next.len_utf8();
+        match (next, class) {
+            ('\\', _) => {
+                let escaped = rest[1..].chars().next();
+                taken += escaped.map_or(0, char::len_utf8);
+                match escaped {
+                    Some('Z') if !class => out.push_str(r"\z"),
+                    Some(plain @ ('<' | '>')) => out.push(plain),
+                    _ => out.push_str(&rest[..taken]),
+                }
+            }
+            ('[', false) => {
+                // A `]` that comes first is a member.
+                taken += usize::from(rest[1..].starts_with('^'));
+                out.push_str(&rest[..taken]);
+                if rest[taken..].starts_with(']') {
+                    out.push_str(r"\]");
+                    taken += 1;
+                }
+                class = true;
+            }
+            (']', true) => {
+                out.push(next);
+                class = false;
+            }
+            ('[' | '&' | '~', true) => out.extend(['\\', next]),
+            ('-', true) if rest[1..].starts_with('-') => {
+                out.push_str(r"-\-");
+                taken += 1;
+            }
+            ('{', false) if !counts(&rest[1..]) => out.push_str(r"\{"),
+            _ => out.push(next),
+        }
+        rest = &rest[taken..];
+    }
+    out
+}
+
+/// Whether what follows a `{` is a repetition: `2}`, `2,}`, `,3}` or `2,3}`.
+fn counts(rest: &str) -> bool {
+    let Some((inner, _)) = rest.split_once('}') else { return false };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match inner.split_once(',') {
+        Some((least, most)) => digits(least) && digits(most),
+        None => !inner.is_empty() && digits(inner),
     }
 }
 
@@ -115,7 +169,25 @@ mod tests {
         for (text, matches) in [("usr/bin", true), ("a/usr/bin", false), ("opt", true)] {
             assert_eq!(pattern.is_match(text), matches, "{text}");
         }
-        assert_eq!(pattern.groups("opt").unwrap(), [""]);
+        assert_eq!(pattern.groups("opt").unwrap(), [None]);
         assert!(Pattern::anchored("(").is_err());
+    }
+
+    #[test]
+    fn as_python_reads_them() {
+        for (regex, text) in [
+            ("a{b", "a{b"),
+            ("a{2}b{1,}$", "aab"),
+            (r"[[&~]+\Z", "[&&~~"),
+            (r"[]x]+$", "x]"),
+            (r"[^]]$", "x"),
+            (r"\<x\>", "<x>"),
+            (r"[+--]$", ","),
+            (r"^(?!i386).+$", "sparc"),
+        ] {
+            let pattern =
+                Pattern::anchored(regex).unwrap_or_else(|error| panic!("{regex}: {error}"));
+            assert!(pattern.is_match(text), "{regex}");
+        }
     }
 }

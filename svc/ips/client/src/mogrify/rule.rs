@@ -3,6 +3,7 @@
 use super::MogrifyError;
 use super::lines::Position;
 use super::pattern::Pattern;
+use super::substitute::names_something;
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Rule {
     pub criteria: Vec<(String, Pattern)>,
     /// What to do.
     pub operation: Operation,
+    /// As it was written.
+    pub text: String,
     /// Where it stands.
     pub position: Position,
 }
@@ -29,7 +32,7 @@ pub enum Operation {
     /// Take the values out that match.
     Delete { attribute: String, pattern: Pattern },
     /// Replace what matches in each value.
-    Edit { attribute: String, pattern: Pattern, template: String },
+    Edit { attribute: String, pattern: Search, template: String },
     /// Leave the action out.
     Drop,
     /// Put a line after the action.
@@ -38,6 +41,24 @@ pub enum Operation {
     Print(String),
     /// End with a status and perhaps a message, without a manifest.
     Exit { status: String, message: Option<String> },
+}
+
+/// What an edit looks for.
+#[derive(Debug, Clone)]
+pub enum Search {
+    /// Known from the rule.
+    Ready(Pattern),
+    /// Known when the action is: a template.
+    Template(String),
+}
+
+impl Search {
+    fn parse(text: &str) -> Result<Search, String> {
+        match names_something(text) {
+            true => Ok(Search::Template(text.to_string())),
+            false => Pattern::anywhere(text).map(Search::Ready),
+        }
+    }
 }
 
 impl Rule {
@@ -60,7 +81,7 @@ impl Rule {
             }
         }
         let operation = Operation::parse(operation.trim()).map_err(refuse)?;
-        Ok(Rule { kinds, criteria, operation, position })
+        Ok(Rule { kinds, criteria, operation, text: text.to_string(), position })
     }
 }
 
@@ -86,7 +107,7 @@ impl Operation {
                 match (arguments.next(), arguments.next(), arguments.next(), arguments.next()) {
                     (Some(attribute), Some(regex), template, None) => Ok(Operation::Edit {
                         attribute,
-                        pattern: Pattern::anywhere(&regex)?,
+                        pattern: Search::parse(&regex)?,
                         template: template.unwrap_or_default(),
                     }),
                     (_, _, _, _) => Err(count("edit", "2 or 3", rest)),

@@ -1,6 +1,6 @@
 //! run.rs - all rules, in their order, on all actions, in theirs.
 //!
-//! What a rule emits follows the action and is itself put through every rule; the same action is
+//! What a rule emits follows the action and is itself put through every rule; the same line is
 //! emitted once.  After each file that named a package, the rules see the package as an action of
 //! type `pkg`, whose attributes are the names and values of the file's `set` actions.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ips_model::{Action, Fmri, Kind};
 
 use super::MogrifyError;
-use super::apply::{Outcome, Subject};
+use super::apply::{Outcome, PACKAGE, Subject};
 use super::lines::{Input, Line, Position};
 use super::rule::Rule;
 use super::substitute::Package;
@@ -39,10 +39,17 @@ pub enum Ended {
 
 /// What the rules made of an action.
 enum Through {
-    /// What is left of it, and the lines to follow.
-    Left(Option<Action>, Vec<String>),
+    /// What is left.
+    Made(Made),
     /// A rule ended it all.
     Ended(Ended),
+}
+
+/// What is left of an action, the lines to follow it, and the comments to go before.
+struct Made {
+    left: Option<Action>,
+    emits: Vec<String>,
+    comments: Vec<String>,
 }
 
 /// Emitted actions that emit actions end here; rules may feed each other without end.
@@ -53,6 +60,7 @@ struct Run<'a> {
     output: Output,
     package: Package,
     emitted: BTreeSet<String>,
+    verbose: bool,
 }
 
 /// Applies the rules.
@@ -62,6 +70,7 @@ pub fn run(input: &Input) -> Result<Ended, MogrifyError> {
         output: Output::default(),
         package: Package::new(),
         emitted: BTreeSet::new(),
+        verbose: input.verbose,
     };
     for line in &input.lines {
         let ended = match line {
@@ -70,7 +79,7 @@ pub fn run(input: &Input) -> Result<Ended, MogrifyError> {
                 None
             }
             Line::Action { prefix, action, position } => {
-                run.action(prefix, action.clone(), position, 0)?
+                run.action(prefix, action.clone(), position)?
             }
             Line::EndOfFile(position) => run.end_of_file(position)?,
         };
@@ -93,42 +102,75 @@ impl Run<'_> {
         prefix: &str,
         action: Action,
         position: &Position,
-        depth: usize,
     ) -> Result<Option<Ended>, MogrifyError> {
+        // The package has what the action says, whatever becomes of that.
+        self.learn(&action);
         let kind = action.kind.as_str();
-        let (left, emits) = match self.through(kind, action, position)? {
-            Through::Left(left, emits) => (left, emits),
+        let made = match self.through(kind, action, position)? {
+            Through::Made(made) => made,
             Through::Ended(ended) => return Ok(Some(ended)),
         };
-        if let Some(action) = left {
-            self.put(&format!("{prefix}{action}"));
-            self.learn(&action);
+        let mut lines = Vec::new();
+        let mut comments = made.comments;
+        let ended = self.emits(made.emits, position, &mut vec![], &mut lines, &mut comments)?;
+        if ended.is_some() {
+            return Ok(ended);
         }
-        self.emits(emits, position, depth)
+        for comment in comments {
+            self.put(&comment);
+        }
+        if let Some(action) = made.left {
+            self.put(&format!("{prefix}{action}"));
+        }
+        self.put_emitted(prefix, lines);
+        Ok(None)
     }
 
+    /// What was emitted before, in the same words, is not output again.
+    fn put_emitted(&mut self, prefix: &str, lines: Vec<String>) {
+        for line in lines {
+            let line = format!("{prefix}{line}");
+            if self.emitted.insert(line.clone()) {
+                self.put(&line);
+            }
+        }
+    }
+
+    /// Puts what was emitted through the rules, and what that emits; `within` is what it comes from.
     fn emits(
         &mut self,
         emits: Vec<String>,
         position: &Position,
-        depth: usize,
+        within: &mut Vec<String>,
+        lines: &mut Vec<String>,
+        comments: &mut Vec<String>,
     ) -> Result<Option<Ended>, MogrifyError> {
-        if depth > DEEPEST {
+        if within.len() > DEEPEST {
             return Err(position.refuse("what is emitted has no end"));
         }
         for line in emits {
             if line.is_empty() || line.starts_with('#') {
-                self.put(&line);
+                lines.push(line);
+                continue;
+            }
+            // An action that its own rules emit again has nothing new to say.
+            if within.contains(&line) {
                 continue;
             }
             let action = Action::parse(&line).map_err(|error| {
                 MogrifyError(format!("File {} line {}: {error}", position.file, position.line))
             })?;
-            if !self.emitted.insert(action.to_string()) {
-                continue;
-            }
-            if let Some(ended) = self.action("", action, position, depth + 1)? {
-                return Ok(Some(ended));
+            let made = match self.through(action.kind.as_str(), action, position)? {
+                Through::Made(made) => made,
+                Through::Ended(ended) => return Ok(Some(ended)),
+            };
+            comments.extend(made.comments);
+            lines.extend(made.left.map(|action| action.to_string()));
+            within.push(line);
+            let ended = self.emits(made.emits, position, within, lines, comments)?;
+            within.pop();
+            if ended.is_some() {
+                return Ok(ended);
             }
         }
         Ok(None)
@@ -142,11 +184,15 @@ impl Run<'_> {
         position: &Position,
     ) -> Result<Through, MogrifyError> {
         let mut emits = Vec::new();
+        let mut told = Told::of(self.verbose, kind, &action);
         let mut subject = Subject { kind, action, position, package: &self.package };
         for rule in self.rules {
             match rule.apply(&mut subject)? {
-                Outcome::Went => {}
-                Outcome::Dropped => return Ok(Through::Left(None, emits)),
+                Outcome::Went => told.applied(rule, &subject.action),
+                Outcome::Dropped => {
+                    told.dropped(rule);
+                    return Ok(Through::Made(Made { left: None, emits, comments: told.lines() }));
+                }
                 Outcome::Emitted(line) => emits.push(line),
                 Outcome::Printed(text) => {
                     self.output.printed.push_str(&text);
@@ -157,7 +203,8 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(Through::Left(Some(subject.action), emits))
+        let left = Some(subject.action);
+        Ok(Through::Made(Made { left, emits, comments: told.lines() }))
     }
 
     /// A `set` action makes attributes of the package.
@@ -176,17 +223,63 @@ impl Run<'_> {
     }
 
     fn end_of_file(&mut self, position: &Position) -> Result<Option<Ended>, MogrifyError> {
-        if !self.package.contains_key("pkg.fmri") {
+        let mut action = Action::new(Kind::Set);
+        action.attributes = std::mem::take(&mut self.package);
+        if !action.attributes.contains_key("pkg.fmri") {
             return Ok(None);
         }
-        let mut action = Action::new(Kind::Set);
-        action.attributes = self.package.clone();
-        let emits = match self.through("pkg", action, position)? {
-            Through::Left(_, emits) => emits,
+        let made = match self.through(PACKAGE, action, position)? {
+            Through::Made(made) => made,
             Through::Ended(ended) => return Ok(Some(ended)),
         };
-        let ended = self.emits(emits, position, 0)?;
+        let (mut lines, mut comments) = (Vec::new(), made.comments);
+        if let Some(package) = made.left {
+            self.package = package.attributes;
+        }
+        let ended = self.emits(made.emits, position, &mut vec![], &mut lines, &mut comments)?;
         self.package.clear();
+        for comment in comments {
+            self.put(&comment);
+        }
+        self.put_emitted("", lines);
         Ok(ended)
+    }
+}
+
+/// What is told of the rules that changed an action; nothing unless it is asked for.
+struct Told {
+    lines: Vec<String>,
+    before: Option<Action>,
+}
+
+impl Told {
+    fn of(verbose: bool, kind: &str, action: &Action) -> Told {
+        let before = verbose.then(|| action.clone());
+        let shown = before.iter().map(|action| match kind {
+            PACKAGE => format!("#  Action: {kind}"),
+            _ => format!("#  Action: {action}"),
+        });
+        Told { lines: shown.collect(), before }
+    }
+
+    fn applied(&mut self, rule: &Rule, after: &Action) {
+        let Some(before) = self.before.as_mut().filter(|before| *before != after) else { return };
+        before.clone_from(after);
+        let Position { file, line } = &rule.position;
+        self.lines.push(format!("# Applied: {} (file {file} line {line})", rule.text));
+        self.lines.push(format!("#  Result: {after}"));
+    }
+
+    fn dropped(&mut self, rule: &Rule) {
+        if self.before.is_some() {
+            let Position { file, line } = &rule.position;
+            self.lines.push(format!("# Applied: {} (file {file} line {line})", rule.text));
+            self.lines.push("#  Result: None".to_string());
+        }
+    }
+
+    /// The lines, where a rule did something.
+    fn lines(self) -> Vec<String> {
+        if self.lines.len() > 1 { self.lines } else { Vec::new() }
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use ips_model::Action;
-use ips_model::action::quoted;
 
 use super::lines::Position;
 
@@ -21,8 +20,8 @@ pub struct Names<'a> {
     pub position: &'a Position,
     /// The package.
     pub package: &'a Package,
-    /// The groups of the criteria, in order.
-    pub groups: &'a [String],
+    /// The groups of the criteria, in order; none = took no part.
+    pub groups: &'a [Option<String>],
 }
 
 /// Whether values are quoted where nothing is said.
@@ -34,6 +33,40 @@ pub enum Quote {
     Nothing,
 }
 
+/// Whether a template names anything.
+pub fn names_something(template: &str) -> bool {
+    template.match_indices('%').any(|(at, _)| named(&template[at..]).is_some())
+}
+
+/// What a `%` begins.
+enum Named<'a> {
+    /// `%(attribute;options)`.
+    Action(&'a str),
+    /// `%{attribute;options}`.
+    Package(&'a str),
+    /// `%<n>`.
+    Group(usize),
+}
+
+/// What `text`, which begins with a `%`, names, and how long that is.
+fn named(text: &str) -> Option<(Named<'_>, usize)> {
+    let inside = |close: char| {
+        let end = text.find(close).filter(|end| *end > 2)?;
+        Some((&text[2..end], end + 1))
+    };
+    match text[1..].chars().next()? {
+        '(' => inside(')').map(|(inner, length)| (Named::Action(inner), length)),
+        '{' => inside('}').map(|(inner, length)| (Named::Package(inner), length)),
+        '<' => match text.as_bytes() {
+            [_, _, digit, b'>', ..] if digit.is_ascii_digit() => {
+                Some((Named::Group(usize::from(digit - b'0')), 4))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The template with everything it names in place; `Err` says what is not there.
 pub fn substitute(template: &str, names: &Names<'_>, quote: Quote) -> Result<String, String> {
     let mut out = String::new();
@@ -41,61 +74,111 @@ pub fn substitute(template: &str, names: &Names<'_>, quote: Quote) -> Result<Str
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let close = match rest[1..].chars().next() {
-            Some('(') => ')',
-            Some('{') => '}',
-            Some('<') => '>',
-            Some(_) | None => {
-                out.push('%');
-                rest = &rest[1..];
-                continue;
-            }
+        let Some((what, length)) = named(rest) else {
+            out.push('%');
+            rest = &rest[1..];
+            continue;
         };
-        let Some(end) = rest.find(close) else { break };
-        let inner = &rest[2..end];
-        out.push_str(&one(inner, close, names, quote)?);
-        rest = &rest[end + 1..];
+        match what {
+            Named::Group(number) => out.push_str(group(number, names.groups)?),
+            Named::Action(inner) => {
+                out.push_str(&attribute(inner, quote, |name| of_action(name, names))?)
+            }
+            Named::Package(inner) => {
+                let get = |name: &str| names.package.get(name).cloned().unwrap_or_default();
+                out.push_str(&attribute(inner, quote, get)?);
+            }
+        }
+        rest = &rest[length..];
     }
     out.push_str(rest);
     Ok(out)
 }
 
-fn one(inner: &str, close: char, names: &Names<'_>, quote: Quote) -> Result<String, String> {
-    let mut parts = inner.split(';');
-    let name = parts.next().unwrap_or_default();
-    let (mut separator, mut prefix, mut suffix, mut absent) = (" ", "", "", None);
-    let mut quote = quote;
-    for option in parts {
-        match option.split_once('=') {
-            Some(("sep", value)) => separator = value,
-            Some(("prefix", value)) => prefix = value,
-            Some(("suffix", value)) => suffix = value,
-            Some(("notfound", value)) => absent = Some(value),
-            None if option == "quote" => quote = Quote::Values,
-            None if option == "noquote" => quote = Quote::Nothing,
-            Some(_) | None => return Err(format!("unknown option '{option}' of '%({name})'")),
+fn group(number: usize, groups: &[Option<String>]) -> Result<&str, String> {
+    match number.checked_sub(1).and_then(|at| groups.get(at)) {
+        Some(Some(text)) => Ok(text),
+        Some(None) => {
+            Err(format!("Error\nInvalid backreference: %<{number}> refers to an unmatched string"))
+        }
+        None => Err(format!("no match group {number} (max {})", groups.len())),
+    }
+}
+
+/// An attribute's values: `NAME;sep=", ";prefix=x;suffix=y;notfound=z;quote;noquote`.
+fn attribute(
+    inner: &str,
+    quote: Quote,
+    get: impl Fn(&str) -> Vec<String>,
+) -> Result<String, String> {
+    let (name, options) = inner.split_once(';').unwrap_or((inner, ""));
+    let (mut separator, mut prefix, mut suffix) = (" ".to_string(), String::new(), String::new());
+    let (mut absent, mut quote, mut bare) = (None, quote, false);
+    for (option, value) in read_options(options) {
+        match option.as_str() {
+            "sep" => separator = value,
+            "prefix" => prefix = value,
+            "suffix" => suffix = value,
+            "notfound" => absent = Some(value),
+            "quote" => quote = Quote::Values,
+            "noquote" => bare = true,
+            _ => return Err(format!("unknown option '{option}' of '%({name})'")),
         }
     }
-    if close == '>' {
-        let number: usize = name.parse().map_err(|_| format!("'{name}' is no group number"))?;
-        let group = number.checked_sub(1).and_then(|at| names.groups.get(at));
-        let group = group.ok_or_else(|| format!("group {number} not found"))?;
-        return Ok(format!("{prefix}{group}{suffix}"));
-    }
-    let values = if close == '}' {
-        names.package.get(name).cloned().unwrap_or_default()
-    } else {
-        of_action(name, names)
-    };
+    let mut values = get(name);
     if values.is_empty() {
-        let told = || format!("attribute '{name}' not found");
-        return absent.map(str::to_string).ok_or_else(told);
+        values.extend(absent);
+    }
+    if values.is_empty() {
+        return Err(format!("attribute '{name}' not found"));
     }
     let shown = |value: &String| match quote {
-        Quote::Values => format!("{prefix}{}{suffix}", quoted(value)),
-        Quote::Nothing => format!("{prefix}{value}{suffix}"),
+        Quote::Values if !bare => format!("{prefix}{}{suffix}", quoted(value)),
+        Quote::Values | Quote::Nothing => format!("{prefix}{value}{suffix}"),
     };
-    Ok(values.iter().map(shown).collect::<Vec<_>>().join(separator))
+    Ok(values.iter().map(shown).collect::<Vec<_>>().join(&separator))
+}
+
+/// Options between `;`, whose values may be quoted.
+fn read_options(text: &str) -> Vec<(String, String)> {
+    let mut options = vec![String::new()];
+    let mut open = None;
+    for letter in text.chars() {
+        match (open, letter) {
+            (None, ';') => options.push(String::new()),
+            (None, '"' | '\'') => open = Some(letter),
+            (Some(quote), _) if quote == letter => open = None,
+            _ => {}
+        }
+        let keep = !(open.is_none() && letter == ';');
+        if let Some(last) = options.last_mut().filter(|_| keep) {
+            last.push(letter);
+        }
+    }
+    let bare = |value: &str| {
+        let value = value.trim();
+        let inside =
+            |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        inside('"').or_else(|| inside('\'')).unwrap_or(value).to_string()
+    };
+    let pair = |option: String| {
+        let (name, value) = option.split_once('=').unwrap_or((&option, ""));
+        (name.trim().to_string(), bare(value))
+    };
+    options.into_iter().filter(|option| !option.trim().is_empty()).map(pair).collect()
+}
+
+/// A value as it is printed: quoted where a manifest would need it.
+fn quoted(value: &str) -> String {
+    if !value.is_empty() && !value.contains([' ', '\'', '"']) {
+        value.to_string()
+    } else if !value.contains('"') {
+        format!("\"{value}\"")
+    } else if !value.contains('\'') {
+        format!("'{value}'")
+    } else {
+        format!("\"{}\"", value.replace('"', "\\\""))
+    }
 }
 
 fn of_action(name: &str, names: &Names<'_>) -> Vec<String> {
@@ -119,7 +202,7 @@ mod tests {
         let action = Action::parse("file h path=a mode=1 x=1 x='2 3'").unwrap();
         let position = Position { file: "f".into(), line: 3 };
         let package = Package::from([("pkg.fmri.name".to_string(), vec!["n".to_string()])]);
-        let groups = ["one".to_string()];
+        let groups = [Some("one".to_string()), None];
         let names = Names {
             kind: "file",
             action: &action,
@@ -137,12 +220,14 @@ mod tests {
                 "%(action.hash) %(action.key) %(pkg.manifest.filename):%(pkg.manifest.lineno)",
                 "h a f:3",
             ),
-            ("%(open", "%(open"),
+            ("%(open 50%<x>%<12>", "%(open 50%<x>%<12>"),
+            (r#"%(x;sep="; ")|%(none;notfound='a b';prefix=-)"#, "1; 2 3|-a b"),
+            ("%(path;quote;noquote)", "a"),
         ] {
             let filled = substitute(template, &names, Quote::Nothing);
             assert_eq!(filled.as_deref(), Ok(expected), "{template}");
         }
-        for bad in ["%(none)", "%{none}", "%<2>", "%<0>", "%<x>", "%(path;odd)"] {
+        for bad in ["%(none)", "%{none}", "%<2>", "%<3>", "%<0>", "%(path;odd)"] {
             assert!(substitute(bad, &names, Quote::Nothing).is_err(), "{bad}");
         }
     }
