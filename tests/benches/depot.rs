@@ -18,48 +18,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dice::Dice;
+
 const CONNECTIONS: usize = 32;
 const FILES: usize = 200;
 const MEAN: f64 = 16_384.0;
 const LARGE: usize = 1 << 20;
 const PUBLISHER: &str = "bench.example";
 
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn fraction(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    /// Exponentially distributed around 1.
-    fn exponential(&mut self) -> f64 {
-        -self.fraction().ln()
-    }
+/// Exponentially distributed around 1.
+fn exponential(numbers: &mut Dice) -> f64 {
+    -numbers.fraction().ln()
 }
 
 /// Writes a repository by hand: what is in its payloads is nobody's business here.  The names, the
 /// large one last.
 fn repository(place: &Path) -> Vec<String> {
-    let mut numbers = Numbers(16);
-    let raw: Vec<f64> = (0..FILES).map(|_| numbers.exponential()).collect();
+    let mut numbers = Dice(16);
+    let raw: Vec<f64> = (0..FILES).map(|_| exponential(&mut numbers)).collect();
     let scale = MEAN * FILES as f64 / raw.iter().sum::<f64>();
     let sizes = raw.iter().map(|size| (size * scale) as usize).chain([LARGE]);
     let mut names = Vec::new();
     for size in sizes {
-        let name = format!("{:016x}{:016x}{:08x}", numbers.next(), numbers.next(), size);
+        let name = format!("{:016x}{:016x}{:08x}", numbers.roll(), numbers.roll(), size);
         let folder = place.join("publisher").join(PUBLISHER).join("file").join(&name[..2]);
         fs::create_dir_all(&folder).unwrap();
         let content: Vec<u8> =
-            (0..size.div_ceil(8)).flat_map(|_| numbers.next().to_le_bytes()).take(size).collect();
+            (0..size.div_ceil(8)).flat_map(|_| numbers.roll().to_le_bytes()).take(size).collect();
         fs::write(folder.join(&name), content).unwrap();
         names.push(name);
     }
@@ -203,8 +188,8 @@ fn measure(server: &Server, paths: &[String], seconds: f64) -> Measured {
         .iter()
         .map(|path| format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").into_bytes())
         .collect();
-    let mut numbers = Numbers(7);
-    let mut pick = || &requests[numbers.next() as usize % requests.len()][..];
+    let mut numbers = Dice(7);
+    let mut pick = || &requests[numbers.roll() as usize % requests.len()][..];
     // SAFETY: takes no pointer; the descriptor is closed with the process.
     let epoll = unsafe { libc::epoll_create1(0) };
     let mut clients: Vec<Client> = (0..CONNECTIONS)

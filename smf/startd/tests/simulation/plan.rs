@@ -4,6 +4,8 @@
 //! do is not in it: that follows from the seed and from how often an instance was started
 //! (kernel.rs), and so does not shift when a step is left out.
 
+use dice::Dice;
+
 /// The instances a life may have; two services have two.
 pub const NAMES: [&str; 9] = [
     "svc:/a:x", "svc:/a:y", "svc:/b:x", "svc:/c:x", "svc:/d:x", "svc:/d:y", "svc:/e:x", "svc:/f:x",
@@ -13,13 +15,13 @@ pub const NAMES: [&str; 9] = [
 /// The files that dependencies name.
 pub const FILES: [&str; 2] = ["/f1", "/f2"];
 
-/// splitmix64: the same numbers for the same seed, on every host.
+/// The same choices for the same seed, on every host.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random(Dice);
 
 impl Random {
     pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Random(Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
     /// From a seed and what the numbers are for.
@@ -30,16 +32,8 @@ impl Random {
         Random::new(seed ^ hash.rotate_left(17) ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93))
     }
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 11) as usize % limit
+        (self.0.roll() >> 11) as usize % limit
     }
 
     pub fn one_in(&mut self, times: usize) -> bool {

@@ -5,26 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dice::Dice;
 use ips_client::{Control, Origin, ReceiveOptions, Source, SourceError, pack};
 use ips_model::{Manifest, Pattern, Timestamp};
 use ips_repository::{Repository, Sources};
-
-/// Numbers by a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-}
 
 /// A repository of three packages, one with a long name, and their archive.
 fn packed(place: &Path) -> (Source, PathBuf) {
@@ -92,17 +76,17 @@ fn damage_is_refused_or_does_not_matter() {
     let broken = place.path().join("broken.p5p");
     let mut refused = 0;
     for seed in 0..600 {
-        let mut numbers = Numbers(seed);
+        let mut numbers = Dice(seed);
         let mut damaged = bytes.clone();
         if seed % 5 == 0 {
-            damaged.truncate(numbers.below(bytes.len()));
+            damaged.truncate(numbers.place(bytes.len()));
         }
-        for _ in 0..=numbers.below(8) {
+        for _ in 0..=numbers.place(8) {
             // Headers and the index are at the front.
             let end = if seed % 2 == 0 { 6_144 } else { damaged.len() };
-            let at = numbers.below(end.min(damaged.len()).max(1));
+            let at = numbers.place(end.min(damaged.len()).max(1));
             if let Some(byte) = damaged.get_mut(at) {
-                *byte = numbers.next() as u8;
+                *byte = numbers.roll() as u8;
             }
         }
         fs::write(&broken, &damaged).unwrap();

@@ -15,24 +15,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{Place, copy};
-
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
+use dice::Dice;
 
 const PACKAGES: usize = 30;
 
 /// Manifests `m0` ... and the files they name; half of the content is common to two architectures.
-fn sources(place: &Place, numbers: &mut Numbers) {
+fn sources(place: &Place, numbers: &mut Dice) {
     for arch in ["i386", "sparc"] {
         fs::create_dir_all(place.path(&format!("proto.{arch}"))).unwrap();
         fs::create_dir_all(place.path(&format!("m.{arch}"))).unwrap();
@@ -41,13 +29,13 @@ fn sources(place: &Place, numbers: &mut Numbers) {
         let mut manifest = format!("set name=pkg.fmri value=pkg://kill.example/p{package}@1.0\n");
         for file in 0..6 {
             let name = format!("f{package}.{file}");
-            let common = numbers.next() % 2 == 0;
+            let common = numbers.roll() % 2 == 0;
             let content = |salt: u64| {
-                let mut numbers = Numbers(salt);
-                let words = (0..1_000).map(|_| format!("{:x} ", numbers.next() % 5_000));
+                let mut numbers = Dice(salt);
+                let words = (0..1_000).map(|_| format!("{:x} ", numbers.roll() % 5_000));
                 words.collect::<String>()
             };
-            let salt = numbers.next();
+            let salt = numbers.roll();
             for (at, arch) in ["i386", "sparc"].into_iter().enumerate() {
                 let salt = if common { salt } else { salt + at as u64 };
                 fs::write(place.path(&format!("proto.{arch}/{name}")), content(salt)).unwrap();
@@ -113,8 +101,8 @@ impl Moments {
 
     /// Starts the command and kills it at a moment; whether it was still at work.  How much is seen
     /// of its work hangs on the machine's load, so every run corrects what is expected of the next.
-    fn kill(&mut self, place: &Place, line: &str, changed: &Path, numbers: &mut Numbers) -> bool {
-        let moment = numbers.next() % (self.most + 1);
+    fn kill(&mut self, place: &Place, line: &str, changed: &Path, numbers: &mut Dice) -> bool {
+        let moment = numbers.roll() % (self.most + 1);
         let mut before = state(changed);
         let mut child = started(place, line);
         let mut seen = 0;
@@ -158,7 +146,7 @@ const COMMANDS: [(&str, &str); 4] = [
 fn at_any_moment() {
     let (kills, seed) = asked();
     let place = Place::new();
-    let mut numbers = Numbers(seed);
+    let mut numbers = Dice(seed);
     sources(&place, &mut numbers);
     for (name, line) in COMMANDS {
         let fresh = || {
@@ -226,7 +214,7 @@ fn present(place: &Place) -> Vec<(String, Vec<u8>)> {
 fn an_image_at_any_moment() {
     let (kills, seed) = asked();
     let place = Place::new();
-    let mut numbers = Numbers(seed);
+    let mut numbers = Dice(seed);
     sources(&place, &mut numbers);
     // The other architecture's files are the next version's.
     let next = "for m in m.sparc/*; do sed -e 's/@1.0/@1.1/' -e /variant.arch/d $m > m.next; \

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::{PUBLISHERS, copied, files, golden, now};
+use dice::Dice;
 use ips_model::query::{Request, Returns};
 use ips_repository::{Index, Indexed, Repository};
 
@@ -329,19 +330,6 @@ fn the_language() {
     assert_eq!(run(&stored, &part), found(&stored, "pear", Returns::Packages)[1..3]);
 }
 
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
-    }
-}
-
 /// Runs a query for its end alone: it is answered or refused.
 fn ends(index: &Index, request: &Request) -> bool {
     index.search(request, &mut |_| ControlFlow::Continue(())).is_ok()
@@ -381,13 +369,13 @@ fn whatever_is_asked_is_answered_or_refused() {
         "set",
     ];
     let seed = 1;
-    let mut numbers = Numbers(seed);
+    let mut numbers = Dice(seed);
     let mut answered = 0;
     for round in 0..4_000 {
-        let length = 1 + numbers.below(9);
-        let text: String = (0..length).map(|_| parts[numbers.below(parts.len())]).collect();
-        let returns = [Returns::Actions, Returns::Packages][numbers.below(2)];
-        let case_sensitive = numbers.below(2) == 0;
+        let length = 1 + numbers.place(9);
+        let text: String = (0..length).map(|_| parts[numbers.place(parts.len())]).collect();
+        let returns = [Returns::Actions, Returns::Packages][numbers.place(2)];
+        let case_sensitive = numbers.place(2) == 0;
         let request = Request { case_sensitive, ..Request::of(&text, returns) };
         if let Ok(query) = ips_model::query::Query::parse(&text) {
             assert!(ends(&index, &request), "seed {seed} round {round}: {text:?} {query}");
@@ -406,13 +394,13 @@ fn a_dictionary_with_wrong_bytes_is_refused_or_searched() {
     repository.rebuild_index("harbour.example").unwrap();
     let path = repository.root().join("publisher/harbour.example/index/main_dict.ascii.v2");
     let whole = fs::read(&path).unwrap();
-    let mut numbers = Numbers(7);
+    let mut numbers = Dice(7);
     let mut read = 0;
     for _ in 0..400 {
         let mut bytes = whole.clone();
-        for _ in 0..1 + numbers.below(3) {
-            let at = numbers.below(bytes.len());
-            bytes[at] = b" !@#,%\n0a9\xff/"[numbers.below(12)];
+        for _ in 0..1 + numbers.place(3) {
+            let at = numbers.place(bytes.len());
+            bytes[at] = b" !@#,%\n0a9\xff/"[numbers.place(12)];
         }
         fs::write(&path, &bytes).unwrap();
         let Ok(Some(index)) = repository.index("harbour.example") else { continue };

@@ -14,30 +14,18 @@ use std::time::{Duration, Instant};
 
 use depot::Depot;
 use depot::publisher::Publisher;
+use dice::Dice;
 use ips_model::{Action, Timestamp};
 use ips_repository::Repository;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
 const PUBLISHER: &str = "kill.example";
 const PACKAGES: usize = 6;
 
 fn content(package: usize, file: usize) -> Vec<u8> {
-    let mut numbers = Numbers((package * 10 + file) as u64);
-    (0..2_000).flat_map(|_| format!("{:x} ", numbers.next() % 5_000).into_bytes()).collect()
+    let mut numbers = Dice((package * 10 + file) as u64);
+    (0..2_000).flat_map(|_| format!("{:x} ", numbers.roll() % 5_000).into_bytes()).collect()
 }
 
 fn fmri(package: usize) -> String {
@@ -84,7 +72,7 @@ fn killed_at_any_moment_it_leaves_a_sound_repository() {
     };
     let (kills, seed) = (number("LAMPLIGHTER_KILLS", 10), number("LAMPLIGHTER_SEED", 1));
     let folder = tempfile::tempdir().unwrap();
-    let mut numbers = Numbers(seed);
+    let mut numbers = Dice(seed);
     let fresh = |name: &str| {
         let repository = Repository::create(&folder.path().join(name)).unwrap();
         repository.add_publisher(PUBLISHER, Timestamp::from_seconds(1_700_000_000)).unwrap();
@@ -100,7 +88,7 @@ fn killed_at_any_moment_it_leaves_a_sound_repository() {
         let repository = fresh(&format!("r{round}"));
         let depot = Depot::with(repository.root(), &[]);
         let pid = Pid::from_raw(depot.pid());
-        let after = Duration::from_micros(numbers.next() % whole);
+        let after = Duration::from_micros(numbers.roll() % whole);
         let killer = std::thread::spawn(move || {
             std::thread::sleep(after);
             kill(pid, Signal::SIGKILL).unwrap();
