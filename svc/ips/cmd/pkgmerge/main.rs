@@ -8,6 +8,8 @@ mod run;
 
 use std::process::ExitCode;
 
+use ips_cmd::end;
+
 use crate::options::{Request, parse};
 
 const USAGE: &str = "\
@@ -57,11 +59,6 @@ fn main() -> ExitCode {
             let all_well = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             failures.iter().fold(all_well, |_, failure| failure.tell("pkgmerge"))
         }
-        Err(failure) => {
-            if failure.is_usage() {
-                print!("{USAGE}");
-            }
-            failure.tell("pkgmerge")
-        }
+        Err(failure) => end("pkgmerge", USAGE, Err(failure)),
     }
 }

@@ -11,7 +11,7 @@ mod trial;
 
 use std::process::ExitCode;
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, end};
 
 use crate::options::{Request, parse};
 
@@ -98,15 +98,7 @@ Environment:
 ";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if failure.is_usage() {
-                print!("{USAGE}");
-            }
-            failure.tell("pkgrecv")
-        }
-    }
+    end("pkgrecv", USAGE, run())
 }
 
 fn run() -> Result<(), Failure> {

@@ -13,7 +13,7 @@ mod transact;
 
 use std::process::ExitCode;
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, end};
 
 use crate::options::{Command, parse};
 
@@ -54,18 +54,7 @@ Environment:
 ";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if failure.is_usage() {
-                print!("{USAGE}");
-                if failure.message.is_empty() {
-                    return ExitCode::from(failure.status);
-                }
-            }
-            failure.tell("pkgsend")
-        }
-    }
+    end("pkgsend", USAGE, run())
 }
 
 fn run() -> Result<(), Failure> {

@@ -7,7 +7,7 @@ mod sign;
 
 use std::process::ExitCode;
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, end};
 
 use crate::options::{Request, parse};
 
@@ -49,15 +49,7 @@ Environment:
 ";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if failure.is_usage() {
-                print!("{USAGE}");
-            }
-            failure.tell("pkgsign")
-        }
-    }
+    end("pkgsign", USAGE, run())
 }
 
 fn run() -> Result<(), Failure> {

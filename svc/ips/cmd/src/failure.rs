@@ -61,6 +61,19 @@ impl Failure {
     }
 }
 
+/// How a program ends: on wrong arguments standard output has the usage, and standard error what is
+/// wrong with them, if there is more to say.
+pub fn end(program: &str, usage: &str, done: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = done else { return ExitCode::SUCCESS };
+    if failure.is_usage() {
+        print!("{usage}");
+        if failure.message.is_empty() {
+            return ExitCode::from(failure.status);
+        }
+    }
+    failure.tell(program)
+}
+
 /// `anyhow`-like use of `?` on library errors: status 1 and their text.
 macro_rules! from_errors {
     ($($error:ty),* $(,)?) => {

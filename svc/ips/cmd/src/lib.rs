@@ -14,4 +14,4 @@ pub mod progress;
 pub mod table;
 pub mod transport;
 
-pub use failure::Failure;
+pub use failure::{Failure, end};

@@ -10,12 +10,8 @@ mod depot;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use depot::{Answer, Depot};
-
-/// 2026-11-22 03:03:50, when the captured repository was last written.
-const WRITTEN: u64 = 1_795_316_630;
+use depot::{Answer, Depot, copy};
 
 /// Answers that differ, and why.
 const KNOWN: [(&str, &str); 3] = [
@@ -23,21 +19,6 @@ const KNOWN: [(&str, &str); 3] = [
     ("009-publisher-1-arg", "the same"),
     ("108-robots", "a file there, a constant here"),
 ];
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-            let file = fs::File::options().append(true).open(&target).unwrap();
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN)).unwrap();
-        }
-    }
-}
 
 /// A captured request with the line ends of HTTP.
 fn request(path: &Path, port: u16) -> Vec<u8> {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use depot::{Answer, Depot};
+use depot::{Answer, Depot, copy};
 use ips_model::{Fmri, Timestamp};
 use ips_repository::Repository;
 
@@ -140,19 +140,6 @@ fn check(path: &str, answer: &Answer) -> Vec<Element> {
         assert!(head.get("scope").is_some(), "{path}: {head:?}");
     }
     all
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)
-        } else {
-            drop(fs::copy(entry.path(), target))
-        }
-    }
 }
 
 /// A depot over the repository of the golden answers.
