@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! directory:  DIR/publisher/PUB/catalog/FILE   pkg/QNAME/QVERSION     file/HH/HASH
+//! version 3:  DIR/catalog/FILE                 pkg/QNAME/QVERSION     file/HH/HHHHHH/HASH
 //! archive:    publisher/PUB/catalog/FILE       pkg/QNAME/QVERSION     file/HH/HASH
 //! depot:      URI PUB/catalog/1/FILE           PUB/manifest/0/Q@Q     PUB/file/1/HASH
 //! ```
@@ -20,13 +21,13 @@ use std::path::{Path, PathBuf};
 
 use ips_model::action::{Action, is_sha1};
 use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, PartAttributes, split};
-use ips_model::configuration::Configuration;
+use ips_model::configuration::Layout;
 use ips_model::digest::sha1_hex;
 use ips_model::fmri::{Fmri, is_publisher};
 use ips_model::json::SignedError;
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
-use ips_repository::{Stored, with_file};
+use ips_repository::{PathError, Repository, Stored, with_file};
 
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
@@ -161,6 +162,8 @@ pub struct Source {
     /// How often a request is tried.
     tries: u32,
     archive: Option<Archive>,
+    /// A directory of version 3: its only publisher's folders are those at its top.
+    single: bool,
     /// Where payloads that were fetched are kept for another time.
     cache: Option<PathBuf>,
     catalogs: Vec<PublisherCatalog>,
@@ -180,7 +183,8 @@ impl Source {
     /// A depot or directory as it is now.
     pub(crate) fn again(&self) -> Result<Self, SourceError> {
         let (origin, agent, tries) = (self.origin.clone(), self.agent.clone(), self.tries);
-        Self { origin, agent, tries, archive: None, cache: None, catalogs: Vec::new() }.read()
+        let (single, archive, cache) = (self.single, None, None);
+        Self { origin, agent, tries, archive, single, cache, catalogs: Vec::new() }.read()
     }
 
     fn read(mut self) -> Result<Self, SourceError> {
@@ -213,8 +217,12 @@ impl Source {
             Place::Archive(path) => Some(Archive::open(path)?),
             Place::Directory(_) | Place::Depot(_) => None,
         };
+        let single = origin.path().is_some_and(|root| {
+            let repository = Repository::open(root).and_then(|one| one.configuration());
+            repository.is_ok_and(|configuration| configuration.layout() == Layout::Single)
+        });
         let (agent, tries) = (transport.agent(), transport.tries());
-        Ok(Self { origin: origin.clone(), agent, tries, archive, cache: None, catalogs })
+        Ok(Self { origin: origin.clone(), agent, tries, archive, single, cache: None, catalogs })
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.
@@ -285,7 +293,7 @@ impl Source {
         let bytes = match &self.origin.place {
             Place::Directory(root) => {
                 let path = fmri.path().ok_or_else(absent)?;
-                read(&root.join("publisher").join(publisher).join("pkg").join(path))?
+                read(&self.folder(root, publisher).join("pkg").join(path))?
             }
             Place::Archive(_) => {
                 let path = fmri.path().ok_or_else(absent)?;
@@ -417,7 +425,7 @@ impl Source {
         if !is_sha1(hash) {
             return None;
         }
-        let shard = root.join("publisher").join(publisher).join("file").join(&hash[..2]);
+        let shard = self.folder(root, publisher).join("file").join(&hash[..2]);
         Some([shard.join(hash), shard.join(&hash[2..8]).join(hash)])
     }
 
@@ -445,6 +453,11 @@ impl Source {
                 Err(self.payload_error(fmri, hash, "no publisher", PayloadError::Damaged))
             }
         }
+    }
+
+    /// Where a directory keeps what it has of a publisher.
+    fn folder(&self, root: &Path, publisher: &str) -> PathBuf {
+        if self.single { root.to_path_buf() } else { root.join("publisher").join(publisher) }
     }
 
     /// A member of the archive.
@@ -520,7 +533,7 @@ impl Source {
         for name in self.listed()? {
             let text = match &self.origin.place {
                 Place::Directory(root) => {
-                    fs::read_to_string(root.join("publisher").join(&name).join("pub.p5i")).ok()
+                    fs::read_to_string(self.folder(root, &name).join("pub.p5i")).ok()
                 }
                 Place::Archive(_) | Place::Depot(_) => None,
             };
@@ -638,7 +651,7 @@ impl Source {
     ) -> Result<Option<String>, SourceError> {
         let got = match &self.origin.place {
             Place::Directory(root) => {
-                read(&root.join("publisher").join(publisher).join("catalog").join(name))
+                read(&self.folder(root, publisher).join("catalog").join(name))
             }
             Place::Archive(_) => {
                 let got = self.member(&format!("publisher/{publisher}/catalog/{name}"))?;
@@ -684,25 +697,11 @@ fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
 
 /// The publishers of a repository directory, the default one first.
 fn listed_below(root: &Path, uri: &str) -> Result<Vec<String>, SourceError> {
-    let no_repository = || SourceError::NoRepository { origin: uri.to_string() };
-    let text = match fs::read_to_string(root.join("pkg5.repository")) {
-        Ok(text) => text,
-        Err(_) => return Err(no_repository()),
-    };
-    let configuration = Configuration::parse(&text).map_err(|_| no_repository())?;
-    let directory = root.join("publisher");
-    let failed = |source| SourceError::File { path: directory.clone(), source };
-    let entries = match fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        names.extend(name.to_str().filter(|name| is_publisher(name)).map(str::to_string));
-    }
-    let default = configuration.default_publisher();
-    names.sort_by_key(|name| (Some(name.as_str()) != default, name.clone()));
+    let no_repository = |_| SourceError::NoRepository { origin: uri.to_string() };
+    let repository = Repository::open(root).map_err(no_repository)?;
+    let default = repository.default_publisher().map_err(no_repository)?;
+    let failed = |error: PathError| SourceError::File { path: error.path, source: error.source };
+    let mut names = repository.publishers().map_err(failed)?;
+    names.sort_by_key(|name| (Some(name) != default.as_ref(), name.clone()));
     Ok(names)
 }

@@ -19,6 +19,7 @@ use ips_cmd::{Failure, patterns};
 use ips_model::catalog::{BASE, Part};
 use ips_model::{Fmri, Manifest, Pattern};
 use ips_publish::resolve::Installed;
+use ips_repository::Repository;
 
 use crate::options::Resolve;
 
@@ -133,7 +134,7 @@ fn rooted(root: &Path) -> Result<Option<Kept>, Failure> {
     let text = root.to_string_lossy();
     let remote =
         text.starts_with("http://") || text.starts_with("https://") || text.starts_with("file:");
-    if remote || root.is_file() || root.join("pkg5.repository").is_file() {
+    if remote || root.is_file() || Repository::open(root).is_ok() {
         return Ok(Some(Kept::Repositories(vec![Place::parse(&text)?.source()?])));
     }
     Ok(None)

@@ -29,7 +29,9 @@ pub fn destination(text: &str) -> Result<Repository, Failure> {
         OpenError::Missing(_) => {
             Failure::new(format!("{error}\n\nTo create a repository, use the pkgrepo command."))
         }
-        OpenError::Configuration { .. } | OpenError::Path(_) => Failure::new(error),
+        OpenError::Configuration { .. } | OpenError::NoPublisher(_) | OpenError::Path(_) => {
+            Failure::new(error)
+        }
     })
 }
 

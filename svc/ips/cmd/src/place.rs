@@ -109,7 +109,9 @@ fn told(path: &Path, error: &OpenError) -> Failure {
                 "The repository at '{shown}' is version '{version}'; only versions up to 4 are supported."
             ),
         ),
-        OpenError::Configuration { .. } | OpenError::Path(_) => return Failure::new(error),
+        OpenError::Configuration { .. } | OpenError::NoPublisher(_) | OpenError::Path(_) => {
+            return Failure::new(error);
+        }
     };
     Failure::new(format!(
         "file protocol error: code: {code} reason: {reason}\nRepository URL: 'file://{shown}'."

@@ -1,4 +1,5 @@
-//! configuration.rs - `pkg5.repository`: sections of `name = value`, order and unknown ones kept.
+//! configuration.rs - `pkg5.repository`: sections of `name = value`, order and unknown ones kept;
+//! and `cfg_cache`, which repositories of version 3 have in its place.
 //!
 //! Lists are written `['a', 'b']`, truths `True` and `False`, after every section a blank line.
 //! One property of ours stands in `[repository]`, where pkg5 keeps what it does not know:
@@ -13,8 +14,17 @@ pub enum ConfigurationError {
     #[error("line {0} is neither a section nor a property")]
     Line(usize),
     /// `[repository] version` is missing or another's.
-    #[error("repository version {0:?} is not supported (4 is)")]
+    #[error("repository version {0:?} is not supported (3 and 4 are)")]
     Version(Option<String>),
+}
+
+/// Where a repository keeps what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Version 3: one publisher, whose folders are those of the repository.
+    Single,
+    /// Version 4: a folder for each publisher.
+    Publishers,
 }
 
 /// How payloads are compressed.
@@ -62,11 +72,46 @@ impl Configuration {
         }
     }
 
-    /// Reads a file of version 4.
+    /// Reads `pkg5.repository`, of version 3 or 4.
     pub fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        let configuration = Configuration::read(text)?;
+        match configuration.get("repository", "version") {
+            Some("3" | "4") => Ok(configuration),
+            other => Err(ConfigurationError::Version(other.map(str::to_string))),
+        }
+    }
+
+    /// Reads `cfg_cache`, which is of version 3 and need not say so.
+    pub fn parse_older(text: &str) -> Result<Configuration, ConfigurationError> {
+        let mut configuration = Configuration::read(text)?;
+        match configuration.get("repository", "version") {
+            Some("3") => {}
+            None => configuration.set("repository", "version", "3"),
+            other => return Err(ConfigurationError::Version(other.map(str::to_string))),
+        }
+        Ok(configuration)
+    }
+
+    /// Where the repository keeps what it has.
+    pub fn layout(&self) -> Layout {
+        match self.get("repository", "version") {
+            Some("3") => Layout::Single,
+            Some(_) | None => Layout::Publishers,
+        }
+    }
+
+    fn read(text: &str) -> Result<Configuration, ConfigurationError> {
         let mut sections: Vec<(String, Vec<(String, String)>)> = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            let line = line.trim();
+        for (at, raw) in text.lines().enumerate() {
+            let line = raw.trim();
+            // A line that begins with white space goes on with the value before it.
+            let last = sections.last_mut().and_then(|(_, properties)| properties.last_mut());
+            if let Some((_, value)) = last.filter(|_| raw.starts_with([' ', '\t'])) {
+                if !line.is_empty() {
+                    value.extend(["\n\t", line]);
+                }
+                continue;
+            }
             if line.is_empty() || line.starts_with(['#', ';']) {
                 continue;
             }
@@ -80,11 +125,7 @@ impl Configuration {
                 properties.push((name.trim().to_string(), value.trim().to_string()));
             }
         }
-        let configuration = Configuration { sections };
-        match configuration.get("repository", "version") {
-            Some("4") => Ok(configuration),
-            other => Err(ConfigurationError::Version(other.map(str::to_string))),
-        }
+        Ok(Configuration { sections })
     }
 
     /// A property's text.
@@ -194,6 +235,21 @@ mod tests {
         for bad in ["", "[repository]\nversion = 9\n", "x = y\n", "[repository\n", "[a]\nb\n"] {
             assert!(Configuration::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn older_repositories() {
+        let text = "[publisher]\nprefix = p.example\n\n[repository]\ndescription = two\n\tlines\n\n[feed]\nid = x\n";
+        let read = Configuration::parse_older(text).unwrap();
+        assert_eq!(read.layout(), Layout::Single);
+        assert_eq!(read.default_publisher(), Some("p.example"));
+        assert_eq!(read.get("repository", "description"), Some("two\n\tlines"));
+        assert_eq!(Configuration::parse_older(&read.to_string()).unwrap(), read);
+        assert!(Configuration::parse(text).is_err());
+        let marked = Configuration::parse("[repository]\nversion = 3\n").unwrap();
+        assert_eq!(marked.layout(), Layout::Single);
+        assert_eq!(Configuration::new().layout(), Layout::Publishers);
+        assert!(Configuration::parse_older("[repository]\nversion = 4\n").is_err());
     }
 
     #[test]

@@ -314,6 +314,7 @@ impl Batch<'_> {
         if let Some(staging) = open.get(publisher) {
             return Ok(Arc::clone(staging));
         }
+        self.repository.changeable()?;
         let staging = Arc::new(Staging::new(&self.repository.publisher_folder(publisher)?)?);
         open.insert(publisher.to_string(), Arc::clone(&staging));
         Ok(staging)

@@ -49,6 +49,9 @@ pub enum OpenError {
         /// Why.
         source: ConfigurationError,
     },
+    /// A version 3 repository says whose packages it has, and this one does not.
+    #[error("The repository at '{}' is version '3' and names no publisher (publisher/prefix).", .0.display())]
+    NoPublisher(PathBuf),
     /// The file system refused.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -82,6 +85,9 @@ pub enum ReadError {
 /// A change that was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
+    /// The repository is of version 3.
+    #[error("The repository at '{}' is version '3', which can be read only; pkgrecv(1) takes its packages into one that can be changed.", .0.display())]
+    ReadOnly(PathBuf),
     /// A manifest does not parse.
     #[error("manifest of {fmri}: {source}")]
     Manifest {

@@ -1,4 +1,5 @@
-//! The version 4 file repository: one directory, read by anyone, changed in whole batches.
+//! The file repository: one directory, read by anyone, changed in whole batches.  Version 4; of
+//! version 3, with the publisher's folders at its top, it is read.
 //!
 //! ```text
 //! REPO/pkg5.repository                 configuration, marks the repository

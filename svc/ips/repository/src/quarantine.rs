@@ -43,7 +43,7 @@ impl Repository {
         if damaged.is_empty() {
             return Ok(fixed);
         }
-        let folder = self.known_publisher(publisher)?;
+        let folder = self.changed_publisher(publisher)?;
         durable::make_folder(&folder.join("tmp"))?;
         {
             let _lock = Lock::take(&folder, Wait::Refuse)?;

@@ -37,7 +37,7 @@ impl Repository {
         publisher: &str,
         edit: impl FnOnce(&Path) -> Result<CatalogEdit, WriteError>,
     ) -> Result<Vec<Fmri>, WriteError> {
-        let folder = self.known_publisher(publisher)?;
+        let folder = self.changed_publisher(publisher)?;
         let catalog = folder.join("catalog");
         for name in ["tmp", "pkg"] {
             durable::make_folder(&folder.join(name))?;

@@ -28,7 +28,7 @@ impl Repository {
         packages: &[Fmri],
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        let folder = self.known_publisher(publisher)?;
+        let folder = self.changed_publisher(publisher)?;
         let catalog = folder.join("catalog");
         durable::make_folder(&folder.join("tmp"))?;
         let _lock = Lock::take(&folder, Wait::Refuse)?;
@@ -102,7 +102,7 @@ impl Repository {
     /// left becomes the default, and with several there is none; the new default is returned.
     pub fn remove_publishers(&self, names: &[String]) -> Result<Option<String>, WriteError> {
         for name in names {
-            let folder = self.known_publisher(name)?;
+            let folder = self.changed_publisher(name)?;
             durable::make_folder(&folder.join("tmp"))?;
             let lock = Lock::take(&folder, Wait::Refuse)?;
             // Out of sight in one step; only then file by file.

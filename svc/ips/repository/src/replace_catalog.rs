@@ -24,7 +24,7 @@ impl Repository {
         publisher: &str,
         files: &[(String, Vec<u8>)],
     ) -> Result<(), WriteError> {
-        let folder = self.known_publisher(publisher)?;
+        let folder = self.changed_publisher(publisher)?;
         let catalog = folder.join("catalog");
         durable::make_folder(&folder.join("tmp"))?;
         let _lock = Lock::take(&folder, Wait::Block)?;

@@ -1,10 +1,13 @@
 //! repository.rs - the directory as a whole: made, opened, configured, and its publishers.
+//!
+//! A version 3 repository has the folders of its only publisher at its top.  It is read, not changed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ips_model::Timestamp;
-use ips_model::configuration::Configuration;
+use ips_model::configuration::{Configuration, Layout};
 use ips_model::fmri::is_publisher;
 use ips_model::p5i;
 
@@ -15,11 +18,15 @@ use crate::lock::{Lock, Wait};
 
 /// The file that marks a repository.
 const MARK: &str = "pkg5.repository";
+/// The file that older ones of version 3 have in its place.
+const OLDER_MARK: &str = "cfg_cache";
 
-/// A version 4 repository on disk.
+/// A repository on disk.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    /// Of version 3 the publisher.
+    single: Option<String>,
 }
 
 /// What `pkgrepo info` says of a publisher.
@@ -47,13 +54,18 @@ impl Repository {
         }
         let text = Configuration::new().to_string();
         durable::replace(&root.join(MARK), text.as_bytes())?;
-        Ok(Repository { root: root.to_path_buf() })
+        Ok(Repository { root: root.to_path_buf(), single: None })
     }
 
-    /// Opens a repository; its configuration must be of version 4.
+    /// Opens a repository of version 4, or 3.
     pub fn open(root: &Path) -> Result<Repository, OpenError> {
-        let repository = Repository { root: root.to_path_buf() };
-        repository.configuration()?;
+        let mut repository = Repository { root: root.to_path_buf(), single: None };
+        let configuration = repository.configuration()?;
+        if configuration.layout() == Layout::Single {
+            let prefix = configuration.default_publisher().filter(|prefix| is_publisher(prefix));
+            let prefix = prefix.ok_or_else(|| OpenError::NoPublisher(root.to_path_buf()))?;
+            repository.single = Some(prefix.to_string());
+        }
         Ok(repository)
     }
 
@@ -64,20 +76,22 @@ impl Repository {
 
     /// `pkg5.repository` as it is now.
     pub fn configuration(&self) -> Result<Configuration, OpenError> {
-        let path = self.root.join(MARK);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Err(OpenError::Missing(self.root.clone()));
+        for (mark, parse) in [
+            (MARK, Configuration::parse as fn(&str) -> _),
+            (OLDER_MARK, Configuration::parse_older),
+        ] {
+            let path = self.root.join(mark);
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let refused = |source| OpenError::Configuration { path, source };
+                    return parse(&text).map_err(refused);
+                }
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(at(&path)(error).into()),
             }
-            Err(error) => return Err(at(&path)(error).into()),
-        };
-        Configuration::parse(&text).map_err(|source| OpenError::Configuration { path, source })
+        }
+        Err(OpenError::Missing(self.root.clone()))
     }
 
     /// The default publisher, if one is set.
@@ -87,6 +101,7 @@ impl Repository {
 
     /// Sets a property of `pkg5.repository`.  The version may not be changed.
     pub fn set_property(&self, section: &str, name: &str, value: &str) -> Result<(), WriteError> {
+        self.changeable()?;
         let fixed = name == "version" && matches!(section, "repository" | "CONFIGURATION");
         if fixed || value.contains(['\n', '\r']) {
             return Err(WriteError::Property(format!("{section}/{name}"), value.into()));
@@ -107,6 +122,9 @@ impl Repository {
 
     /// The publishers' prefixes, sorted.
     pub fn publishers(&self) -> Result<Vec<String>, PathError> {
+        if let Some(publisher) = &self.single {
+            return Ok(vec![publisher.clone()]);
+        }
         let folder = self.root.join("publisher");
         let mut names = Vec::new();
         let entries = match fs::read_dir(&folder) {
@@ -129,6 +147,7 @@ impl Repository {
 
     /// Adds a publisher with an empty catalog made at `now`; the first becomes the default one.
     pub fn add_publisher(&self, name: &str, now: Timestamp) -> Result<(), WriteError> {
+        self.changeable()?;
         if !is_publisher(name) {
             return Err(WriteError::Publisher(name.into()));
         }
@@ -180,18 +199,32 @@ impl Repository {
 
     /// Replaces a publisher's description.
     pub fn describe(&self, described: &p5i::Publisher) -> Result<(), WriteError> {
-        let path = self.known_publisher(&described.name)?.join("pub.p5i");
+        let path = self.changed_publisher(&described.name)?.join("pub.p5i");
         durable::replace(&path, p5i::print(std::slice::from_ref(described)).as_bytes())?;
         Ok(())
     }
 
     /// Where a publisher is or would be; refused where the prefix is no prefix.
     pub(crate) fn publisher_folder(&self, name: &str) -> Result<PathBuf, ReadError> {
-        if is_publisher(name) {
-            Ok(self.root.join("publisher").join(name))
-        } else {
-            Err(ReadError::NoPublisher(name.into()))
+        match &self.single {
+            Some(publisher) if publisher == name => Ok(self.root.clone()),
+            None if is_publisher(name) => Ok(self.root.join("publisher").join(name)),
+            Some(_) | None => Err(ReadError::NoPublisher(name.into())),
         }
+    }
+
+    /// Refuses what cannot be changed.
+    pub(crate) fn changeable(&self) -> Result<(), WriteError> {
+        match self.single {
+            Some(_) => Err(WriteError::ReadOnly(self.root.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The folder of a publisher that is here and is to be changed.
+    pub(crate) fn changed_publisher(&self, name: &str) -> Result<PathBuf, WriteError> {
+        self.changeable()?;
+        Ok(self.known_publisher(name)?)
     }
 
     /// The folder of a publisher that is here.

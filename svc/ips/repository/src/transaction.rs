@@ -88,6 +88,7 @@ impl Repository {
         manifest: &str,
     ) -> Result<Transaction<'_>, WriteError> {
         let publisher = fmri.publisher.as_deref().unwrap_or_default();
+        self.changeable()?;
         let trans = self.publisher_folder(publisher)?.join("trans");
         durable::make_folder(&trans)?;
         let (id, folder) = folder_for(&fmri, stamp, &trans)?;

@@ -79,7 +79,11 @@ fn status(error: &anyhow::Error, smf: bool) -> u8 {
         || error.is::<TlsError>()
         || matches!(
             error.downcast_ref(),
-            Some(ViewError::NoRepository { .. } | ViewError::Version { .. })
+            Some(
+                ViewError::NoRepository { .. }
+                    | ViewError::Version { .. }
+                    | ViewError::NoPublisher { .. }
+            )
         );
     if configuration {
         96
@@ -103,8 +107,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     let directory = std::env::current_dir().context("current directory")?;
-    let options = Options::new(arguments, properties, &directory)?;
+    let mut options = Options::new(arguments, properties, &directory)?;
     let view = View::read_by(&options.repository, &options.configuration)?;
+    options.writable &= !view.is_older();
     let access = Log::open(&options.log_access).with_context(|| options.log_access.clone())?;
     let errors = Log::open(&options.log_errors).with_context(|| options.log_errors.clone())?;
     let listeners = server::bind(&options.addresses, options.port)?;

@@ -6,6 +6,9 @@
 //!                          catalog/ file/ pkg/      opened by path at every request
 //! ```
 //!
+//! A repository of version 3 has one publisher, whose folders are those at its top; what configures
+//! it may be called cfg_cache.
+//!
 //! Invariant: a name in `publishers` is a publisher prefix, so it may stand in a path.
 //!
 //! Not here: answering.
@@ -29,13 +32,19 @@ pub enum ViewError {
         /// The path as given.
         path: PathBuf,
     },
-    /// Another layout than version 4.
-    #[error("repository {}: version {version} is not served, only version 4", path.display())]
+    /// Another layout than versions 3 and 4.
+    #[error("repository {}: version {version} is not served, only versions 3 and 4", path.display())]
     Version {
         /// The path as given.
         path: PathBuf,
         /// The version it says.
         version: String,
+    },
+    /// A version 3 repository that does not say whose packages it has.
+    #[error("repository {}: version 3, and publisher/prefix is not set", path.display())]
+    NoPublisher {
+        /// The path as given.
+        path: PathBuf,
     },
     /// A file of it cannot be read.
     #[error("{}: {source}", path.display())]
@@ -54,6 +63,8 @@ pub struct View {
     configuration: BTreeMap<String, BTreeMap<String, String>>,
     /// Publisher prefix → its object in p5i.
     publishers: BTreeMap<String, Value>,
+    /// Version 3: the publisher's folders are those of the repository.
+    single: bool,
 }
 
 impl View {
@@ -64,7 +75,9 @@ impl View {
 
     /// The same with the configuration in another file.
     pub fn read_by(root: &Path, configuration: &Path) -> Result<Self, ViewError> {
-        let path = configuration.to_path_buf();
+        let [now, older] = ["pkg5.repository", "cfg_cache"].map(|name| root.join(name));
+        let is_older = configuration == now && !now.exists() && older.is_file();
+        let path = if is_older { older } else { configuration.to_path_buf() };
         let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 ViewError::NoRepository { path: root.to_path_buf() }
@@ -73,12 +86,29 @@ impl View {
         })?;
         let configuration = sections(&text);
         let version = value(&configuration, "repository", "version");
-        if version != Some("4") {
-            let version = version.unwrap_or("unknown").to_string();
-            return Err(ViewError::Version { path: root.to_path_buf(), version });
-        }
-        let publishers = publishers_below(&root.join("publisher"))?;
-        Ok(Self { root: root.to_path_buf(), configuration, publishers })
+        let single = match version {
+            Some("4") if !is_older => false,
+            Some("3") => true,
+            None if is_older => true,
+            other => {
+                let version = other.unwrap_or("unknown").to_string();
+                return Err(ViewError::Version { path: root.to_path_buf(), version });
+            }
+        };
+        let publishers = if single {
+            let prefix = value(&configuration, "publisher", "prefix");
+            let prefix = prefix.filter(|prefix| is_publisher(prefix));
+            let prefix = prefix.ok_or_else(|| ViewError::NoPublisher { path: root.into() })?;
+            BTreeMap::from([(prefix.to_string(), described(root, prefix))])
+        } else {
+            publishers_below(&root.join("publisher"))?
+        };
+        Ok(Self { root: root.to_path_buf(), configuration, publishers, single })
+    }
+
+    /// Whether the repository can be read only, whatever the depot is told.
+    pub fn is_older(&self) -> bool {
+        self.single
     }
 
     /// Whether this publisher is in the repository.
@@ -110,7 +140,10 @@ impl View {
 
     /// Where a publisher's files are.
     pub fn directory(&self, publisher: &str) -> PathBuf {
-        self.root.join("publisher").join(publisher)
+        match self.single {
+            true => self.root.clone(),
+            false => self.root.join("publisher").join(publisher),
+        }
     }
 
     /// Opens a file of the repository; no link leads out of it.
@@ -181,16 +214,20 @@ fn publishers_below(directory: &Path) -> Result<BTreeMap<String, Value>, ViewErr
     for entry in entries {
         let name = entry.map_err(unreadable)?.file_name();
         let Some(name) = name.to_str().filter(|name| is_publisher(name)) else { continue };
-        let empty = json!({"alias": null, "name": name, "packages": [], "repositories": []});
-        let text = fs::read_to_string(directory.join(name).join("pub.p5i")).unwrap_or_default();
-        let read: Option<Value> = serde_json::from_str(&text).ok();
-        let own = read.and_then(|p5i| {
-            let listed = p5i["publishers"].as_array()?.iter();
-            listed.into_iter().find(|publisher| publisher["name"] == name).cloned()
-        });
-        publishers.insert(name.to_string(), own.unwrap_or(empty));
+        publishers.insert(name.to_string(), described(&directory.join(name), name));
     }
     Ok(publishers)
+}
+
+/// A publisher's object in p5i: what `pub.p5i` in its folder says, or the name alone.
+fn described(folder: &Path, name: &str) -> Value {
+    let text = fs::read_to_string(folder.join("pub.p5i")).unwrap_or_default();
+    let read: Option<Value> = serde_json::from_str(&text).ok();
+    let own = read.and_then(|p5i| {
+        let listed = p5i["publishers"].as_array()?.iter();
+        listed.into_iter().find(|publisher| publisher["name"] == name).cloned()
+    });
+    own.unwrap_or_else(|| json!({"alias": null, "name": name, "packages": [], "repositories": []}))
 }
 
 fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
@@ -256,9 +293,17 @@ mod tests {
         let error = View::read(&path.join("none")).unwrap_err().to_string();
         let text = format!("The path '{}/none' does not contain a valid", path.display());
         assert!(error.starts_with(&text), "{error}");
+        fs::write(path.join("pkg5.repository"), "[repository]\nversion = 2\n").unwrap();
+        let error = View::read(path).unwrap_err().to_string();
+        assert!(error.ends_with("version 2 is not served, only versions 3 and 4"), "{error}");
         fs::write(path.join("pkg5.repository"), "[repository]\nversion = 3\n").unwrap();
         let error = View::read(path).unwrap_err().to_string();
-        assert!(error.ends_with("version 3 is not served, only version 4"), "{error}");
+        assert!(error.ends_with("version 3, and publisher/prefix is not set"), "{error}");
+        fs::remove_file(path.join("pkg5.repository")).unwrap();
+        fs::write(path.join("cfg_cache"), "[publisher]\nprefix = old.example\n").unwrap();
+        let view = View::read(path).unwrap();
+        assert_eq!((view.chosen(None), view.is_older()), (Some("old.example"), true));
+        assert_eq!(view.directory("old.example"), path);
     }
 
     #[test]

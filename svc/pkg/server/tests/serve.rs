@@ -170,3 +170,39 @@ fn listener(port: u16) -> Pid {
     }
     panic!("no process has {socket}");
 }
+
+/// A repository of version 3 is served as one of version 4 is, for reading.
+#[test]
+fn an_older_repository_is_served() {
+    let place = tempfile::tempdir().unwrap();
+    let (old, name) = (place.path().join("old"), "orchard.example");
+    fs::create_dir(&old).unwrap();
+    for part in ["catalog", "pkg"] {
+        depot::copy(&golden().join("publisher").join(name).join(part), &old.join(part));
+    }
+    for folder in fs::read_dir(golden().join("publisher").join(name).join("file")).unwrap() {
+        for payload in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let hash = payload.as_ref().unwrap().file_name().into_string().unwrap();
+            let there = old.join("file").join(&hash[..2]).join(&hash[2..8]);
+            fs::create_dir_all(&there).unwrap();
+            fs::copy(payload.unwrap().path(), there.join(hash)).unwrap();
+        }
+    }
+    fs::write(old.join("cfg_cache"), format!("[publisher]\nprefix = {name}\n")).unwrap();
+    let depot = Depot::of(&old);
+    let origin = Origin::parse(&format!("http://127.0.0.1:{}", depot.port)).unwrap();
+    let source = Source::open(&origin).unwrap();
+    let destination = Repository::create(&place.path().join("repo")).unwrap();
+    let options = ReceiveOptions::at(Timestamp::from_seconds(1_800_000_000));
+    receive(&[&source], &destination, &[], &options, &Control::silent()).unwrap();
+    let taken = destination.packages().unwrap();
+    assert!(taken.len() > 5 && taken.len() == source.packages().len(), "{taken:?}");
+    for fmri in &taken {
+        let old = Repository::open(&old).unwrap();
+        assert_eq!(destination.manifest_text(fmri).unwrap(), old.manifest_text(fmri).unwrap());
+    }
+    // Nothing is taken, though nobody said --readonly.
+    let stream = TcpStream::connect(("127.0.0.1", depot.port)).unwrap();
+    let offered = ask(&mut BufReader::new(stream), "/versions/0/");
+    assert!(offered.contains("\nmanifest 0") && !offered.contains("\nopen"), "{offered}");
+}

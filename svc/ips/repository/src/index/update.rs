@@ -63,7 +63,7 @@ impl Repository {
         publisher: &str,
         old: impl FnOnce(&Path) -> Result<Option<Old>, PathError>,
     ) -> Result<Indexed, WriteError> {
-        let folder = self.known_publisher(publisher)?;
+        let folder = self.changed_publisher(publisher)?;
         let index = folder.join("index");
         durable::make_folder(&folder.join("tmp"))?;
         durable::make_folder(&index)?;

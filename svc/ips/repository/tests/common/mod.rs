@@ -30,7 +30,8 @@ pub fn copied(place: &Path) -> Repository {
     Repository::open(place).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap().path();

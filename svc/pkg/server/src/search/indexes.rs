@@ -34,7 +34,9 @@ impl From<OpenError> for IndexError {
         // Of a repository that was read at the start only a file can have become unreadable.
         match error {
             OpenError::Path(error) => IndexError::Read(error.into()),
-            OpenError::Missing(_) | OpenError::Configuration { .. } => IndexError::Absent,
+            OpenError::Missing(_) | OpenError::NoPublisher(_) | OpenError::Configuration { .. } => {
+                IndexError::Absent
+            }
         }
     }
 }
