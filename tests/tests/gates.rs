@@ -8,16 +8,10 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::depot::programs;
 use tests::{Said, top};
-
-/// The programs that were built.
-fn programs() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().to_path_buf()
-}
 
 /// A copy of a gate, with a proto area.
 struct Gate(tempfile::TempDir);

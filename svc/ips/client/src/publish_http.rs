@@ -211,6 +211,15 @@ impl Depot {
         Ok(())
     }
 
+    /// Orders the upkeep of a publisher (`rebuild`, `refresh`, or these with `-packages` or `-indexes`);
+    /// the depot does it in its own time.
+    pub fn administer(&self, publisher: &str, task: &str) -> Result<(), DepotError> {
+        self.need("admin", 0)?;
+        let path = format!("{publisher}/admin/0?cmd={task}");
+        accepted(&self.repeated(&path, &[], &Body::Get)?)?;
+        Ok(())
+    }
+
     /// Orders the search indexes brought up to their catalogs; the depot does it in its own time.
     pub fn refresh_index(&self) -> Result<(), DepotError> {
         self.need("index", 0)?;

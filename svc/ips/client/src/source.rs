@@ -593,10 +593,27 @@ impl Source {
 
     /// A depot's default publisher, where it tells.
     fn default_publisher(&self, base: &str) -> Option<String> {
-        let status = self.get(&format!("{base}status/0/"), true).ok()?;
-        let status: serde_json::Value = serde_json::from_slice(&status).ok()?;
-        let prefix = &status["repository"]["configuration"]["publisher"]["prefix"];
-        prefix.as_str().map(str::to_string)
+        let configuration = self.configuration_of(base).ok()?;
+        configuration["publisher"]["prefix"].as_str().map(str::to_string)
+    }
+
+    /// A depot's configuration: section → property → value; none where the origin is no depot.
+    pub fn configuration(&self) -> Result<Option<serde_json::Value>, SourceError> {
+        match &self.origin.place {
+            Place::Depot(base) => self.configuration_of(base).map(Some),
+            Place::Directory(_) | Place::Archive(_) => Ok(None),
+        }
+    }
+
+    fn configuration_of(&self, base: &str) -> Result<serde_json::Value, SourceError> {
+        let uri = format!("{base}status/0/");
+        let status = self.get(&uri, true)?;
+        let broken = |error: serde_json::Error| SourceError::Transport {
+            uri: uri.clone(),
+            reason: error.to_string(),
+        };
+        let mut status: serde_json::Value = serde_json::from_slice(&status).map_err(broken)?;
+        Ok(status["repository"]["configuration"].take())
     }
 
     fn catalog(&self, publisher: &str, anew: bool) -> Result<PublisherCatalog, SourceError> {

@@ -15,7 +15,8 @@ use crate::options::{Request, parse};
 const USAGE: &str = "\
 Usage:
         pkgmerge [-n] -d dest_repo -s variant=value[,...],src_repo ...
-            [-p publisher_prefix ... ] [pkg_fmri_pattern ...]
+            [-p publisher_prefix ... ] [--key ssl_key --cert ssl_cert]
+            [pkg_fmri_pattern ...]
 
 Options:
         -d dest_repo
@@ -39,6 +40,12 @@ Options:
                 option may be specified multiple times.  If no -p option is
                 used, the default is to merge packages from all publishers in
                 all source repositories.
+
+        --cert ssl_cert
+                A client SSL certificate file, shown to https sources.
+
+        --key ssl_key
+                The key of that certificate.
 
         --help or -?
                 Displays a usage message.

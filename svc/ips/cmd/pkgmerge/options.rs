@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
+use ips_cmd::transport::Identity;
 use lexopt::prelude::*;
 
 /// What is asked for.
@@ -37,6 +38,8 @@ pub struct Options {
     pub publishers: Vec<String>,
     /// `-n`.
     pub dry_run: bool,
+    /// `--cert`, `--key`: what is shown to sources.
+    pub identity: Identity,
     /// The patterns; those that begin with `!` exclude.
     pub patterns: Vec<String>,
 }
@@ -45,11 +48,14 @@ pub struct Options {
 pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let (mut sources, mut publishers, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
     let (mut destination, mut dry_run) = (None, false);
+    let mut identity = Identity::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Short('d') => destination = Some(parser.value()?.string()?),
             Short('n') => dry_run = true,
             Short('p') => publishers.push(parser.value()?.string()?),
+            Long("cert") => identity.certificate = Some(parser.value()?.into()),
+            Long("key") => identity.key = Some(parser.value()?.into()),
             Short('s') => sources.push(source(&parser.value()?.string()?)?),
             Short('?') | Long("help") => return Ok(Request::Help),
             Value(pattern) => patterns.push(pattern.string()?),
@@ -64,7 +70,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let missing = || Failure::usage("A destination package repository must be provided using -d.");
     let destination = Place::parse(&destination.ok_or_else(missing)?)?;
     complete(&sources)?;
-    Ok(Request::Run(Options { sources, destination, publishers, dry_run, patterns }))
+    Ok(Request::Run(Options { sources, destination, publishers, dry_run, identity, patterns }))
 }
 
 /// `VARIANT=VALUE[,...],REPOSITORY`.

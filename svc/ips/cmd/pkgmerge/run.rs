@@ -17,8 +17,8 @@ pub fn run(options: &Options) -> Result<Vec<Failure>, Failure> {
         dry_run: options.dry_run,
         now: clock::publication()?,
     };
-    let opened: Vec<Source> =
-        options.sources.iter().map(|source| source.place.source()).collect::<Result<_, _>>()?;
+    let open = |source: &crate::options::Source| source.place.source_as(&options.identity);
+    let opened: Vec<Source> = options.sources.iter().map(open).collect::<Result<_, _>>()?;
     let sources: Vec<MergeSource<'_>> = opened
         .iter()
         .zip(&options.sources)

@@ -37,7 +37,7 @@ pub fn contents(options: &Options) -> Result<(), Failure> {
     let patterns = patterns::parse(&options.operands)?;
     let held = match &place {
         Place::Directory(_) => Held::Repository(place.open()?),
-        Place::Archive(_) | Place::Url(_) => Held::Source(Box::new(place.source()?)),
+        Place::Archive(_) | Place::Url(_) => Held::Source(Box::new(options.source()?)),
     };
     let all: Vec<Fmri> = held.packages()?;
     let (found, unmatched) = select(&all, &patterns);

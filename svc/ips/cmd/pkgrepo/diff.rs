@@ -115,7 +115,7 @@ pub fn diff(options: &Options) -> Result<u8, Failure> {
 }
 
 fn compare(options: &Options, first: &Place, second: &Place) -> Result<Comparison, Failure> {
-    let opened = [first.source()?, second.source()?];
+    let opened = [first.source_as(&options.identity(0))?, second.source_as(&options.identity(1))?];
     let of = |source: &Source| -> Result<BTreeMap<String, PublisherCatalog>, Failure> {
         let catalogs = source.catalogs().iter().map(|one| (one.publisher.clone(), one.clone()));
         let mut catalogs: BTreeMap<String, PublisherCatalog> = catalogs.collect();

@@ -1,6 +1,10 @@
 //! get.rs - `pkgrepo get`: properties of the repository, or with `-p` of publishers.
+//!
+//! A depot says them in status/0 and publisher/0.
 
+use ips_client::Source;
 use ips_cmd::Failure;
+use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
 use ips_model::configuration::list_members;
 use ips_model::p5i;
@@ -28,10 +32,15 @@ struct Row {
 
 /// Prints the properties.
 pub fn get(options: &Options) -> Result<(), Failure> {
-    let repository = options.place()?.open()?;
-    let mut rows = match options.publishers.is_empty() {
-        true => repository_rows(&repository)?,
-        false => publisher_rows(&repository, options)?,
+    let place = options.place()?;
+    let mut rows = if matches!(place, Place::Url(_)) {
+        depot_rows(&options.source()?, options)?
+    } else {
+        let repository = place.open()?;
+        match options.publishers.is_empty() {
+            true => repository_rows(&repository)?,
+            false => publisher_rows(&repository, options)?,
+        }
     };
     // Widths are those of all properties, whatever is asked for.
     let widths = widths(&rows);
@@ -61,19 +70,52 @@ fn repository_rows(repository: &Repository) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
+fn depot_rows(source: &Source, options: &Options) -> Result<Vec<Row>, Failure> {
+    if options.publishers.is_empty() {
+        let configuration = source.configuration().map_err(Failure::new)?.unwrap_or_default();
+        let mut rows = Vec::new();
+        for (section, properties) in configuration.as_object().into_iter().flatten() {
+            for (name, said) in properties.as_object().into_iter().flatten() {
+                let (publisher, section, name) = (None, section.clone(), name.clone());
+                rows.push(Row { publisher, section, name, property: Property::of(said) });
+            }
+        }
+        rows.sort_by(|one, other| (&one.section, &one.name).cmp(&(&other.section, &other.name)));
+        return Ok(rows);
+    }
+    let mut rows = Vec::new();
+    for described in source.publishers().map_err(Failure::new)? {
+        if options.wants(&described.name) {
+            rows.extend(rows_of(&described.name, &described));
+        }
+    }
+    rows.sort_by(|one, other| one.publisher.cmp(&other.publisher));
+    some(rows, options)
+}
+
+fn rows_of(publisher: &str, described: &p5i::Publisher) -> Vec<Row> {
+    let row = |(section, name, property): (&str, &str, Property)| Row {
+        publisher: Some(publisher.to_string()),
+        section: section.into(),
+        name: name.into(),
+        property,
+    };
+    properties(publisher, described).into_iter().map(row).collect()
+}
+
+fn some(rows: Vec<Row>, options: &Options) -> Result<Vec<Row>, Failure> {
+    match rows.is_empty() {
+        true => Err(Failure::new("no matching publishers found").of(options.name)),
+        false => Ok(rows),
+    }
+}
+
 fn publisher_rows(repository: &Repository, options: &Options) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for publisher in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
-        let described = described(repository, &publisher)?;
-        for (section, name, property) in properties(&publisher, &described) {
-            let publisher = Some(publisher.clone());
-            rows.push(Row { publisher, section: section.into(), name: name.into(), property });
-        }
+        rows.extend(rows_of(&publisher, &described(repository, &publisher)?));
     }
-    if rows.is_empty() {
-        return Err(Failure::new("no matching publishers found").of(options.name));
-    }
-    Ok(rows)
+    some(rows, options)
 }
 
 /// What is known of a publisher.
@@ -135,6 +177,20 @@ fn shell_word(text: &str) -> String {
 }
 
 impl Property {
+    /// What a depot says of a property; its types are those of the configuration.
+    fn of(said: &Value) -> Property {
+        match said {
+            Value::Null => Property::Unset,
+            Value::Bool(true) => Property::Text("True".to_string()),
+            Value::Bool(false) => Property::Text("False".to_string()),
+            Value::Array(list) => Property::List(
+                list.iter().map(|one| one.as_str().unwrap_or_default().to_string()).collect(),
+            ),
+            Value::String(text) => Property::Text(text.clone()),
+            other => Property::Text(other.to_string()),
+        }
+    }
+
     fn shown(&self) -> String {
         match self {
             Property::Unset => String::new(),

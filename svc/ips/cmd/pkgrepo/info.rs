@@ -15,7 +15,7 @@ const HEADING: [&str; 4] = ["PUBLISHER", "PACKAGES", "STATUS", "UPDATED"];
 /// Prints the publishers.
 pub fn info(options: &Options) -> Result<(), Failure> {
     let rows = match options.place()? {
-        place @ (Place::Url(_) | Place::Archive(_)) => of_source(&place, options)?,
+        Place::Url(_) | Place::Archive(_) => of_source(options)?,
         place @ Place::Directory(_) => of_directory(&place, options)?,
     };
     if rows.is_empty() && !options.publishers.is_empty() {
@@ -40,8 +40,8 @@ fn of_directory(place: &Place, options: &Options) -> Result<Vec<[String; 4]>, Fa
 }
 
 /// A depot's catalogs say what its status/0 says, and other depots have them too.
-fn of_source(place: &Place, options: &Options) -> Result<Vec<[String; 4]>, Failure> {
-    let source = place.source()?;
+fn of_source(options: &Options) -> Result<Vec<[String; 4]>, Failure> {
+    let source = options.source()?;
     let wanted = source.catalogs().iter().filter(|catalog| options.wants(&catalog.publisher));
     let info = |one: &PublisherCatalog| Info {
         publisher: one.publisher.clone(),

@@ -63,7 +63,7 @@ fn offered(options: &Options) -> Result<Offered, Failure> {
         }
         // Others are asked for what names and states stand in, not for the summaries.
         Place::Url(_) | Place::Archive(_) => {
-            let source = place.source()?;
+            let source = options.source()?;
             for catalog in source.catalogs() {
                 let name = catalog.publisher.clone();
                 if options.wants(&name) {

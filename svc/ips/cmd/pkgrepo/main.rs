@@ -37,21 +37,22 @@ Subcommands:
          publisher ...
 
      pkgrepo get [-F format] [-H] [-p publisher ...] -s repo_uri_or_path
-         [section/property ...]
+         [--key ssl_key ... --cert ssl_cert ...] [section/property ...]
 
      pkgrepo info [-F format] [-H] [-p publisher ...] -s repo_uri_or_path
+         [--key ssl_key ... --cert ssl_cert ...]
 
      pkgrepo list [-F format] [-H] [-p publisher ...] -s repo_uri_or_path
-         [pkg_fmri_pattern ...]
+         [--key ssl_key ... --cert ssl_cert ...] [pkg_fmri_pattern ...]
 
      pkgrepo contents [-m] [-t action_type ...] -s repo_uri_or_path
-         [pkg_fmri_pattern ...]
+         [--key ssl_key ... --cert ssl_cert ...] [pkg_fmri_pattern ...]
 
      pkgrepo rebuild [-p publisher ...] -s repo_uri_or_path
-         [--no-catalog] [--no-index]
+         [--key ssl_key ... --cert ssl_cert ...] [--no-catalog] [--no-index]
 
      pkgrepo refresh [-p publisher ...] -s repo_uri_or_path
-         [--no-catalog] [--no-index]
+         [--key ssl_key ... --cert ssl_cert ...] [--no-catalog] [--no-index]
 
      pkgrepo remove [-n] [-p publisher ...] [-d YYYYMMDD] -s repo_uri_or_path
          pkg_fmri_pattern ...
@@ -66,7 +67,8 @@ Subcommands:
      pkgrepo fix [-v] [-p publisher ...] -s repo_uri_or_path
 
      pkgrepo diff [-vq] [--strict] [--parsable] [-p publisher ...]
-         -s first_repo_uri_or_path -s second_repo_uri_or_path
+         -s first_repo_uri_or_path [--key ssl_key ... --cert ssl_cert ...]
+         -s second_repo_uri_or_path [--key ssl_key ... --cert ssl_cert ...]
 
      pkgrepo help
      pkgrepo version

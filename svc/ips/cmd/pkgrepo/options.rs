@@ -5,9 +5,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use ips_client::Source;
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_cmd::table::Form;
+use ips_cmd::transport::Identity;
 use ips_model::fmri::is_publisher;
 use lexopt::prelude::*;
 
@@ -55,6 +57,10 @@ pub struct Options {
     pub name: &'static str,
     /// `-s` as given; but for `diff` the last one counts.
     pub repositories: Vec<String>,
+    /// `--key`, in the order of the repositories; one alone is for all.
+    pub keys: Vec<PathBuf>,
+    /// `--cert`, likewise.
+    pub certificates: Vec<PathBuf>,
     /// `-F`.
     pub form: Form,
     /// `-H`: no heading.
@@ -91,18 +97,18 @@ type Subcommand = (&'static str, &'static [&'static str], fn(Options) -> Request
 const SUBCOMMANDS: [Subcommand; 14] = [
     ("create", &["version"], Request::Create),
     ("add-publisher", &[], Request::AddPublisher),
-    ("info", &["F", "H", "p"], Request::Info),
-    ("list", &["F", "H", "p"], Request::List),
-    ("contents", &["m", "t"], Request::Contents),
-    ("refresh", &["p", "no-catalog", "no-index"], Request::Refresh),
-    ("rebuild", &["p", "no-catalog", "no-index"], Request::Rebuild),
-    ("get", &["F", "H", "p"], Request::Get),
+    ("info", &["F", "H", "p", "key", "cert"], Request::Info),
+    ("list", &["F", "H", "p", "key", "cert"], Request::List),
+    ("contents", &["m", "t", "key", "cert"], Request::Contents),
+    ("refresh", &["p", "no-catalog", "no-index", "key", "cert"], Request::Refresh),
+    ("rebuild", &["p", "no-catalog", "no-index", "key", "cert"], Request::Rebuild),
+    ("get", &["F", "H", "p", "key", "cert"], Request::Get),
     ("set", &["p"], Request::Set),
     ("remove", &["n", "d", "p"], Request::Remove),
     ("remove-publisher", &["n", "synchronous"], Request::RemovePublisher),
     ("verify", &["d", "i", "p", "disable"], Request::Verify),
     ("fix", &["v", "p"], Request::Fix),
-    ("diff", &["v", "q", "p", "strict", "parsable"], Request::Diff),
+    ("diff", &["v", "q", "p", "strict", "parsable", "key", "cert"], Request::Diff),
 ];
 
 impl Options {
@@ -113,6 +119,20 @@ impl Options {
             None => Err(Failure::usage("A package repository location must be provided using -s.")
                 .of(self.name)),
         }
+    }
+
+    /// What is shown to the depot in that place among the repositories.
+    pub fn identity(&self, at: usize) -> Identity {
+        let of = |given: &[PathBuf]| match given {
+            [one] => Some(one.clone()),
+            several => several.get(at).cloned(),
+        };
+        Identity { certificate: of(&self.certificates), key: of(&self.keys) }
+    }
+
+    /// Opens the repository to take from it.
+    pub fn source(&self) -> Result<Source, Failure> {
+        self.place()?.source_as(&self.identity(0))
     }
 
     /// Whether a flag was given.
@@ -202,6 +222,8 @@ fn arguments(
         match option.as_str() {
             "s" => options.repositories.push(value()?),
             "F" => options.form = Form::parse(&value()?)?,
+            "key" => options.keys.push(PathBuf::from(value()?)),
+            "cert" => options.certificates.push(PathBuf::from(value()?)),
             "H" => options.bare = true,
             "p" => options.publishers.push(value()?),
             "m" => options.manifest = true,

@@ -1,4 +1,6 @@
 //! renew.rs - `pkgrepo refresh` and `pkgrepo rebuild`: catalogs, then search indexes.
+//!
+//! A depot is told to do it, and does it in its own time.
 
 use ips_cmd::{Failure, clock};
 use ips_model::{Fmri, Timestamp};
@@ -20,12 +22,23 @@ type Renew = fn(&Repository, &str, Timestamp) -> Result<Vec<Fmri>, WriteError>;
 type Index = fn(&Repository, &str) -> Result<Indexed, WriteError>;
 
 fn renew(options: &Options, what: &str, catalog: Renew, index: Index) -> Result<(), Failure> {
-    let repository = options.place()?.open()?;
-    let publishers: Vec<String> =
-        repository.publishers()?.into_iter().filter(|name| options.wants(name)).collect();
-    if publishers.is_empty() && !options.publishers.is_empty() {
-        return Err(Failure::new("no matching publishers found").of(options.name));
+    let place = options.place()?;
+    if let Some(depot) = place.depot(&options.identity(0))? {
+        let publishers = options.among(depot.publishers().map_err(Failure::new)?)?;
+        println!("Initiating repository {what}.");
+        let task = match (options.no_catalog, options.no_index) {
+            (true, true) => return Ok(()),
+            (false, true) => format!("{what}-packages"),
+            (true, false) => format!("{what}-indexes"),
+            (false, false) => what.to_string(),
+        };
+        for publisher in &publishers {
+            depot.administer(publisher, &task).map_err(Failure::new)?;
+        }
+        return Ok(());
     }
+    let repository = place.open()?;
+    let publishers = options.among(repository.publishers()?)?;
     println!("Initiating repository {what}.");
     for publisher in publishers {
         if !options.no_catalog {
