@@ -14,4 +14,11 @@ pub mod progress;
 pub mod table;
 pub mod transport;
 
-pub use failure::{Failure, end};
+pub use failure::Failure;
+
+/// Manifests are hundreds of thousands of short texts, read and let go of by several threads at
+/// once.  glibc spends a quarter to a third of a merge or rebuild on that, most of it on giving
+/// memory back; illumos' libraries are another matter.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
