@@ -4,6 +4,7 @@
 //! the canonical form of pkg5, byte for byte, its omissions included: a tab or a backslash forces
 //! no quoting.  Reading is in parse.rs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -205,15 +206,18 @@ pub fn is_sha1(text: &str) -> bool {
 }
 
 /// A value as it stands in a manifest, quoted where it must be.
-pub fn quoted(value: &str) -> String {
-    let plain = !value.is_empty() && !value.contains([' ', '\'', '"']) && !value.contains("$(");
-    if plain { value.to_string() } else { in_quotes(value) }
+pub fn quoted(value: &str) -> Cow<'_, str> {
+    let plain = is_plain(value) && !value.contains("$(");
+    if plain { Cow::Borrowed(value) } else { Cow::Owned(in_quotes(value)) }
 }
 
 /// A member of a list: the same, but `$(` forces nothing.
-pub fn quoted_member(value: &str) -> String {
-    let plain = !value.is_empty() && !value.contains([' ', '\'', '"']);
-    if plain { value.to_string() } else { in_quotes(value) }
+pub fn quoted_member(value: &str) -> Cow<'_, str> {
+    if is_plain(value) { Cow::Borrowed(value) } else { Cow::Owned(in_quotes(value)) }
+}
+
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && !value.bytes().any(|byte| matches!(byte, b' ' | b'\'' | b'"'))
 }
 
 fn in_quotes(value: &str) -> String {
@@ -229,27 +233,35 @@ fn in_quotes(value: &str) -> String {
 impl fmt::Display for Action {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(self.kind.as_str())?;
-        let mut attributes: Vec<(&str, &[String])> =
-            self.attributes.iter().map(|(name, values)| (name.as_str(), &values[..])).collect();
+        let mut within = None;
         if let Some(hash) = &self.hash {
             if hash.contains([' ', '=', '"']) {
-                attributes.push(("hash", std::slice::from_ref(hash)));
-                attributes.sort_by_key(|(name, _)| *name);
+                within = Some(("hash", std::slice::from_ref(hash)));
             } else {
-                write!(to, " {hash}")?;
+                to.write_str(" ")?;
+                to.write_str(hash)?;
             }
         }
-        for (name, values) in attributes {
-            if let [value] = values {
-                write!(to, " {name}={}", quoted(value))?;
-                continue;
+        for (name, values) in &self.attributes {
+            // An attribute of that name, which no parser makes, comes first.
+            if let Some((hash, values)) = within.take_if(|(hash, _)| name.as_str() > *hash) {
+                print(to, hash, values)?;
             }
-            for value in values {
-                write!(to, " {name}={}", quoted_member(value))?;
-            }
+            print(to, name, values)?;
         }
-        Ok(())
+        within.map_or(Ok(()), |(hash, values)| print(to, hash, values))
     }
+}
+
+/// An attribute's values, each with its name.
+fn print(to: &mut fmt::Formatter<'_>, name: &str, values: &[String]) -> fmt::Result {
+    let quoted = if values.len() == 1 { quoted } else { quoted_member };
+    for value in values {
+        for part in [" ", name, "=", &quoted(value)] {
+            to.write_str(part)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A `Manifest` keeps the order of its lines, which is the order it is stored in.  Printing and
 //! reading again gives the same bytes; that is what the catalog's signature stands on.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::action::{Action, Kind};
@@ -44,15 +45,15 @@ pub struct Manifest {
 }
 
 /// An action's joined line and the number of its last line.
-pub struct LogicalLine {
+pub struct LogicalLine<'a> {
     /// Counted from 1.
     pub number: usize,
     /// The text, continuations joined.
-    pub text: String,
+    pub text: Cow<'a, str>,
 }
 
 /// The lines of `text` with continuations joined; comments and blank lines are left out.
-pub fn logical_lines(text: &str) -> Vec<LogicalLine> {
+pub fn logical_lines(text: &str) -> Vec<LogicalLine<'_>> {
     let mut lines = Vec::new();
     let mut joined = String::new();
     for (at, line) in text.lines().enumerate() {
@@ -61,14 +62,16 @@ pub fn logical_lines(text: &str) -> Vec<LogicalLine> {
             joined.push_str(head);
             continue;
         }
-        joined.push_str(line);
-        let text = std::mem::take(&mut joined);
+        let text = match joined.is_empty() {
+            true => Cow::Borrowed(line),
+            false => Cow::Owned(std::mem::take(&mut joined) + line),
+        };
         if !text.is_empty() && !text.starts_with('#') {
             lines.push(LogicalLine { number: at + 1, text });
         }
     }
     if !joined.is_empty() && !joined.starts_with('#') {
-        lines.push(LogicalLine { number: text.lines().count(), text: joined });
+        lines.push(LogicalLine { number: text.lines().count(), text: Cow::Owned(joined) });
     }
     lines
 }
@@ -157,8 +160,10 @@ mod tests {
     #[test]
     fn lines_are_joined_and_counted() {
         let text = "# head\nset name=a \\\n    value=b\n\n  # in\nset name=c value=d\r\n";
-        let lines: Vec<(usize, String)> =
-            logical_lines(text).into_iter().map(|line| (line.number, line.text)).collect();
+        let lines: Vec<(usize, String)> = logical_lines(text)
+            .into_iter()
+            .map(|line| (line.number, line.text.into_owned()))
+            .collect();
         let expected =
             [(3, "set name=a value=b".to_string()), (6, "set name=c value=d".to_string())];
         assert_eq!(lines, expected);

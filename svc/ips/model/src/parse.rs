@@ -36,37 +36,38 @@ pub enum ActionError {
     },
 }
 
-/// What one pass over the characters found.
+/// What one pass over the text found.
 struct Scan<'a> {
+    /// The line.
     text: &'a str,
-    chars: Vec<char>,
+    /// The same without blanks at its end.
+    line: &'a str,
+    /// How many bytes of it are read; always at the beginning of a character.
     at: usize,
     hash: Option<String>,
-    pairs: Vec<(String, String)>,
+    pairs: Vec<(&'a str, String)>,
 }
 
 impl Action {
     /// Reads an action.
     pub fn parse(text: &str) -> Result<Action, ActionError> {
-        let mut scan = Scan {
-            text,
-            chars: text.trim_end_matches(['\n', '\r', ' ', '\t']).chars().collect(),
-            at: 0,
-            hash: None,
-            pairs: Vec::new(),
-        };
+        let line = text.trim_end_matches(['\n', '\r', ' ', '\t']);
+        let mut scan = Scan { text, line, at: 0, hash: None, pairs: Vec::new() };
         let word = scan.word();
-        let kind = Kind::from_name(&word)
-            .ok_or_else(|| ActionError::UnknownKind { kind: word, text: text.to_string() })?;
+        let kind = Kind::from_name(word).ok_or_else(|| ActionError::UnknownKind {
+            kind: word.to_string(),
+            text: text.to_string(),
+        })?;
         scan.attributes()?;
         scan.finish(kind)
     }
 }
 
-impl Scan<'_> {
-    fn malformed(&self, position: usize, reason: &'static str) -> ActionError {
+impl<'a> Scan<'a> {
+    /// `at` counts bytes; messages count characters.
+    fn malformed(&self, at: usize, reason: &'static str) -> ActionError {
         let text = self.text.trim_end_matches(['\n', '\r']).to_string();
-        ActionError::Malformed { text, position, reason }
+        ActionError::Malformed { text, position: self.line[..at].chars().count(), reason }
     }
 
     fn invalid(&self, reason: &str) -> ActionError {
@@ -74,26 +75,23 @@ impl Scan<'_> {
     }
 
     fn peek(&self) -> Option<char> {
-        self.chars.get(self.at).copied()
+        self.line[self.at..].chars().next()
     }
 
     fn skip_blanks(&mut self) {
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.at += 1;
-        }
+        self.at = self.line.len() - self.line[self.at..].trim_start().len();
     }
 
-    fn word(&mut self) -> String {
-        let from = self.at;
-        while self.peek().is_some_and(|next| !next.is_whitespace()) {
-            self.at += 1;
-        }
-        self.chars[from..self.at].iter().collect()
+    fn word(&mut self) -> &'a str {
+        let rest = &self.line[self.at..];
+        let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+        self.at += word.len();
+        word
     }
 
     fn attributes(&mut self) -> Result<(), ActionError> {
         self.skip_blanks();
-        while self.peek().is_some() {
+        while self.at < self.line.len() {
             match self.key()? {
                 Some(key) => {
                     let value = self.value()?;
@@ -111,36 +109,37 @@ impl Scan<'_> {
     }
 
     /// A key up to and with its `=`, or nothing where the word was the hash.
-    fn key(&mut self) -> Result<Option<String>, ActionError> {
+    fn key(&mut self) -> Result<Option<&'a str>, ActionError> {
         let from = self.at;
-        loop {
-            match self.peek() {
-                Some('=') if self.at == from => return Err(self.malformed(from, "missing key")),
-                Some('=') => break,
-                Some(next) if next.is_whitespace() => {
-                    if self.hash.is_some() || !self.pairs.is_empty() {
+        let line = self.line;
+        for (at, next) in line[from..].char_indices() {
+            self.at = from + at;
+            match next {
+                '=' if at == 0 => return Err(self.malformed(from, "missing key")),
+                '=' => {
+                    let key = &line[from..self.at];
+                    if let Some(quote) = key.find(['"', '\'']) {
+                        return Err(self.malformed(from + quote, "quote in key"));
+                    }
+                    self.at += 1;
+                    return Ok(Some(key));
+                }
+                '"' | '\'' if at > 0 && !self.may_be_hash() => {
+                    return Err(self.malformed(self.at, "quote in key"));
+                }
+                next if next.is_whitespace() => {
+                    if !self.may_be_hash() {
                         return Err(self.malformed(self.at, "whitespace in key"));
                     }
-                    self.hash = Some(self.chars[from..self.at].iter().collect());
+                    self.hash = Some(line[from..self.at].to_string());
                     self.skip_blanks();
                     return Ok(None);
                 }
-                Some('"' | '\'') if self.at > from && !self.may_be_hash() => {
-                    return Err(self.malformed(self.at, "quote in key"));
-                }
-                Some(_) => self.at += 1,
-                None if self.may_be_hash() => {
-                    return Err(self.malformed(self.at, "no attributes"));
-                }
-                None => return Err(self.malformed(self.at, "missing value")),
+                _ => {}
             }
         }
-        let key: String = self.chars[from..self.at].iter().collect();
-        if let Some(quote) = key.chars().position(|next| next == '"' || next == '\'') {
-            return Err(self.malformed(from + quote, "quote in key"));
-        }
-        self.at += 1;
-        Ok(Some(key))
+        let reason = if self.may_be_hash() { "no attributes" } else { "missing value" };
+        Err(self.malformed(line.len(), reason))
     }
 
     fn may_be_hash(&self) -> bool {
@@ -161,7 +160,7 @@ impl Scan<'_> {
                 }
                 Ok(value)
             }
-            Some(_) => Ok(self.word()),
+            Some(_) => Ok(self.word().to_string()),
         }
     }
 
@@ -170,39 +169,41 @@ impl Scan<'_> {
             let Some(next) = self.peek() else {
                 return Err(self.malformed(self.at, "unfinished quoted value"));
             };
-            self.at += 1;
-            match next {
-                '\\' if self.peek().is_some_and(|after| after == quote || after == '\\') => {
-                    value.extend(self.peek());
+            self.at += next.len_utf8();
+            match (next, self.peek()) {
+                ('\\', Some(after)) if after == quote || after == '\\' => {
+                    value.push(after);
                     self.at += 1;
                 }
-                next if next == quote => return Ok(()),
-                next => value.push(next),
+                (next, _) if next == quote => return Ok(()),
+                (next, _) => value.push(next),
             }
         }
     }
 
-    fn finish(self, kind: Kind) -> Result<Action, ActionError> {
+    fn finish(mut self, kind: Kind) -> Result<Action, ActionError> {
         let mut action = Action::new(kind);
-        let mut hash = self.hash.clone();
-        if hash.is_some() && !kind.has_payload() {
+        if self.hash.is_some() && !kind.has_payload() {
             return Err(self.invalid("action type doesn't allow payload"));
         }
-        for (key, value) in &self.pairs {
+        for (key, value) in std::mem::take(&mut self.pairs) {
             if key == "data" {
                 return Err(self.invalid("invalid key: 'data'"));
             }
             if key == "hash" && kind.has_payload() {
-                if hash.as_ref().is_some_and(|hash| hash != value) {
+                if self.hash.as_ref().is_some_and(|hash| *hash != value) {
                     return Err(self.invalid("multiple values for hash"));
                 }
-                hash = Some(value.clone());
+                self.hash = Some(value);
                 continue;
             }
-            action.attributes.entry(key.clone()).or_default().push(value.clone());
+            match action.attributes.get_mut(key) {
+                Some(values) => values.push(value),
+                None => drop(action.attributes.insert(key.to_string(), vec![value])),
+            }
         }
-        if hash.is_some() {
-            action.hash = hash;
+        if self.hash.is_some() {
+            action.hash = self.hash;
         }
         normalise(&mut action)
             .map_err(|reason| ActionError::Invalid { text: action.to_string(), reason })?;
@@ -227,13 +228,15 @@ fn normalise(action: &mut Action) -> Result<(), String> {
         | Kind::Signature => {}
     }
     // The old spelling of the zone's variant means the new one; it stays beside it.
-    let zone = action.values("opensolaris.zone").to_vec();
+    let zone = action.values("opensolaris.zone");
     if !zone.is_empty() && action.values("variant.opensolaris.zone").is_empty() {
-        action.set("variant.opensolaris.zone", zone);
+        action.set("variant.opensolaris.zone", zone.to_vec());
     }
     if let Some(paths) = action.attributes.get_mut("path") {
         if let [path] = paths.as_mut_slice() {
-            *path = path.trim_start_matches('/').to_string();
+            if path.starts_with('/') {
+                *path = path.trim_start_matches('/').to_string();
+            }
             if path.is_empty() {
                 // The refusal shows the path as it became: empty.
                 return Err("Empty or invalid path attribute".into());
