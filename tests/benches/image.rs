@@ -1,0 +1,172 @@
+//! image.rs - the writers of images: UFS against tar of the same tree, compression on two threads
+//! against one.
+//!
+//! Run: `cargo bench -p tests --bench image [-- WHAT]` (WHAT: ufs, lofi, gzip, iso)
+//! Prints figure, goal, ratio; asserts nothing of time.
+
+use std::fs::File;
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use image_formats::archive;
+use image_formats::lofi::{self, Algorithm};
+use image_formats::ufs::{self, Inodes, Options, Space, Zeros};
+use image_tree::{Entry, Kind, Tree};
+
+const FILES: usize = 30_000;
+const BYTES: usize = 600 << 20;
+const ROUNDS: usize = 3;
+
+/// The shortest of some rounds, in seconds.
+fn best(mut run: impl FnMut()) -> f64 {
+    let rounds = (0..ROUNDS).map(|_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+fn report(what: &str, megabytes: f64, seconds: f64) {
+    println!("{what:<40} {seconds:>7.2} s {:>8.0} MB/s", megabytes / seconds);
+}
+
+/// Programs and libraries of this host, so many bytes of them.
+fn sample(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + (64 << 20));
+    let mut folders =
+        vec![Path::new("/usr/lib").to_path_buf(), Path::new("/usr/bin").to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        entries.sort();
+        for path in entries {
+            let Ok(about) = path.symlink_metadata() else { continue };
+            if about.is_dir() {
+                folders.push(path);
+            } else if about.is_file() && about.len() < 8 << 20 && bytes.len() < length {
+                bytes.extend(std::fs::read(&path).unwrap_or_default());
+            }
+        }
+    }
+    bytes.truncate(bytes.len().min(length) / 2048 * 2048);
+    bytes
+}
+
+/// A tree like an image: most files small, some large, all together [`BYTES`].
+fn tree(root: &Path, bytes: &[u8]) -> Tree {
+    let mut tree = Tree::new();
+    let entry = |kind| Entry { kind, mode: 0o755, uid: 0, gid: 0, mtime: 5 };
+    let (mut at, mut left) = (0, BYTES);
+    for index in 0..FILES {
+        let folder = format!("d{:03}", index / 100);
+        if index % 100 == 0 {
+            std::fs::create_dir(root.join(&folder)).expect("a new folder");
+            tree.insert(&folder, entry(Kind::Directory)).expect("a plain path");
+        }
+        // 29 of 30 have 4 KB in the middle; the rest is for the others.
+        let size = match index % 30 {
+            0 => BYTES / (FILES / 30) - 29 * 5_000,
+            odd => odd * 333,
+        };
+        let size = size.min(left).min(bytes.len());
+        left -= size;
+        at = if at + size > bytes.len() { 0 } else { at };
+        let path = format!("{folder}/f{index:05}");
+        std::fs::write(root.join(&path), &bytes[at..at + size]).expect("a new file");
+        tree.insert(&path, entry(Kind::File { size: size as u64 })).expect("a plain path");
+        at += size;
+    }
+    tree
+}
+
+fn against_tar(scratch: &Path, bytes: &[u8]) {
+    let root = scratch.join("root");
+    std::fs::create_dir(&root).expect("a new folder");
+    let tree = tree(&root, bytes);
+    let megabytes = BYTES as f64 / 1e6;
+    let out = scratch.join("out");
+    // Both write a new file: what was there is gone before the clock runs.
+    let fresh = || drop(std::fs::remove_file(&out));
+    let tar = best(|| {
+        fresh();
+        let status =
+            Command::new("tar").arg("-cf").arg(&out).arg("-C").arg(&root).arg(".").status();
+        assert!(status.is_ok_and(|status| status.success()));
+    });
+    report("tar, 30,000 files, 600 MiB", megabytes, tar);
+    let content = |path: &str| -> std::io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(root.join(path))?))
+    };
+    for (name, zeros) in [("stored", Zeros::Stored), ("holes", Zeros::Holes)] {
+        let options = Options {
+            space: Space::Content { pad_mb: 0 },
+            inodes: Inodes::Content,
+            zeros,
+            time: 0,
+        };
+        let seconds = best(|| {
+            fresh();
+            let mut file = File::create(&out).expect("a new file");
+            ufs::write(&tree, &content, &options, &mut file).expect("it fits");
+        });
+        report(&format!("ufs ({name})"), megabytes, seconds);
+        println!("    {:.2} x tar's rate, goal 0.7", tar / seconds);
+    }
+    let mut image = ufs::Image::open(File::open(&out).expect("the image")).expect("an image");
+    let seconds = best(|| assert!(ufs::check(&mut image).expect("a check").is_empty()));
+    report("ufs check", megabytes, seconds);
+}
+
+/// Seconds of `run` with so many threads.
+fn threads(count: usize, run: impl Fn() + Sync) -> f64 {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
+    pool.install(|| best(&run))
+}
+
+fn scales(name: &str, bytes: &[u8], run: impl Fn() -> u64 + Sync) {
+    let megabytes = bytes.len() as f64 / 1e6;
+    let one = threads(1, || assert!(run() > 0));
+    let two = threads(2, || assert!(run() > 0));
+    report(&format!("{name}, one thread"), megabytes, one);
+    report(&format!("{name}, two threads"), megabytes, two);
+    let rest = run() as f64 / bytes.len() as f64;
+    println!("    {:.2} x one thread's rate, goal 1.8; {rest:.3} of the size", one / two);
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wants = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
+    let scratch = tempfile::tempdir().expect("a place");
+    let bytes = sample(128 << 20);
+    if wants("ufs") {
+        against_tar(scratch.path(), &bytes);
+    }
+    if wants("lofi") {
+        for (algorithm, length) in [(Algorithm::Gzip, 128 << 20), (Algorithm::Lzma, 24 << 20)] {
+            let bytes = &bytes[..bytes.len().min(length)];
+            scales(&format!("lofi {}", algorithm.name()), bytes, || {
+                let mut out = Cursor::new(Vec::with_capacity(bytes.len()));
+                let length = bytes.len() as u64;
+                let mut from = bytes;
+                lofi::compress(&mut from, length, algorithm, lofi::SEGMENT, &mut out)
+                    .expect("memory")
+                    .bytes
+            });
+        }
+    }
+    if wants("gzip") {
+        for level in [6, 9] {
+            let bytes = &bytes[..bytes.len().min(if level == 9 { 48 << 20 } else { 128 << 20 })];
+            scales(&format!("gzip -{level} and SHA-1"), bytes, || {
+                let mut from = bytes;
+                let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::sink());
+                let packed = archive::pack(&mut from, level, &mut out).expect("memory").packed;
+                out.flush().expect("memory");
+                packed
+            });
+        }
+    }
+}
