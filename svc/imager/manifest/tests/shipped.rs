@@ -100,6 +100,7 @@ fn a_form_says_what_the_other_says() {
         assert_eq!(old.host_name, dc.host_name, "{}", old.name);
         assert_eq!(old.boot_archive, dc.boot_archive, "{}", old.name);
         assert_eq!(old.live_compression, dc.live_compression, "{}", old.name);
+        assert_eq!(old.pairs, dc.pairs, "{}", old.name);
         let arguments = |image: &image_manifest::Image, native| {
             let step = image.steps.iter().find(|step| step.native == Some(native)).cloned();
             step.map(|step| step.arguments)

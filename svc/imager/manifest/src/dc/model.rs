@@ -10,10 +10,9 @@
 //! | PrePkgImgMod: root_password, is_plaintext, hostname | `rootpass`, `hostname` |
 //! | BootArchiveArchive: compression_type, ..._level, size_pad, bytes_per_inode | `boot_archive` |
 //! | PkgImgMod: compression_type, dist_iso_sort | `live_img_compression`, key `iso_sort` |
+//! | BootTest: pattern | key `boot_test_pattern` |
 //! | software of TransferCPIO | `boot_archive_contents` |
 //! | configuration of type sysconf | `smf_service_profile` |
-
-use std::collections::BTreeMap;
 
 use crate::argslist;
 use crate::document::Form;
@@ -90,10 +89,11 @@ pub(crate) fn image(tree: &Tree) -> Image {
     let system = filesystems(tree).first().copied();
     let action = system.and_then(|system| tree.attribute(system, "action"));
     let plain = of(Native::ImMod, "is_plaintext");
-    let mut pairs = BTreeMap::new();
-    if let Some(sort) = of(Native::PostMod, "dist_iso_sort") {
-        pairs.insert("iso_sort".to_owned(), sort);
-    }
+    let pairs = [
+        ("iso_sort", of(Native::PostMod, "dist_iso_sort")),
+        ("boot_test_pattern", of(Native::BootTest, "pattern")),
+    ];
+    let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     Image {
         form: Form::Dc,
         name: distro("name").unwrap_or_default(),
@@ -124,7 +124,7 @@ pub(crate) fn image(tree: &Tree) -> Image {
         boot_archive: reader.boot_archive(&of),
         live_compression: compression(of(Native::PostMod, "compression_type").as_deref(), None),
         boot_menu: reader.boot_menu(),
-        pairs,
+        pairs: pairs.collect(),
         steps,
     }
 }
