@@ -3,6 +3,7 @@
 //! Sizes are log-normal with a median of 4 KB and a tail of megabytes, scaled to the total; content is
 //! half words, a third numbers, the rest noise, which compresses about as programs and texts do.
 
+use dice::Dice;
 use std::fs;
 use std::path::Path;
 
@@ -12,34 +13,16 @@ pub const BYTES: f64 = 596.0 * 1024.0 * 1024.0;
 /// Of the logarithms of sizes; the mean of the sizes is then five times their median.
 const SIGMA: f64 = 1.816;
 
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In (0, 1).
-    fn fraction(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    /// Normally distributed (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.fraction().ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.fraction()).cos()
-    }
+/// Normally distributed (Box and Muller).
+fn normal(numbers: &mut Dice) -> f64 {
+    let radius = (-2.0 * numbers.fraction().ln()).sqrt();
+    radius * (std::f64::consts::TAU * numbers.fraction()).cos()
 }
 
 /// The sizes of all files; their sum is the set's to the byte.
 pub fn sizes() -> Vec<usize> {
-    let mut numbers = Numbers(596);
-    let raw: Vec<f64> = (0..FILES).map(|_| (SIGMA * numbers.normal()).exp()).collect();
+    let mut numbers = Dice(596);
+    let raw: Vec<f64> = (0..FILES).map(|_| (SIGMA * normal(&mut numbers)).exp()).collect();
     let scale = BYTES / raw.iter().sum::<f64>();
     let mut sizes: Vec<usize> = raw.iter().map(|size| (size * scale) as usize).collect();
     let missing = BYTES as usize - sizes.iter().sum::<usize>();
@@ -49,13 +32,13 @@ pub fn sizes() -> Vec<usize> {
 
 /// Content of this size; equal salts give equal content.
 fn content(size: usize, salt: u64) -> Vec<u8> {
-    let mut numbers = Numbers(salt);
+    let mut numbers = Dice(salt);
     let mut content = Vec::with_capacity(size + 64);
     while content.len() < size {
-        match numbers.next() % 6 {
+        match numbers.roll() % 6 {
             0..=2 => {
                 for _ in 0..8 {
-                    let word = numbers.next() % 4_096;
+                    let word = numbers.roll() % 4_096;
                     content.extend(
                         format!("w{word:x}{} ", ["ing", "er", "", "tion"][word as usize % 4])
                             .bytes(),
@@ -63,10 +46,10 @@ fn content(size: usize, salt: u64) -> Vec<u8> {
                 }
             }
             3 | 4 => {
-                let base = (numbers.next() % 100_000) as u32;
+                let base = (numbers.roll() % 100_000) as u32;
                 content.extend((0..8u32).flat_map(|step| (base + step * 16).to_le_bytes()));
             }
-            _ => content.extend((0..3).flat_map(|_| numbers.next().to_le_bytes())),
+            _ => content.extend((0..3).flat_map(|_| numbers.roll().to_le_bytes())),
         }
     }
     content.truncate(size);

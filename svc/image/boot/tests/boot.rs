@@ -71,7 +71,12 @@ fn ufs_archive() -> Vec<u8> {
         }
     };
     let space = ufs::Space::Content { pad_mb: 0 };
-    let options = ufs::Options { space, inodes: ufs::Inodes::Content, time: 1_700_000_000 };
+    let options = ufs::Options {
+        space,
+        inodes: ufs::Inodes::Content,
+        zeros: ufs::Zeros::Stored,
+        time: 1_700_000_000,
+    };
     let mut out = Cursor::new(Vec::new());
     ufs::write(&tree, &content, &options, &mut out).unwrap();
     out.into_inner()

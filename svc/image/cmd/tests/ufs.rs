@@ -50,9 +50,7 @@ fn a_tree_goes_in_and_comes_out() {
     let at = scratch.path();
     tree(&at.join("tree"));
     said(&["create", "-H", "-T", "1700000000", "tree", "image"], at);
-    assert!(
-        said(&["verify", "image"], at).starts_with("image: in order, 9 inodes, 4 directories")
-    );
+    assert!(said(&["verify", "image"], at).starts_with("image: in order, 9 inodes, 4 directories"));
     assert!(!at.join("image.new").exists());
 
     assert_eq!(said(&["ls", "image"], at), "etc-release\nusr\n");

@@ -1,10 +1,12 @@
 //! include.rs - what a manifest includes: XInclude, of files beside it alone.
 //!
 //! `<xi:include href="FILE"/>` is replaced by the root element of FILE, which is below the
-//! folder of the outermost manifest.  An absolute path, `..`, a URL, a part of a document and
-//! text are refused; so is what includes itself, by the depth it reaches.  Size and elements of
-//! all files together are bounded like those of one.
+//! folder of the outermost manifest.  A path into the folder where the original kept its manifests
+//! is one into the folder of ours.  Any other absolute path, `..`, a URL, a part of a document
+//! and text are refused; so is what includes itself, by the depth it reaches.  Size and elements
+//! of all files together are bounded like those of one.
 
+use crate::native::SCRIPTS;
 use crate::tree::{Content, Element, Node, ROOT, Tree};
 use crate::xml::{self, ELEMENTS_MAX, ParseError, SIZE_MAX};
 
@@ -102,6 +104,9 @@ impl Includer<'_, '_> {
         if tree.attribute(node, "xpointer").is_some() || href.contains('#') {
             return Err("parts of files are not included".to_owned());
         }
+        let home = href.strip_prefix(SCRIPTS).and_then(|rest| rest.strip_prefix('/'));
+        let base = if home.is_some() { "" } else { base };
+        let href = home.unwrap_or(href);
         let outside = href.starts_with('/')
             || href.contains([':', '\\', '\0'])
             || href.split('/').any(|part| matches!(part, "" | "." | ".."));
@@ -139,6 +144,9 @@ mod tests {
     fn opened(text: &str) -> Result<Tree, ParseError> {
         read(text, &mut |path| match path {
             "parts/list.xml" => Ok(format!("<list>\n <xi:include {XI} href='more.xml'/></list>")),
+            "parts/home.xml" => {
+                Ok(format!("<home><xi:include {XI} href='{SCRIPTS}/parts/more.xml'/></home>"))
+            }
             "parts/more.xml" => Ok("<more>x</more>".to_owned()),
             "circle.xml" => Ok(format!("<a><xi:include {XI} href='circle.xml'/></a>")),
             "broken.xml" => Ok("<a>\n<b></a>".to_owned()),
@@ -158,6 +166,8 @@ mod tests {
         assert_eq!(tree.path(more), "list/more");
         assert_eq!(tree.files, ["", "parts/list.xml", "parts/more.xml"]);
         assert_eq!(tree.get(more).at.file, 2);
+        let text = format!("<dc {XI}><xi:include href='{SCRIPTS}/parts/home.xml'/></dc>");
+        assert_eq!(opened(&text).unwrap().files, ["", "parts/home.xml", "parts/more.xml"]);
     }
 
     #[test]
@@ -168,6 +178,8 @@ mod tests {
                 "href='/etc/passwd'",
                 "line 2, column 1: nothing can be included here: /etc/passwd is",
             ),
+            ("href='/usr/share/distro_const/../x.xml'", "../x.xml is not below"),
+            ("href='/usr/share/distro_constant/x.xml'", "distro_constant/x.xml is not below"),
             ("href='../x.xml'", "../x.xml is not below the manifest's folder"),
             ("href='a/../../x.xml'", "is not below"),
             ("href='file:///etc/passwd'", "is not below"),

@@ -202,7 +202,7 @@ impl Builder<'_> {
             return fault(at, "there are too many elements");
         }
         self.left -= 1;
-        let name = String::from_utf8_lossy(start.name().as_ref()).into_owned();
+        let name = name(start.name().as_ref(), at)?;
         let parent = self.open.last().copied();
         let attributes = attributes(start, at)?;
         let element = Element { name, at, parent, attributes, contents: Vec::new() };
@@ -234,11 +234,23 @@ impl Builder<'_> {
     }
 }
 
+/// A name as XML 1.0, 2.3 has it; the parser takes anything.
+fn name(bytes: &[u8], at: Position) -> Result<String, Fault> {
+    let name = String::from_utf8_lossy(bytes);
+    let other = |c: char| c.is_alphanumeric() || "_:.-\u{b7}".contains(c);
+    let first = |c: char| c.is_alphabetic() || "_:".contains(c);
+    if name.starts_with(first) && name.chars().all(other) {
+        Ok(name.into_owned())
+    } else {
+        fault(at, format!("`{name}' is no name"))
+    }
+}
+
 fn attributes(start: &BytesStart<'_>, at: Position) -> Result<Vec<(String, String)>, Fault> {
     let mut found = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| Fault { at, reason: error.to_string() })?;
-        let name = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
+        let name = name(attribute.key.as_ref(), at)?;
         if found.len() == ATTRIBUTES_MAX {
             return fault(at, "an element has too many attributes");
         }
@@ -294,6 +306,9 @@ mod tests {
             ("<a>&#1;</a>", "line 1, column 4: &#1; is a character that XML does not allow"),
             ("<a x='&#1;'/>", "line 1, column 1: attribute x: a character"),
             ("<a x='1' x='2'/>", "line 1, column 1"),
+            ("<a><></></a>", "line 1, column 4: `' is no name"),
+            ("<a><2/></a>", "line 1, column 4: `2' is no name"),
+            ("<a x;y='1'/>", "line 1, column 1: `x;y' is no name"),
             ("<a>\n</a> b", "line 2, column 5: text outside of the root element"),
         ] {
             let error = tree(text).unwrap_err().to_string();

@@ -364,7 +364,8 @@ fn the_newer_form_as_it_came_to_be() {
     let from = text.find("<target_device>").unwrap();
     let to = text.find("</target_device>").unwrap() + "</target_device>".len();
     let logical = r#"<logical><zpool name="tank"><filesystem name="dc/live"/></zpool></logical>"#;
-    let image = image(&format!("{}{logical}{}", &text[..from], &text[to..]));
+    let text = format!("{}{logical}{}", &text[..from], &text[to..]);
+    let image = image(&text.replace("<target>", "<target name=\"desired\">"));
     assert_eq!((image.build_area.as_str(), image.preserve_area), ("tank/dc/live", false));
     let menu = &image.boot_menu;
     assert_eq!((menu.title.as_deref(), menu.timeout), (Some("New"), Some(9)));

@@ -63,7 +63,8 @@ static GRUB_ENTRY: Rule = Rule::group("grub_entry", &[(One, &TITLE_SUFFIX), (Man
     .with(&[may("position", UNSIGNED)]);
 static LINE: Rule = Rule::text("line", Value::Text);
 
-static TARGET: Rule = Rule::group("target", &[(Optional, &LOGICAL), (Optional, &TARGET_DEVICE)]);
+static TARGET: Rule = Rule::group("target", &[(Optional, &LOGICAL), (Optional, &TARGET_DEVICE)])
+    .with(&[may("name", Value::Text)]);
 static LOGICAL: Rule = Rule::group("logical", &[(Any, &ZPOOL), (Any, &FILESYSTEM)]);
 static TARGET_DEVICE: Rule = Rule::group("target_device", &[(Any, &ZPOOL)]);
 static ZPOOL: Rule = Rule::group("zpool", &[(Any, &FILESYSTEM), (Any, &DATASET)]).with(&[
