@@ -1,4 +1,4 @@
-//! bundle.rs - what a directory or a tar archive delivers, as actions.
+//! bundle.rs - what a directory, a tar archive or a package of System V delivers, as actions.
 //!
 //! Names of one file beyond the first are hard links to it; which one is the file can be asked
 //! for.  Owner and group are root and bin unless those of the source are wanted.
@@ -13,6 +13,8 @@ use ips_cmd::Failure;
 use ips_model::pattern::glob_matches;
 use ips_model::{Action, Kind, Timestamp};
 
+use crate::svr4;
+
 /// How a bundle is read.
 #[derive(Debug, Default)]
 pub struct Reading {
@@ -22,6 +24,17 @@ pub struct Reading {
     pub targets: Vec<String>,
     /// `-u`: owner and group of the source.
     pub owners: bool,
+}
+
+/// What a bundle delivers.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// The actions; the hash of one with a payload is the payload's path in the bundle's folder.
+    pub actions: Vec<Action>,
+    /// What of it no action can say.
+    pub errors: Vec<String>,
+    /// Whether it is a package of System V.
+    pub svr4: bool,
 }
 
 /// Something in a bundle.
@@ -42,12 +55,19 @@ enum What {
     Hardlink(String),
 }
 
-/// The actions of a bundle, in the order of their paths.
-pub fn actions(bundle: &Path, reading: &Reading) -> Result<Vec<Action>, Failure> {
+/// What a bundle delivers: of a package of System V as its map has it, else by path.
+pub fn delivered(bundle: &Path, reading: &Reading) -> Result<Delivered, Failure> {
     let about = fs::metadata(bundle).map_err(|error| absent(bundle, &error))?;
-    let items =
-        if about.is_dir() { of_folder(bundle, reading)? } else { of_archive(bundle, reading)? };
-    Ok(items.iter().map(|item| action(item, reading)).collect())
+    let items = match about.is_dir() {
+        true if svr4::is_package(bundle) => return svr4::delivered(bundle, reading),
+        true => of_folder(bundle, reading)?,
+        false if svr4::is_datastream(bundle) => {
+            return svr4::delivered(svr4::unpacked(bundle)?.path(), reading);
+        }
+        false => of_archive(bundle, reading)?,
+    };
+    let actions = items.iter().map(|item| action(item, reading)).collect();
+    Ok(Delivered { actions, ..Delivered::default() })
 }
 
 fn absent(path: &Path, error: &std::io::Error) -> Failure {
@@ -231,6 +251,10 @@ pub fn folder(bundle: &Path) -> Result<(PathBuf, Option<tempfile::TempDir>), Fai
     let about = fs::metadata(bundle).map_err(|error| absent(bundle, &error))?;
     if about.is_dir() {
         return Ok((bundle.to_path_buf(), None));
+    }
+    if svr4::is_datastream(bundle) {
+        let place = svr4::unpacked(bundle)?;
+        return Ok((place.path().to_path_buf(), Some(place)));
     }
     let place = tempfile::tempdir()?;
     archive(bundle)?.unpack(place.path())?;

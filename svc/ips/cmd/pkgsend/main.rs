@@ -9,6 +9,7 @@ mod generate;
 mod manifests;
 mod options;
 mod publish;
+mod svr4;
 mod transact;
 
 use std::process::ExitCode;

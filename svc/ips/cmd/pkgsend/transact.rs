@@ -10,7 +10,8 @@ use ips_cmd::{Failure, clock};
 use ips_model::{Action, Kind};
 use ips_repository::{Repository, Sources, Transaction};
 
-use crate::bundle::{Reading, actions, folder};
+use crate::bundle::{Reading, delivered, folder};
+use crate::generate::Findings;
 use crate::manifests;
 use crate::options::Target;
 
@@ -188,12 +189,23 @@ pub fn import(
     reading: &Reading,
     bundles: &[PathBuf],
 ) -> Result<(), Failure> {
+    let mut told = Findings::default();
+    let mut all = Vec::new();
+    for bundle in bundles {
+        let delivered = delivered(bundle, reading).map_err(|failure| failure.of("import"))?;
+        told.take(&delivered);
+        all.push((bundle, delivered));
+    }
+    if let Err(failure) = told.end("import") {
+        eprintln!("pkgsend: Abandoning transaction due to errors.");
+        close(target, id, Closing::Abandon)?;
+        return Err(failure);
+    }
     with_open(target, id, "import", |open| {
-        for bundle in bundles {
+        for (bundle, delivered) in all {
             let (folder, _unpacked) = folder(bundle).map_err(|failure| failure.of("import"))?;
-            for action in actions(bundle, reading).map_err(|failure| failure.of("import"))? {
-                let payload = action.get("path").map(|path| folder.join(path));
-                let payload = payload.filter(|_| action.kind == Kind::File);
+            for action in delivered.actions {
+                let payload = action.hash.as_ref().map(|hash| folder.join(hash));
                 open.add(action, payload.as_deref())?;
             }
         }
