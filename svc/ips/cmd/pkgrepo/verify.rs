@@ -1,6 +1,9 @@
 //! verify.rs - `pkgrepo verify`: whether manifests, payloads and dependencies are sound.
 
-use ips_client::signature::{self, Anchors, Policy};
+use std::time::SystemTime;
+
+use ips_client::Transport;
+use ips_client::signature::{self, Anchors, Lists, Policy};
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_repository::{Fault, Finding, Repository, Unresolved, Verified, unresolved};
@@ -57,7 +60,11 @@ pub fn unsigned(
     }
     let configuration = repository.configuration()?;
     let folder = configuration.get("repository", "trust-anchor-directory").unwrap_or_default();
-    let anchors = Anchors::read(&repository.root().join(folder)).map_err(Failure::new)?;
+    let mut anchors = Anchors::read(&repository.root().join(folder)).map_err(Failure::new)?;
+    if configuration.get("repository", "check-certificate-revocation") == Some("True") {
+        // A repository keeps no lists.
+        anchors.ask(Lists::new(None, &Transport::default(), SystemTime::now()));
+    }
     let fetch = |hash: &str| -> std::io::Result<Vec<u8>> {
         let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
         let path = repository.file_path(publisher, hash).ok_or_else(absent)?;

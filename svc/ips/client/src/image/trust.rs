@@ -3,6 +3,8 @@
 //! ```text
 //! R/TRUST-ANCHOR-DIRECTORY/*     PEM files the image trusts; links in it are not followed
 //! publisher/PUB/certs/SHA1       certificates: those the administrator approved, those of signatures
+//! publisher/PUB/crls/URI         issuers' lists of revoked certificates, asked where the image's property
+//!                                check-certificate-revocation is set; a cache, written by whoever fetches
 //! ```
 //!
 //! The stricter of two policies holds, the image's and the publisher's, each `verify` unless it is
@@ -13,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use ips_model::action::is_sha1;
 use ips_model::digest::sha1_hex;
@@ -22,9 +25,10 @@ use rayon::prelude::*;
 use super::{ConfigurationError, Image, ImageLock, ManifestError, Publisher, RecordError, Value};
 use crate::root::{Root, RootError};
 use crate::signature::{
-    Anchors, Certificate, CertificateError, Policy, PolicyError, SignatureError, verify,
+    Anchors, Certificate, CertificateError, Lists, Policy, PolicyError, SignatureError, verify,
 };
 use crate::source::{Source, side_by_side};
+use crate::transport::Transport;
 
 /// Why signatures cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +163,11 @@ impl Image {
 
     fn publisher_anchors(&self, publisher: &str, image: &Anchors) -> Result<Anchors, TrustError> {
         let mut anchors = image.clone();
+        let asked = self.configuration().property("check-certificate-revocation");
+        if asked.is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+            let folder = self.publisher_folder(publisher).join("crls");
+            anchors.ask(Lists::new(Some(&folder), &Transport::default(), SystemTime::now()));
+        }
         let Some(publisher) = self.configuration().publisher(publisher) else {
             return Ok(anchors);
         };

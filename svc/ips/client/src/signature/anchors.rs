@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::certificate::Certificate;
+use super::revocation::Lists;
 
 /// A folder of anchors that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,8 @@ pub struct AnchorError {
 pub struct Anchors {
     pub(crate) certificates: Vec<Certificate>,
     pub(crate) revoked: BTreeSet<String>,
+    /// What else is asked whether a certificate was revoked.
+    pub(crate) lists: Option<Arc<Lists>>,
 }
 
 impl Anchors {
@@ -59,6 +63,11 @@ impl Anchors {
     pub fn revoke(&mut self, hash: &str) {
         self.certificates.retain(|certificate| certificate.hash != hash);
         self.revoked.insert(hash.to_string());
+    }
+
+    /// Has the issuers' lists asked whether a certificate was revoked.
+    pub fn ask(&mut self, lists: Lists) {
+        self.lists = Some(Arc::new(lists));
     }
 
     /// How many there are.

@@ -81,9 +81,11 @@ pub enum CertificateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Used {
     /// Its key signed a package.
-    CodeSigning,
+    Package,
     /// Its key signed another certificate.
-    CertificateSigning,
+    Certificate,
+    /// Its key signed a list of revoked certificates.
+    List,
 }
 
 /// A certificate.
@@ -178,7 +180,7 @@ impl Certificate {
                 Some(most) if below > most => {
                     Err(CertificateError::PathLength { subject, length: below, most })
                 }
-                _ if used == Used::CertificateSigning && !said.ca => Err(CertificateError::Use {
+                _ if used == Used::Certificate && !said.ca => Err(CertificateError::Use {
                     subject,
                     name: "basicConstraints".into(),
                     used: "ca",
@@ -215,8 +217,9 @@ impl Certificate {
             return Err(CertificateError::Value { subject, name, value });
         }
         let (used, fine) = match used {
-            Used::CodeSigning => ("digital_signature", usage.digital_signature()),
-            Used::CertificateSigning => ("key_cert_sign", usage.key_cert_sign()),
+            Used::Package => ("digital_signature", usage.digital_signature()),
+            Used::Certificate => ("key_cert_sign", usage.key_cert_sign()),
+            Used::List => ("crl_sign", usage.crl_sign()),
         };
         if fine { Ok(()) } else { Err(CertificateError::Use { subject, name, used, value }) }
     }

@@ -30,9 +30,17 @@ pub enum ChainError {
         /// Certificates that would have gone on and may not.
         refused: Vec<CertificateError>,
     },
-    /// The user revoked it.
-    #[error("Certificate {0} was revoked for this reason:\nUser manually revoked certificate.")]
-    Revoked(String),
+    /// The user revoked it, or its issuer did.
+    #[error("Certificate {hash} was revoked for this reason:\n{reason}")]
+    Revoked {
+        /// The certificate.
+        hash: String,
+        /// Why.
+        reason: String,
+    },
+    /// The place of its issuer's list cannot be asked.
+    #[error("{0}")]
+    Place(String),
 }
 
 fn problems(refused: &[CertificateError]) -> String {
@@ -52,6 +60,44 @@ pub(crate) fn follow(
     names: &mut BTreeSet<String>,
     now: Option<i64>,
 ) -> Result<(), ChainError> {
+    follow_from(signer, Used::Package, others, anchors, names, now)
+}
+
+/// Whether its issuer's lists have a certificate.  A list counts only if an anchor signed it, or a
+/// certificate that leads to one.
+fn listed(
+    certificate: &Certificate,
+    others: &[Certificate],
+    anchors: &Anchors,
+) -> Result<(), ChainError> {
+    let Some(lists) = &anchors.lists else { return Ok(()) };
+    for uri in certificate.distribution_points() {
+        let Some(list) = lists.get(&uri).map_err(ChainError::Place)? else { continue };
+        let Some(reason) = list.reason(certificate) else { continue };
+        let leads = |issuer: &Certificate| {
+            // Lists are not asked about those who sign them: that has no end.
+            let plain = Anchors { lists: None, ..anchors.clone() };
+            let names = &mut BTreeSet::new();
+            follow_from(issuer, Used::List, others, &plain, names, None).is_ok()
+        };
+        let trusted = anchors.certificates.iter().any(|anchor| list.is_by(anchor))
+            || others.iter().any(|other| list.is_by(other) && leads(other));
+        if trusted {
+            return Err(ChainError::Revoked { hash: certificate.hash.clone(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// The same from a certificate that was used otherwise.
+fn follow_from(
+    signer: &Certificate,
+    used: Used,
+    others: &[Certificate],
+    anchors: &Anchors,
+    names: &mut BTreeSet<String>,
+    now: Option<i64>,
+) -> Result<(), ChainError> {
     let mut meet = |certificate: &Certificate| {
         for name in &certificate.names {
             names.remove(name);
@@ -60,12 +106,14 @@ pub(crate) fn follow(
     };
     let usable = |certificate: &Certificate, used, below| -> Result<(), ChainError> {
         if anchors.revoked.contains(&certificate.hash) {
-            return Err(ChainError::Revoked(certificate.hash.clone()));
+            let reason = "User manually revoked certificate.".to_string();
+            return Err(ChainError::Revoked { hash: certificate.hash.clone(), reason });
         }
         certificate.check(used, below)?;
+        listed(certificate, others, anchors)?;
         Ok(now.map_or(Ok(()), |now| certificate.check_time(now))?)
     };
-    usable(signer, Used::CodeSigning, 0)?;
+    usable(signer, used, 0)?;
     let mut left: Vec<&Certificate> = others.iter().collect();
     let (mut current, mut below, mut trusted) = (signer, 0, false);
     loop {
@@ -80,24 +128,27 @@ pub(crate) fn follow(
             let untrusted = || ChainError::SelfSigned(current.subject.clone());
             return if trusted { Ok(()) } else { Err(untrusted()) };
         }
-        let mut refused = Vec::new();
+        let (mut refused, mut revoked) = (Vec::new(), None);
         let issuer = left.iter().position(|other| {
             if !other.is_authority() || !other.issued(current) {
                 return false;
             }
-            match usable(other, Used::CertificateSigning, below) {
+            match usable(other, Used::Certificate, below) {
                 Ok(()) => true,
                 Err(ChainError::Certificate(error)) => {
                     refused.push(error);
                     false
                 }
-                Err(_) => false,
+                Err(error) => {
+                    revoked = revoked.take().or(Some(error));
+                    false
+                }
             }
         });
         let Some(at) = issuer else {
             let (subject, issuer) = (current.subject.clone(), current.issuer.clone());
             let broken = || ChainError::Broken { subject, issuer, refused };
-            return if trusted { Ok(()) } else { Err(broken()) };
+            return if trusted { Ok(()) } else { Err(revoked.unwrap_or_else(broken)) };
         };
         current = left.swap_remove(at);
         below += 1;
