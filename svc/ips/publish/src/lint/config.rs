@@ -28,7 +28,9 @@ pub enum ConfigError {
     #[error("{0} is not a valid level")]
     Level(String),
     /// Checks in Python that are not ours.
-    #[error("Error parsing config value for {key}: No module named '{module}'")]
+    #[error(
+        "Error parsing config value for {key}: No module named '{module}'; checks written in Python cannot be loaded here"
+    )]
     Module {
         /// The property.
         key: String,
@@ -169,7 +171,7 @@ mod tests {
             ("[pkglint]\nlog_level = LOUD\n", "LOUD is not a valid level"),
             (
                 "[pkglint]\npkglint.ext.mine = my.checks\n",
-                "Error parsing config value for pkglint.ext.mine: No module named 'my.checks'",
+                "Error parsing config value for pkglint.ext.mine: No module named 'my.checks'; checks written in Python cannot be loaded here",
             ),
         ] {
             assert_eq!(Config::of_file(text).unwrap_err().to_string(), error, "{text}");
