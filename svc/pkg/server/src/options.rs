@@ -100,7 +100,8 @@ impl Arguments {
                     continue;
                 }
                 Long(
-                    flag @ ("readonly" | "mirror" | "rebuild" | "add-content" | "refresh-index"),
+                    flag @ ("readonly" | "mirror" | "ll-mirror" | "rebuild" | "add-content"
+                    | "refresh-index"),
                 ) => {
                     let name = flag.replace('-', "_");
                     arguments.settings.push((format!("pkg/{name}"), "true".to_string()));
@@ -197,7 +198,11 @@ impl Options {
         }
         let tls = said.identity(&directory.join(base), arguments.cfg.as_deref())?;
         if said.boolean("pkg/ll_mirror", false)? {
-            let reason = "link-local mirrors are not served".to_string();
+            // pkg5 without its mDNS library says no more than this and goes on; a mirror that
+            // nobody finds is better told of.
+            let reason = "link-local mirrors are announced by mDNS, which is not spoken here; \
+                          --mirror serves payloads to clients that are told where"
+                .to_string();
             return Err(OptionsError::Property { name: "pkg/ll_mirror".to_string(), reason });
         }
         let repository = directory.join(base).join(repository);
@@ -359,7 +364,8 @@ mod tests {
             ("-d r --frobnicate", "Illegal option -- frobnicate"),
             (
                 "-d r --set-property pkg/ll_mirror=true",
-                "pkg/ll_mirror: link-local mirrors are not served",
+                "pkg/ll_mirror: link-local mirrors are announced by mDNS, which is not spoken here; \
+                 --mirror serves payloads to clients that are told where",
             ),
             (
                 "-d r --readonly --rebuild",
