@@ -51,6 +51,8 @@ pub struct Target {
 pub struct Options {
     /// The destination.
     pub target: Target,
+    /// It is `null:`: packages are made and come nowhere.
+    pub nowhere: bool,
     /// Not with `--no-catalog`.
     pub catalogued: bool,
     /// `-d`: proto areas, in order.
@@ -233,6 +235,7 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
         "refresh-index" => Command::RefreshIndex(target()?),
         _ => Command::Publish(Options {
             target: target()?,
+            nowhere: given.place.as_deref().is_some_and(|place| place.starts_with("null:")),
             catalogued: !given.uncatalogued,
             folders: given.folders,
             bundles: given.bundles,

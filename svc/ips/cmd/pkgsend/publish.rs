@@ -13,10 +13,15 @@ use crate::options::Options;
 
 /// Publishes and says what was published.
 pub fn publish(options: &Options) -> Result<(), Failure> {
-    let depot = options.target.place.depot(&options.target.identity)?;
-    let repository = match depot {
+    let nowhere = options.nowhere.then(nowhere).transpose()?;
+    let depot = match nowhere {
         Some(_) => None,
-        None => Some(options.target.place.open()?),
+        None => options.target.place.depot(&options.target.identity)?,
+    };
+    let repository = match (&depot, &nowhere) {
+        (Some(_), _) => None,
+        (None, Some((_, repository))) => Some(repository.clone()),
+        (None, None) => Some(options.target.place.open()?),
     };
     let packages = manifests::read(&options.manifests, options.each_its_own)?;
     let now = clock::publication()?;
@@ -44,10 +49,18 @@ pub fn publish(options: &Options) -> Result<(), Failure> {
         }
         (None, None) => Vec::new(),
     };
-    for fmri in published {
+    for fmri in published.iter().filter(|_| nowhere.is_none()) {
         println!("{fmri}\nPUBLISHED");
     }
     Ok(())
+}
+
+/// A repository that is gone with the command: what is published there was checked, and no more.
+fn nowhere() -> Result<(tempfile::TempDir, Repository), Failure> {
+    let place = tempfile::tempdir()?;
+    let repository = Repository::create(place.path())?;
+    repository.set_default_publisher("nowhere")?;
+    Ok((place, repository))
 }
 
 /// All of them or none.

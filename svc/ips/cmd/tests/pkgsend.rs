@@ -119,3 +119,18 @@ fn a_kill_leaves_the_repository_as_it_was() {
     assert_eq!(staged(), 0);
     assert_eq!(place.sh("pkgrepo -s scratch list big", None).status, 0);
 }
+
+/// `null:` takes what could be published and keeps nothing; what could not is refused as elsewhere.
+#[test]
+fn nowhere() {
+    let place = Place::new();
+    let said = place.sh("pkgsend -s null: publish -d input/proto input/manifests/copy.p5m", None);
+    assert_eq!((said.out.as_str(), said.err.as_str(), said.status), ("", "", 0));
+    assert!(!place.path("null:").exists());
+    let line = "echo 'set name=pkg.fmri value=pkg:/x@1\nfile none path=x mode=0644 owner=root group=bin' | pkgsend -s null: publish -d input/proto";
+    let said = place.sh(line, None);
+    assert!(
+        said.status == 1 && said.err.contains("'none' was not found") || said.err.contains("none"),
+        "{said:?}"
+    );
+}
