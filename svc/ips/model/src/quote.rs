@@ -20,7 +20,17 @@ pub fn quote(text: &str) -> String {
 
 /// The form that words of a search index and its answers have: as `quote`, but `/` stays.
 pub fn quote_path(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-~/".contains(&byte);
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            plain[byte] = (byte as u8).is_ascii_alphanumeric()
+                || matches!(byte as u8, b'_' | b'.' | b'-' | b'~' | b'/');
+            byte += 1;
+        }
+        plain
+    };
+    let plain = |byte: u8| PLAIN[usize::from(byte)];
     let Some(first) = text.bytes().position(|byte| !plain(byte)) else {
         return Cow::Borrowed(text);
     };

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::index::dictionary::written_key;
 
 /// What parts the token from the rest; it sorts before every character.
-const BREAK: &str = "\0";
+const BREAK: char = '\0';
 
 /// The sorted entries of manifests, numbered from `first`.
 pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<String> {
@@ -57,7 +57,9 @@ fn entries_of(manifest: &str, number: u32) -> Vec<String> {
                 let kind = action.kind.as_str();
                 let (key, value) = (written_key(key), quote_path(value));
                 let mut entry = String::with_capacity(token.len() + key.len() + value.len() + 32);
-                entry.extend([token, BREAK, kind, "!", &key, "@", &value, "#"]);
+                entry.push_str(token);
+                entry.push(BREAK);
+                entry.extend([kind, "!", &key, "@", &value, "#"]);
                 // Writing to a text does not fail.
                 let _ = write!(entry, "{number}");
                 found.push((entry, start));
