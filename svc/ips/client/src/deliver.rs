@@ -101,14 +101,14 @@ impl Transaction<'_> {
         if at_once {
             let pairs = manifest.actions.par_iter_mut().zip(paths);
             pairs.try_for_each(|(action, path)| match path {
-                Some(path) => self.payload(fmri, action, &path),
+                Some(found) => self.payload(fmri, action, &found.path),
                 None => Ok(()),
             })?;
             let sent = self.depot.add_manifest(self.id, &manifest.to_string());
             sent.map_err(self.step("add_manifest"))?;
         } else {
             for (action, path) in manifest.actions.iter_mut().zip(paths) {
-                self.action(action, path.as_deref())?;
+                self.action(action, path.as_ref().map(|found| found.path.as_path()))?;
             }
         }
         self.depot.close(self.id, catalogued).map_err(self.step("close"))?;

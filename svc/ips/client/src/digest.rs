@@ -24,47 +24,76 @@ pub enum PayloadError {
     Damaged,
 }
 
-fn compare(algorithm: &str, expected: &str, bytes: &[u8]) -> Result<(), PayloadError> {
-    let found = ips_repository::digest(algorithm, bytes).unwrap_or_default();
-    if found == expected {
-        return Ok(());
-    }
-    let (algorithm, expected) = (algorithm.to_string(), expected.to_string());
-    Err(PayloadError::Hash { algorithm, found, expected })
+/// Which digest of an action is to be compared, and what it has to be; `None`: it names none.
+pub(crate) type Check = for<'a> fn(&'a Action) -> Option<(&'static str, &'a str)>;
+
+/// Of a payload as it is stored.
+pub(crate) fn stored(action: &Action) -> Option<(&'static str, &str)> {
+    action.content_hash("gzip").or_else(|| Some(("sha1", action.get("chash")?)))
+}
+
+/// Of a payload that is to be linked from another repository of this host.  The file stays the one
+/// that is there, so this is about damage, not forgery, and the cheapest digest will do.
+pub(crate) fn linked(action: &Action) -> Option<(&'static str, &str)> {
+    action.get("chash").map(|expected| ("sha1", expected)).or_else(|| stored(action))
+}
+
+/// Of what a payload holds.
+pub(crate) fn contents(action: &Action) -> Option<(&'static str, &str)> {
+    action.content_hash("file").or_else(|| Some(("sha1", action.payload_hash()?)))
+}
+
+/// Checks many, each by one digest; one whose action names none of it by what it holds.
+pub(crate) fn check_all(all: &[(&Action, &[u8])], check: Check) -> Vec<Result<(), PayloadError>> {
+    let expected: Vec<_> = all.iter().map(|(action, _)| check(action)).collect();
+    let texts: Vec<(&str, &[u8])> = expected
+        .iter()
+        .zip(all)
+        .filter_map(|(expected, (_, bytes))| Some(((*expected)?.0, *bytes)))
+        .collect();
+    let mut digests = ips_repository::digest_all(&texts).into_iter();
+    let compared = expected.into_iter().zip(all).map(|(expected, (action, bytes))| {
+        let Some((algorithm, expected)) = expected else {
+            return match contents(action) {
+                Some(_) => check_contents(action, &expand(bytes, None)?),
+                None => Err(PayloadError::Damaged),
+            };
+        };
+        let found = digests.next().flatten().unwrap_or_default();
+        if found == expected {
+            return Ok(());
+        }
+        let (algorithm, expected) = (algorithm.to_string(), expected.to_string());
+        Err(PayloadError::Hash { algorithm, found, expected })
+    });
+    compared.collect()
 }
 
 /// Checks a payload as it is stored.
-pub fn check_stored(action: &Action, stored: &[u8]) -> Result<(), PayloadError> {
-    if let Some((algorithm, expected)) = action.content_hash("gzip") {
-        return compare(algorithm, expected, stored);
-    }
-    if let Some(expected) = action.get("chash") {
-        return compare("sha1", expected, stored);
-    }
-    check_contents(action, &expand(stored, None)?)
-}
-
-/// Checks a payload that is to be linked from another repository of this host.  The file stays the
-/// one that is there, so this is about damage, not forgery, and the cheapest digest will do.
-pub fn check_linked(action: &Action, stored: &[u8]) -> Result<(), PayloadError> {
-    match action.get("chash") {
-        Some(expected) => compare("sha1", expected, stored),
-        None => check_stored(action, stored),
-    }
+pub fn check_stored(action: &Action, bytes: &[u8]) -> Result<(), PayloadError> {
+    check_all(&[(action, bytes)], stored).remove(0)
 }
 
 /// Checks what a payload holds.
-pub fn check_contents(action: &Action, contents: &[u8]) -> Result<(), PayloadError> {
-    match (action.content_hash("file"), action.payload_hash()) {
-        (Some((algorithm, expected)), _) => compare(algorithm, expected, contents),
-        (None, Some(expected)) => compare("sha1", expected, contents),
-        (None, None) => Err(PayloadError::Damaged),
+pub fn check_contents(action: &Action, bytes: &[u8]) -> Result<(), PayloadError> {
+    match contents(action) {
+        Some(_) => check_all(&[(action, bytes)], contents).remove(0),
+        None => Err(PayloadError::Damaged),
     }
 }
 
 /// Takes a stored payload out of its gzip stream.
 pub fn expand(stored: &[u8], size: Option<usize>) -> Result<Vec<u8>, PayloadError> {
     ips_repository::expand(stored, size).map_err(|_| PayloadError::Damaged)
+}
+
+/// The same, to the end of `onto`.
+pub(crate) fn expand_onto(
+    stored: &[u8],
+    size: Option<usize>,
+    onto: &mut Vec<u8>,
+) -> Result<(), PayloadError> {
+    ips_repository::expand_onto(stored, size, onto).map_err(|_| PayloadError::Damaged)
 }
 
 #[cfg(test)]
@@ -101,7 +130,11 @@ mod tests {
             let action = Action::parse(&line).unwrap();
             assert_eq!(check_stored(&action, &stored).is_ok(), good, "{attributes}");
             let linked = attributes.contains(&chash) || (good && !attributes.contains("chash"));
-            assert_eq!(check_linked(&action, &stored).is_ok(), linked, "{attributes}");
+            assert_eq!(
+                check_all(&[(&action, &stored[..])], super::linked)[0].is_ok(),
+                linked,
+                "{attributes}"
+            );
         }
     }
 

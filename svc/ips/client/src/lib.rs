@@ -36,6 +36,7 @@ pub mod mogrify;
 mod origin;
 mod owners;
 mod pack;
+mod payloads;
 mod plan;
 mod populate;
 mod publish_http;

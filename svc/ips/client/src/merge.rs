@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ips_model::action::Action;
 use ips_model::merge::Build;
@@ -120,7 +121,7 @@ pub fn merge(
             let packages = packages.into_iter().map(|package| package.fmri).collect();
             return Ok(Merged { packages });
         }
-        let facts = bring(sources, publisher, destination, &batch, &packages, control)?;
+        let facts = bring(sources, publisher, &batch, &packages, control)?;
         packages.into_par_iter().try_for_each(|mut package| -> Result<(), MergeError> {
             for action in &mut package.manifest.actions {
                 restate(action, &facts);
@@ -171,7 +172,6 @@ fn package(
 fn bring(
     sources: &[MergeSource<'_>],
     publisher: &str,
-    destination: &Repository,
     batch: &Batch<'_>,
     packages: &[Package],
     control: &Control<'_>,
@@ -183,38 +183,80 @@ fn bring(
             places.entry(hash).or_insert(place);
         }
     }
-    let (done, total) = (std::sync::atomic::AtomicU64::new(0), places.len() as u64);
-    let one = |(hash, place): (&str, &(usize, Fmri, Action))| {
-        if control.is_cancelled() {
+    let bringer = Bringer {
+        sources,
+        publisher,
+        batch,
+        control,
+        done: AtomicU64::new(0),
+        total: places.len() as u64,
+    };
+    batch.expect(publisher)?;
+    let places: Vec<Named<'_>> = places.into_iter().collect();
+    let size = |(_, (_, _, action)): &Named<'_>| {
+        action.get("pkg.csize").and_then(|size| size.parse().ok()).unwrap_or(0)
+    };
+    let groups = ips_repository::groups(&places, size);
+    let brought = groups.into_par_iter().map(|group| bringer.bring(group));
+    let brought = brought.collect::<Result<Vec<_>, MergeError>>()?;
+    Ok(brought.into_iter().flatten().collect())
+}
+
+/// A payload's name and where it is.
+type Named<'a> = (&'a str, &'a (usize, Fmri, Action));
+
+struct Bringer<'a> {
+    sources: &'a [MergeSource<'a>],
+    publisher: &'a str,
+    batch: &'a Batch<'a>,
+    control: &'a Control<'a>,
+    done: AtomicU64,
+    total: u64,
+}
+
+impl Bringer<'_> {
+    /// Brings some payloads; what is stored of each.
+    fn bring(&self, group: &[Named<'_>]) -> Result<Vec<(String, Facts)>, MergeError> {
+        if self.control.is_cancelled() {
             return Err(MergeError::Cancelled);
         }
-        let (number, fmri, action) = place;
-        let source = sources[*number].source;
-        let facts = match destination.file_path(publisher, hash) {
-            Some(path) => {
-                let stored = fs::read(&path).map_err(|source| PathError { path, source })?;
-                facts(source, fmri, action, Some(Stream::of(&stored)), &stored)?
+        let mut brought = Vec::with_capacity(group.len());
+        let mut lacking: BTreeMap<usize, Vec<&Named<'_>>> = BTreeMap::new();
+        for named in group {
+            let (hash, (number, fmri, action)) = named;
+            match self.batch.held(self.publisher, hash) {
+                Some(path) => {
+                    let stored = fs::read(&path).map_err(|source| PathError { path, source })?;
+                    let stream = Some(Stream::of(&stored));
+                    let facts = facts(self.sources[*number].source, fmri, action, stream, &stored)?;
+                    brought.push((hash.to_string(), facts));
+                }
+                None => lacking.entry(*number).or_default().push(named),
             }
-            None => {
-                let (stored, _) = source.offered(fmri, action)?;
+        }
+        for (number, named) in lacking {
+            let source = self.sources[number].source;
+            let wanted: Vec<(&Fmri, &Action)> =
+                named.iter().map(|(_, (_, fmri, action))| (fmri, action)).collect();
+            for ((hash, (_, fmri, action)), (stored, _)) in
+                named.into_iter().zip(source.offered_all(&wanted)?)
+            {
                 let facts = match (told(action), &stored) {
                     (Some(facts), _) => facts,
                     (None, Stored::Bytes(bytes)) => facts(source, fmri, action, None, bytes)?,
                     (None, Stored::Path(path)) => {
                         let failed = |source| PathError { path: path.clone(), source };
-                        let bytes = fs::read(path).map_err(failed)?;
-                        facts(source, fmri, action, None, &bytes)?
+                        facts(source, fmri, action, None, &fs::read(path).map_err(failed)?)?
                     }
                 };
-                batch.bring(publisher, hash, stored)?;
-                facts
+                self.batch.bring(self.publisher, hash, stored)?;
+                brought.push((hash.to_string(), facts));
             }
-        };
-        control.count(Phase::Packages, &done, total, &fmri.name);
-        Ok((hash.to_string(), facts))
-    };
-    let places: Vec<(&str, &(usize, Fmri, Action))> = places.into_iter().collect();
-    places.into_par_iter().map(one).collect()
+        }
+        let counted = self.done.fetch_add(group.len() as u64, Ordering::Relaxed);
+        self.control.say(Phase::Packages, counted + group.len() as u64, self.total, "");
+        Ok(brought)
+    }
 }
 
 /// What a verified action says of its payload, if it says all of it.

@@ -314,14 +314,41 @@ impl Work<'_> {
         let publisher = name.publisher.as_deref().unwrap_or_default();
         self.batch.expect(publisher)?;
         let hashes = package.manifest.payload_hashes();
-        let lacking = hashes.par_iter().filter(|hash| self.batch.lacks(publisher, hash));
-        let fetched = lacking.map(|hash| -> Result<(String, Stored), ReceiveError> {
+        let lacking: Vec<&str> =
+            hashes.into_iter().filter(|hash| self.batch.lacks(publisher, hash)).collect();
+        let groups = ips_repository::groups(&lacking, |hash| package.stored_size(hash));
+        let fetched = groups.into_par_iter().map(|group| {
             if self.control.is_cancelled() {
                 return Err(ReceiveError::Cancelled);
             }
-            Ok((hash.to_string(), self.fetch(package, hash)?))
+            Ok(self.fetch_all(package, group)?)
         });
-        Ok(Mutex::new(fetched.collect::<Result<_, _>>()?))
+        let fetched = fetched.collect::<Result<Vec<_>, ReceiveError>>()?;
+        Ok(Mutex::new(fetched.into_iter().flatten().collect()))
+    }
+
+    /// Fetches some payloads, those that actions describe together.
+    fn fetch_all(
+        &self,
+        package: &Package<'_>,
+        hashes: &[&str],
+    ) -> Result<Vec<(String, Stored)>, SourceError> {
+        let described = |hash: &str| {
+            package.actions.get(hash).copied().filter(|action| action.kind != Kind::Signature)
+        };
+        let (told, bare): (Vec<&str>, Vec<&str>) =
+            hashes.iter().partition(|hash| described(hash).is_some());
+        let wanted: Vec<(&Fmri, &Action)> =
+            told.iter().filter_map(|hash| Some((package.fmri, described(hash)?))).collect();
+        let mut fetched = Vec::with_capacity(hashes.len());
+        for (hash, (stored, size)) in told.into_iter().zip(package.source.offered_all(&wanted)?) {
+            self.bytes.fetch_add(size, Ordering::Relaxed);
+            fetched.push((hash.to_string(), stored));
+        }
+        for hash in bare {
+            fetched.push((hash.to_string(), self.fetch(package, hash)?));
+        }
+        Ok(fetched)
     }
 
     fn fetch(&self, package: &Package<'_>, hash: &str) -> Result<Stored, SourceError> {
@@ -357,6 +384,12 @@ impl<'a> Package<'a> {
             }
         }
         Self { fmri, manifest, source, actions }
+    }
+
+    /// How long a stored payload is, as its action says.
+    fn stored_size(&self, hash: &str) -> usize {
+        let size = self.actions.get(hash).and_then(|action| action.get("pkg.csize"));
+        size.and_then(|size| size.parse().ok()).unwrap_or(0)
     }
 }
 

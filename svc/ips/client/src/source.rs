@@ -12,7 +12,7 @@
 //!
 //! An archive without catalog has the one its manifests make.
 //!
-//! Not here: choosing packages, writing anything.
+//! Not here: payloads checked by their actions (payloads.rs), choosing packages, writing anything.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,6 @@ use ips_model::fmri::{Fmri, is_publisher};
 use ips_model::json::SignedError;
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
-use ips_repository::{PathError, Repository, Stored, with_file};
 
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
@@ -165,7 +164,7 @@ pub struct Source {
     /// A directory of version 3: its only publisher's folders are those at its top.
     single: bool,
     /// Where payloads that were fetched are kept for another time.
-    cache: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
     catalogs: Vec<PublisherCatalog>,
 }
 
@@ -314,57 +313,6 @@ impl Source {
         Ok((text, manifest))
     }
 
-    /// The stored payload of an action, checked.
-    pub fn payload(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
-        let hash = action.payload_hash().unwrap_or_default();
-        if let Some(kept) = self.kept(hash) {
-            // What was kept half, or is another's, is fetched again.
-            if digest::check_stored(action, &kept).is_ok() {
-                return Ok(kept);
-            }
-        }
-        let bytes = self.stored(fmri, hash)?;
-        self.checked(fmri, action, hash, digest::check_stored(action, &bytes))?;
-        self.keep(hash, &bytes)?;
-        Ok(bytes)
-    }
-
-    /// The stored payload of an action for another repository, checked, and its length: of a
-    /// directory the file, to be linked.
-    pub fn offered(&self, fmri: &Fmri, action: &Action) -> Result<(Stored, u64), SourceError> {
-        let hash = action.payload_hash().unwrap_or_default();
-        let Some([now, before]) = self.payload_paths(fmri, hash) else {
-            let bytes = self.payload(fmri, action)?;
-            let size = bytes.len() as u64;
-            return Ok((Stored::Bytes(bytes), size));
-        };
-        let look = |path: PathBuf| {
-            let looked = with_file(&path, |stored| {
-                (digest::check_linked(action, stored), stored.len() as u64)
-            });
-            looked.map(|(checked, size)| (path, checked, size))
-        };
-        let looked = look(now.clone()).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => look(before),
-            _ => Err(error),
-        });
-        let failed = |source| SourceError::File { path: now, source };
-        let (path, checked, size) = looked.map_err(failed)?;
-        self.checked(fmri, action, hash, checked)?;
-        Ok((Stored::Path(path), size))
-    }
-
-    /// What the payload of an action holds, checked.
-    pub fn contents(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
-        let hash = action.payload_hash().unwrap_or_default();
-        let stored = self.stored(fmri, hash)?;
-        let size = action.get("pkg.size").and_then(|text| text.parse().ok());
-        let contents = digest::expand(&stored, size);
-        let contents = self.checked(fmri, action, hash, contents)?;
-        self.checked(fmri, action, hash, digest::check_contents(action, &contents))?;
-        Ok(contents)
-    }
-
     /// A payload that is named by its hash alone (a signature's certificates), checked by it.
     pub fn named_payload(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {
         let bytes = self.stored(fmri, hash)?;
@@ -384,7 +332,7 @@ impl Source {
         self.payload_error(fmri, hash, action.key().unwrap_or(""), PayloadError::Damaged)
     }
 
-    fn checked<T>(
+    pub(crate) fn checked<T>(
         &self,
         fmri: &Fmri,
         action: &Action,
@@ -395,7 +343,7 @@ impl Source {
         result.map_err(|source| self.payload_error(fmri, hash, what, source))
     }
 
-    fn payload_error(
+    pub(crate) fn payload_error(
         &self,
         fmri: &Fmri,
         hash: &str,
@@ -419,7 +367,7 @@ impl Source {
     }
 
     /// Where a payload may lie in a directory: the present layout and the older one.
-    fn payload_paths(&self, fmri: &Fmri, hash: &str) -> Option<[PathBuf; 2]> {
+    pub(crate) fn payload_paths(&self, fmri: &Fmri, hash: &str) -> Option<[PathBuf; 2]> {
         let root = self.origin.path()?;
         let publisher = fmri.publisher.as_deref()?;
         if !is_sha1(hash) {
@@ -429,7 +377,7 @@ impl Source {
         Some([shard.join(hash), shard.join(&hash[2..8]).join(hash)])
     }
 
-    fn stored(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {
+    pub(crate) fn stored(&self, fmri: &Fmri, hash: &str) -> Result<Vec<u8>, SourceError> {
         if !is_sha1(hash) {
             return Err(self.payload_error(fmri, hash, "no payload name", PayloadError::Damaged));
         }
@@ -469,12 +417,12 @@ impl Source {
     }
 
     /// A payload that was fetched before.
-    fn kept(&self, hash: &str) -> Option<Vec<u8>> {
+    pub(crate) fn kept(&self, hash: &str) -> Option<Vec<u8>> {
         let folder = self.cache.as_ref().filter(|_| self.origin.is_remote() && is_sha1(hash))?;
         fs::read(folder.join(&hash[..2]).join(hash)).ok()
     }
 
-    fn keep(&self, hash: &str, bytes: &[u8]) -> Result<(), SourceError> {
+    pub(crate) fn keep(&self, hash: &str, bytes: &[u8]) -> Result<(), SourceError> {
         let Some(folder) = self.cache.as_ref().filter(|_| self.origin.is_remote()) else {
             return Ok(());
         };

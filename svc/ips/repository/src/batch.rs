@@ -4,6 +4,7 @@
 //! `append` takes a package that is published elsewhere, bytes unchanged, as pkgrecv does.
 //! Both may be called from many threads.  A batch that is dropped has changed nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -18,9 +19,19 @@ use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
 use crate::error::{OpenError, WriteError, at};
-use crate::payload::{Content, describe, stored_form, with_file};
+use crate::lanes;
+use crate::payload::{Content, Stream, compress, describe};
 use crate::repository::Repository;
 use crate::staging::Staging;
+
+/// A file that a payload is read from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length when it was found.
+    pub size: usize,
+}
 
 /// Where `publish` finds files.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +49,8 @@ impl Sources {
     /// It is in none of the folders.
     pub fn find(&self, action: &Action) -> Result<PathBuf, WriteError> {
         let folders = self.folders.clone();
-        self.look(action).map_err(|path| WriteError::PayloadMissing { paths: vec![path], folders })
+        let found = self.look(action).map(|found| found.path);
+        found.map_err(|path| WriteError::PayloadMissing { paths: vec![path], folders })
     }
 
     /// Gives an action the time of its file, where the file's name asks for it.
@@ -53,12 +65,27 @@ impl Sources {
     }
 
     /// For each action the file its payload is read from; all that are not there are told together.
-    pub fn find_all(&self, manifest: &Manifest) -> Result<Vec<Option<PathBuf>>, WriteError> {
-        find_all(manifest, self)
+    pub fn find_all(&self, manifest: &Manifest) -> Result<Vec<Option<Found>>, WriteError> {
+        let mut paths = Vec::new();
+        let mut found = Vec::new();
+        for action in &manifest.actions {
+            if !matches!(action.kind, Kind::File | Kind::License) {
+                found.push(None);
+                continue;
+            }
+            match self.look(action) {
+                Ok(one) => found.push(Some(one)),
+                Err(path) => paths.push(path),
+            }
+        }
+        if paths.is_empty() {
+            return Ok(found);
+        }
+        Err(WriteError::PayloadMissing { paths, folders: self.folders.clone() })
     }
 
     /// The file an action's payload is read from, or what was looked for in vain.
-    fn look(&self, action: &Action) -> Result<PathBuf, String> {
+    fn look(&self, action: &Action) -> Result<Found, String> {
         let named = action.hash.as_deref().filter(|hash| *hash != NO_HASH);
         let path = named.or_else(|| action.get("path")).unwrap_or_default();
         let below = path.trim_start_matches('/');
@@ -66,7 +93,11 @@ impl Sources {
         let itself = Path::new(path);
         let itself =
             (itself.is_absolute() || self.folders.is_empty()).then(|| itself.to_path_buf());
-        places.chain(itself).find(|place| place.is_file()).ok_or_else(|| format!("/{below}"))
+        let is_there = |path: PathBuf| {
+            let about = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+            Some(Found { path, size: usize::try_from(about.len()).unwrap_or(usize::MAX) })
+        };
+        places.chain(itself).find_map(is_there).ok_or_else(|| format!("/{below}"))
     }
 }
 
@@ -162,14 +193,9 @@ impl Batch<'_> {
             check::action(action)?;
         }
         check::manifest(&manifest)?;
-        let found = find_all(&manifest, sources)?;
+        let found = sources.find_all(&manifest)?;
         let staging = self.staging(complete(&fmri)?)?;
-        manifest
-            .actions
-            .par_iter_mut()
-            .zip(found)
-            .filter_map(|(action, path)| path.map(|path| (action, path)))
-            .try_for_each(|(action, path)| self.store(action, &path, sources, &staging))?;
+        self.store_all(&mut manifest, found, sources, &staging)?;
         let text = manifest.to_string();
         locked(&self.packages).insert(fmri.to_string(), Pending::of(&fmri, &manifest, text));
         Ok(fmri)
@@ -251,6 +277,15 @@ impl Batch<'_> {
         put(&*self.staging(publisher)?, hash, stored)
     }
 
+    /// Where the repository has a payload already.
+    pub fn held(&self, publisher: &str, hash: &str) -> Option<PathBuf> {
+        let staging = locked(&self.staging).get(publisher).cloned();
+        match staging.filter(|_| is_sha1(hash)) {
+            Some(staging) => staging.held(hash),
+            None => self.repository.file_path(publisher, hash),
+        }
+    }
+
     /// Whether a payload still has to be brought: neither in the repository nor in the batch.
     pub fn lacks(&self, publisher: &str, hash: &str) -> bool {
         let staging = locked(&self.staging).get(publisher).cloned();
@@ -320,27 +355,51 @@ impl Batch<'_> {
         Ok(staging)
     }
 
-    /// Stores the payload of an action and describes it there.
-    fn store(
+    /// Stores the payloads of a manifest and describes them in their actions.
+    fn store_all(
         &self,
-        action: &mut Action,
-        path: &Path,
+        manifest: &mut Manifest,
+        found: Vec<Option<Found>>,
         sources: &Sources,
         staging: &Staging,
     ) -> Result<(), WriteError> {
-        let stored = with_file(path, |bytes| -> Result<(), WriteError> {
-            let content = Content::of(bytes);
-            let held = staging.held(&content.sha1);
-            let (stream, stored) =
-                stored_form(held.as_deref(), bytes, self.compression).map_err(at(path))?;
-            if let Some(stored) = stored {
-                staging.put_bytes(&content.sha1, &stored)?;
-            }
-            describe(action, &content, &stream);
-            Ok(())
-        });
-        stored.map_err(at(path))??;
-        sources.keep_time(action, path)
+        let named = found.into_iter().enumerate();
+        let mut found: Vec<(usize, Found)> =
+            named.filter_map(|(number, found)| Some((number, found?))).collect();
+        // Digests of files that are about as long are made side by side.
+        found.sort_by_key(|(_, found)| Reverse(found.size));
+        let groups = lanes::groups(&found, |(_, found)| found.size);
+        let stored = groups.into_par_iter().map(|group| self.store(group, staging));
+        let stored = stored.collect::<Result<Vec<_>, WriteError>>()?;
+        for ((number, found), (content, stream)) in found.iter().zip(stored.iter().flatten()) {
+            let action = &mut manifest.actions[*number];
+            describe(action, content, stream);
+            sources.keep_time(action, &found.path)?;
+        }
+        Ok(())
+    }
+
+    /// Stores some files as payloads; what each is, and what is stored of it.
+    fn store(
+        &self,
+        files: &[(usize, Found)],
+        staging: &Staging,
+    ) -> Result<Vec<(Content, Stream)>, WriteError> {
+        let read = |(_, found): &(usize, Found)| fs::read(&found.path).map_err(at(&found.path));
+        let bytes = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let contents = Content::of_all(&bytes);
+        let mut stored = Vec::with_capacity(files.len());
+        for (content, bytes) in contents.iter().zip(bytes) {
+            stored.push(match staging.held(&content.sha1) {
+                Some(held) => (fs::read(&held).map_err(at(&held))?, false),
+                None => (compress(&bytes, self.compression), true),
+            });
+        }
+        let streams = Stream::of_all(stored.iter().map(|(stored, _)| &stored[..]));
+        for (content, (stored, _)) in contents.iter().zip(&stored).filter(|(_, one)| one.1) {
+            staging.put_bytes(&content.sha1, stored)?;
+        }
+        Ok(contents.into_iter().zip(streams).collect())
     }
 }
 
@@ -350,26 +409,6 @@ fn put(staging: &Staging, hash: &str, stored: Stored) -> Result<(), WriteError> 
         Stored::Bytes(stored) => staging.put_bytes(hash, &stored)?,
     }
     Ok(())
-}
-
-/// For each action the file its payload is read from; all that are not there are told together.
-fn find_all(manifest: &Manifest, sources: &Sources) -> Result<Vec<Option<PathBuf>>, WriteError> {
-    let mut paths = Vec::new();
-    let mut found = Vec::new();
-    for action in &manifest.actions {
-        if !matches!(action.kind, Kind::File | Kind::License) {
-            found.push(None);
-            continue;
-        }
-        match sources.look(action) {
-            Ok(path) => found.push(Some(path)),
-            Err(path) => paths.push(path),
-        }
-    }
-    if paths.is_empty() {
-        return Ok(found);
-    }
-    Err(WriteError::PayloadMissing { paths, folders: sources.folders.clone() })
 }
 
 /// A manifest that is to be, or is, stored under this name; it has to give itself the same one.

@@ -1,7 +1,7 @@
 //! durable.rs - files that are whole or not there, and calls that differ between systems.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,56 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = File::options().write(true).create_new(true).open(path).map_err(at(path))?;
     file.write_all(bytes).map_err(at(path))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(at(path))
+}
+
+/// Reads a file of about `size` bytes without a trace, to the end of `onto`.  Linking a file makes
+/// its time of access older than its last change, so that every reading after it would be written
+/// down.
+pub fn read_unseen(path: &Path, size: Option<usize>, onto: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = open_unseen(path)?;
+    // A claim that is much too large is not believed.
+    let size = match size.filter(|size| *size <= BELIEVED) {
+        Some(size) => size,
+        None => usize::try_from(file.metadata()?.len()).unwrap_or(0),
+    };
+    let (begin, mut end) = (onto.len(), onto.len());
+    // Room for one byte more: a read that leaves it empty has met the end.
+    onto.resize(begin + size + 1, 0);
+    loop {
+        match file.read(&mut onto[end..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(0) => break,
+            Ok(read) => end += read,
+        }
+        if end == begin + size {
+            break;
+        }
+        if end == onto.len() {
+            onto.resize(end + size.max(1 << 16), 0);
+        }
+    }
+    onto.truncate(end);
+    Ok(())
+}
+
+/// What a manifest may claim of a payload's length without anybody looking.
+const BELIEVED: usize = 4 << 20;
+
+#[cfg(target_os = "linux")]
+fn open_unseen(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let unseen = File::options().read(true).custom_flags(libc::O_NOATIME).open(path);
+    match unseen {
+        // Only its owner may do that.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        opened => opened,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_unseen(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Replaces a file: written beside it, synced, renamed.
@@ -200,6 +250,21 @@ fn exchange(_new: &Path, _old: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_its_size_is_said_to_be_a_file_is_read_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        for length in [0, 1, 10, 100_000] {
+            let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            for size in [None, Some(0), Some(9), Some(10), Some(100_000), Some(usize::MAX)] {
+                let mut onto = vec![7, 7];
+                read_unseen(&path, size, &mut onto).unwrap();
+                assert!(onto[..2] == [7, 7] && onto[2..] == bytes, "{length} {size:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_folder_takes_the_place_of_another() {

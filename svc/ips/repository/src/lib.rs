@@ -18,7 +18,7 @@
 //! published by several processes one after the other), `rebuild` (a catalog from the
 //! manifests), `replace_catalog` (another's, taken over), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
 //! depends on packages that are not here), `quarantine` (damage put aside), `index` (what searches look in), `payload` and `elf`
-//! (what is said of a payload), `lock`, `durable`.
+//! (what is said of a payload), `lanes` (many digests at once), `lock`, `durable`.
 //!
 //! Invariants: a package is in the catalog only after its manifest and payloads are in their
 //! places; a reader sees a catalog's files as one set; nothing here prints or reads the clock.
@@ -31,6 +31,7 @@ mod elf;
 mod error;
 mod index;
 mod intake;
+mod lanes;
 mod lock;
 mod payload;
 mod quarantine;
@@ -44,13 +45,14 @@ mod transaction;
 mod unresolved;
 mod verify;
 
-pub use batch::{Appended, Batch, Sources, Stored};
+pub use batch::{Appended, Batch, Found, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use elf::sections_digest;
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
 pub use index::{Index, Indexed, SearchError};
+pub use lanes::{Room, digest_all, groups};
 pub use payload::{
-    Made, Stream, Unpacked, compressed, digest, expand, unpack, unpack_file, with_file,
+    Made, Stream, Unpacked, compressed, digest, expand, expand_onto, unpack, unpack_file, with_file,
 };
 pub use quarantine::Fixed;
 pub use repository::{Info, Repository};

@@ -20,6 +20,7 @@ use ips_model::configuration::Compression;
 use ips_model::digest::{hex, sha1_hex};
 
 use crate::elf::{self, Elf};
+use crate::lanes::{sha1_of_all, sha512_256_of_all};
 
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff];
 /// How much follows the deflate stream.
@@ -60,6 +61,19 @@ impl Content {
             elf: elf::inspect(bytes),
         }
     }
+
+    /// Of many, side by side.
+    pub(crate) fn of_all(all: &[Vec<u8>]) -> Vec<Content> {
+        let texts: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+        let digests = sha1_of_all(&texts).into_iter().zip(sha512_256_of_all(&texts));
+        let content = |(bytes, (sha1, sha512_256)): (&Vec<u8>, _)| Content {
+            sha1,
+            sha512_256,
+            size: bytes.len() as u64,
+            elf: elf::inspect(bytes),
+        };
+        all.iter().zip(digests).map(content).collect()
+    }
 }
 
 impl Stream {
@@ -67,9 +81,21 @@ impl Stream {
     pub fn of(bytes: &[u8]) -> Stream {
         Stream { sha1: sha1_hex(bytes), sha512_256: sha512_256_hex(bytes), size: bytes.len() }
     }
+
+    /// Of many, side by side.
+    pub fn of_all<'b>(all: impl Iterator<Item = &'b [u8]>) -> Vec<Stream> {
+        let texts: Vec<&[u8]> = all.collect();
+        let digests = sha1_of_all(&texts).into_iter().zip(sha512_256_of_all(&texts));
+        let stream = |(bytes, (sha1, sha512_256)): (&&[u8], _)| Stream {
+            sha1,
+            sha512_256,
+            size: bytes.len(),
+        };
+        texts.iter().zip(digests).map(stream).collect()
+    }
 }
 
-fn sha512_256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha512_256_hex(bytes: &[u8]) -> String {
     hex(&Sha512_256::digest(bytes))
 }
 
@@ -78,6 +104,8 @@ thread_local! {
     static PRESS: RefCell<libdeflater::Compressor> = RefCell::new(libdeflater::Compressor::new(
         libdeflater::CompressionLvl::new(LIBDEFLATE_LEVEL).unwrap_or_default(),
     ));
+    static EXPANDER: RefCell<libdeflater::Decompressor> =
+        RefCell::new(libdeflater::Decompressor::new());
     /// What files are read into.
     static BUFFER: RefCell<Buffer> = RefCell::default();
 }
@@ -272,40 +300,31 @@ pub fn digest(algorithm: &str, bytes: &[u8]) -> Option<String> {
 /// # Errors
 /// `InvalidData` where the stream is damaged or of another length.
 pub fn expand(stored: &[u8], size: Option<usize>) -> io::Result<Vec<u8>> {
-    // The claim is believed as far as deflate can swell.
-    if let Some(size) = believed(stored, size) {
-        let mut content = vec![0; size];
-        if expanded(stored, &mut content) {
-            return Ok(content);
-        }
-    }
     let mut content = Vec::new();
-    flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut content)?;
+    expand_onto(stored, size, &mut content)?;
+    Ok(content)
+}
+
+/// The same, to the end of `onto`.
+pub fn expand_onto(stored: &[u8], size: Option<usize>, onto: &mut Vec<u8>) -> io::Result<()> {
+    let begin = onto.len();
+    // The claim is believed as far as deflate can swell.
+    if let Some(size) = size.filter(|size| *size <= stored.len().saturating_mul(1_040)) {
+        onto.resize(begin + size, 0);
+        let unpacked = EXPANDER
+            .with_borrow_mut(|expander| expander.gzip_decompress(stored, &mut onto[begin..]));
+        if unpacked.is_ok_and(|length| length == size) {
+            return Ok(());
+        }
+        onto.truncate(begin);
+    }
+    flate2::read::MultiGzDecoder::new(stored).read_to_end(onto)?;
     match size {
-        Some(size) if size != content.len() => {
+        Some(size) if size != onto.len() - begin => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "another length"))
         }
-        Some(_) | None => Ok(content),
+        Some(_) | None => Ok(()),
     }
-}
-
-/// The same into a buffer, where the claim is right; none where that has to be looked into.
-pub(crate) fn expand_into<'a>(
-    stored: &[u8],
-    size: Option<usize>,
-    buffer: &'a mut Buffer,
-) -> Option<&'a [u8]> {
-    let content = buffer.room(believed(stored, size)?);
-    expanded(stored, content).then_some(&*content)
-}
-
-fn believed(stored: &[u8], size: Option<usize>) -> Option<usize> {
-    size.filter(|size| *size <= stored.len().saturating_mul(1_040))
-}
-
-fn expanded(stored: &[u8], content: &mut [u8]) -> bool {
-    let unpacked = libdeflater::Decompressor::new().gzip_decompress(stored, content);
-    unpacked.is_ok_and(|length| length == content.len())
 }
 
 /// What a stored payload unpacks to, as digests and length.

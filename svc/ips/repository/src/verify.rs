@@ -5,6 +5,7 @@
 //! several packages have is looked at once and told of for each.  The catalog's packages have to
 //! have manifests.  Whether everybody may read it all is a warning.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -17,9 +18,11 @@ use ips_model::signature::{Algorithm, algorithm, signed_text};
 use ips_model::{Action, Fmri, Kind, Manifest};
 use rayon::prelude::*;
 
+use crate::durable;
 use crate::error::{PathError, WriteError, at};
+use crate::lanes::{self, Room, digest_all};
 use crate::lock::{Lock, Wait};
-use crate::payload::{Buffer, digest, expand, expand_into};
+use crate::payload::{digest, expand_onto};
 use crate::quarantine::FOLDER;
 use crate::read::payload_paths;
 use crate::repository::Repository;
@@ -302,11 +305,14 @@ fn payloads<'a>(
         manifests.flat_map(|manifest| &manifest.actions).flat_map(wanted).collect();
     all.sort();
     all.dedup();
-    let looked = all.into_par_iter().map_init(Buffers::default, |buffers, wanted| {
-        let fault = fault_of(folder, &wanted, buffers);
-        (wanted, fault)
+    // Digests of texts that are about as long are made side by side.
+    all.sort_by_key(|wanted| Reverse(wanted.size));
+    let groups = lanes::groups(&all, |wanted| wanted.size.unwrap_or(0));
+    let looked = groups.into_par_iter().map_init(Rooms::default, |rooms, group| {
+        let faults = faults_of(folder, group, rooms);
+        group.iter().cloned().zip(faults).collect::<Vec<_>>()
     });
-    looked.collect::<Vec<_>>().into_iter().collect()
+    looked.flatten_iter().collect::<Vec<_>>().into_iter().collect()
 }
 
 fn place_of(folder: &Path, hash: &str) -> PathBuf {
@@ -314,33 +320,53 @@ fn place_of(folder: &Path, hash: &str) -> PathBuf {
     if before.is_file() && !now.is_file() { before } else { now }
 }
 
-/// Room for the stored payload and for what it unpacks to.
-type Buffers = (Buffer, Buffer);
+/// Room for a stored payload, and for what those of a group unpack to.
+type Rooms = (Vec<u8>, Room);
 
-fn fault_of(folder: &Path, wanted: &Wanted, buffers: &mut Buffers) -> Option<Fault> {
+fn faults_of(folder: &Path, group: &[Wanted], (stored, room): &mut Rooms) -> Vec<Option<Fault>> {
+    room.clear();
+    let unpacked: Vec<Result<(), Fault>> = group
+        .iter()
+        .map(|wanted| room.add(|onto| unpack_onto(folder, wanted, stored, onto)))
+        .collect();
+    let sound = group.iter().zip(&unpacked).filter(|(_, unpacked)| unpacked.is_ok());
+    let texts: Vec<(&str, &[u8])> =
+        sound.map(|(wanted, _)| wanted.algorithm).zip(room.texts()).collect();
+    let mut digests = digest_all(&texts).into_iter();
+    let fault = |(wanted, unpacked): (&Wanted, Result<(), Fault>)| {
+        if let Err(fault) = unpacked {
+            return Some(fault);
+        }
+        let actual = digests.next().flatten().unwrap_or_default();
+        let expected = wanted.value.clone();
+        (actual != expected).then_some(Fault::Hash { expected, actual })
+    };
+    group.iter().zip(unpacked).map(fault).collect()
+}
+
+fn unpack_onto(
+    folder: &Path,
+    wanted: &Wanted,
+    stored: &mut Vec<u8>,
+    onto: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let [now, before] = payload_paths(folder, &wanted.hash);
-    let (stored, content) = buffers;
-    let file = fs::File::open(now).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => fs::File::open(before),
+    stored.clear();
+    let read = durable::read_unseen(&now, None, stored).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => durable::read_unseen(&before, None, stored),
         _ => Err(error),
     });
-    let stored = match file.and_then(|file| stored.read(file)) {
-        Ok(stored) => stored,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Some(Fault::NoFile { hash: wanted.hash.clone() });
-        }
-        Err(error) => return Some(Fault::Unreadable(error.to_string())),
-    };
-    let actual = match expand_into(stored, wanted.size, content) {
-        Some(content) => digest(wanted.algorithm, content),
-        // Another length is another content; only what does not unpack at all is damaged.
-        None => match expand(stored, None) {
-            Ok(content) => digest(wanted.algorithm, &content),
-            Err(_) => return Some(Fault::Gzip),
-        },
-    };
-    let actual = actual.unwrap_or_default();
-    (actual != wanted.value).then(|| Fault::Hash { expected: wanted.value.clone(), actual })
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::NoFile { hash: wanted.hash.clone() },
+        _ => Fault::Unreadable(error.to_string()),
+    })?;
+    let begin = onto.len();
+    // Another length is another content; only what does not unpack at all is damaged.
+    let unpacked = expand_onto(stored, wanted.size, onto).or_else(|_| {
+        onto.truncate(begin);
+        expand_onto(stored, None, onto)
+    });
+    unpacked.map_err(|_| Fault::Gzip)
 }
 
 fn of_payloads(

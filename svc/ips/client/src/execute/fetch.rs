@@ -8,6 +8,7 @@
 //! not fetched again.  Of several origins and mirrors the one that has delivered fastest is asked
 //! first; one that fails stands back.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -34,6 +35,13 @@ pub struct Wanted<'a> {
     pub mode: u32,
 }
 
+impl Wanted<'_> {
+    /// How long it is, as its action says.
+    fn size(&self) -> usize {
+        self.action.get("pkg.size").and_then(|size| size.parse().ok()).unwrap_or(0)
+    }
+}
+
 /// A place payloads come from, with what it has delivered.
 pub struct Place<'a> {
     source: &'a Source,
@@ -58,16 +66,24 @@ impl<'a> Place<'a> {
         (self.failures.load(Ordering::Relaxed), micros.saturating_mul(1 << 10) / bytes)
     }
 
-    fn contents(&self, fmri: &Fmri, action: &Action) -> Result<Vec<u8>, SourceError> {
+    /// Hands what payloads hold to `put`, in order.
+    fn contents(
+        &self,
+        wanted: &[&Wanted<'_>],
+        put: impl FnOnce(&[&[u8]]) -> Result<(), ExecuteError>,
+    ) -> Result<Result<(), ExecuteError>, SourceError> {
         let began = Instant::now();
-        let got = self.source.contents(fmri, action);
-        match &got {
-            Ok(contents) => {
-                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                self.micros.fetch_add(micros, Ordering::Relaxed);
-                self.bytes.fetch_add(contents.len() as u64, Ordering::Relaxed);
-            }
-            Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
+        let pairs: Vec<(&Fmri, &Action)> =
+            wanted.iter().map(|one| (one.fmri, one.action)).collect();
+        let got = self.source.contents_all(&pairs, |contents| {
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.micros.fetch_add(micros, Ordering::Relaxed);
+            let bytes: usize = contents.iter().map(|one| one.len()).sum();
+            self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            put(contents)
+        });
+        if got.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
         }
         got
     }
@@ -82,23 +98,57 @@ pub fn fetch(
 ) -> Result<u64, ExecuteError> {
     let (done, total) = (AtomicU64::new(0), wanted.len() as u64);
     let fetched = AtomicU64::new(0);
-    let one = |wanted: &Wanted<'_>| -> Result<(), ExecuteError> {
-        if control.is_cancelled() {
-            return Err(ExecuteError::Cancelled);
-        }
-        if !is_staged(wanted, stage)? {
-            let contents = contents(wanted, places)?;
-            stage.create_now(&wanted.staged, &contents, wanted.mode)?;
+    let going = || if control.is_cancelled() { Err(ExecuteError::Cancelled) } else { Ok(()) };
+    let count = |one: &Wanted<'_>| {
+        control.count(Phase::Download, &done, total, one.action.key().unwrap_or(""));
+    };
+    let put = |wanted: &[&Wanted<'_>], contents: &[&[u8]]| -> Result<(), ExecuteError> {
+        for (one, contents) in wanted.iter().zip(contents) {
+            going()?;
+            stage.create_now(&one.staged, contents, one.mode)?;
             fetched.fetch_add(contents.len() as u64, Ordering::Relaxed);
+            count(one);
         }
-        let name = wanted.action.key().unwrap_or("");
-        control.count(Phase::Download, &done, total, name);
         Ok(())
     };
+    let some = |group: &[&Wanted<'_>]| -> Result<(), ExecuteError> {
+        let mut lacking = Vec::with_capacity(group.len());
+        for one in group {
+            going()?;
+            match is_staged(one, stage)? {
+                true => count(one),
+                false => lacking.push(*one),
+            }
+        }
+        get(&lacking, places, &put)
+    };
+    // Those that are about as long together, as they are looked at side by side.
+    let mut all: Vec<&Wanted<'_>> = wanted.iter().collect();
+    all.sort_by_key(|one| (one.fmri.publisher.as_deref(), Reverse(one.size())));
+    let groups = all.chunk_by(|one, other| one.fmri.publisher == other.fmri.publisher);
+    let groups: Vec<&[&Wanted<'_>]> =
+        groups.flat_map(|same| ips_repository::groups(same, |one| one.size())).collect();
     let sources: Vec<&Source> = places.iter().map(|place| place.source).collect();
-    side_by_side(&sources, || wanted.par_iter().try_for_each(one))?;
+    side_by_side(&sources, || groups.into_par_iter().try_for_each(some))?;
     control.say(Phase::Download, total, total, "");
     Ok(fetched.into_inner())
+}
+
+type Put<'p> = dyn Fn(&[&Wanted<'_>], &[&[u8]]) -> Result<(), ExecuteError> + 'p;
+
+/// Gets what payloads of one publisher hold, from the best place that has them all; else each from
+/// the best that has it.
+fn get(wanted: &[&Wanted<'_>], places: &[Place<'_>], put: &Put<'_>) -> Result<(), ExecuteError> {
+    let Some(first) = wanted.first() else { return Ok(()) };
+    if let Some(best) = able(first, places).first() {
+        if let Ok(done) = best.contents(wanted, |contents| put(wanted, contents)) {
+            return done;
+        }
+    }
+    for one in wanted {
+        put(&[*one], &[&contents(one, places)?])?;
+    }
+    Ok(())
 }
 
 fn is_staged(wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, ExecuteError> {
@@ -114,14 +164,12 @@ fn is_staged(wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, ExecuteErro
 
 /// A payload's contents from the best place that has it.
 pub fn contents(wanted: &Wanted<'_>, places: &[Place<'_>]) -> Result<Vec<u8>, ExecuteError> {
-    let publisher = wanted.fmri.publisher.as_deref();
-    let of = |place: &&Place<'_>| place.publisher.is_none() || place.publisher == publisher;
-    let mut able: Vec<&Place<'_>> = places.iter().filter(of).collect();
-    able.sort_by_key(|place| place.rank());
     let mut last = None;
-    for place in able {
-        match place.contents(wanted.fmri, wanted.action) {
-            Ok(contents) => return Ok(contents),
+    for place in able(wanted, places) {
+        let mut held = Vec::new();
+        let kept = place.contents(&[wanted], |contents| Ok(held = contents.concat()));
+        match kept {
+            Ok(kept) => return kept.map(|()| held),
             Err(error) => last = Some(error),
         }
     }
@@ -129,4 +177,13 @@ pub fn contents(wanted: &Wanted<'_>, places: &[Place<'_>]) -> Result<Vec<u8>, Ex
         Some(error) => Err(error.into()),
         None => Err(ExecuteError::NoOrigin { fmri: wanted.fmri.to_string() }),
     }
+}
+
+/// The places that may have a payload, the best first.
+fn able<'p, 'a>(wanted: &Wanted<'_>, places: &'p [Place<'a>]) -> Vec<&'p Place<'a>> {
+    let publisher = wanted.fmri.publisher.as_deref();
+    let of = |place: &&Place<'_>| place.publisher.is_none() || place.publisher == publisher;
+    let mut able: Vec<&Place<'_>> = places.iter().filter(of).collect();
+    able.sort_by_key(|place| place.rank());
+    able
 }
