@@ -77,7 +77,10 @@ impl Source {
         room.clear();
         let mut paths = Vec::with_capacity(all.len());
         for (fmri, action) in all {
-            room.add(|onto| Ok(paths.push(self.read_linkable(fmri, action, onto)?)))?;
+            room.add(|onto| -> Result<(), SourceError> {
+                paths.push(self.read_linkable(fmri, action, onto)?);
+                Ok(())
+            })?;
         }
         let texts = room.texts();
         self.check_all(all, digest::linked, texts.iter().copied())?;

@@ -122,7 +122,7 @@ pub enum Appended {
 /// A package of a batch.
 pub(crate) struct Pending {
     pub(crate) fmri: Fmri,
-    /// What of the manifest the catalog is made of; files are many, and no part of it.
+    /// What of the manifest the catalog is made of.
     pub(crate) manifest: Manifest,
     /// The manifest's bytes.
     pub(crate) text: String,
@@ -130,10 +130,14 @@ pub(crate) struct Pending {
 
 impl Pending {
     fn of(fmri: &Fmri, manifest: &Manifest, text: String) -> Pending {
-        let named = |action: &&Action| matches!(action.kind, Kind::Set | Kind::Depend);
-        let actions = manifest.actions.iter().filter(named).cloned().collect();
-        Pending { fmri: fmri.clone(), manifest: Manifest { actions }, text }
+        Pending { fmri: fmri.clone(), manifest: catalogued(manifest), text }
     }
+}
+
+/// What of a manifest the catalog is made of; files are many, and no part of it.
+pub(crate) fn catalogued(manifest: &Manifest) -> Manifest {
+    let named = |action: &&Action| matches!(action.kind, Kind::Set | Kind::Depend);
+    Manifest { actions: manifest.actions.iter().filter(named).cloned().collect() }
 }
 
 /// Manifest signatures by FMRI.

@@ -51,6 +51,7 @@ pub use elf::sections_digest;
 pub use error::{CreateError, OpenError, PathError, ReadError, WriteError};
 pub use index::{Index, Indexed, SearchError};
 pub use lanes::{Room, digest_all, groups};
+pub use lock::{Wait, record_lock};
 pub use payload::{
     Made, Stream, Unpacked, compressed, digest, expand, expand_onto, unpack, unpack_file, with_file,
 };

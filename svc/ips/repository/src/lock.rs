@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +18,7 @@ static INDEXING: Mutex<()> = Mutex::new(());
 
 /// Whether to wait for another writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub enum Wait {
     /// Until it is done: adding a package.
     Block,
     /// Not at all: refresh and rebuild.
@@ -90,15 +89,14 @@ fn open(path: &Path) -> Result<File, WriteError> {
     Ok(file)
 }
 
-/// Whether the lock was had.
-fn record_lock(file: &File, wait: Wait) -> io::Result<bool> {
+/// Locks a whole file as pkg5 does; whether the lock was had.
+pub fn record_lock(file: &File, wait: Wait) -> io::Result<bool> {
     use nix::errno::Errno;
     use nix::fcntl::{FcntlArg, fcntl};
     // SAFETY: flock is plain data for which all zeros is a value: whole file, from its start.
     let mut whole: libc::flock = unsafe { std::mem::zeroed() };
     whole.l_type = libc::F_WRLCK as libc::c_short;
     whole.l_whence = libc::SEEK_SET as libc::c_short;
-    debug_assert!(file.as_raw_fd() >= 0);
     loop {
         let asked = match wait {
             Wait::Block => fcntl(file, FcntlArg::F_SETLKW(&whole)),

@@ -11,7 +11,7 @@ use ips_model::quote::unquote;
 use ips_model::{Fmri, Manifest, Timestamp};
 use rayon::prelude::*;
 
-use crate::batch::parsed;
+use crate::batch::{catalogued, parsed};
 use crate::catalog::CatalogEdit;
 use crate::durable;
 use crate::error::{PathError, WriteError, at};
@@ -51,7 +51,7 @@ impl Repository {
             stored.into_iter().filter(|fmri| edit.signature(fmri).is_none()).collect();
         let read = |fmri: &Fmri| -> Result<(String, Manifest), WriteError> {
             let text = self.manifest_text(fmri)?;
-            let manifest = parsed(fmri, &text)?;
+            let manifest = catalogued(&parsed(fmri, &text)?);
             Ok((text, manifest))
         };
         let manifests: Vec<(String, Manifest)> =

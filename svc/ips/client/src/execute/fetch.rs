@@ -167,7 +167,10 @@ pub fn contents(wanted: &Wanted<'_>, places: &[Place<'_>]) -> Result<Vec<u8>, Ex
     let mut last = None;
     for place in able(wanted, places) {
         let mut held = Vec::new();
-        let kept = place.contents(&[wanted], |contents| Ok(held = contents.concat()));
+        let kept = place.contents(&[wanted], |contents| {
+            held = contents.concat();
+            Ok(())
+        });
         match kept {
             Ok(kept) => return kept.map(|()| held),
             Err(error) => last = Some(error),

@@ -11,8 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use ips_repository::{Wait, record_lock};
 
 static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -75,7 +74,7 @@ impl ImageLock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        if !record_lock(&file).map_err(failed)? {
+        if !record_lock(&file, Wait::Refuse).map_err(failed)? {
             let mut text = String::new();
             file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(failed)?;
             let mut lines = text.lines().map(str::to_string);
@@ -94,22 +93,6 @@ impl Drop for ImageLock {
         // The text in it is for people; the lock itself goes with the descriptor.
         let _ = self.file.set_len(0);
         HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
-    }
-}
-
-/// Whether the lock was had.
-fn record_lock(file: &File) -> io::Result<bool> {
-    // SAFETY: flock is plain data for which all zeros is a value: whole file, from its start.
-    let mut whole: libc::flock = unsafe { std::mem::zeroed() };
-    whole.l_type = libc::F_WRLCK as libc::c_short;
-    whole.l_whence = libc::SEEK_SET as libc::c_short;
-    loop {
-        match fcntl(file, FcntlArg::F_SETLK(&whole)) {
-            Ok(_) => return Ok(true),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN | Errno::EACCES) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 
