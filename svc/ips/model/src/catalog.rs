@@ -7,6 +7,7 @@
 //! (`is_part_name`), so it may be used as a file name.
 
 mod read;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ use crate::json::{Signed, SignedError, canonical, plainly_signed, sign, signed, 
 use crate::manifest::Manifest;
 use crate::time::Timestamp;
 use crate::version::Version;
+
+pub use text::{Line, LogText, PartText, Text, lines};
 
 /// The part that every package is in.
 pub const BASE: &str = "catalog.base.C";
@@ -51,18 +54,6 @@ fn shape(what: impl Into<String>) -> SignedError {
 }
 
 impl Entry {
-    fn to_json(&self) -> Value {
-        let mut members = Map::new();
-        if let Some(signature) = &self.signature {
-            members.insert("signature-sha-1".into(), json!(signature));
-        }
-        if !self.actions.is_empty() {
-            members.insert("actions".into(), json!(self.actions));
-        }
-        members.insert("version".into(), json!(self.version.to_string()));
-        Value::Object(members)
-    }
-
     /// Its canonical text: the keys in their order, without what it has not.
     fn write(&self, to: &mut String) {
         to.push('{');
@@ -119,57 +110,25 @@ impl Part {
 
     /// The signed text.
     pub fn sign(&self) -> Signed {
-        let mut text = String::from("{");
-        let mut publishers = self.publishers.iter().peekable();
-        let mut reserved = self.reserved.iter().peekable();
-        loop {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            // Both are sorted, and so is what comes of them.
-            let first = match (publishers.peek(), reserved.peek()) {
-                (Some((publisher, _)), Some((key, _))) => publisher < key,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => break,
-            };
-            if first {
-                publishers.by_ref().take(1).for_each(|(publisher, stems)| {
-                    key(publisher, &mut text);
-                    write_stems(stems, &mut text);
-                });
-            } else {
-                reserved.by_ref().take(1).for_each(|(name, value)| {
-                    key(name, &mut text);
-                    text.push_str(&canonical(value));
-                });
-            }
-        }
-        if text.len() > 1 {
-            text.pop();
-        }
-        text.push('}');
-        signed(text)
+        signed(self.text())
+    }
+
+    /// The canonical text, neither signed nor ended by a line feed.
+    fn text(&self) -> String {
+        text_of(&self.publishers, &self.reserved)
     }
 
     /// Adds an entry in its place; of an existing version it takes the place.
     pub fn insert(&mut self, publisher: &str, stem: &str, entry: Entry) {
         let stems = self.publishers.entry(publisher.to_string()).or_default();
-        let entries = stems.entry(stem.to_string()).or_default();
-        let key = entry.version.to_string();
-        if let Some(same) = entries.iter_mut().find(|other| other.version.to_string() == key) {
-            *same = entry;
-            return;
-        }
-        let at = entries.partition_point(|other| other.version <= entry.version);
-        entries.insert(at, entry);
+        place(stems.entry(stem.to_string()).or_default(), entry);
     }
 
     /// Takes an entry out; a stem or publisher without entries goes too.
-    pub fn remove(&mut self, publisher: &str, stem: &str, version: &str) -> Option<Entry> {
+    pub fn remove(&mut self, publisher: &str, stem: &str, version: &Version) -> Option<Entry> {
         let stems = self.publishers.get_mut(publisher)?;
         let entries = stems.get_mut(stem)?;
-        let at = entries.iter().position(|entry| entry.version.to_string() == version)?;
+        let at = entries.iter().position(|entry| entry.version.is_written_as(version))?;
         let entry = entries.remove(at);
         if entries.is_empty() {
             stems.remove(stem);
@@ -183,8 +142,8 @@ impl Part {
     /// The entry of a package.
     pub fn get(&self, fmri: &Fmri) -> Option<&Entry> {
         let entries = self.publishers.get(fmri.publisher.as_deref()?)?.get(&fmri.name)?;
-        let version = fmri.version.as_ref()?.to_string();
-        entries.iter().find(|entry| entry.version.to_string() == version)
+        let version = fmri.version.as_ref()?;
+        entries.iter().find(|entry| entry.version.is_written_as(version))
     }
 
     /// Every entry with its FMRI, by publisher, stem and version.
@@ -210,24 +169,70 @@ impl Part {
     }
 }
 
+/// Puts an entry among those of its stem, which ascend.
+fn place(entries: &mut Vec<Entry>, entry: Entry) {
+    match entries.iter_mut().find(|other| other.version.is_written_as(&entry.version)) {
+        Some(same) => *same = entry,
+        None => {
+            let at = entries.partition_point(|other| other.version <= entry.version);
+            entries.insert(at, entry);
+        }
+    }
+}
+
 fn key(name: &str, to: &mut String) {
     string(name, to);
     to.push(':');
 }
 
-fn write_stems(stems: &BTreeMap<String, Vec<Entry>>, to: &mut String) {
+/// The canonical text of publishers and reserved keys.
+fn text_of<T: text::Listed>(
+    publishers: &BTreeMap<String, BTreeMap<String, Vec<T>>>,
+    reserved: &BTreeMap<String, Value>,
+) -> String {
+    let mut text = String::from("{");
+    let mut publishers = publishers.iter().peekable();
+    let mut reserved = reserved.iter().peekable();
+    loop {
+        // Both are sorted, and so is what comes of them.
+        let first = match (publishers.peek(), reserved.peek()) {
+            (Some((publisher, _)), Some((key, _))) => publisher < key,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => break,
+        };
+        if text.len() > 1 {
+            text.push(',');
+        }
+        if let Some((publisher, stems)) = publishers.next_if(|_| first) {
+            key(publisher, &mut text);
+            write_stems(stems, &mut text);
+        } else if let Some((name, value)) = reserved.next() {
+            key(name, &mut text);
+            text.push_str(&canonical(value));
+        }
+    }
+    text.push('}');
+    text
+}
+
+fn write_stems<T: text::Listed>(stems: &BTreeMap<String, Vec<T>>, to: &mut String) {
     to.push('{');
     for (number, (stem, entries)) in stems.iter().enumerate() {
         to.push_str(if number > 0 { "," } else { "" });
         key(stem, to);
-        to.push('[');
-        for (number, entry) in entries.iter().enumerate() {
-            to.push_str(if number > 0 { "," } else { "" });
-            entry.write(to);
-        }
-        to.push(']');
+        write_list(entries, to);
     }
     to.push('}');
+}
+
+fn write_list<T: text::Listed>(entries: &[T], to: &mut String) {
+    to.push('[');
+    for (number, entry) in entries.iter().enumerate() {
+        to.push_str(if number > 0 { "," } else { "" });
+        entry.write(to);
+    }
+    to.push(']');
 }
 
 /// What a manifest puts into the parts other than base: part name → action texts.
@@ -434,20 +439,29 @@ pub struct Log {
 }
 
 impl LogEntry {
-    fn to_json(&self) -> Value {
-        let operation = match self.operation {
-            Operation::Add => "add",
-            Operation::Remove => "remove",
-        };
-        let mut value = json!({
-            "op-time": self.time.to_string(),
-            "op-type": operation,
-            "version": self.version.to_string(),
-        });
+    /// Its canonical text: parts, then what is said of all of them, which is the order of keys.
+    fn write(&self, to: &mut String) {
+        to.push('{');
         for (part, entry) in &self.parts {
-            value[part] = entry.to_json();
+            key(part, to);
+            entry.write(to);
+            to.push(',');
         }
-        value
+        key("op-time", to);
+        string(&self.time.to_string(), to);
+        to.push(',');
+        key("op-type", to);
+        string(
+            match self.operation {
+                Operation::Add => "add",
+                Operation::Remove => "remove",
+            },
+            to,
+        );
+        to.push(',');
+        key("version", to);
+        string(&self.version.to_string(), to);
+        to.push('}');
     }
 
     fn from_json(value: &Value) -> Result<LogEntry, SignedError> {
@@ -473,7 +487,12 @@ impl LogEntry {
 impl Log {
     /// Reads a log; a signature, where there is one, must hold.
     pub fn parse(text: &str) -> Result<Log, SignedError> {
-        let (value, _) = verified(text)?;
+        Ok(Log::parse_signed(text)?.0)
+    }
+
+    /// The same, and the signature that holds.
+    pub fn parse_signed(text: &str) -> Result<(Log, Option<String>), SignedError> {
+        let (value, signature) = verified(text)?;
         let mut log = Log::default();
         for (publisher, stems) in value.as_object().into_iter().flatten() {
             if publisher.starts_with('_') {
@@ -487,22 +506,17 @@ impl Log {
                 read.insert(stem.clone(), entries.collect::<Result<_, _>>()?);
             }
         }
-        Ok(log)
+        Ok((log, signature))
     }
 
     /// The signed text.
     pub fn sign(&self) -> Signed {
-        let mut members = Map::new();
-        for (publisher, stems) in &self.publishers {
-            let stem = |(stem, entries): (&String, &Vec<LogEntry>)| {
-                (stem.clone(), Value::Array(entries.iter().map(LogEntry::to_json).collect()))
-            };
-            members.insert(publisher.clone(), Value::Object(stems.iter().map(stem).collect()));
-        }
-        for (key, value) in &self.reserved {
-            members.insert(key.clone(), value.clone());
-        }
-        sign(&Value::Object(members))
+        signed(self.text())
+    }
+
+    /// The canonical text, neither signed nor ended by a line feed.
+    fn text(&self) -> String {
+        text_of(&self.publishers, &self.reserved)
     }
 
     /// Appends an operation.
@@ -531,8 +545,9 @@ mod tests {
             part.entries().map(|(_, entry)| entry.version.to_string()).collect();
         assert_eq!(order, ["1.9,5.11", "1.9,5.12", "1.9,5.11-1", "1.10,5.11"]);
         assert_eq!(part.counts(), (1, 4));
-        assert!(part.remove("p", "a", "1.9,5.12").is_some());
-        assert!(part.remove("p", "a", "1.9,5.12").is_none());
+        let version = Version::parse("1.9,5.12").unwrap();
+        assert!(part.remove("p", "a", &version).is_some());
+        assert!(part.remove("p", "a", &version).is_none());
         let text = part.sign().text;
         assert_eq!(Part::parse(&text).unwrap(), part);
     }

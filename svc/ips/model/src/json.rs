@@ -128,17 +128,42 @@ pub enum SignedError {
 /// The signature of a text as every writer writes it, held to its bytes without reading them.  None
 /// says nothing: the text may be another form of what was signed.
 pub(crate) fn plainly_signed(text: &str) -> Option<&str> {
+    plain_length(text).map(|(_, signature)| signature)
+}
+
+/// The same, and how long the text is before the signature and the last brace.
+pub(crate) fn plain_length(text: &str) -> Option<(usize, &str)> {
     let head = text.strip_suffix("\"}}\n")?;
     let at = head.len().checked_sub(40).filter(|at| head.is_char_boundary(*at))?;
     let (head, signature) = head.split_at(at);
     let head = head.strip_suffix(&format!("\"{SIGNATURE}\":{{\"sha-1\":\""))?;
     let head = head.strip_suffix(',').unwrap_or(head);
-    // Escapes have two forms; which one was signed shows only when they are read.
-    if head.contains("\\u") || !head.is_ascii() {
+    if !head.is_ascii() || !escapes_are_plain(head) {
         return None;
     }
     let own = crate::digest::sha1_hex_of(&[head.as_bytes(), b"}\n"]);
-    (own == signature).then_some(signature)
+    (own == signature).then_some((head.len(), signature))
+}
+
+/// Whether every `\u` is one that canonical text has: in capitals, and of a character that has no
+/// other form.
+fn escapes_are_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
+        at += next + 2;
+        if bytes.get(at - 1) != Some(&b'u') {
+            continue;
+        }
+        let Some(digits) = text.get(at..at + 4) else { return false };
+        let capital = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+        let code = u32::from_str_radix(digits, 16).unwrap_or(0);
+        let short = matches!(code, 8..=10 | 12 | 13 | 0x20..=0x7f);
+        if short || !digits.bytes().all(capital) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Reads an object, checks its signature if it has one, and takes it out.
@@ -213,12 +238,15 @@ mod tests {
         assert!(verified(&loose).is_ok());
         assert!(verified(&signed.text.replace("\\u00E9", "e")).is_err());
         assert!(sign(&json!({})).text.starts_with("{\"_SIGNATURE\""));
-        for (value, plain) in
-            [(json!({}), true), (json!({"a": [1]}), true), (json!({"a": "é"}), false)]
-        {
-            let signed = sign(&value);
-            assert_eq!(plainly_signed(&signed.text).is_some(), plain, "{value}");
-            assert_eq!(plainly_signed(&signed.text.replace('1', "2")), None);
+        for value in [json!({}), json!({"a": [1]}), json!({"a": "\u{e9}\u{1f600}\u{1}\n\\u12"})] {
+            let text = sign(&value).text;
+            assert_eq!(plainly_signed(&text), Some(sign(&value).sha1.as_str()), "{value}");
+            assert_eq!(plainly_signed(&text.replace('1', "2")), None);
+        }
+        // Signed in another form than every writer's: held to what it says, not to its bytes.
+        for text in ["\\u00e9", "\\u0041", "\\u000A"] {
+            let text = super::signed(format!("{{\"a\":\"{text}\"}}")).text;
+            assert!(plainly_signed(&text).is_none() && verified(&text).is_err(), "{text}");
         }
         for bad in ["", "{", "[]", "1", &signed.text[..20]] {
             assert!(verified(bad).is_err(), "{bad}");

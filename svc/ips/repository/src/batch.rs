@@ -4,23 +4,22 @@
 //! `append` takes a package that is published elsewhere, bytes unchanged, as pkgrecv does.
 //! Both may be called from many threads.  A batch that is dropped has changed nothing.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ips_model::action::{Kind, NO_HASH, is_sha1};
+use ips_model::catalog::{BASE, PartText};
 use ips_model::configuration::Compression;
 use ips_model::fmri::is_publisher;
 use ips_model::pattern::glob_matches;
 use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
-use crate::error::{OpenError, WriteError, at};
-use crate::lanes;
-use crate::payload::{Content, Stream, compress, describe};
+use crate::error::{OpenError, ReadError, WriteError, at};
+use crate::payload::{Content, describe, stored_form, with_file};
 use crate::repository::Repository;
 use crate::staging::Staging;
 
@@ -134,15 +133,6 @@ impl Pending {
     }
 }
 
-/// What of a manifest the catalog is made of; files are many, and no part of it.
-pub(crate) fn catalogued(manifest: &Manifest) -> Manifest {
-    let named = |action: &&Action| matches!(action.kind, Kind::Set | Kind::Depend);
-    Manifest { actions: manifest.actions.iter().filter(named).cloned().collect() }
-}
-
-/// Manifest signatures by FMRI.
-type Held = HashMap<String, String>;
-
 /// A transaction.
 pub struct Batch<'a> {
     pub(crate) repository: &'a Repository,
@@ -152,7 +142,7 @@ pub struct Batch<'a> {
     /// By FMRI.
     pub(crate) packages: Mutex<BTreeMap<String, Pending>>,
     /// Publisher → what its catalog held when first asked.
-    held: Mutex<BTreeMap<String, Arc<Held>>>,
+    held: Mutex<BTreeMap<String, Arc<PartText>>>,
     /// The names of the packages that are being published.
     claimed: Mutex<HashSet<String>>,
 }
@@ -335,17 +325,25 @@ impl Batch<'_> {
             return Ok(Some(ips_model::digest::sha1_hex(pending.text.as_bytes())));
         }
         let publisher = complete(fmri)?;
+        let base = self.base(publisher)?;
+        let damaged = |source| ReadError::Catalog { path: BASE.into(), source };
+        Ok(base.get(fmri).map_err(damaged)?.and_then(|entry| entry.signature))
+    }
+
+    /// The base part of a publisher's catalog as it was when first asked for.
+    fn base(&self, publisher: &str) -> Result<Arc<PartText>, WriteError> {
         let mut held = locked(&self.held);
-        if !held.contains_key(publisher) {
-            let mut read = Held::new();
-            if self.repository.publisher_folder(publisher)?.join("catalog").is_dir() {
-                for package in self.repository.catalog(publisher)?.packages() {
-                    read.insert(package.fmri.to_string(), package.signature);
-                }
-            }
-            held.insert(publisher.to_string(), Arc::new(read));
+        if let Some(base) = held.get(publisher) {
+            return Ok(Arc::clone(base));
         }
-        Ok(held[publisher].get(&key).cloned())
+        let base = if self.repository.publisher_folder(publisher)?.join("catalog").is_dir() {
+            self.repository.catalog_part(publisher, BASE)?
+        } else {
+            PartText::default()
+        };
+        let base = Arc::new(base);
+        held.insert(publisher.to_string(), Arc::clone(&base));
+        Ok(base)
     }
 
     pub(crate) fn staging(&self, publisher: &str) -> Result<Arc<Staging>, WriteError> {

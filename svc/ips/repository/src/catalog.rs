@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, FileTimes};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ips_model::catalog::{
-    Attributes, BASE, Entry, Log, LogEntry, Operation, Part, PartAttributes, split,
+    Attributes, BASE, Entry, LogEntry, LogText, Operation, Part, PartAttributes, PartText, split,
 };
 use ips_model::digest::sha1_hex;
 use ips_model::json::{Signed, SignedError};
@@ -24,6 +24,43 @@ use crate::error::{PathError, ReadError, at};
 pub(crate) const ATTRIBUTES: &str = "catalog.attrs";
 /// A reader that meets a swap of the folder begins again; a writer cannot swap as fast as this.
 const ATTEMPTS: usize = 5;
+
+/// Reads what another writer may be exchanging meanwhile.
+fn attempts<T>(read: impl Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        match read() {
+            Ok(read) => return Ok(read),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.expect("an attempt was made"))
+}
+
+fn attributes(folder: &Path) -> Result<Attributes, ReadError> {
+    let path = folder.join(ATTRIBUTES);
+    Attributes::parse(&text(&path)?).map_err(|source| ReadError::Catalog { path, source })
+}
+
+/// One part of the catalog in `folder`; an empty one where the catalog has none of this name.
+pub(crate) fn part_text(folder: &Path, name: &str) -> Result<PartText, ReadError> {
+    attempts(|| listed_part(folder, name, &attributes(folder)?))
+}
+
+/// The same, where the attributes have been read.
+fn listed_part(folder: &Path, name: &str, listed: &Attributes) -> Result<PartText, ReadError> {
+    let Some(listed) = listed.parts.get(name) else { return Ok(PartText::default()) };
+    let path = folder.join(name);
+    let damaged = |source| ReadError::Catalog { path: path.clone(), source };
+    let (part, signature) = PartText::read(text(&path)?).map_err(damaged)?;
+    if let Some(stored) = &listed.signature {
+        let actual = signature.unwrap_or_else(|| part.sign().sha1);
+        if actual != *stored {
+            return Err(damaged(SignedError::Signature { stored: stored.clone(), actual }));
+        }
+    }
+    Ok(part)
+}
 
 /// A package of a catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +82,11 @@ pub struct Catalog {
 impl Catalog {
     /// Reads the catalog in `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Catalog, ReadError> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            match Catalog::attempt(folder) {
-                Ok(catalog) => return Ok(catalog),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.expect("an attempt was made"))
+        attempts(|| Catalog::attempt(folder))
     }
 
     fn attempt(folder: &Path) -> Result<Catalog, ReadError> {
-        let attributes = Attributes::parse(&text(&folder.join(ATTRIBUTES))?)
-            .map_err(|source| ReadError::Catalog { path: folder.join(ATTRIBUTES), source })?;
+        let attributes = attributes(folder)?;
         let read = |(name, listed): (&String, &PartAttributes)| {
             let path = folder.join(name);
             let damaged = |source| ReadError::Catalog { path: path.clone(), source };
@@ -117,29 +146,30 @@ pub(crate) enum Logged {
     No,
 }
 
-/// A catalog being changed.
+/// A catalog being changed.  Parts are read when something is looked for in them.
 pub(crate) struct CatalogEdit {
+    /// Where it is; nowhere yet.
+    folder: Option<PathBuf>,
     attributes: Attributes,
-    parts: BTreeMap<String, Part>,
-    logs: BTreeMap<String, Log>,
+    parts: BTreeMap<String, PartText>,
+    logs: BTreeMap<String, LogText>,
     /// Parts and logs that have to be written.
     touched: BTreeSet<String>,
     now: Timestamp,
     logged: Logged,
-    on_disk: bool,
 }
 
 impl CatalogEdit {
     /// An empty catalog made at `now`.
     pub(crate) fn new(now: Timestamp) -> CatalogEdit {
         CatalogEdit {
+            folder: None,
             attributes: Attributes::new(now),
             parts: BTreeMap::new(),
             logs: BTreeMap::new(),
             touched: BTreeSet::new(),
             now,
             logged: Logged::Yes,
-            on_disk: false,
         }
     }
 
@@ -149,39 +179,63 @@ impl CatalogEdit {
         CatalogEdit { logged: Logged::No, ..CatalogEdit::new(now) }
     }
 
-    /// The catalog in `folder`, or an empty one where there is none.
+    /// The catalog in `folder`, or an empty one where there is none.  The caller keeps other
+    /// writers from it.
     pub(crate) fn read(folder: &Path, now: Timestamp) -> Result<CatalogEdit, ReadError> {
         if !folder.join(ATTRIBUTES).exists() {
             return Ok(CatalogEdit::new(now));
         }
-        let Catalog { attributes, parts } = Catalog::read(folder)?;
+        let attributes = attributes(folder)?;
         let now = now.max(attributes.last_modified.next());
-        let mut logs = BTreeMap::new();
-        let hour = format!("update.{}.", now.hour());
-        for name in attributes.updates.keys().filter(|name| name.starts_with(&hour)) {
-            let path = folder.join(name);
-            let log =
-                Log::parse(&text(&path)?).map_err(|source| ReadError::Catalog { path, source })?;
-            logs.insert(name.clone(), log);
+        let mut edit =
+            CatalogEdit { folder: Some(folder.to_path_buf()), attributes, ..CatalogEdit::new(now) };
+        edit.part(BASE)?;
+        Ok(edit)
+    }
+
+    /// A part, read when it is first asked for.
+    fn part(&mut self, name: &str) -> Result<&mut PartText, ReadError> {
+        if !self.parts.contains_key(name) {
+            let part = match &self.folder {
+                Some(folder) => listed_part(folder, name, &self.attributes)?,
+                None => PartText::default(),
+            };
+            self.parts.insert(name.to_string(), part);
         }
-        Ok(CatalogEdit {
-            attributes,
-            parts,
-            logs,
-            touched: BTreeSet::new(),
-            now,
-            logged: Logged::Yes,
-            on_disk: true,
-        })
+        Ok(self.parts.entry(name.to_string()).or_default())
+    }
+
+    /// The log of the present hour, read when it is first written to.
+    fn log(&mut self, name: &str) -> Result<&mut LogText, ReadError> {
+        let before = self.folder.as_ref().filter(|_| self.attributes.updates.contains_key(name));
+        if let Some(folder) = before.filter(|_| !self.logs.contains_key(name)) {
+            let path = folder.join(name);
+            let (log, _) = LogText::read(text(&path)?)
+                .map_err(|source| ReadError::Catalog { path, source })?;
+            self.logs.insert(name.to_string(), log);
+        }
+        Ok(self.logs.entry(name.to_string()).or_default())
     }
 
     /// The SHA-1 of a package's manifest, where the package is here.
-    pub(crate) fn signature(&self, fmri: &Fmri) -> Option<&str> {
-        self.parts.get(BASE)?.get(fmri)?.signature.as_deref()
+    pub(crate) fn signature(&self, fmri: &Fmri) -> Result<Option<String>, ReadError> {
+        let Some(base) = self.parts.get(BASE) else { return Ok(None) };
+        let entry = base.get(fmri).map_err(|source| self.damaged(BASE, source))?;
+        Ok(entry.and_then(|entry| entry.signature))
+    }
+
+    fn damaged(&self, name: &str, source: SignedError) -> ReadError {
+        let path = self.folder.as_ref().map(|folder| folder.join(name));
+        ReadError::Catalog { path: path.unwrap_or_else(|| PathBuf::from(name)), source }
     }
 
     /// Adds a package whose manifest's bytes are `text`.
-    pub(crate) fn add(&mut self, fmri: &Fmri, manifest: &Manifest, text: &str) {
+    pub(crate) fn add(
+        &mut self,
+        fmri: &Fmri,
+        manifest: &Manifest,
+        text: &str,
+    ) -> Result<(), ReadError> {
         let publisher = fmri.publisher.as_deref().expect("a catalogued package has a publisher");
         let version = fmri.version.clone().expect("a catalogued package has a version");
         let signature = Some(sha1_hex(text.as_bytes()));
@@ -191,30 +245,37 @@ impl CatalogEdit {
             entries.insert(part, Entry { version: version.clone(), signature: None, actions });
         }
         for (name, entry) in &entries {
-            let part = self.parts.entry(name.clone()).or_default();
-            part.insert(publisher, &fmri.name, entry.clone());
+            let put = self.part(name)?.insert(publisher, &fmri.name, entry.clone());
+            put.map_err(|source| self.damaged(name, source))?;
         }
-        self.log(Operation::Add, fmri, entries);
+        self.tell(Operation::Add, fmri, entries)
     }
 
     /// Takes a package out; whether it was there.
-    pub(crate) fn remove(&mut self, fmri: &Fmri) -> bool {
+    pub(crate) fn remove(&mut self, fmri: &Fmri) -> Result<bool, ReadError> {
         let publisher = fmri.publisher.as_deref().expect("a catalogued package has a publisher");
         let version = fmri.version.as_ref().expect("a catalogued package has a version");
-        let version = version.to_string();
         let mut entries = BTreeMap::new();
-        for (name, part) in &mut self.parts {
-            if let Some(entry) = part.remove(publisher, &fmri.name, &version) {
-                entries.insert(name.clone(), entry);
+        let names: BTreeSet<String> =
+            self.attributes.parts.keys().chain(self.parts.keys()).cloned().collect();
+        for name in names {
+            let taken = self.part(&name)?.remove(publisher, &fmri.name, version);
+            if let Some(entry) = taken.map_err(|source| self.damaged(&name, source))? {
+                entries.insert(name, entry);
             }
         }
         let was_here = !entries.is_empty();
-        self.log(Operation::Remove, fmri, entries);
-        was_here
+        self.tell(Operation::Remove, fmri, entries)?;
+        Ok(was_here)
     }
 
     /// Marks the parts as changed and tells the logs.
-    fn log(&mut self, operation: Operation, fmri: &Fmri, entries: BTreeMap<String, Entry>) {
+    fn tell(
+        &mut self,
+        operation: Operation,
+        fmri: &Fmri,
+        entries: BTreeMap<String, Entry>,
+    ) -> Result<(), ReadError> {
         let publisher = fmri.publisher.as_deref().expect("a catalogued package has a publisher");
         let version = fmri.version.clone().expect("a catalogued package has a version");
         // Each locale has its own log; the parts of locale C share one.
@@ -226,13 +287,15 @@ impl CatalogEdit {
             told.entry(log).or_default().insert(name, entry);
         }
         if self.logged == Logged::No {
-            return;
+            return Ok(());
         }
         for (name, parts) in told {
             let entry = LogEntry { time: self.now, operation, version: version.clone(), parts };
-            self.logs.entry(name.clone()).or_default().push(publisher, &fmri.name, entry);
+            let put = self.log(&name)?.push(publisher, &fmri.name, entry);
+            put.map_err(|source| self.damaged(&name, source))?;
             self.touched.insert(name);
         }
+        Ok(())
     }
 
     /// Whether there is nothing to write.
@@ -242,50 +305,38 @@ impl CatalogEdit {
 
     /// Whether this began as the catalog that is there.
     pub(crate) fn is_on_disk(&self) -> bool {
-        self.on_disk
+        self.folder.is_some()
     }
 
     /// Writes the whole set to the new folder `to`; what did not change is linked from `from`.
     pub(crate) fn save(mut self, from: &Path, to: &Path) -> Result<(), PathError> {
         durable::make_folder(to)?;
-        for (name, part) in &self.parts {
-            let place = self.attributes.parts.get(name).cloned();
-            let place = self.save_one(name, place, || part.sign(), from, to)?;
-            self.attributes.parts.insert(name.clone(), place);
+        let attributes = &mut self.attributes;
+        for name in attributes.parts.keys().chain(attributes.updates.keys()) {
+            if !self.touched.contains(name) {
+                durable::link(&from.join(name), &to.join(name))?;
+            }
         }
-        let empty = Log::default();
-        let names: BTreeSet<&String> =
-            self.attributes.updates.keys().chain(self.logs.keys()).collect();
-        let mut updates = BTreeMap::new();
-        for name in names {
-            let place = self.attributes.updates.get(name).cloned();
-            let log = self.logs.get(name).unwrap_or(&empty);
-            updates.insert(name.clone(), self.save_one(name, place, || log.sign(), from, to)?);
-        }
-        self.attributes.updates = updates;
+        let (now, touched) = (self.now, &self.touched);
+        let written = |signed: Signed, name: &String| {
+            write_at(&to.join(name), &signed, now)?;
+            let place = PartAttributes { last_modified: now, signature: Some(signed.sha1) };
+            Ok((name.clone(), place))
+        };
+        let parts = self.parts.par_iter().filter(|(name, _)| touched.contains(*name));
+        let parts: Vec<_> = parts
+            .map(|(name, part)| written(part.sign(), name))
+            .collect::<Result<_, PathError>>()?;
+        let logs = self.logs.par_iter().filter(|(name, _)| touched.contains(*name));
+        let logs: Vec<_> =
+            logs.map(|(name, log)| written(log.sign(), name)).collect::<Result<_, PathError>>()?;
+        attributes.parts.extend(parts);
+        attributes.updates.extend(logs);
         if let Some(base) = self.parts.get(BASE) {
-            (self.attributes.packages, self.attributes.versions) = base.counts();
+            (attributes.packages, attributes.versions) = base.counts();
         }
-        self.attributes.last_modified = self.now;
-        write_at(&to.join(ATTRIBUTES), &self.attributes.sign(), self.now)
-    }
-
-    /// Writes a part or log if it was touched, links it if not; what `catalog.attrs` says of it.
-    fn save_one(
-        &self,
-        name: &str,
-        place: Option<PartAttributes>,
-        sign: impl FnOnce() -> Signed,
-        from: &Path,
-        to: &Path,
-    ) -> Result<PartAttributes, PathError> {
-        if let Some(place) = place.filter(|_| !self.touched.contains(name)) {
-            durable::link(&from.join(name), &to.join(name))?;
-            return Ok(place);
-        }
-        let signed = sign();
-        write_at(&to.join(name), &signed, self.now)?;
-        Ok(PartAttributes { last_modified: self.now, signature: Some(signed.sha1) })
+        attributes.last_modified = now;
+        write_at(&to.join(ATTRIBUTES), &attributes.sign(), now)
     }
 }
 

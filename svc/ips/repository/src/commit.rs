@@ -103,13 +103,13 @@ impl Batch<'_> {
         let mut edit = CatalogEdit::read(&catalog, now)?;
         let mut added = Vec::new();
         for (number, pending) in packages.iter().enumerate() {
-            match edit.signature(&pending.fmri) {
+            match edit.signature(&pending.fmri)? {
                 Some(held) if held == sha1_hex(pending.text.as_bytes()) => continue,
                 Some(_) => return Err(WriteError::Conflict(pending.fmri.to_string())),
                 None => {}
             }
             staging.put_manifest(number, &pending.text)?;
-            edit.add(&pending.fmri, &pending.manifest, &pending.text);
+            edit.add(&pending.fmri, &pending.manifest, &pending.text)?;
             added.push((number, pending.fmri.clone()));
         }
         if added.is_empty() {
@@ -170,10 +170,10 @@ impl Batch<'_> {
         if !text.starts_with(&self.repository.manifest_text(fmri)?) {
             return Err(WriteError::Conflict(fmri.to_string()));
         }
-        if !edit.remove(fmri) {
+        if !edit.remove(fmri)? {
             return Err(WriteError::NothingToAppendTo(fmri.to_string()));
         }
-        edit.add(fmri, &manifest, text);
+        edit.add(fmri, &manifest, text)?;
         staging.put_manifest(0, text)?;
         self.place(&folder, &staging, Some(edit), &[(0, fmri.clone())])
     }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ips_model::Fmri;
 use ips_model::action::is_sha1;
-use ips_model::catalog::{Attributes, is_part_name};
+use ips_model::catalog::{Attributes, PartText, is_part_name};
 
-use crate::catalog::{ATTRIBUTES, Catalog};
+use crate::catalog::{ATTRIBUTES, Catalog, part_text};
 use crate::error::{ReadError, at};
 use crate::repository::Repository;
 
@@ -27,6 +27,16 @@ impl Repository {
         let folder = self.known_publisher(publisher)?.join("catalog");
         match Catalog::read(&folder) {
             Err(_) if !folder.exists() => Ok(Catalog::empty()),
+            read => read,
+        }
+    }
+
+    /// One part of a publisher's catalog as text, checked against its signature; an empty one where
+    /// the catalog has no such part.
+    pub fn catalog_part(&self, publisher: &str, name: &str) -> Result<PartText, ReadError> {
+        let folder = self.known_publisher(publisher)?.join("catalog");
+        match part_text(&folder, name) {
+            Err(_) if !folder.exists() => Ok(PartText::default()),
             read => read,
         }
     }

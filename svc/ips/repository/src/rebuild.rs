@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::batch::{catalogued, parsed};
 use crate::catalog::CatalogEdit;
 use crate::durable;
-use crate::error::{PathError, WriteError, at};
+use crate::error::{PathError, ReadError, WriteError, at};
 use crate::lock::{Lock, Wait};
 use crate::repository::Repository;
 use crate::staging::{Staging, remove_leftovers};
@@ -47,8 +47,13 @@ impl Repository {
         durable::recover(&catalog)?;
         let mut edit = edit(&catalog)?;
         let stored = stored_packages(&folder.join("pkg"), publisher)?;
-        let missing: Vec<Fmri> =
-            stored.into_iter().filter(|fmri| edit.signature(fmri).is_none()).collect();
+        let unless_held = |fmri: Fmri| match edit.signature(&fmri) {
+            Ok(held) => Ok(held.is_none().then_some(fmri)),
+            Err(error) => Err(error),
+        };
+        let missing: Vec<Option<Fmri>> =
+            stored.into_par_iter().map(unless_held).collect::<Result<_, ReadError>>()?;
+        let missing: Vec<Fmri> = missing.into_iter().flatten().collect();
         let read = |fmri: &Fmri| -> Result<(String, Manifest), WriteError> {
             let text = self.manifest_text(fmri)?;
             let manifest = catalogued(&parsed(fmri, &text)?);
@@ -57,7 +62,7 @@ impl Repository {
         let manifests: Vec<(String, Manifest)> =
             missing.par_iter().map(read).collect::<Result<_, _>>()?;
         for (fmri, (text, manifest)) in missing.iter().zip(&manifests) {
-            edit.add(fmri, manifest, text);
+            edit.add(fmri, manifest, text)?;
         }
         if edit.is_unchanged() && edit.is_on_disk() {
             return Ok(missing);

@@ -38,7 +38,7 @@ impl Repository {
         remove_folder(&folder.join("index"))?;
         let mut edit = CatalogEdit::read(&catalog, now)?;
         for fmri in packages {
-            edit.remove(fmri);
+            edit.remove(fmri)?;
         }
         if !edit.is_unchanged() {
             let staging = Staging::new(&folder)?;

@@ -38,8 +38,7 @@ pub fn apply(
                     match entry.operation {
                         Operation::Add => part.insert(publisher, stem, said.clone()),
                         Operation::Remove => {
-                            let version = entry.version.to_string();
-                            if part.remove(publisher, stem, &version).is_none() {
+                            if part.remove(publisher, stem, &entry.version).is_none() {
                                 return false;
                             }
                         }

@@ -261,7 +261,7 @@ impl Image {
 
 fn take(part: &mut Part, fmri: &Fmri) {
     if let (Some(publisher), Some(version)) = (&fmri.publisher, &fmri.version) {
-        part.remove(publisher, &fmri.name, &version.to_string());
+        part.remove(publisher, &fmri.name, version);
     }
 }
 
