@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ips_cmd::place::Place;
 use ips_cmd::table::{Form, json};
 use ips_cmd::{Failure, patterns};
-use ips_model::catalog::{DEPENDENCY, Part, SUMMARY};
-use ips_model::{Action, Fmri, Kind, Pattern};
+use ips_model::catalog::{BASE, DEPENDENCY, PartText, SUMMARY, lines};
+use ips_model::{Action, Fmri, Kind, Pattern, Version};
 use serde_json::{Map, Value, json as value};
 
 use crate::options::Options;
@@ -35,29 +35,41 @@ pub fn select<'a>(all: &'a [Fmri], patterns: &'a [Pattern]) -> (Vec<&'a Fmri>, V
             .then_with(|| other.version.cmp(&one.version))
             .then_with(|| one.to_string().cmp(&other.to_string()))
     });
-    found.dedup_by(|one, other| one.to_string() == other.to_string());
+    found.dedup_by(|one, other| {
+        one.publisher == other.publisher
+            && one.name == other.name
+            && match (&one.version, &other.version) {
+                (Some(one), Some(other)) => one.is_written_as(other),
+                (one, other) => one.is_none() && other.is_none(),
+            }
+    });
     (found, unmatched)
 }
 
 /// What a repository, on disk or behind a depot, says of its packages.
+#[derive(Default)]
 struct Offered {
     publishers: Vec<String>,
     /// By publisher, the parts that describe packages.
-    parts: BTreeMap<String, Vec<Part>>,
+    parts: BTreeMap<String, Vec<PartText>>,
     all: Vec<Fmri>,
 }
 
 fn offered(options: &Options) -> Result<Offered, Failure> {
     let place = options.place()?;
-    let mut offered = Offered { publishers: Vec::new(), parts: BTreeMap::new(), all: Vec::new() };
+    let mut offered = Offered::default();
     match &place {
         Place::Directory(_) => {
             let repository = place.open()?;
+            // Tables tell names and states; only JSON tells all that is said of a package.
+            let described: &[&str] = match options.form {
+                Form::Aligned | Form::Tabs => &[DEPENDENCY],
+                Form::Json | Form::JsonIndented => &[DEPENDENCY, SUMMARY],
+            };
             for name in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
-                let catalog = repository.catalog(&name)?;
-                offered.all.extend(catalog.packages().into_iter().map(|package| package.fmri));
-                let parts = [DEPENDENCY, SUMMARY].iter().filter_map(|part| catalog.part(part));
-                offered.parts.insert(name.clone(), parts.cloned().collect());
+                packages(&repository.catalog_part(&name, BASE)?, &mut offered.all)?;
+                let parts = described.iter().map(|part| repository.catalog_part(&name, part));
+                offered.parts.insert(name.clone(), parts.collect::<Result<_, _>>()?);
                 offered.publishers.push(name);
             }
         }
@@ -68,13 +80,28 @@ fn offered(options: &Options) -> Result<Offered, Failure> {
                 let name = catalog.publisher.clone();
                 if options.wants(&name) {
                     offered.all.extend(catalog.base.entries().map(|(fmri, _)| fmri));
-                    offered.parts.insert(name.clone(), vec![catalog.dependency.clone()]);
+                    let text = PartText::of(&catalog.dependency).map_err(Failure::new)?;
+                    offered.parts.insert(name.clone(), vec![text]);
                     offered.publishers.push(name);
                 }
             }
         }
     }
     Ok(offered)
+}
+
+/// The packages of a base part, by publisher, name and ascending version.
+fn packages(base: &PartText, to: &mut Vec<Fmri>) -> Result<(), Failure> {
+    for (publisher, stem, list) in base.stems() {
+        for line in lines(list).map_err(Failure::new)? {
+            to.push(Fmri {
+                publisher: Some(publisher.to_string()),
+                name: stem.to_string(),
+                version: Some(Version::parse(&line.version).map_err(Failure::new)?),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Prints the packages; status 1 where no pattern matched, 3 where some did.
@@ -85,7 +112,8 @@ pub fn list(options: &Options) -> Result<(), Failure> {
         return Err(Failure::new("no matching publishers found").of(options.name));
     }
     let (found, unmatched) = select(&all, &wanted);
-    let listed: Vec<Listed> = found.iter().map(|fmri| described(fmri, &parts)).collect();
+    let listed: Vec<Listed> =
+        found.iter().map(|fmri| described(fmri, &parts, options.form)).collect::<Result<_, _>>()?;
     let width = publishers.iter().map(String::len).max().unwrap_or(0).max("PUBLISHER".len());
     print!("{}", table(&listed, width, options));
     match unmatched.is_empty() {
@@ -99,15 +127,25 @@ pub fn list(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn described(fmri: &Fmri, parts: &BTreeMap<String, Vec<Part>>) -> Listed {
-    let parts = fmri.publisher.as_ref().and_then(|publisher| parts.get(publisher));
-    let entries = parts.into_iter().flatten().filter_map(|part| part.get(fmri));
-    let actions = entries.flat_map(|entry| &entry.actions);
-    let sets = actions
-        .filter_map(|text| Action::parse(text).ok())
-        .filter(|action| action.kind == Kind::Set)
-        .collect();
-    Listed { fmri: fmri.clone(), sets }
+fn described(
+    fmri: &Fmri,
+    parts: &BTreeMap<String, Vec<PartText>>,
+    form: Form,
+) -> Result<Listed, Failure> {
+    let mut sets = Vec::new();
+    let publisher = fmri.publisher.as_deref().unwrap_or_default();
+    for part in parts.get(publisher).into_iter().flatten() {
+        let marked = part
+            .list_text(publisher, &fmri.name)
+            .is_some_and(|list| list.contains("pkg.obsolete") || list.contains("pkg.renamed"));
+        let told = marked || !matches!(form, Form::Aligned | Form::Tabs);
+        if let Some(entry) = told.then(|| part.get(fmri)).transpose().map_err(Failure::new)? {
+            let actions = entry.into_iter().flat_map(|entry| entry.actions);
+            let actions = actions.filter_map(|text| Action::parse(&text).ok());
+            sets.extend(actions.filter(|action| action.kind == Kind::Set));
+        }
+    }
+    Ok(Listed { fmri: fmri.clone(), sets })
 }
 
 impl Listed {

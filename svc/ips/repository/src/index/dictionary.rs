@@ -13,12 +13,66 @@
 //! Law: what is new comes after what is there, level by level, as pkg5 joins lines.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use ips_model::quote::{quote, quote_path, unquote};
 
-/// A level of a line: names and what is below each.
-type Level<'a, T> = Vec<(&'a str, T)>;
+/// From so many names on, a level knows where each is: a token such as `set` may have a hundred
+/// thousand values.
+const MANY: usize = 16;
+
+/// A level of a line: names and what is below each, in the order they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Level<'a, T> {
+    names: Vec<(&'a str, T)>,
+    places: HashMap<&'a str, usize>,
+}
+
+impl<T> Default for Level<'_, T> {
+    fn default() -> Self {
+        Level { names: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<'a, T> FromIterator<(&'a str, T)> for Level<'a, T> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, T)>>(names: I) -> Self {
+        Level { names: names.into_iter().collect(), places: HashMap::new() }
+    }
+}
+
+impl<'a, T: Default> Level<'a, T> {
+    /// The names and what is below them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(&'a str, T)> {
+        self.names.iter()
+    }
+
+    /// What is below a name, which comes last where it is new.
+    fn below(&mut self, name: &'a str) -> &mut T {
+        // What was added last is asked for again most often.
+        let last = self.names.len().checked_sub(1).filter(|at| self.names[*at].0 == name);
+        let at = match last.or_else(|| self.find(name)) {
+            Some(at) => at,
+            None => {
+                self.names.push((name, T::default()));
+                self.names.len() - 1
+            }
+        };
+        &mut self.names[at].1
+    }
+
+    fn find(&mut self, name: &str) -> Option<usize> {
+        if self.names.len() <= MANY {
+            return self.names.iter().position(|(own, _)| *own == name);
+        }
+        let known = self.places.len();
+        for (at, (own, _)) in self.names.iter().enumerate().skip(known) {
+            self.places.insert(own, at);
+        }
+        self.places.get(name).copied()
+    }
+}
+
 /// Package number and offsets, as they stand.
 type Places<'a> = Vec<(u32, &'a str)>;
 
@@ -54,8 +108,7 @@ impl<'a> Entry<'a> {
     /// Adds a place at the end of its levels.
     pub(crate) fn push(&mut self, action: &'a str, key: &'a str, value: &'a str, at: &'a str) {
         let Some(place) = place(at) else { return };
-        let keys = below(&mut self.actions, action);
-        below(below(keys, key), value).push(place);
+        self.actions.below(action).below(key).below(value).push(place);
     }
 
     /// Every place: type, key, value as written, package, offsets.
@@ -72,11 +125,11 @@ impl<'a> Entry<'a> {
     /// The line, without its end.
     pub(crate) fn line(&self, token: &str) -> String {
         let mut line = quote_path(token).into_owned();
-        for (action, keys) in &self.actions {
+        for (action, keys) in self.actions.iter() {
             line.extend([" ", action]);
-            for (key, values) in keys {
+            for (key, values) in keys.iter() {
                 line.extend(["!", key]);
-                for (value, places) in values {
+                for (value, places) in values.iter() {
                     line.extend(["@", value]);
                     for (package, at) in places {
                         // Writing to a text does not fail.
@@ -87,18 +140,6 @@ impl<'a> Entry<'a> {
         }
         line
     }
-}
-
-fn below<'l, 'a, T: Default>(level: &'l mut Level<'a, T>, name: &'a str) -> &'l mut T {
-    // What was added last is asked for again most often.
-    let at = match level.iter().rposition(|(own, _)| *own == name) {
-        Some(at) => at,
-        None => {
-            level.push((name, T::default()));
-            level.len() - 1
-        }
-    };
-    &mut level[at].1
 }
 
 fn place(text: &str) -> Option<(u32, &str)> {
@@ -160,6 +201,17 @@ mod tests {
             "pear dir!basename@basename#10,882,937#2,5#11,7 \
              set!k@p/pear#10,0@q/pear#11,0!s@A%20pear#2,85 file!basename@basename#11,9"
         );
+    }
+
+    #[test]
+    fn a_level_of_many_names_keeps_their_order() {
+        let names: Vec<String> = (0..MANY * 4).map(|number| format!("v{number}")).collect();
+        let mut entry = Entry::default();
+        for round in ["1,0", "2,0"] {
+            names.iter().for_each(|name| entry.push("set", "k", name, round));
+        }
+        let values: String = names.iter().map(|name| format!("@{name}#1,0#2,0")).collect();
+        assert_eq!(entry.line("t"), format!("t set!k{values}"));
     }
 
     #[test]

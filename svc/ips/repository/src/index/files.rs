@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
     /// Writes the line of the next token.
     pub(crate) fn entry(&mut self, token: &str, entry: &Entry<'_>) -> std::io::Result<()> {
         let position = self.line(token, entry.line(token))?;
-        for (action, keys) in &entry.actions {
+        for (action, keys) in entry.actions.iter() {
             note(&mut self.actions, action, position);
             // Once for each type that has the key, as pkg5 does.
             keys.iter().for_each(|(key, _)| note(&mut self.keys, key, position));

@@ -7,12 +7,14 @@
 //! What was added is merged into the old dictionary; an index that knows packages the catalog
 //! does not, or that is damaged or much too small, is made anew.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use ips_model::Fmri;
+use ips_model::catalog::{BASE, PartText, lines};
+use ips_model::json::SignedError;
 use ips_model::quote::unquote;
 use rayon::prelude::*;
 
@@ -44,7 +46,7 @@ pub enum Indexed {
 struct Old {
     version: u64,
     packages: Vec<String>,
-    known: BTreeSet<String>,
+    known: HashSet<String>,
 }
 
 impl Repository {
@@ -69,18 +71,25 @@ impl Repository {
         durable::make_folder(&index)?;
         let _lock = FileLock::take(&index.join("lock"), Wait::Block)?;
         remove_leftovers(&folder)?;
-        let catalog = self.catalog(publisher)?;
-        let packages: Vec<Fmri> =
-            catalog.packages().into_iter().map(|package| package.fmri).collect();
-        let names: BTreeSet<String> = packages.iter().map(name_of).collect();
-        let old = old(&index)?.filter(|old| old.known.is_subset(&names));
+        let base = self.catalog_part(publisher, BASE)?;
+        let part = folder.join("catalog").join(BASE);
+        let damaged = |source| ReadError::Catalog { path: part.clone(), source };
+        let names = names_of(&base).map_err(damaged)?;
         // Most of it is new: then it is faster made anew, and merges stay short.
-        let old = old.filter(|old| old.known.len() * 2 >= names.len());
-        let known = old.as_ref().map(|old| &old.known);
-        let new: Vec<&Fmri> = packages
+        let old = old(&index)?.filter(|old| old.known.len() * 2 >= names.len());
+        let is_new = |name: &&String| !old.as_ref().is_some_and(|old| old.known.contains(*name));
+        let mut new: Vec<&String> = names.iter().filter(is_new).collect();
+        // What it knows and the catalog does not is gone.
+        let old = old.as_ref().filter(|old| old.known.len() + new.len() == names.len());
+        if old.is_none() {
+            new = names.iter().collect();
+        }
+        let fmri = |name: &&String| Fmri::parse(&format!("pkg://{publisher}/{name}"));
+        let new: Vec<Fmri> = new
             .iter()
-            .filter(|fmri| known.is_none_or(|known| !known.contains(&name_of(fmri))))
-            .collect();
+            .map(fmri)
+            .collect::<Result<_, _>>()
+            .map_err(|error| damaged(SignedError::Shape(error.to_string())))?;
         if old.is_some() && new.is_empty() {
             return Ok(Indexed::Current);
         }
@@ -91,8 +100,8 @@ impl Repository {
             .map_err(at(&folder))?;
         let written = place.path().join("index");
         durable::make_folder(&written)?;
-        let added = new.iter().map(|fmri| name_of(fmri));
-        match &old {
+        let added = new.iter().map(name_of);
+        match old {
             None => {
                 let names: Vec<String> = added.collect();
                 let mut writer = create(&written, FIRST)?;
@@ -116,13 +125,22 @@ impl Repository {
     }
 
     /// The manifests, in order; empty where one went meanwhile.
-    fn texts(&self, packages: &[&Fmri]) -> Result<Vec<String>, WriteError> {
-        let text = |fmri: &&Fmri| match self.manifest_text(fmri) {
+    fn texts(&self, packages: &[Fmri]) -> Result<Vec<String>, WriteError> {
+        let text = |fmri: &Fmri| match self.manifest_text(fmri) {
             Err(ReadError::NoPackage(_)) => Ok(String::new()),
             text => text.map_err(WriteError::from),
         };
         packages.par_iter().map(text).collect()
     }
+}
+
+/// `NAME@VERSION` of all that a base part has, by name and ascending version.
+fn names_of(base: &PartText) -> Result<Vec<String>, SignedError> {
+    let mut names = Vec::new();
+    for (_, stem, list) in base.stems() {
+        names.extend(lines(list)?.iter().map(|line| format!("{stem}@{}", line.version)));
+    }
+    Ok(names)
 }
 
 impl Old {
@@ -227,6 +245,8 @@ impl<'a> Gathered<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// pkg5 numbers packages in the order of a set; with its numbers, every byte is the same.
@@ -239,7 +259,7 @@ mod tests {
             let old = Old::read(&theirs).unwrap().unwrap();
             let fmris = old.packages.iter().map(|name| format!("pkg://{publisher}/{name}"));
             let fmris: Vec<Fmri> = fmris.map(|text| Fmri::parse(&text).unwrap()).collect();
-            let texts = repository.texts(&fmris.iter().collect::<Vec<_>>()).unwrap();
+            let texts = repository.texts(&fmris).unwrap();
             let place = tempfile::tempdir().unwrap();
             let mut writer = create(place.path(), old.version).unwrap();
             write_gathered(&mut writer, &gather(&texts, 0)).unwrap();
