@@ -224,6 +224,12 @@ impl CatalogEdit {
         Ok(entry.and_then(|entry| entry.signature))
     }
 
+    /// Whether a package is here under just this spelling of its version.
+    pub(crate) fn names(&self, publisher: &str, stem: &str, version: &str) -> bool {
+        let base = self.parts.get(BASE);
+        base.is_some_and(|base| base.names(publisher, stem, version))
+    }
+
     fn damaged(&self, name: &str, source: SignedError) -> ReadError {
         let path = self.folder.as_ref().map(|folder| folder.join(name));
         ReadError::Catalog { path: path.unwrap_or_else(|| PathBuf::from(name)), source }

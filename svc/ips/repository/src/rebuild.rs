@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::batch::{catalogued, parsed};
 use crate::catalog::CatalogEdit;
 use crate::durable;
-use crate::error::{PathError, ReadError, WriteError, at};
+use crate::error::{PathError, WriteError, at};
 use crate::lock::{Lock, Wait};
 use crate::repository::Repository;
 use crate::staging::{Staging, remove_leftovers};
@@ -46,14 +46,16 @@ impl Repository {
         remove_leftovers(&folder)?;
         durable::recover(&catalog)?;
         let mut edit = edit(&catalog)?;
-        let stored = stored_packages(&folder.join("pkg"), publisher)?;
-        let unless_held = |fmri: Fmri| match edit.signature(&fmri) {
-            Ok(held) => Ok(held.is_none().then_some(fmri)),
-            Err(error) => Err(error),
-        };
-        let missing: Vec<Option<Fmri>> =
-            stored.into_par_iter().map(unless_held).collect::<Result<_, ReadError>>()?;
-        let missing: Vec<Fmri> = missing.into_iter().flatten().collect();
+        let stored = stored(&folder.join("pkg"), publisher, |name, version| {
+            !edit.names(publisher, name, version)
+        })?;
+        // What is written in another way may be there all the same.
+        let mut missing = Vec::new();
+        for fmri in stored {
+            if edit.signature(&fmri)?.is_none() {
+                missing.push(fmri);
+            }
+        }
         let read = |fmri: &Fmri| -> Result<(String, Manifest), WriteError> {
             let text = self.manifest_text(fmri)?;
             let manifest = catalogued(&parsed(fmri, &text)?);
@@ -78,11 +80,23 @@ impl Repository {
 
 /// The packages whose manifests are in `pkg`; files with other names are no manifests.
 pub(crate) fn stored_packages(pkg: &Path, publisher: &str) -> Result<Vec<Fmri>, PathError> {
+    stored(pkg, publisher, |_, _| true)
+}
+
+/// Those of them whose name and version, as they are written, are wanted.
+fn stored(
+    pkg: &Path,
+    publisher: &str,
+    is_wanted: impl Fn(&str, &str) -> bool + Sync,
+) -> Result<Vec<Fmri>, PathError> {
     let of_name = |(name, folder): &(String, PathBuf)| -> Result<Vec<Fmri>, PathError> {
         let Some(name) = unquote(name) else { return Ok(Vec::new()) };
-        let versions = entries(folder, Wanted::Anything)?;
-        let versions = versions.iter().filter_map(|(version, _)| unquote(version));
-        Ok(versions.filter_map(|version| Fmri::of(publisher, &name, &version).ok()).collect())
+        let mut packages = Vec::new();
+        for (version, _) in entries(folder, Wanted::Anything)? {
+            let wanted = unquote(&version).filter(|version| is_wanted(&name, version));
+            packages.extend(wanted.and_then(|version| Fmri::of(publisher, &name, &version).ok()));
+        }
+        Ok(packages)
     };
     let names = entries(pkg, Wanted::Folders)?;
     let packages = names.par_iter().map(of_name).collect::<Result<Vec<_>, _>>()?;

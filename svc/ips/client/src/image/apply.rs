@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ips_model::Timestamp;
-use ips_model::catalog::{Attributes, Log, Operation, Part};
+use ips_model::catalog::{Attributes, Log, Operation, PartText};
 
 /// The logs that lead from a kept catalog to the present one, by name in order of time; `None`
 /// where they do not: another catalog, an older one, or hours without a log.
@@ -24,7 +24,7 @@ pub fn logs_between<'a>(kept: &Attributes, now: &'a Attributes) -> Option<Vec<&'
 
 /// Takes over what logs say happened after `since`; `false` where an entry does not fit.
 pub fn apply(
-    parts: &mut BTreeMap<String, Part>,
+    parts: &mut BTreeMap<String, PartText>,
     logs: &[Log],
     publisher: &str,
     since: Timestamp,
@@ -35,13 +35,15 @@ pub fn apply(
             for entry in entries.iter().filter(|entry| entry.time > since) {
                 for (name, said) in &entry.parts {
                     let Some(part) = parts.get_mut(name) else { continue };
-                    match entry.operation {
-                        Operation::Add => part.insert(publisher, stem, said.clone()),
+                    let fits = match entry.operation {
+                        Operation::Add => part.insert(publisher, stem, said.clone()).is_ok(),
                         Operation::Remove => {
-                            if part.remove(publisher, stem, &entry.version).is_none() {
-                                return false;
-                            }
+                            let removed = part.remove(publisher, stem, &entry.version);
+                            removed.is_ok_and(|entry| entry.is_some())
                         }
+                    };
+                    if !fits {
+                        return false;
                     }
                 }
             }

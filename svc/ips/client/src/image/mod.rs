@@ -53,7 +53,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image_tree::{TableError, Tree};
-use ips_model::catalog::{DEPENDENCY, Part, SUMMARY};
+use ips_model::catalog::{DEPENDENCY, Part, PartText, SUMMARY};
 use ips_model::fmri::Fmri;
 use ips_model::json::SignedError;
 
@@ -334,6 +334,21 @@ impl Image {
         }
     }
 
+    /// A part of the image's own catalogs as text.
+    fn part_text(&self, catalog: &str, name: &str) -> Result<PartText, ImageError> {
+        let folder = self.place.metadata.join("state").join(catalog);
+        match self.database()? {
+            None => text_at(&folder, name),
+            Some(_) => PartText::of(&self.part(catalog, name)?)
+                .map_err(|source| ImageError::Part { path: folder.join(name), source }),
+        }
+    }
+
+    /// That one of the image's own catalogs, or a part of one, makes no sense.
+    fn damaged(&self, name: &str, source: SignedError) -> ImageError {
+        ImageError::Part { path: self.place.metadata.join("state").join(name), source }
+    }
+
     /// The installed version of a stem.
     pub fn installed_version(&self, stem: &str) -> Result<Option<Fmri>, ImageError> {
         let installed = self.installed()?;
@@ -379,6 +394,14 @@ impl Image {
         let file = format!("license.{}", quoted(license));
         self.place.metadata.join("license").join(quoted(&fmri.name)).join(file)
     }
+}
+
+/// A part in a folder as text; an empty one where there is no such file.
+fn text_at(folder: &Path, name: &str) -> Result<PartText, ImageError> {
+    let path = folder.join(name);
+    let Some(text) = read(&path)? else { return Ok(PartText::default()) };
+    let (part, _) = PartText::read(text).map_err(|source| ImageError::Part { path, source })?;
+    Ok(part)
 }
 
 /// A file's text; `None` where there is none.

@@ -16,9 +16,10 @@ use std::time::{Duration, SystemTime};
 
 use image_tree::Tree;
 use ips_model::catalog::{
-    Attributes, BASE, DEPENDENCY, Entry, Part, PartAttributes, SUMMARY, split,
+    Attributes, BASE, DEPENDENCY, Entry, PartAttributes, PartText, SUMMARY, split,
 };
 use ips_model::digest::sha1_hex;
+use ips_model::json::SignedError;
 use ips_model::{Fmri, Timestamp};
 use ips_repository::PathError;
 use ips_repository::durable;
@@ -105,9 +106,9 @@ impl Change {
 pub(super) struct Parts {
     pub base: StateCatalog,
     /// `None`: the file stays.
-    pub dependency: Option<Part>,
+    pub dependency: Option<PartText>,
     /// `None`: the file stays.
-    pub summary: Option<Part>,
+    pub summary: Option<PartText>,
 }
 
 impl Image {
@@ -175,14 +176,15 @@ impl Image {
 
     fn parts(&self, change: &Change) -> Result<[Parts; 2], RecordError> {
         let (mut known, mut installed) = (self.known()?.clone(), self.installed()?.clone());
-        let (mut dependency, mut summary) =
-            (self.installed_dependencies()?, self.installed_summaries()?);
+        let mut dependency = self.part_text("installed", DEPENDENCY)?;
+        let mut summary = self.part_text("installed", SUMMARY)?;
+        let damaged = |source| self.damaged("installed", source);
         let mut gone: Vec<(Fmri, Package)> = Vec::new();
         let mut forgotten = Vec::new();
         for fmri in &change.removed {
             let package = installed.remove(fmri);
-            take(&mut dependency, fmri);
-            take(&mut summary, fmri);
+            take(&mut dependency, fmri).map_err(damaged)?;
+            take(&mut summary, fmri).map_err(damaged)?;
             if let Some(here) = known.get_mut(fmri) {
                 here.set(states::INSTALLED, false);
                 here.set(states::MANUAL, false);
@@ -220,16 +222,18 @@ impl Image {
             for (part, name) in [(&mut dependency, DEPENDENCY), (&mut summary, SUMMARY)] {
                 if let Some(actions) = actions.remove(name) {
                     let entry = Entry { version: version.clone(), signature: None, actions };
-                    part.insert(publisher, &one.fmri.name, entry);
+                    part.insert(publisher, &one.fmri.name, entry).map_err(damaged)?;
                 }
             }
         }
         let (mut known_dependency, mut known_summary) = (None, None);
         if !forgotten.is_empty() {
-            let (mut one, mut other) = (self.known_dependencies()?, self.known_summaries()?);
+            let mut one = self.part_text("known", DEPENDENCY)?;
+            let mut other = self.part_text("known", SUMMARY)?;
             for fmri in forgotten {
-                take(&mut one, fmri);
-                take(&mut other, fmri);
+                for part in [&mut one, &mut other] {
+                    take(part, fmri).map_err(|source| self.damaged("known", source))?;
+                }
             }
             (known_dependency, known_summary) = (Some(one), Some(other));
         }
@@ -259,10 +263,11 @@ impl Image {
     }
 }
 
-fn take(part: &mut Part, fmri: &Fmri) {
+fn take(part: &mut PartText, fmri: &Fmri) -> Result<(), SignedError> {
     if let (Some(publisher), Some(version)) = (&fmri.publisher, &fmri.version) {
-        part.remove(publisher, &fmri.name, version);
+        part.remove(publisher, &fmri.name, version)?;
     }
+    Ok(())
 }
 
 /// Writes a catalog's files; those that stay are linked from the old folder.
@@ -286,7 +291,7 @@ fn write_catalog(
     for (name, part) in [(DEPENDENCY, &parts.dependency), (SUMMARY, &parts.summary)] {
         match part {
             Some(part) => {
-                durable::write_new(&new.join(name), unsigned_text(part).as_bytes())?;
+                durable::write_new(&new.join(name), part.unsigned().as_bytes())?;
                 attributes.parts.insert(name.to_string(), unsigned(attributes.last_modified));
             }
             None if old.join(name).is_file() => durable::link(&old.join(name), &new.join(name))?,
@@ -308,7 +313,7 @@ pub(super) fn catalog_texts(parts: &Parts, time: Timestamp) -> Vec<(&'static str
     texts.extend(
         others
             .into_iter()
-            .filter_map(|(name, part)| part.as_ref().map(|part| (name, unsigned_text(part)))),
+            .filter_map(|(name, part)| part.as_ref().map(|part| (name, part.unsigned()))),
     );
     for (name, _) in &texts {
         let part = PartAttributes { last_modified: time, signature: None };
@@ -316,11 +321,6 @@ pub(super) fn catalog_texts(parts: &Parts, time: Timestamp) -> Vec<(&'static str
     }
     texts.push(("catalog.attrs", without_signature(&attributes.sign().text)));
     texts
-}
-
-/// A part's text as images have it: not signed.
-fn unsigned_text(part: &Part) -> String {
-    without_signature(&part.sign().text)
 }
 
 /// The signature is always the last key.

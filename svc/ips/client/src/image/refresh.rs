@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ips_model::Timestamp;
-use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Log, Part, SUMMARY};
-use ips_model::json::verified;
+use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Log, Part, PartText, SUMMARY};
 use ips_repository::{PathError, durable};
 use rayon::prelude::*;
 
@@ -319,13 +318,14 @@ enum Found {
 }
 
 /// What was fetched before; a folder that is damaged is as good as none.
-fn kept(folder: &Path) -> Option<(Attributes, BTreeMap<String, Part>)> {
-    let files = files_of(folder)?;
+fn kept(folder: &Path) -> Option<(Attributes, BTreeMap<String, PartText>)> {
+    let mut files = files_of(folder)?;
     let attributes = Attributes::parse(files.get("catalog.attrs")?).ok()?;
     let mut parts = BTreeMap::new();
     for name in KEPT {
         if attributes.parts.contains_key(name) {
-            parts.insert(name.to_string(), Part::parse(files.get(name)?).ok()?);
+            let (part, _) = PartText::read(files.remove(name)?).ok()?;
+            parts.insert(name.to_string(), part);
         }
     }
     Some((attributes, parts))
@@ -345,7 +345,7 @@ fn files_of(folder: &Path) -> Option<BTreeMap<String, String>> {
 fn fetch(
     source: &Source,
     publisher: &str,
-    kept: Option<&(Attributes, BTreeMap<String, Part>)>,
+    kept: Option<&(Attributes, BTreeMap<String, PartText>)>,
     anew: bool,
 ) -> Result<Option<Found>, SourceError> {
     let Some(text) = source.catalog_file(publisher, "catalog.attrs", anew)? else {
@@ -380,7 +380,8 @@ fn fetch(
     let part = |name: &&str| -> Result<(String, String), SourceError> {
         let text = source.catalog_file(publisher, name, anew)?;
         let text = text.ok_or_else(|| refused(name, "missing".to_string()))?;
-        let (_, found) = verified(&text).map_err(|error| refused(name, error.to_string()))?;
+        let (_, found) =
+            Part::parse_signed(&text).map_err(|error| refused(name, error.to_string()))?;
         let signed = attributes.parts.get(*name).and_then(|part| part.signature.clone());
         if found.is_none() || signed != found {
             return Err(refused(name, "its signature is not the one of catalog.attrs".into()));
@@ -398,7 +399,7 @@ fn fetch(
 fn updated(
     source: &Source,
     publisher: &str,
-    (before, parts): (&Attributes, &BTreeMap<String, Part>),
+    (before, parts): (&Attributes, &BTreeMap<String, PartText>),
     now: &Attributes,
 ) -> Result<Option<BTreeMap<String, String>>, SourceError> {
     let Some(names) = logs_between(before, now) else { return Ok(None) };
@@ -406,9 +407,9 @@ fn updated(
     for name in names {
         let Some(text) = source.catalog_file(publisher, name, false)? else { return Ok(None) };
         let signed = now.updates.get(name).and_then(|log| log.signature.clone());
-        match (verified(&text), Log::parse(&text)) {
-            (Ok((_, found)), Ok(log)) if found.is_some() && found == signed => logs.push(log),
-            _ => return Ok(None),
+        match Log::parse_signed(&text) {
+            Ok((log, found)) if found.is_some() && found == signed => logs.push(log),
+            Ok(_) | Err(_) => return Ok(None),
         }
     }
     let mut parts = parts.clone();

@@ -158,25 +158,24 @@ impl StateCatalog {
 
     /// A package; BUILD tells versions apart that are equal.
     pub fn get(&self, fmri: &Fmri) -> Option<&Package> {
-        let version = fmri.version.as_ref()?.to_string();
+        let version = fmri.version.as_ref()?;
         let mut versions = self.versions(fmri.publisher.as_deref()?, &fmri.name).iter();
-        versions.find(|package| package.version.to_string() == version)
+        versions.find(|package| package.version.is_written_as(version))
     }
 
     /// A package, to be changed.
     pub fn get_mut(&mut self, fmri: &Fmri) -> Option<&mut Package> {
-        let version = fmri.version.as_ref()?.to_string();
+        let version = fmri.version.as_ref()?;
         let stems = self.publishers.get_mut(fmri.publisher.as_deref()?)?;
         let mut versions = stems.get_mut(&fmri.name)?.iter_mut();
-        versions.find(|package| package.version.to_string() == version)
+        versions.find(|package| package.version.is_written_as(version))
     }
 
     /// Puts a version in its place; of one that is there already it takes the place.
     pub fn insert(&mut self, publisher: &str, stem: &str, package: Package) {
         let stems = self.publishers.entry(publisher.to_string()).or_default();
         let versions = stems.entry(stem.to_string()).or_default();
-        let key = package.version.to_string();
-        match versions.iter_mut().find(|other| other.version.to_string() == key) {
+        match versions.iter_mut().find(|other| other.version.is_written_as(&package.version)) {
             Some(other) => *other = package,
             None => {
                 let at = versions.partition_point(|other| other.version <= package.version);
@@ -185,13 +184,20 @@ impl StateCatalog {
         }
     }
 
+    /// Puts all versions of a stem in their places, where there were none.
+    pub(super) fn insert_all(&mut self, publisher: &str, stem: &str, mut all: Vec<Package>) {
+        all.sort_by(|one, other| one.version.cmp(&other.version));
+        let stems = self.publishers.entry(publisher.to_string()).or_default();
+        stems.insert(stem.to_string(), all);
+    }
+
     /// Takes a version out; a stem or publisher without versions goes too.
     pub fn remove(&mut self, fmri: &Fmri) -> Option<Package> {
         let publisher = fmri.publisher.as_deref()?;
-        let version = fmri.version.as_ref()?.to_string();
+        let version = fmri.version.as_ref()?;
         let stems = self.publishers.get_mut(publisher)?;
         let versions = stems.get_mut(&fmri.name)?;
-        let at = versions.iter().position(|package| package.version.to_string() == version)?;
+        let at = versions.iter().position(|package| package.version.is_written_as(version))?;
         let package = versions.remove(at);
         if versions.is_empty() {
             stems.remove(&fmri.name);

@@ -15,7 +15,7 @@
 //! nobody asks for makes sense.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -153,6 +153,17 @@ impl<T: Listed> Text<T> {
         self.find(publisher, stem).map(|found| &self.text[found.list.clone()])
     }
 
+    /// Whether a version was read of a package, spelled like this.
+    pub fn names(&self, publisher: &str, stem: &str, version: &str) -> bool {
+        let list = self.list_text(publisher, stem);
+        list.is_some_and(|list| {
+            list.match_indices(version).any(|(at, _)| {
+                list[..at].ends_with("\"version\":\"")
+                    && list[at + version.len()..].starts_with('"')
+            })
+        })
+    }
+
     /// Appends an entry to those of a package.
     pub fn push(&mut self, publisher: &str, stem: &str, entry: T) -> Result<(), SignedError> {
         self.list(publisher, stem)?.push(entry);
@@ -188,8 +199,20 @@ impl<T: Listed> Text<T> {
 
     /// The signed text.
     pub fn sign(&self) -> Signed {
+        signed(self.text())
+    }
+
+    /// The text as images have it: not signed, with its line feed.
+    pub fn unsigned(&self) -> String {
+        let mut text = self.text();
+        text.push('\n');
+        text
+    }
+
+    /// The canonical text.
+    fn text(&self) -> String {
         if self.changed.is_empty() {
-            return signed(self.text.clone());
+            return self.text.clone();
         }
         let mut text = String::with_capacity(self.text.len() + (64 << 10));
         text.push('{');
@@ -214,7 +237,7 @@ impl<T: Listed> Text<T> {
             text.pop();
         }
         text.push('}');
-        signed(text)
+        text
     }
 
     /// A publisher's stems, the old ones and what became of some, and a comma; nothing where none
@@ -284,6 +307,16 @@ impl PartText {
     /// The text of a part.
     pub fn of(part: &Part) -> Result<PartText, SignedError> {
         Text::of_canonical(part.text())
+    }
+
+    /// What each of these parts was read to say of the publisher it stands beside; of nobody twice.
+    pub fn of_publishers(parts: &[(&str, &PartText)]) -> Result<PartText, SignedError> {
+        let of = |(publisher, part): &(&str, &PartText)| {
+            let own = part.members.iter().find(|own| part.text[own.name.clone()] == **publisher)?;
+            Some(part.text[own.name.start - 1..own.value.end].to_string())
+        };
+        let members: BTreeSet<String> = parts.iter().filter_map(of).collect();
+        Text::of_canonical(format!("{{{}}}", Vec::from_iter(members).join(",")))
     }
 
     /// The entry of a package.
@@ -524,9 +557,29 @@ mod tests {
     }
 
     #[test]
+    fn publishers_are_put_together() {
+        let one = PartText::of(&part(&[("b", "x", "1"), ("c", "x", "1")])).unwrap();
+        let other = PartText::of(&part(&[("a-a", "y", "2"), ("a", "y", "1")])).unwrap();
+        let parts = [("b", &one), ("d", &one), ("a-a", &other), ("a", &other)];
+        let joined = PartText::of_publishers(&parts).unwrap();
+        let expected = part(&[("b", "x", "1"), ("a-a", "y", "2"), ("a", "y", "1")]);
+        assert_eq!(joined.unsigned(), PartText::of(&expected).unwrap().unsigned());
+        assert_eq!(PartText::of_publishers(&[]).unwrap().unsigned(), "{}\n");
+    }
+
+    #[test]
     fn a_list_that_makes_no_sense_is_told_when_it_is_asked_for() {
         let text = signed(r#"{"p":{"a":[{}],"b":[]}}"#.to_string()).text;
         let (text, _) = PartText::read(text).unwrap();
+        let whole = PartText::of(&part(&[("p", "a", "1-2")])).unwrap();
+        for (stem, version, named) in [
+            ("a", "1,5.11-2", true),
+            ("a", "1-2", false),
+            ("a", "1,5.11-", false),
+            ("b", "1", false),
+        ] {
+            assert_eq!(whole.names("p", stem, version), named, "{stem} {version}");
+        }
         assert!(text.entries("p", "a").is_err() && text.entries("p", "b").is_ok());
     }
 }
