@@ -1,16 +1,16 @@
-//! fat.rs - an EFI system partition: FAT12 with EFI/BOOT/BOOTX64.EFI and nothing else.
+//! fat.rs - an EFI system partition: FAT12 with what firmware starts in EFI/BOOT, and nothing else.
 //!
 //! ```text
 //! sectors of 512 bytes, little endian
 //! boot sector, padding | FAT | the same FAT | root directory, 512 entries | clusters of 2 KiB
 //!                                                                cluster 2   EFI/
 //!                                                                        3   EFI/BOOT/
-//!                                                                        4.. BOOTX64.EFI
+//!                                                                        4.. BOOTX64.EFI, ...
 //! FAT: 12 bits a cluster: the next one of the file, 0xfff at its end
 //! entry: name 8+3, attributes u8, .. time u16 @22, date u16 @24, first cluster u16, size u32
 //! ```
 //!
-//! Law: the bytes follow from the program and the time alone; every part begins at a multiple of
+//! Law: the bytes follow from the programs and the time alone; every part begins at a multiple of
 //! 2048 bytes from the first cluster on, as the blocks of a CD do.
 
 use crate::date::Civil;
@@ -36,7 +36,14 @@ pub enum FatError {
     /// The program does not fit FAT12 with clusters of 2 KiB.
     #[error("a boot program of {0} bytes is too large for its partition")]
     Large(usize),
+    /// No name of eight and three characters, or more programs than a directory's cluster has
+    /// entries for.
+    #[error("\"{0}\" cannot be a boot program's name")]
+    Name(String),
 }
+
+/// A boot program: its name (letters and digits, eight and three, in capitals), and its bytes.
+pub type Program<'a> = (&'a str, &'a [u8]);
 
 /// An EFI system partition with `program` as what x86-64 firmware starts from removable media;
 /// `volume_id` and `time` (seconds since the epoch, 1980 to 2099) are all else that is in it.
@@ -45,11 +52,22 @@ pub fn efi_system_partition(
     volume_id: u32,
     time: i64,
 ) -> Result<Vec<u8>, FatError> {
-    let clusters = 2 + program.len().div_ceil(CLUSTER);
+    boot_partition(&[("BOOTX64.EFI", program)], volume_id, time)
+}
+
+/// An EFI system partition with several programs, one for each kind of firmware.
+pub fn boot_partition(
+    programs: &[Program<'_>],
+    volume_id: u32,
+    time: i64,
+) -> Result<Vec<u8>, FatError> {
+    let lengths: Vec<usize> =
+        programs.iter().map(|(_, bytes)| bytes.len().div_ceil(CLUSTER)).collect();
+    let clusters = lengths.iter().fold(2, |sum: usize, length| sum.saturating_add(*length));
     if clusters > CLUSTERS_MAX {
-        return Err(FatError::Large(program.len()));
+        return Err(FatError::Large(programs.iter().map(|(_, bytes)| bytes.len()).sum()));
     }
-    let fat = fat(clusters);
+    let fat = fat(&lengths);
     let fat_sectors = fat.len() / SECTOR;
     let tables = 2 * fat_sectors + ROOT_ENTRIES * ENTRY / SECTOR;
     let reserved = (1 + tables).next_multiple_of(CLUSTER_SECTORS) - tables;
@@ -67,28 +85,41 @@ pub fn efi_system_partition(
         image.extend(entries.as_flattened());
         image.resize(end, 0);
     };
-    directory(
-        &[entry(LABEL, IS_LABEL, 0, 0), entry(b"EFI        ", IS_DIRECTORY, 2, 0)],
-        ROOT_ENTRIES * ENTRY,
-    );
+    let folder = |name, cluster| entry(name, IS_DIRECTORY, cluster, 0);
+    directory(&[entry(LABEL, IS_LABEL, 0, 0), folder(b"EFI        ", 2)], ROOT_ENTRIES * ENTRY);
     // A parent that is the root is called cluster 0.
-    for (own, parent, name, kind, cluster, size) in [
-        (2, 0, b"BOOT       ", IS_DIRECTORY, 3, 0),
-        (3, 2, b"BOOTX64 EFI", IS_FILE, FIRST_OF_PROGRAM, program.len()),
-    ] {
-        let cluster = if size == 0 && kind == IS_FILE { 0 } else { cluster };
-        directory(
-            &[
-                entry(b".          ", IS_DIRECTORY, own, 0),
-                entry(b"..         ", IS_DIRECTORY, parent, 0),
-                entry(name, kind, cluster, size),
-            ],
-            CLUSTER,
-        );
+    let dots = |own, parent| [folder(b".          ", own), folder(b"..         ", parent)];
+    directory(&[&dots(2, 0)[..], &[folder(b"BOOT       ", 3)]].concat(), CLUSTER);
+    let mut boot = dots(3, 2).to_vec();
+    let mut next = FIRST_OF_PROGRAM;
+    for ((name, bytes), length) in programs.iter().zip(&lengths) {
+        let short = short_name(name).filter(|_| boot.len() < CLUSTER / ENTRY);
+        let short = short.ok_or_else(|| FatError::Name((*name).to_string()))?;
+        let first = if bytes.is_empty() { 0 } else { next };
+        boot.push(entry(&short, IS_FILE, first, bytes.len()));
+        next += length;
     }
-    image.extend(program);
-    image.resize(sectors * SECTOR, 0);
+    directory(&boot, CLUSTER);
+    for ((_, bytes), length) in programs.iter().zip(&lengths) {
+        let end = image.len() + length * CLUSTER;
+        image.extend(*bytes);
+        image.resize(end, 0);
+    }
     Ok(image)
+}
+
+/// A name as a directory holds it: eight characters and three, without the dot.
+fn short_name(name: &str) -> Option<[u8; 11]> {
+    let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let fits = (1..=8).contains(&stem.len()) && extension.len() <= 3;
+    if !fits || !plain(stem) || !plain(extension) {
+        return None;
+    }
+    let mut short = [b' '; 11];
+    short[..stem.len()].copy_from_slice(stem.as_bytes());
+    short[8..8 + extension.len()].copy_from_slice(extension.as_bytes());
+    Some(short)
 }
 
 /// A number known to be small enough for its field: see [`CLUSTERS_MAX`].
@@ -119,12 +150,16 @@ fn boot_sector(reserved: usize, fat_sectors: usize, sectors: usize, id: u32) -> 
     sector
 }
 
-/// The table, whole sectors of it: two directories of a cluster each, then the program.
-fn fat(clusters: usize) -> Vec<u8> {
+/// The table, whole sectors of it: two directories of a cluster each, then the programs of so many
+/// clusters.
+fn fat(lengths: &[usize]) -> Vec<u8> {
     let mut links: Vec<u16> = vec![0xff8, 0xfff, 0xfff, 0xfff];
-    for cluster in FIRST_OF_PROGRAM..clusters + 2 {
-        let last = cluster == clusters + 1;
-        links.push(if last { 0xfff } else { u16::from_le_bytes(le16(cluster + 1)) });
+    for &length in lengths {
+        let end = links.len() + length;
+        for cluster in links.len()..end {
+            let last = cluster + 1 == end;
+            links.push(if last { 0xfff } else { u16::from_le_bytes(le16(cluster + 1)) });
+        }
     }
     let mut bytes = Vec::new();
     for pair in links.chunks(2) {
@@ -164,16 +199,27 @@ mod tests {
 
     #[test]
     fn the_table_chains_the_program() {
-        // Three clusters of program: 4 -> 5 -> 6 -> end.
-        let table = fat(5);
+        // Three clusters of one program, none of another, two of a third.
+        let table = fat(&[3, 0, 2]);
         let link = |cluster: usize| {
             let at = cluster * 3 / 2;
             let pair = u16::from_le_bytes([table[at], table[at + 1]]);
             if cluster % 2 == 0 { pair & 0xfff } else { pair >> 4 }
         };
-        let links: Vec<u16> = (0..8).map(link).collect();
-        assert_eq!(links, [0xff8, 0xfff, 0xfff, 0xfff, 5, 6, 0xfff, 0]);
+        let links: Vec<u16> = (0..10).map(link).collect();
+        assert_eq!(links, [0xff8, 0xfff, 0xfff, 0xfff, 5, 6, 0xfff, 8, 0xfff, 0]);
         assert_eq!(table.len(), 512);
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(short_name("BOOTIA32.EFI"), Some(*b"BOOTIA32EFI"));
+        assert_eq!(short_name("A"), Some(*b"A          "));
+        for bad in ["", ".EFI", "BOOTRISCV64.EFI", "bootx64.efi", "A.B.C", "A/B", "A.EFIS"] {
+            assert_eq!(short_name(bad), None, "{bad}");
+        }
+        let error = boot_partition(&[("x", b"")], 1, 0).unwrap_err();
+        assert_eq!(error, FatError::Name("x".to_string()));
     }
 
     #[test]

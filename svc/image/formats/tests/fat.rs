@@ -45,3 +45,20 @@ fn mtools_reads_the_partition() {
         assert!(text.contains("1 file ") && text.contains(" 0 bytes free"), "{text}");
     }
 }
+
+#[test]
+fn mtools_reads_several_programs() {
+    let scratch = tempfile::tempdir().unwrap();
+    let image = scratch.path().join("efi.img");
+    let (one, other) = (vec![1u8; 300_001], vec![2u8; 70_000]);
+    let programs: [fat::Program<'_>; 3] =
+        [("BOOTX64.EFI", &one), ("EMPTY.EFI", &[]), ("BOOTIA32.EFI", &other)];
+    std::fs::write(&image, fat::boot_partition(&programs, 7, 1_700_000_000).unwrap()).unwrap();
+    for (name, bytes) in programs {
+        let Some(out) = mtools("mtype", &image, &[&format!("::EFI/BOOT/{name}")]) else {
+            eprintln!("SKIPPED: mtype (mtools) is absent");
+            return;
+        };
+        assert!(out.stdout == bytes, "{name}");
+    }
+}
