@@ -20,6 +20,31 @@ use std::path::Path;
 
 use crate::date::Civil;
 
+mod catalog;
+mod hybrid;
+mod loader;
+
+pub use catalog::{BootEntry, catalog};
+pub use hybrid::hybrid;
+pub(crate) use hybrid::told;
+pub use loader::{
+    CDBOOT, EFI_LOADERS, EFIBOOT, ISOBOOT, PMBR, STAGE2, Starts, Volume, volume_arguments, weights,
+};
+
+/// Why an image is not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum IsoError {
+    /// Not what was expected of an ISO 9660 image.
+    #[error("this is no image that starts: {0}")]
+    Format(&'static str),
+    /// A boot program of another length.
+    #[error("{0} of {1} bytes has no place")]
+    Boot(&'static str, usize),
+    /// The stream.
+    #[error("the image")]
+    Io(#[from] std::io::Error),
+}
+
 /// The kernel, in the medium and in an image.
 pub const KERNEL: &str = "platform/i86pc/kernel/amd64/unix";
 /// The boot archive (gzip), in the medium.
@@ -176,6 +201,24 @@ pub fn grub_arguments(
     arguments
 }
 
+/// grub-mkimage's arguments for a disk with GPT whose files lie in UFS or ISO 9660: by BIOS the core
+/// that [`crate::disk::grub`] places, by UEFI the program of the EFI system partition.  `script`
+/// finds the partition ([`find_medium`]).
+pub fn grub_disk_arguments(
+    platform: Platform,
+    modules_dir: &Path,
+    script: &Path,
+    output: &Path,
+) -> Vec<String> {
+    let mut arguments = grub_arguments(platform, modules_dir, Some(script), output);
+    arguments[0] = format!("--format={}", platform.name());
+    let here = |word: &str| arguments.iter().any(|argument| argument == word);
+    let more = ["ufs1", "part_gpt", "search", "search_fs_file"].into_iter();
+    let more: Vec<String> = more.filter(|word| !here(word)).map(str::to_string).collect();
+    arguments.extend(more);
+    arguments
+}
+
 /// What a medium is made of.
 #[derive(Debug, Clone)]
 pub struct Medium<'a> {
@@ -193,16 +236,18 @@ pub struct Medium<'a> {
     pub time: i64,
 }
 
-/// xorriso's arguments for a medium.
-pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
+/// What every medium needs: names, dates, and Rock Ridge as illumos reads it.
+fn common_arguments(output: &Path, name: &str, volume_set: Option<&str>, time: i64) -> Vec<String> {
     // ECMA-119's sixteen digits; the last two are hundredths of a second.
-    let date = format!("{}00", Civil::of(medium.time).digits());
+    let date = format!("{}00", Civil::of(time).digits());
     let mut arguments: Vec<String> =
         ["-no_rc", "-as", "mkisofs", "-quiet"].map(str::to_string).to_vec();
     let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
-    pair("-o", medium.output.display().to_string());
-    pair("-V", medium.name.to_string());
-    pair("-volset", medium.volume_set.to_string());
+    pair("-o", output.display().to_string());
+    pair("-V", name.to_string());
+    if let Some(id) = volume_set {
+        pair("-volset", id.to_string());
+    }
     pair("-A", "LAMPLIGHTER".to_string());
     let modified = format!("--modification-date={date}");
     pair("--set_all_file_dates", date);
@@ -212,6 +257,13 @@ pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
     pair("-file-mode", "0644".to_string());
     arguments.push(modified);
     arguments.extend(["-R", "-D", "-d", "-N", "-l", "-U"].map(str::to_string));
+    arguments
+}
+
+/// xorriso's arguments for a medium that starts by the host's GRUB 2.
+pub fn xorriso_arguments(medium: &Medium<'_>) -> Vec<String> {
+    let Medium { output, name, volume_set, time, .. } = *medium;
+    let mut arguments = common_arguments(output, name, Some(volume_set), time);
     let mut pair = |name: &str, value: String| arguments.extend([name.to_string(), value]);
     pair("-c", ".catalog".to_string());
     pair("-b", EL_TORITO.to_string());

@@ -22,7 +22,8 @@
 //! | `cpio.rs`, `cpio/` | cpio archives, written and read |
 //! | `date.rs` | seconds since the epoch as a date |
 //! | `fat.rs` | the EFI system partition |
-//! | `iso.rs` | xorriso's and grub-mkimage's arguments, and GRUB's menu |
+//! | `iso.rs`, `iso/` | xorriso's and grub-mkimage's arguments, GRUB's menu, El Torito's catalog, hybrid media |
+//! | `disk.rs`, `disk/` | partition tables, boot records, qcow2, VMDK |
 //!
 //! Law: the same table, contents and options give the same bytes; no clock, no random number.
 //! Not here: choosing paths, starting programs.
@@ -31,6 +32,7 @@ pub mod archive;
 pub mod content;
 pub mod cpio;
 mod date;
+pub mod disk;
 pub mod fat;
 pub mod iso;
 pub mod lofi;
