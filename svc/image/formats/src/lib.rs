@@ -24,6 +24,7 @@
 //! | `fat.rs` | the EFI system partition |
 //! | `iso.rs`, `iso/` | xorriso's and grub-mkimage's arguments, GRUB's menu, El Torito's catalog, hybrid media |
 //! | `disk.rs`, `disk/` | partition tables, boot records, qcow2, VMDK |
+//! | `netboot.rs` | what a machine is started from over the network |
 //!
 //! Law: the same table, contents and options give the same bytes; no clock, no random number.
 //! Not here: choosing paths, starting programs.
@@ -36,5 +37,6 @@ pub mod disk;
 pub mod fat;
 pub mod iso;
 pub mod lofi;
+pub mod netboot;
 pub mod ufs;
 mod waves;
