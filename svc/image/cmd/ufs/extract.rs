@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use image_formats::ufs::{Image, Node};
 use image_tree::{Entry, Kind, Tree};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::unistd::{geteuid, mkfifo};
+use rustix::fs::makedev;
 
 use crate::open;
 use crate::options::Extract;
@@ -181,5 +182,5 @@ fn times(entry: &Entry) -> FileTimes {
 }
 
 fn device(path: &Path, kind: SFlag, major: u32, minor: u32) -> nix::Result<()> {
-    mknod(path, kind, Mode::S_IRUSR, makedev(major.into(), minor.into()))
+    mknod(path, kind, Mode::S_IRUSR, makedev(major, minor))
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image_tree::{Entry, Kind, Tree};
-use nix::sys::stat::{major, minor};
+use rustix::fs::{major, minor};
 
 /// The table of what is below `root`, and of itself.
 pub fn scan(root: &Path) -> Result<Tree> {
@@ -69,7 +69,6 @@ fn table(root: &Path, found: &BTreeMap<String, Metadata>) -> Result<Tree> {
 
 fn kind(path: &Path, about: &Metadata) -> Result<Kind> {
     let kind = about.file_type();
-    let number = |number: u64| u32::try_from(number).context("a device number");
     if kind.is_dir() {
         Ok(Kind::Directory)
     } else if kind.is_file() {
@@ -83,7 +82,7 @@ fn kind(path: &Path, about: &Metadata) -> Result<Kind> {
     } else if kind.is_fifo() {
         Ok(Kind::Fifo)
     } else if kind.is_char_device() || kind.is_block_device() {
-        let (major, minor) = (number(major(about.rdev()))?, number(minor(about.rdev()))?);
+        let (major, minor) = (major(about.rdev()), minor(about.rdev()));
         Ok(if kind.is_char_device() {
             Kind::CharacterDevice { major, minor }
         } else {
