@@ -67,9 +67,9 @@ pub fn script(files: &[String], arguments: &str) -> Result<String, NetbootError>
         return Err(NetbootError::Argument(arguments.to_string()));
     }
     let blank = if arguments.is_empty() { "" } else { " " };
-    // iPXE drops a file's name, as GRUB does: the kernel wants its own path first.
+    // iPXE puts a file's URI before its arguments, unlike GRUB 2: no path is repeated here.
     let mut text = format!(
-        "#!ipxe\nkernel {KERNEL} /{KERNEL}{blank}{arguments} || goto failed\n\
+        "#!ipxe\nkernel {KERNEL}{blank}{arguments} || goto failed\n\
          module {BOOT_ARCHIVE} type=rootfs name=ramdisk || goto failed\n"
     );
     if files.iter().any(|path| path == BOOT_ARCHIVE_HASH) {
@@ -122,7 +122,7 @@ mod tests {
             ]
         );
         let text = script(&files, "-B console=ttya").unwrap();
-        assert!(text.starts_with(&format!("#!ipxe\nkernel {KERNEL} /{KERNEL} -B console=ttya ||")));
+        assert!(text.starts_with(&format!("#!ipxe\nkernel {KERNEL} -B console=ttya ||")));
         assert!(text.contains("module platform/i86pc/amd64/boot_archive.hash type=hash"));
         for bad in ["a\nboot", "${x}", "a && b", "a || b"] {
             assert!(script(&files, bad).is_err(), "{bad}");
