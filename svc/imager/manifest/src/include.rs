@@ -71,10 +71,11 @@ impl Includer<'_, '_> {
         base: &str,
         depth: usize,
     ) -> Result<Node, ParseError> {
-        let at = self.tree.get(node).at;
+        let (at, within) = (self.tree.get(node).at, self.tree.path(node));
         let refused = |reason: String| ParseError::Malformed {
             file: base.to_owned(),
             at,
+            path: within.clone(),
             reason: format!("nothing can be included here: {reason}"),
         };
         if depth == DEPTH_MAX {
@@ -176,7 +177,7 @@ mod tests {
         for (attributes, expected) in [
             (
                 "href='/etc/passwd'",
-                "line 2, column 1: nothing can be included here: /etc/passwd is",
+                "line 2, column 1: xi:include: nothing can be included here: /etc/passwd is",
             ),
             ("href='/usr/share/distro_const/../x.xml'", "../x.xml is not below"),
             ("href='/usr/share/distro_constant/x.xml'", "distro_constant/x.xml is not below"),
@@ -193,7 +194,7 @@ mod tests {
             ("href='none.xml'", "none.xml: No such file or directory"),
             (
                 "href='circle.xml'",
-                "circle.xml: line 1, column 4: nothing can be included here: incl",
+                "circle.xml: line 1, column 4: a/a/a/a/a/a/a/a/xi:include: nothing can be included here: in",
             ),
             ("href='broken.xml'", "broken.xml: line 2, column 4"),
             ("href='large.xml'", "large.xml: the manifest has more than"),

@@ -120,7 +120,9 @@ impl Native {
     pub fn of_script(path: &str) -> Option<Self> {
         let inside = path.strip_prefix(SCRIPTS)?.strip_prefix('/')?;
         let name = inside.rsplit('/').next().unwrap_or(inside);
-        let row = TABLE.iter().find(|(_, _, scripts, _)| scripts.contains(&name))?;
+        // Until November 2009 the boot archive was called so.
+        let name = name.replace("bootroot", "boot_archive");
+        let row = TABLE.iter().find(|(_, _, scripts, _)| scripts.contains(&name.as_str()))?;
         Some(row.0)
     }
 
@@ -155,6 +157,11 @@ mod tests {
             ),
             ("/usr/share/distro_const/boot_archive_archive_32", Some(Native::BaArch)),
             ("/usr/share/distro_const/slim_cd/slimcd_gen_cd_content", Some(Native::GenCdCont)),
+            ("/usr/share/distro_const/bootroot_archive_32", Some(Native::BaArch)),
+            (
+                "/usr/share/distro_const/slim_cd/slimcd_post_bootroot_pkg_image_mod",
+                Some(Native::SlimPostMod),
+            ),
             ("/usr/share/distro_const/mine", None),
             ("/usr/share/distro_constant/create_iso", None),
             ("/home/me/create_iso", None),

@@ -30,7 +30,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    fn holds(self, text: &str) -> bool {
+    pub(crate) fn holds(self, text: &str) -> bool {
         let text = text.trim();
         match self {
             Self::Text => true,
@@ -49,7 +49,7 @@ impl Value {
         }
     }
 
-    fn told(self) -> String {
+    pub(crate) fn told(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
             Self::Bool => "true or false".to_owned(),

@@ -26,12 +26,14 @@ const ATTRIBUTES_MAX: usize = 32;
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ParseError {
     /// It is no XML, or XML that is not accepted.
-    #[error("{}line {}, column {}: {reason}", in_file(.file), .at.line, .at.column)]
+    #[error("{}line {}, column {}: {}{reason}", in_file(.file), .at.line, .at.column, in_file(.path))]
     Malformed {
         /// What it was included as; empty for the manifest itself.
         file: String,
         /// Where.
         at: Position,
+        /// The node path of the element that was being read, from below the root.
+        path: String,
         /// What is wrong there.
         reason: String,
     },
@@ -53,7 +55,7 @@ pub enum ParseError {
     },
 }
 
-/// `FILE: ` before a place in what is included.
+/// `FILE: ` before a place in what is included; nothing before one in the manifest itself.
 pub(crate) fn in_file(file: &str) -> String {
     if file.is_empty() { String::new() } else { format!("{file}: ") }
 }
@@ -116,10 +118,10 @@ pub(crate) fn read(
     }
     let mut builder =
         Builder { places: Places::new(text, file), tree: None, open: Vec::new(), left: left.1 };
-    builder.read(text).map_err(|Fault { at, reason }| ParseError::Malformed {
-        file: name.to_owned(),
-        at,
-        reason,
+    builder.read(text).map_err(|Fault { at, reason }| {
+        let open = builder.tree.as_ref().zip(builder.open.last());
+        let path = open.map(|(tree, node)| tree.path(*node)).unwrap_or_default();
+        ParseError::Malformed { file: name.to_owned(), at, path, reason }
     })
 }
 
@@ -139,14 +141,11 @@ impl Builder<'_> {
             }
         }
         let end = self.places.of(text.len() as u64);
-        match (self.tree.take(), self.open.last()) {
-            (Some(tree), None) => Ok(tree),
-            (Some(tree), Some(node)) => {
-                let element = tree.get(*node);
-                fault(element.at, format!("<{}> is never closed", element.name))
-            }
-            (None, _) => fault(end, "there is no element"),
+        if let (Some(tree), Some(node)) = (&self.tree, self.open.last()) {
+            let element = tree.get(*node);
+            return fault(element.at, format!("<{}> is never closed", element.name));
         }
+        self.tree.take().ok_or(Fault { at: end, reason: "there is no element".to_owned() })
     }
 
     fn event(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
@@ -296,7 +295,8 @@ mod tests {
     fn what_is_malformed_is_refused_with_its_place() {
         for (text, expected) in [
             ("<a>\n<b></a>", "line 2, column 4"),
-            ("<a>\n  <b>", "line 2, column 3: <b> is never closed"),
+            ("<a>\n  <b>", "line 2, column 3: b: <b> is never closed"),
+            ("<a><b><c>\n&bomb;", "line 2, column 1: b/c: entity &bomb; is not known"),
             ("<a>&bomb;</a>", "line 1, column 4: entity &bomb; is not known"),
             ("<a x='&bomb;'/>", "line 1, column 1: attribute x"),
             ("<!DOCTYPE a [<!ENTITY b 'cc'>]>\n<a>&b;</a>", "line 1, column 1: a document type"),

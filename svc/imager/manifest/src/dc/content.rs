@@ -4,11 +4,24 @@
 
 use super::model;
 use super::schema;
+use crate::argslist;
 use crate::document::{Host, Phase, Problem};
 use crate::native::Native;
-use crate::old::{build_area, distribution_name, is_tame, stays_inside, step_name};
+use crate::old::{build_area, distribution_name, is_host_name, is_tame, stays_inside, step_name};
+use crate::rule::{self, UNSIGNED, Value};
 use crate::tree::{Node, Tree};
-use crate::{argslist, rule};
+
+/// Arguments of built-in steps that are no mere text.
+const ARGUMENTS: [(Native, &str, Value); 8] = [
+    (Native::ImMod, "is_plaintext", Value::OneOf(&["true", "false", "True", "False"])),
+    (Native::BaArch, "compression_type", Value::OneOf(&["gzip", "none", "dcfs"])),
+    (Native::BaArch, "compression_level", Value::Unsigned(9)),
+    (Native::BaArch, "size_pad", UNSIGNED),
+    (Native::BaArch, "bytes_per_inode", UNSIGNED),
+    (Native::PostMod, "compression_type", Value::OneOf(&["gzip", "lzma", "none"])),
+    (Native::BaInit, "fatal_if_not_found", Value::OneOf(&["true", "false", "True", "False"])),
+    (Native::ImPop, "show_stdout", Value::OneOf(&["true", "false", "True", "False"])),
+];
 
 /// Checks schema and content of a whole tree.
 pub(crate) fn check(tree: &Tree, host: &dyn Host) -> Vec<Problem> {
@@ -105,9 +118,12 @@ impl Checker<'_> {
         let tree = self.tree;
         let class = tree.attribute(node, "checkpoint_class").unwrap_or_default();
         if class != model::CUSTOM_SCRIPT {
-            if Native::of_class(class).is_none() {
-                let reason = format!("class {class} is not known");
-                self.say(node, tree.attribute_path(node, "checkpoint_class"), reason);
+            match Native::of_class(class) {
+                Some(native) => self.arguments(node, native),
+                None => {
+                    let reason = format!("class {class} is not known");
+                    self.say(node, tree.attribute_path(node, "checkpoint_class"), reason);
+                }
             }
             return;
         }
@@ -124,6 +140,26 @@ impl Checker<'_> {
         if program.starts_with('/') && !program.contains('{') && !host.can_run(program) {
             let reason = format!("{program} either doesn't exist or is not an executable file");
             self.say(node, path, reason);
+        }
+    }
+
+    fn arguments(&mut self, checkpoint: Node, native: Native) {
+        let tree = self.tree;
+        for node in tree.below(checkpoint, "kwargs/arg") {
+            let name = tree.attribute(node, "name").unwrap_or_default();
+            let value = tree.value(node);
+            let rule =
+                ARGUMENTS.iter().find(|(of, argument, _)| *of == native && *argument == name);
+            let reason = match rule {
+                Some((_, _, rule)) => (!rule.holds(&value)).then(|| rule.told()),
+                None if (native, name) == (Native::ImMod, "hostname") => {
+                    (!is_host_name(&value)).then(|| "a name of a host".to_owned())
+                }
+                None => None,
+            };
+            if let Some(reason) = reason {
+                self.say(node, tree.path(node), format!("{name}: \"{value}\" is not {reason}"));
+            }
         }
     }
 

@@ -127,6 +127,7 @@ impl Checker<'_> {
         self.attributes(&tree.all("img_params/locale_defaults"), "locale", &listed);
         let size = |value: &str| plain(value.parse().is_ok_and(|size: f64| size >= 0.0));
         self.elements(&tree.all("img_params/pkg_image_area_max_size_gb"), &size);
+        let host_name = |value: &str| plain(is_host_name(value));
         self.elements(&tree.all("img_params/hostname"), &host_name);
         let pairs = tree.all("key_value_pairs/pair");
         let keys: Vec<_> = pairs.iter().filter_map(|pair| tree.attribute(*pair, "key")).collect();
@@ -207,9 +208,11 @@ impl Checker<'_> {
         for name in [REPOSITORY, MORE_REPOSITORIES, places::INSTALLED, MORE_INSTALLED] {
             for node in places::moved(tree, name) {
                 for main in tree.named(node, "main") {
-                    if tree.attribute(main, "authname").is_some_and(str::is_empty) {
-                        let path = tree.attribute_path(main, "authname");
-                        self.own(main, path, "a publisher has no name");
+                    for (attribute, what) in [("authname", "name"), ("url", "url")] {
+                        if tree.attribute(main, attribute).is_some_and(str::is_empty) {
+                            let path = tree.attribute_path(main, attribute);
+                            self.own(main, path, format!("a publisher has no {what}"));
+                        }
                     }
                 }
             }
@@ -260,13 +263,12 @@ pub(super) fn scripts(tree: &Tree) -> Vec<Node> {
 }
 
 /// As the original has it: after leading dashes and dots nothing but letters and digits.
-fn host_name(value: &str) -> Verdict {
+pub(crate) fn is_host_name(value: &str) -> bool {
     let name = value.trim_start_matches(['-', '.']);
-    let right = value.len() <= 256
+    value.len() <= 256
         && !value.contains("..")
         && !name.is_empty()
-        && name.chars().all(char::is_alphanumeric);
-    plain(right)
+        && name.chars().all(char::is_alphanumeric)
 }
 
 /// Whether a name of a package holds nothing that a shell would read otherwise.

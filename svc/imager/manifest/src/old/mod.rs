@@ -14,7 +14,9 @@ mod model;
 mod places;
 mod schema;
 
-pub(crate) use content::{build_area, check, distribution_name, is_tame, stays_inside, step_name};
+pub(crate) use content::{
+    build_area, check, distribution_name, is_host_name, is_tame, stays_inside, step_name,
+};
 pub(crate) use defaults::complete;
 pub(crate) use model::image;
 pub(crate) use places::is_of_2009;
