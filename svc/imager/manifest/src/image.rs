@@ -24,7 +24,7 @@ pub struct Image {
     pub preserve_area: bool,
     /// What holds for the whole build.
     pub flags: Flags,
-    /// The steps, in order; names are unique unless the manifest repeats one.
+    /// The steps, in order; each has a name of its own.
     pub steps: Vec<Step>,
     /// Where packages come from, and where the installed system gets them.
     pub publishers: Publishers,

@@ -161,7 +161,7 @@ fn rows(tree: &Tree, of_2009: bool) -> Vec<Filled> {
     let media = places::place(tree, "output_image", of_2009);
     let older = !tree.all(&format!("{media}/output_image/bootroot")).is_empty();
     let name = if older { "bootroot" } else { "boot_archive" };
-    // Given 2010 on they hold where there is a boot archive, before that always.
+    // From 2010 on they hold where there is a boot archive, before that always.
     let there = !tree.all(&format!("{media}/output_image/{name}")).is_empty();
     if there || of_2009 {
         for (end, leaf, value) in BOOT_ARCHIVE {
