@@ -201,9 +201,10 @@ pub enum Listed {
     /// One file.
     File,
     /// A directory with all below it.
+    ///
+    /// The newer form need not say which of both a path is: what it leaves open is listed as a
+    /// directory, and a file in its place is taken as it is.
     Directory,
-    /// Whichever it is in the image (the newer form).
-    Either,
 }
 
 /// One line of the contents of a boot archive.

@@ -319,7 +319,7 @@ fn the_newer_form_is_the_same_model() {
     assert_eq!(
         listed,
         [
-            (Listing::Include, Listed::Either),
+            (Listing::Include, Listed::Directory),
             (Listing::Include, Listed::Directory),
             (Listing::Exclude, Listed::Directory),
         ]

@@ -327,9 +327,8 @@ impl Reader<'_> {
                 _ => Listing::Include,
             };
             let listed = match tree.attribute(data, "type") {
-                Some("DIR") => Listed::Directory,
                 Some("FILE") => Listed::File,
-                _ => Listed::Either,
+                _ => Listed::Directory,
             };
             for name in tree.named(data, "name") {
                 let path = tree.value(name).trim_matches('/').to_owned();
