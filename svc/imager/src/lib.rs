@@ -4,15 +4,13 @@
 //! |---|---|
 //! | `build/` | one build: what is asked, which steps that means, where its lines go |
 //! | `host.rs` | the host's tools |
-//! | `manifest.rs` | the image manifest: distro_const's XML |
-//! | `archive.rs` | the boot archive of a populated root |
-//! | `medium.rs` | the medium's directory, and the ISO made of it |
+//! | `archive.rs` | files that matter, and the check of a boot archive |
+//! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
 //! | `rooted/` | a directory with its metadata table |
 //! | `packages.rs` | packages into an image's root |
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
 //! | `services.rs` | the configuration repository of an image |
 //! | `steps/` | the steps that are built in, one file each |
-//! | `plain.rs` | populate, archive, medium, boot: one after the other |
 //! | `source.rs` | a manifest on disk, of any form: read, completed, checked |
 //! | `socket.rs` | the socket at which finalizer scripts ask for its values |
 //! | `steps.rs` | populate, archive, medium, boot: one after the other |
@@ -24,10 +22,8 @@ pub mod archive;
 pub mod build;
 pub mod host;
 pub mod inner;
-pub mod manifest;
 pub mod medium;
 pub mod packages;
-pub mod plain;
 pub mod rooted;
 pub mod services;
 pub mod socket;

@@ -2,25 +2,38 @@
 //!
 //! Reads `current/repo` of the merger it depends on and the image manifest; leaves the ISO, the
 //! boot archive with its hash, the table of the root, and what the guest said when the medium
-//! was booted.  The steps are the library's; here are properties, the recipe, the outputs.
+//! was booted.  The steps are those of distro_const, in DIR/area, whose checkpoints stay: a build
+//! that failed goes on where it failed, one that changed begins at the first step that did.
+//!
+//! | property | meaning |
+//! |---|---|
+//! | `image/manifest` | the image manifest |
+//! | `image/pause_at` | the step before which to stop; never online then |
+//! | `image/resume_from` | the step to go back to |
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use image_boot::{Accelerator, Qemu};
-use image_formats::iso::Platform;
-use imager::manifest::Manifest;
+use image_checkpoint::{Area, Options, Place};
+use image_formats::iso::{self, Platform};
+use image_manifest::{Native, Step};
+use imager::build::arguments::{Asked, Request};
+use imager::build::choice::Choice;
+use imager::build::door::{self, Caller, Manifest};
+use imager::build::logs::Logs;
+use imager::build::run::Ended;
+use imager::host::{Contained, Zfs};
 use imager::medium::{self, Tools};
-use imager::plain::{self, Job, Made, Packages, Populated, Trial, World};
-use ips_client::{Control, Origin, PopulateOptions, Progress, Source, populate};
-use ips_model::Pattern;
+use imager::packages::Repositories;
+use imager::steps::{Facts, Places, Trial, World};
+use ips_client::Origin;
 use stage::{Failure, Input, Recipe, Stage};
-
-use imager::host::Contained;
 
 /// How long a guest may take, in software on a busy host.
 const BOOT_TIME: Duration = Duration::from_secs(300);
@@ -34,31 +47,6 @@ fn failure(error: anyhow::Error) -> Failure {
     error.downcast::<Failure>().unwrap_or_else(|error| Failure::of(error.as_ref()))
 }
 
-/// The merger's candidate.
-pub struct Candidate<'a> {
-    /// Its repository.
-    pub repository: &'a Path,
-    /// Who hears how far it is.
-    pub stage: &'a Stage,
-}
-
-impl Packages for Candidate<'_> {
-    fn populate(&self, patterns: &[String], root: &Path) -> Result<Populated> {
-        let source = Source::open(&Origin::directory(self.repository))?;
-        let patterns: Vec<Pattern> = patterns
-            .iter()
-            .map(|text| Pattern::parse(text).with_context(|| format!("package {text}")))
-            .collect::<Result<_>>()?;
-        let tell = |now: &Progress| {
-            self.stage.progress(now.phase.name(), now.done, now.total, &now.item);
-        };
-        let control = Control::new(&tell, self.stage.cancel().flag());
-        let filled = populate(&source, &patterns, root, &PopulateOptions::default(), &control)?;
-        let packages = filled.packages.iter().map(ToString::to_string).collect();
-        Ok(Populated { tree: filled.tree, packages })
-    }
-}
-
 /// What the properties say.
 struct Wanted {
     manifest: Manifest,
@@ -67,24 +55,58 @@ struct Wanted {
     boot_test: bool,
     output: Option<PathBuf>,
     keep: u64,
+    request: Request,
+    script_time: Option<Duration>,
 }
 
 impl Wanted {
     fn read(stage: &Stage) -> Result<Self, Failure> {
         let properties = stage.properties();
         let path = properties.required("image/manifest")?;
-        let text = fs::read_to_string(path)
+        let mut manifest = Manifest::read(Path::new(path))
             .map_err(|error| Failure::configuration(format!("{path}: {error}")))?;
-        let manifest = Manifest::parse(&text)
-            .map_err(|error| Failure::configuration(format!("{path}: {error}")))?;
+        let boot_test = properties.flag("image/boot_test", true)?;
+        add_boot_test(&mut manifest.image.steps, boot_test);
+        let mut request = Request { manifest: path.to_owned(), ..Request::default() };
+        let asked = [
+            ("image/resume_from", Asked::Resume as fn(String) -> Asked),
+            ("image/pause_at", Asked::Pause),
+        ];
+        for (property, option) in asked {
+            let step = properties.text(property)?.filter(|step| !step.is_empty());
+            request.options.extend(step.map(|step| option(step.to_owned())));
+        }
+        let seconds = properties.count("image/script_timeout", 0)?;
         Ok(Self {
+            digest: stage::recipe::sha256(&manifest.text),
             manifest,
-            digest: stage::recipe::sha256(text.as_bytes()),
-            boot_test: properties.flag("image/boot_test", true)?,
+            boot_test,
             output: properties.text("image/output")?.map(PathBuf::from),
             keep: properties.count("image/keep", 3)?,
+            request,
+            script_time: (seconds > 0).then(|| Duration::from_secs(seconds)),
         })
     }
+
+    fn pauses(&self) -> bool {
+        self.request.options.iter().any(|asked| matches!(asked, Asked::Pause(_)))
+    }
+}
+
+/// A medium that the pipeline makes is tried, also where its manifest names no such step.
+fn add_boot_test(steps: &mut Vec<Step>, wanted: bool) {
+    if !wanted || steps.iter().any(|step| step.native == Some(Native::BootTest)) {
+        return;
+    }
+    steps.push(Step {
+        name: "boot-test".to_owned(),
+        message: "Boot test of the media".to_owned(),
+        native: Some(Native::BootTest),
+        script: "boot_test".to_owned(),
+        arguments: Vec::new(),
+        named: Vec::new(),
+        built_in: false,
+    });
 }
 
 /// The merger whose candidate is read: the one named by a dependency, else its namesake.
@@ -108,7 +130,8 @@ fn make(stage: &Stage) -> Result<()> {
         let about = medium::about_modules(platform)?;
         recipe.add(format!("grub/{}", platform.name()), stage::recipe::sha256(&about));
     }
-    if !stage.is_up_to_date(&recipe)? {
+    // Who wants to stop somewhere wants to see it, not what was made before.
+    if wanted.pauses() || !stage.is_up_to_date(&recipe)? {
         work(stage, &wanted, &input, &recipe, &host)?;
     }
     deliver(stage, &wanted)?;
@@ -122,52 +145,93 @@ fn work(
     recipe: &Recipe,
     host: &Contained<'_>,
 ) -> Result<()> {
-    let ignored = &wanted.manifest.ignored;
-    if !ignored.is_empty() {
-        stage.log(&format!("of no meaning here: {}", ignored.join(", ")));
-    }
-    let digest = recipe.digest();
-    let scratch = stage.scratch();
-    let trial = Trial { accelerator: Accelerator::Tcg, time: BOOT_TIME };
-    let job = Job {
-        manifest: &wanted.manifest,
-        digest: &digest,
-        work: &scratch,
-        trial: wanted.boot_test.then_some(trial),
+    let place = Place::Directory(stage.directory().join("area"));
+    let mut area = Area::open(&place, &Options { tools: Arc::new(Zfs) })?;
+    let (resume, pause) = match wanted.manifest.choose(&area, &wanted.request) {
+        Ok(Choice::Build { resume, pause }) => (resume, pause),
+        Ok(Choice::List) => (None, None),
+        Err(refused) => {
+            return Err(Failure::configuration(refused.lines.join("; ")).into());
+        }
     };
+    let trial = Trial { accelerator: Accelerator::Tcg, time: BOOT_TIME };
+    let origin = Origin::directory(&input.path().join("repo"));
     let world = World {
-        packages: &Candidate { repository: &input.path().join("repo"), stage },
+        packages: &Repositories { instead: Some(origin), cancel: host.cancel },
         tools: host,
         emulator: &Qemu { cancel: host.cancel },
-        progress: &|phase, done, total, item| stage.progress(phase, done, total, item),
-        log: &|line| stage.log(line),
+        trial: wanted.boot_test.then_some(trial),
+        progress: &|step, done, total, unit| stage.progress(step, done, total, unit),
     };
-    let made = plain::make(&job, &world)?;
-    let outputs = take(&made, &stage.work())?;
-    let source_date = input.stamp().source_date;
-    stage.finish(recipe, stage::Made { outputs, source_date }, &[input], wanted.keep)?;
-    // The root and the medium's folder are as large as the medium, and made anew next time.
-    stage::output::remove_tree(&scratch).with_context(|| scratch.display().to_string())
-}
-
-/// Moves the files that were made, under their own names.
-fn take(made: &Made, to: &Path) -> Result<BTreeMap<String, String>> {
-    let mut outputs = BTreeMap::new();
-    for file in &made.files {
-        let name = file.file_name().with_context(|| file.display().to_string())?;
-        fs::rename(file, to.join(name)).with_context(|| file.display().to_string())?;
-        if file.extension().is_some_and(|extension| extension == "iso") {
-            outputs.insert("iso".to_owned(), name.to_string_lossy().into_owned());
+    let console = |line: &str| stage.log(line);
+    let logs = Logs::new(&console, false);
+    let caller = Caller {
+        world: &world,
+        script_time: wanted.script_time,
+        debug: Arc::new(|_| {}),
+        cancel: stage.cancel(),
+        logs: &logs,
+    };
+    let steps = &wanted.manifest.image.steps;
+    match door::build(&wanted.manifest, &mut area, resume, pause, &caller)? {
+        Ended::Done => {}
+        Ended::Paused(step) => return Err(paused(stage, &steps[step].name).into()),
+        Ended::Failed(step) => {
+            let why = logs.last_error().unwrap_or_default();
+            return Err(Failure::fatal(format!("step {}: {why}", steps[step].name)).into());
         }
     }
-    outputs.insert("packages".to_owned(), made.packages.len().to_string());
+    let outputs = take(&area, &wanted.manifest, &stage.work())?;
+    let source_date = input.stamp().source_date;
+    stage.finish(recipe, stage::Made { outputs, source_date }, &[input], wanted.keep)?;
+    Ok(())
+}
+
+/// A pause is no output: the instance is in maintenance until somebody says how to go on.
+fn paused(stage: &Stage, step: &str) -> Failure {
+    let fmri = format!("svc:/application/{}", stage.name());
+    Failure::fatal(format!(
+        "paused before step {step} in {}; to go on: svccfg -s {fmri} setprop image/pause_at = \
+         astring: '\"\"' && svcadm refresh {fmri} && svcadm clear {fmri}",
+        stage.directory().join("area/build_data").display()
+    ))
+}
+
+/// Copies what was made, under the names that outputs have.
+fn take(area: &Area, manifest: &Manifest, to: &Path) -> Result<BTreeMap<String, String>> {
+    let places = Places::of(area.build_data(), area.media());
+    let mut outputs = BTreeMap::new();
+    let copy = |from: &Path, name: &str| -> Result<()> {
+        fs::copy(from, to.join(name)).with_context(|| from.display().to_string())?;
+        Ok(())
+    };
+    for entry in fs::read_dir(&places.media)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        // Media are never rolled back: those of another name are an earlier manifest's.
+        let own = name.strip_prefix(manifest.image.name.as_str());
+        if own.is_some_and(|rest| rest.starts_with('.')) || name == "boot-test.log" {
+            copy(&path, name)?;
+        }
+    }
+    for path in [iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH] {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let from = places.pkg_image.join(path);
+        if from.exists() {
+            copy(&from, name)?;
+        }
+    }
+    copy(&places.root_table(), "root.table")?;
+    outputs.insert("iso".to_owned(), format!("{}.iso", manifest.image.name));
+    let packages = Facts::read(&places)?.packages.len();
+    outputs.insert("packages".to_owned(), packages.to_string());
     Ok(outputs)
 }
 
 /// Puts a copy of the medium into the directory that the user named, unless it is there.
 fn deliver(stage: &Stage, wanted: &Wanted) -> Result<()> {
     let Some(folder) = &wanted.output else { return Ok(()) };
-    let name = format!("{}.iso", wanted.manifest.name);
+    let name = format!("{}.iso", wanted.manifest.image.name);
     let from = stage.directory().join("current").join(&name);
     if copy(&from, folder, &name)? {
         stage.log(&format!("{} is in {}", name, folder.display()));
@@ -204,19 +268,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_are_moved_under_their_names() {
-        let scratch = tempfile::tempdir().unwrap();
-        let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
-        fs::create_dir_all(&from).unwrap();
-        fs::create_dir_all(&to).unwrap();
-        let files: Vec<PathBuf> = ["x.iso", "root.table"].map(|name| from.join(name)).into();
-        for file in &files {
-            fs::write(file, "abc").unwrap();
+    fn a_manifest_without_a_boot_test_gets_one() {
+        let mut steps = Vec::new();
+        add_boot_test(&mut steps, false);
+        assert!(steps.is_empty());
+        for _ in 0..2 {
+            add_boot_test(&mut steps, true);
+            assert_eq!(steps.len(), 1);
         }
-        let made = Made { files, packages: vec!["a".into(), "b".into()] };
-        let outputs = take(&made, &to).unwrap();
-        assert_eq!((outputs["iso"].as_str(), outputs["packages"].as_str()), ("x.iso", "2"));
-        assert!(to.join("root.table").exists() && !from.join("x.iso").exists());
     }
 
     #[test]

@@ -1,12 +1,4 @@
-//! medium.rs - the medium's directory, and the ISO made of it.
-//!
-//! ```text
-//! media/.volsetid
-//!       boot/grub/{eltorito.img,efi.img,grub.cfg}
-//!       boot/grub/VOLUME-SET-ID                    empty; GRUB looks for it under UEFI
-//!       platform/i86pc/kernel/amd64/unix
-//!       platform/i86pc/amd64/{boot_archive,boot_archive.hash}
-//! ```
+//! medium.rs - the host's GRUB 2, and the ISO made of a directory.
 //!
 //! The host's GRUB 2 stands in for a boot loader where the image ships none.
 
@@ -15,8 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image_formats::fat;
 use image_formats::iso::{self, Medium, Platform};
-
-use crate::archive::Archive;
 
 /// Where Debian and others keep GRUB's modules, a folder for each platform.
 const GRUB: &str = "/usr/lib/grub";
@@ -33,54 +23,6 @@ pub trait Tools {
 
     /// The first line of what `program` says of its version.
     fn version(&self, program: &str) -> Result<String>;
-}
-
-/// What goes onto a medium.
-pub struct Contents<'a> {
-    /// The populated root; the kernel is taken from it.
-    pub root: &'a Path,
-    /// The boot archive.
-    pub archive: &'a Archive,
-    /// Volume id.
-    pub name: &'a str,
-    /// Volume set id.
-    pub volume_set: &'a str,
-    /// Title in the boot menu.
-    pub title: &'a str,
-    /// Every date on the medium.
-    pub time: i64,
-}
-
-/// Lays out the medium's directory in `work` and makes `output` of it.
-pub fn make(contents: &Contents<'_>, work: &Path, output: &Path, tools: &dyn Tools) -> Result<()> {
-    let media = work.join("media");
-    if media.exists() {
-        std::fs::remove_dir_all(&media).with_context(|| media.display().to_string())?;
-    }
-    let kernel = contents.root.join(iso::KERNEL);
-    for (from, to) in [
-        (kernel.as_path(), iso::KERNEL),
-        (&contents.archive.stored, iso::BOOT_ARCHIVE),
-        (&contents.archive.hash, iso::BOOT_ARCHIVE_HASH),
-    ] {
-        let to = place(&media, to)?;
-        std::fs::copy(from, &to).with_context(|| from.display().to_string())?;
-    }
-    let put = |path: &str, text: &str| -> Result<()> {
-        let to = place(&media, path)?;
-        std::fs::write(&to, text).with_context(|| to.display().to_string())
-    };
-    put(iso::VOLUME_SET_ID, &format!("{}\n", contents.volume_set))?;
-    put(iso::MENU, &iso::menu(contents.title, "-B console=ttya"))?;
-
-    let Contents { name, volume_set, time, .. } = *contents;
-    let grub = Grub { volume_set, work, tools, time };
-    for (path, bytes) in grub.files()? {
-        let to = place(&media, &path)?;
-        std::fs::write(&to, bytes).with_context(|| to.display().to_string())?;
-    }
-    let hybrid = Grub::hybrid()?;
-    write(&Medium { root: &media, output, name, volume_set, hybrid: &hybrid, time }, tools)
 }
 
 /// Has xorriso write a medium, anew.
@@ -163,12 +105,4 @@ impl Grub<'_> {
         let arguments = iso::grub_arguments(platform, &modules(platform)?, script, output);
         self.tools.run("grub-mkimage", &arguments, &environment(self.time))
     }
-}
-
-/// The path of `name` below `media`, its parents made.
-fn place(media: &Path, name: &str) -> Result<PathBuf> {
-    let path = media.join(name);
-    let parent = path.parent().unwrap_or(media);
-    std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    Ok(path)
 }

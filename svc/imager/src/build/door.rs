@@ -153,7 +153,7 @@ pub fn build(
         // The original's im-pop of 2009 was no script: stopping there says nothing more.
         Ok(Ended::Paused(step)) if manifest.image.steps[step].built_in => {}
         Ok(Ended::Done | Ended::Paused(_)) => logs.info("Build is successful."),
-        Ok(Ended::Failed(_)) | Err(_) => logs.error("Build failed."),
+        Ok(Ended::Failed(_)) | Err(_) => logs.info("Build failed."),
     }
     ended
 }

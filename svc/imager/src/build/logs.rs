@@ -29,6 +29,7 @@ struct Files {
     simple: Option<(PathBuf, File)>,
     detail: Option<(PathBuf, File)>,
     broken: Option<(PathBuf, io::Error)>,
+    last_error: Option<String>,
 }
 
 impl Files {
@@ -65,7 +66,8 @@ impl<'a> Logs<'a> {
             Ok((path.clone(), File::options().create(true).append(true).open(path)?))
         };
         let (simple, detail) = (open(simple)?, open(detail)?);
-        *self.files() = Files { simple: Some(simple), detail: Some(detail), broken: None };
+        let mut files = self.files();
+        (files.simple, files.detail) = (Some(simple), Some(detail));
         Ok(())
     }
 
@@ -82,6 +84,12 @@ impl<'a> Logs<'a> {
     /// What went wrong, or what a script said on its standard error.
     pub fn error(&self, line: &str) {
         self.info(line);
+        self.files().last_error = Some(line.to_string());
+    }
+
+    /// The last line of that kind.
+    pub fn last_error(&self) -> Option<String> {
+        self.files().last_error.clone()
     }
 
     /// What only the detail log hears.

@@ -58,6 +58,8 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let info = format!("IMAGE_SIZE={}\n", kilobytes(&root));
     root.put(IMAGE_INFO, info.as_bytes(), Owned::root(0o644))?;
     root.save()?;
+    let kept = work.places.root_table();
+    crate::archive::write_file(&kept, root.tree.to_string().as_bytes())?;
     work.keep(&Facts { time, packages, ..Facts::default() })
 }
 

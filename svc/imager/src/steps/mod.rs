@@ -35,16 +35,16 @@ mod strip;
 mod usb;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_boot::Emulator;
+use image_boot::{Accelerator, Emulator};
 use image_manifest::{Image, Native, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::build::logs::Logs;
 use crate::medium::Tools;
 use crate::packages::Packages;
-use crate::plain::Trial;
 use crate::rooted::Rooted;
 
 pub use boot_test::PATTERN;
@@ -80,6 +80,11 @@ impl Places {
     fn facts(&self) -> PathBuf {
         self.build_data.join("facts.json")
     }
+
+    /// The table of what packages brought, before other steps changed it.
+    pub fn root_table(&self) -> PathBuf {
+        self.build_data.join("root.table")
+    }
 }
 
 /// What later steps must know of earlier ones.
@@ -95,6 +100,27 @@ pub struct Facts {
     pub title: String,
     /// Bytes of the boot archive, unpacked.
     pub archive_bytes: u64,
+}
+
+impl Facts {
+    /// What the steps of an area left to be known.
+    pub fn read(places: &Places) -> Result<Self> {
+        let path = places.facts();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+}
+
+/// How a medium is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    /// How QEMU runs the guest.
+    pub accelerator: Accelerator,
+    /// How long it may take.
+    pub time: Duration,
 }
 
 /// The seams to the world.
@@ -149,12 +175,7 @@ impl Work<'_> {
 
     /// What earlier steps left to be known.
     pub fn facts(&self) -> Result<Facts> {
-        let path = self.places.facts();
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| path.display().to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Facts::default()),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-        }
+        Facts::read(self.places)
     }
 
     /// Leaves facts to be known.

@@ -22,8 +22,7 @@ use imager::build::logs::Logs;
 use imager::build::run::Ended;
 use imager::host::{Contained, Zfs};
 use imager::packages::Repositories;
-use imager::plain::Trial;
-use imager::steps::World;
+use imager::steps::{Trial, World};
 use process::Cancel;
 
 /// How long a guest may take, in software on a busy host.
