@@ -17,10 +17,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::error::{CheckpointError, ClearError, OpenError, PathError, RollbackError, at};
+use crate::disk::{Calls, Disk};
+use crate::error::{
+    CheckpointError, ClearError, OpenError, PathError, RollbackError, StoreError, at,
+};
+use crate::keeper::Keeper;
+use crate::lock::Lock;
 use crate::name::{Id, Step};
-use crate::place::Place;
+use crate::place::{Place, Placed};
+use crate::record::{self, Record};
+use crate::store::{Kept, Store};
+use crate::sys;
+
+/// 2025-01-01: numbers of checkpoints are seconds since then, or one more than the last.
+const EPOCH: i64 = 1_735_689_600;
 
 /// How the area keeps its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +48,17 @@ pub enum BackEnd {
     Reflink,
     /// Copies of what changed; any file system.
     Embedded,
+}
+
+impl BackEnd {
+    /// What a record says: a back end reads what it or its like has kept.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Zfs { .. } => "zfs",
+            Self::Btrfs => "btrfs",
+            Self::Reflink | Self::Embedded => "packed",
+        }
+    }
 }
 
 /// What a program said.
@@ -63,6 +86,8 @@ pub trait Tools: Send + Sync {
 pub struct Options {
     /// Runs zfs.
     pub tools: Arc<dyn Tools>,
+    /// Stands before every call that changes the disk; for tests.
+    pub calls: Option<Arc<dyn Calls>>,
 }
 
 /// A complete checkpoint.
@@ -105,8 +130,20 @@ pub struct Area {
     media: PathBuf,
     logs: PathBuf,
     table: PathBuf,
+    /// `.checkpoints`
+    folders: PathBuf,
+    disk: Disk,
+    boot: String,
+    store: Box<dyn Store>,
     back_end: BackEnd,
+    /// Of each checkpoint the number of its folder.
+    numbers: Vec<u32>,
     checkpoints: Vec<Checkpoint>,
+    /// A rollback or clearing has not come to its end.
+    torn: bool,
+    // Dropped in this order: the lock when the keeper is done.
+    keeper: Keeper,
+    _lock: Lock,
 }
 
 impl Area {
@@ -114,21 +151,115 @@ impl Area {
     ///
     /// # Errors
     /// Another build has it, the dataset cannot be had, or something cannot be read or made.
-    pub fn open(place: &Place, _options: &Options) -> Result<Area, OpenError> {
-        let Place::Directory(root) = place else { return Err(OpenError::NoZfs) };
-        let [build_data, media, logs] = ["build_data", "media", "logs"].map(|name| root.join(name));
-        for folder in [&build_data, &media, &logs] {
-            fs::create_dir_all(folder).map_err(at(folder))?;
+    pub fn open(place: &Place, options: &Options) -> Result<Area, OpenError> {
+        let disk = Disk::new(options.calls.clone());
+        let place = Placed::find(place, options.tools.as_ref(), &disk)?;
+        let root = place.root().to_owned();
+        let lock = Lock::take(&root)?;
+        let [build_data, media, logs, folders] =
+            ["build_data", "media", "logs", ".checkpoints"].map(|name| root.join(name));
+        place.make_datasets(options.tools.as_ref())?;
+        for folder in [&media, &logs, &folders, &folders.join("gone")] {
+            disk.ensure_folder(folder)?;
         }
-        Ok(Area {
+        let store = place.store(&disk, &options.tools, &build_data, &folders)?;
+        let keeper = Keeper::start(&disk, &folders)?;
+        let mut area = Area {
             table: root.join(".table"),
-            root: root.clone(),
+            root,
             build_data,
             media,
             logs,
-            back_end: BackEnd::Embedded,
+            folders,
+            boot: sys::boot(),
+            back_end: store.back_end(),
+            store,
+            numbers: Vec::new(),
             checkpoints: Vec::new(),
-        })
+            torn: false,
+            disk,
+            keeper,
+            _lock: lock,
+        };
+        area.recover()?;
+        Ok(area)
+    }
+
+    /// Finds the complete checkpoints; whatever else an earlier build has left of others goes.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        let found = record::find(&self.folders, self.back_end.kind(), &self.boot)?;
+        let kept = self.store.kept()?;
+        let mut whole = true;
+        for (place, found) in found.into_iter().enumerate() {
+            let in_store = |checkpoint: &Checkpoint| {
+                kept.as_ref().is_none_or(|kept| kept.get(place) == Some(&checkpoint.step))
+            };
+            let folder = self.folder(found.number);
+            match found.checkpoint.filter(in_store) {
+                Some(checkpoint) if whole => {
+                    if !found.is_durable {
+                        self.keeper.flush(&folder);
+                    }
+                    self.numbers.push(found.number);
+                    self.checkpoints.push(checkpoint);
+                }
+                // A stack: without one of them there are none above it.
+                _ => {
+                    whole = false;
+                    self.put_away(&folder)?;
+                }
+            }
+        }
+        for step in kept.unwrap_or_default().iter().rev() {
+            if !self.checkpoints.iter().any(|made| made.step == *step) {
+                self.store.forget(0, step)?;
+            }
+        }
+        self.keeper.sweep();
+        Ok(self.remove_side_cars()?)
+    }
+
+    /// Removes the side-cars that no checkpoint has.
+    fn remove_side_cars(&self) -> Result<(), PathError> {
+        for entry in fs::read_dir(&self.root).map_err(at(&self.root))? {
+            let entry = entry.map_err(at(&self.root))?;
+            let name = entry.file_name();
+            let step = name.to_str().and_then(|name| name.strip_prefix(".step_"));
+            let Some(step) = step else { continue };
+            if !self.checkpoints.iter().any(|made| made.step.as_str() == step) {
+                self.disk.discard(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, number: u32) -> PathBuf {
+        self.folders.join(number.to_string())
+    }
+
+    /// Moves a checkpoint's folder out of the way: it is none any more.
+    fn put_away(&self, folder: &Path) -> Result<(), PathError> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let gone = format!("{name}.{}-{}", std::process::id(), time.as_nanos());
+        self.disk.move_path(folder, &self.folders.join("gone").join(gone))
+    }
+
+    /// Forgets all but the first `keep` checkpoints, the newest first.
+    fn forget_after(&mut self, keep: usize) -> Result<(), StoreError> {
+        while self.checkpoints.len() > keep {
+            let (Some(number), Some(made)) = (self.numbers.last(), self.checkpoints.last()) else {
+                break;
+            };
+            let (number, step) = (*number, made.step.clone());
+            self.put_away(&self.folder(number))?;
+            self.numbers.pop();
+            self.checkpoints.pop();
+            self.disk.discard(&record::side_car(&self.root, &step))?;
+            self.store.forget(number, &step)?;
+        }
+        self.keeper.sweep();
+        Ok(())
     }
 
     /// The area itself.
@@ -180,8 +311,14 @@ impl Area {
     /// # Errors
     /// Something cannot be removed or made; a repeat goes on.
     pub fn clear(&mut self) -> Result<(), ClearError> {
-        self.checkpoints.clear();
-        remake(&self.build_data).map_err(ClearError::from)
+        self.torn = true;
+        self.forget_after(0)?;
+        self.remove_side_cars()?;
+        self.disk.discard(&self.table)?;
+        self.store.clear()?;
+        self.keeper.sweep();
+        self.torn = false;
+        Ok(())
     }
 
     /// Keeps the state of build_data and its table as the state before `step`.  It is there when
@@ -199,9 +336,55 @@ impl Area {
         if self.checkpoints.iter().any(|made| made.step == *step) {
             return Err(CheckpointError::Exists { step: step.clone() });
         }
-        let (step, id, manifest) = (step.clone(), id.clone(), manifest.to_vec());
-        self.checkpoints.push(Checkpoint { step, id, made: 0, manifest });
-        Ok(Taken::default())
+        if self.torn {
+            return Err(CheckpointError::Torn);
+        }
+        let newest = self.numbers.last().copied();
+        self.store.remember(newest);
+        // Never a number that a power failure could bring back from among the removed.
+        let now = jiff::Timestamp::now().as_second();
+        let since = u32::try_from(now.saturating_sub(EPOCH)).unwrap_or(0);
+        let number = newest.map_or(since, |newest| since.max(newest + 1));
+        let folder = self.folder(number);
+        let made =
+            Checkpoint { step: step.clone(), id: id.clone(), made: now, manifest: manifest.into() };
+        match self.keep(number, &folder, &made) {
+            Ok(taken) => {
+                self.keeper.flush(&folder);
+                self.numbers.push(number);
+                self.checkpoints.push(made);
+                Ok(taken)
+            }
+            Err(error) => {
+                self.withdraw(number, &folder, step);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn keep(&mut self, number: u32, folder: &Path, made: &Checkpoint) -> Result<Taken, StoreError> {
+        self.disk.ensure_folder(folder)?;
+        let Kept { taken, files } = self.store.take(number, &made.step)?;
+        if let Some(table) = contents(&self.table)? {
+            self.disk.replace(&folder.join("table"), &table)?;
+        }
+        self.disk.replace(&folder.join("manifest"), &made.manifest)?;
+        self.disk.replace(&record::side_car(&self.root, &made.step), &made.manifest)?;
+        let record = Record::new(made, self.back_end.kind(), &self.boot, files);
+        record.write(&self.disk, folder)?;
+        Ok(taken)
+    }
+
+    /// Takes back what there is of a checkpoint that came to nothing.  What cannot be taken back has
+    /// no record; the next open removes it.
+    fn withdraw(&mut self, number: u32, folder: &Path, step: &Step) {
+        let put_away = if folder.exists() { self.put_away(folder) } else { Ok(()) };
+        let _left = put_away
+            .and_then(|()| self.disk.discard(&record::side_car(&self.root, step)))
+            .map_err(StoreError::from)
+            .and_then(|()| self.store.forget(number, step));
+        self.store.remember(self.numbers.last().copied());
+        self.keeper.sweep();
     }
 
     /// Makes build_data and its table what they were before `step`.  Its checkpoint stays; those
@@ -212,21 +395,35 @@ impl Area {
     pub fn rollback(&mut self, step: &Step) -> Result<Restored, RollbackError> {
         let found = self.checkpoints.iter().position(|made| made.step == *step);
         let found = found.ok_or_else(|| RollbackError::Absent { step: step.clone() })?;
-        self.checkpoints.truncate(found + 1);
-        Ok(Restored::default())
+        self.store.remember(self.numbers.last().copied());
+        self.torn = true;
+        self.forget_after(found + 1)?;
+        let number = self.numbers[found];
+        let restored = self.store.restore(number, step)?;
+        match contents(&self.folder(number).join("table"))? {
+            Some(table) => self.disk.replace(&self.table, &table)?,
+            None => self.disk.discard(&self.table)?,
+        }
+        self.keeper.sweep();
+        self.torn = false;
+        Ok(restored)
     }
 
     /// Waits until all checkpoints would survive a power failure and what was removed is gone.
     /// Dropping the area does the same but tells nobody of errors.
     ///
     /// # Errors
-    /// The disk refuses.
-    pub fn settle(&mut self) -> Result<(), PathError> {
-        Ok(())
+    /// The disk refuses, or a file system is mounted in what was to be removed.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.keeper.wait()
     }
 }
 
-fn remake(folder: &Path) -> Result<(), PathError> {
-    fs::remove_dir_all(folder).map_err(at(folder))?;
-    fs::create_dir(folder).map_err(at(folder))
+/// What a file holds; `None` when it is not there.
+fn contents(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path)(error)),
+    }
 }

@@ -1,0 +1,215 @@
+//! keeper.rs - a thread that makes checkpoints last and removes what is gone, while the build goes on.
+//!
+//! A checkpoint is there for every process as soon as its record is.  Only a power failure could
+//! take it back, so it is flushed here, and `durable` is put beside the record when it has been.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use nix::sys::stat::SFlag;
+
+use crate::disk::{self, Disk};
+use crate::error::{PathError, StoreError, at};
+use crate::sys::{self, Removed};
+
+/// The mark of a checkpoint that survives a power failure.
+pub(crate) const DURABLE: &str = "durable";
+
+/// How many directories are open at once while a tree is removed.
+const DEEPEST: usize = 100;
+
+enum Order {
+    /// Make the checkpoint in this folder last.
+    Flush(PathBuf),
+    /// Remove what is in `gone`.
+    Sweep,
+    /// Say when all before is done, or what went wrong.
+    Answer(Sender<Result<(), StoreError>>),
+}
+
+/// Its door.
+pub(crate) struct Keeper {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts it for an area's `.checkpoints`.
+    pub(crate) fn start(disk: &Disk, checkpoints: &Path) -> Result<Keeper, PathError> {
+        let (orders, inbox) = channel();
+        let (disk, place) = (disk.clone(), checkpoints.to_owned());
+        let thread = std::thread::Builder::new().name("keeper".to_owned());
+        let thread = thread.spawn(move || work(&disk, &place, &inbox)).map_err(at(checkpoints))?;
+        Ok(Keeper { orders: Some(orders), thread: Some(thread) })
+    }
+
+    pub(crate) fn flush(&self, folder: &Path) {
+        self.order(Order::Flush(folder.to_owned()));
+    }
+
+    pub(crate) fn sweep(&self) {
+        self.order(Order::Sweep);
+    }
+
+    fn order(&self, order: Order) {
+        let orders = self.orders.as_ref().expect("there until it is dropped");
+        orders.send(order).expect("it reads as long as this is there");
+    }
+
+    /// Waits until all is done.
+    pub(crate) fn wait(&self) -> Result<(), StoreError> {
+        let (answer, told) = channel();
+        self.order(Order::Answer(answer));
+        told.recv().expect("it answers before it ends")
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic has been printed; there is nobody to tell.
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
+    let mut failed = None;
+    while let Ok(first) = inbox.recv() {
+        let (mut folders, mut sweep, mut answers) = (Vec::new(), false, Vec::new());
+        for order in std::iter::once(first).chain(inbox.try_iter()) {
+            match order {
+                Order::Flush(folder) => folders.push(folder),
+                Order::Sweep => sweep = true,
+                Order::Answer(answer) => answers.push(answer),
+            }
+        }
+        let mut done = flush(disk, checkpoints, &folders).map_err(StoreError::from);
+        if sweep {
+            done = done.and(remove_below(disk, &checkpoints.join("gone")));
+        }
+        // The first that went wrong is told to the next who asks.
+        failed = failed.or(done.err());
+        for answer in answers {
+            // Who asked may be gone.
+            let _told = answer.send(failed.take().map_or(Ok(()), Err));
+        }
+    }
+}
+
+/// Flushes the file system once, then marks those checkpoints that are still there.
+fn flush(disk: &Disk, checkpoints: &Path, folders: &[PathBuf]) -> Result<(), PathError> {
+    if folders.is_empty() {
+        return Ok(());
+    }
+    disk.before("syncfs").map_err(at(checkpoints))?;
+    sys::flush(&disk::open_path(checkpoints)?).map_err(at(checkpoints))?;
+    for folder in folders {
+        let marked = disk.replace(&folder.join(DURABLE), b"");
+        let removed = |error: &PathError| error.source.kind() == std::io::ErrorKind::NotFound;
+        if let Err(error) = marked {
+            // Forgotten meanwhile.
+            if !removed(&error) {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file or a directory with all in it; nothing there is fine.
+pub(crate) fn remove_all(disk: &Disk, path: &Path) -> Result<(), StoreError> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at(path)(error).into()),
+        Ok(about) if about.is_dir() => {
+            remove_below(disk, path)?;
+            disk.before("rmdir").map_err(at(path))?;
+            Ok(std::fs::remove_dir(path).map_err(at(path))?)
+        }
+        Ok(_) => Ok(disk.discard(path)?),
+    }
+}
+
+/// Empties a directory.  Nothing is followed; at a mounted file system it ends.
+pub(crate) fn remove_below(disk: &Disk, path: &Path) -> Result<(), StoreError> {
+    let open = disk::open_path(path)?;
+    let device = disk::look(&open, c".").map_err(at(path))?.st_dev;
+    let top = open.try_clone().map_err(at(path))?;
+    let mut moved = 0;
+    let mut levels = vec![Level::open(open, path, device)?];
+    loop {
+        let deep = levels.len() > DEEPEST;
+        let Some(level) = levels.last_mut() else { return Ok(()) };
+        let Some(name) = level.names.pop() else {
+            let done = levels.pop();
+            if let (Some(done), Some(above)) = (done, levels.last()) {
+                let name = done.name.as_deref().unwrap_or(c".");
+                disk.remove_folder(&above.folder, name).map_err(at(&done.path))?;
+            }
+            continue;
+        };
+        let path = || disk::below(&level.path, &name);
+        let about = disk::look(&level.folder, &name).map_err(|error| at(&path())(error))?;
+        if SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT != SFlag::S_IFDIR {
+            let removed = disk.remove_file(&level.folder, &name);
+            removed.map_err(|error| at(&path())(error))?;
+            continue;
+        }
+        let mounted = sys::is_mount(&level.folder, &name).map_err(|error| at(&path())(error))?;
+        if mounted {
+            return Err(StoreError::Mounted { path: path() });
+        }
+        let mut device = level.device;
+        if about.st_dev != device {
+            let removed = sys::remove_subvolume(&level.folder, &name, &about);
+            match removed.map_err(|error| at(&path())(error))? {
+                Removed::Yes => continue,
+                Removed::Emptied => device = about.st_dev,
+                Removed::NoSubvolume => return Err(StoreError::Mounted { path: path() }),
+            }
+        }
+        if deep {
+            // Moved up, so that no tree is too deep for the descriptors there are.
+            let name_above = std::ffi::CString::new(format!("deep-{moved}")).expect("no NUL");
+            moved += 1;
+            let away = disk.rename((&level.folder, &name), (&top, &name_above));
+            away.map_err(|error| at(&path())(error))?;
+            levels[0].names.push(name_above);
+            continue;
+        }
+        let below = enter(disk, &level.folder, &name, about.st_mode & 0o7777);
+        let below = below.map_err(|error| at(&path())(error))?;
+        let mut below = Level::open(below, &path(), device)?;
+        below.name = Some(name);
+        levels.push(below);
+    }
+}
+
+/// Opens a directory that is to be emptied, whatever its mode.
+fn enter(disk: &Disk, at: &OwnedFd, name: &CStr, mode: u32) -> std::io::Result<OwnedFd> {
+    if mode & 0o700 != 0o700 {
+        disk.set_mode(at, name, mode | 0o700)?;
+    }
+    disk::open_folder(at, name)
+}
+
+/// A directory being emptied.
+struct Level {
+    folder: OwnedFd,
+    path: PathBuf,
+    name: Option<std::ffi::CString>,
+    names: Vec<std::ffi::CString>,
+    device: u64,
+}
+
+impl Level {
+    fn open(folder: OwnedFd, path: &Path, device: u64) -> Result<Level, PathError> {
+        let names = disk::names(&folder).map_err(at(path))?;
+        Ok(Level { folder, path: path.to_owned(), name: None, names, device })
+    }
+}

@@ -1,0 +1,108 @@
+//! record.rs - what makes a checkpoint one: its folder's record.
+//!
+//! ```text
+//! .checkpoints/N/manifest   the manifest at that time, as .step_NAME beside build_data
+//! .checkpoints/N/table      the metadata table, if there was one
+//! .checkpoints/N/record     JSON: step, id, when, in which boot, which files; written last
+//! .checkpoints/N/durable    it has been flushed
+//! .checkpoints/gone/        what is to be removed
+//! ```
+//!
+//! Law: a folder without a record is none.  A record that was not flushed counts only in the boot
+//! it was written in.  A checkpoint ends by its folder's move into `gone`, in one rename.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::area::Checkpoint;
+use crate::disk::Disk;
+use crate::error::{PathError, at};
+use crate::keeper::DURABLE;
+use crate::name::{Id, Step};
+
+/// The version of the record.
+const FORMAT: u32 = 1;
+
+/// The record's text.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) format: u32,
+    pub(crate) step: Step,
+    pub(crate) id: Id,
+    pub(crate) made: i64,
+    /// Which kind of back end keeps it.
+    pub(crate) kind: String,
+    pub(crate) boot: String,
+    pub(crate) files: Vec<(String, u64)>,
+}
+
+impl Record {
+    /// The record of a checkpoint that has just been kept.
+    pub(crate) fn new(
+        checkpoint: &Checkpoint,
+        kind: &str,
+        boot: &str,
+        files: Vec<(String, u64)>,
+    ) -> Record {
+        let Checkpoint { step, id, made, .. } = checkpoint.clone();
+        Record { format: FORMAT, step, id, made, kind: kind.into(), boot: boot.into(), files }
+    }
+
+    /// Writes it into the checkpoint's folder: from now on it is one.
+    pub(crate) fn write(&self, disk: &Disk, folder: &Path) -> Result<(), PathError> {
+        let path = folder.join("record");
+        let text = serde_json::to_vec(self).map_err(std::io::Error::from).map_err(at(&path))?;
+        disk.replace(&path, &text)
+    }
+}
+
+/// A folder below `.checkpoints`.
+pub(crate) struct Found {
+    pub(crate) number: u32,
+    /// `None`: torn, or of another boot or back end.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) is_durable: bool,
+}
+
+/// All folders of checkpoints, by number.
+pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Found>, PathError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(checkpoints).map_err(at(checkpoints))? {
+        let entry = entry.map_err(at(checkpoints))?;
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(number) = number else { continue };
+        let folder = entry.path();
+        let is_durable = folder.join(DURABLE).is_file();
+        let checkpoint = read(&folder).filter(|(_, record)| {
+            let same_boot = !boot.is_empty() && record.boot == boot;
+            record.kind == kind && (is_durable || same_boot) && is_whole(&folder, record)
+        });
+        let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
+        found.push(Found { number, checkpoint, is_durable });
+    }
+    found.sort_by_key(|found| found.number);
+    Ok(found)
+}
+
+/// What a folder says it is; `None` when that cannot be read.
+fn read(folder: &Path) -> Option<(Checkpoint, Record)> {
+    let text = std::fs::read(folder.join("record")).ok()?;
+    let record: Record = serde_json::from_slice(&text).ok()?;
+    let manifest = std::fs::read(folder.join("manifest")).ok()?;
+    let Record { format, step, id, made, .. } = &record;
+    let checkpoint = Checkpoint { step: step.clone(), id: id.clone(), made: *made, manifest };
+    (*format == FORMAT).then_some((checkpoint, record))
+}
+
+fn is_whole(folder: &Path, record: &Record) -> bool {
+    record.files.iter().all(|(name, length)| {
+        let about = std::fs::symlink_metadata(folder.join(name));
+        about.is_ok_and(|about| about.is_file() && about.len() == *length)
+    })
+}
+
+/// The side-car of a step: the manifest as it was, for people and other tools.
+pub(crate) fn side_car(root: &Path, step: &Step) -> PathBuf {
+    root.join(format!(".step_{step}"))
+}

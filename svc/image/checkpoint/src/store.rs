@@ -1,0 +1,38 @@
+//! store.rs - the narrow door between the area and what keeps its states.
+
+use crate::area::{BackEnd, Restored, Taken};
+use crate::error::StoreError;
+use crate::name::Step;
+
+/// What was kept of a state.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) taken: Taken,
+    /// Files in the checkpoint's folder that must be there with these lengths.
+    pub(crate) files: Vec<(String, u64)>,
+}
+
+/// A back end.  Records, side-cars and the table are the area's; numbers name the folders of
+/// checkpoints and grow.
+pub(crate) trait Store: Send {
+    fn back_end(&self) -> BackEnd;
+
+    /// The steps whose states are kept outside the checkpoints' folders, the oldest first; `None`
+    /// when all is in the folders.
+    fn kept(&self) -> Result<Option<Vec<Step>>, StoreError>;
+
+    /// Recalls what the newest checkpoint knows, before it is forgotten or followed.
+    fn remember(&mut self, newest: Option<u32>);
+
+    /// Keeps the state of build_data.  The folder of the number is there and empty.
+    fn take(&mut self, number: u32, step: &Step) -> Result<Kept, StoreError>;
+
+    /// Makes build_data what it was.  All later checkpoints have been forgotten.
+    fn restore(&mut self, number: u32, step: &Step) -> Result<Restored, StoreError>;
+
+    /// Lets go of a state whose record is gone; whether or not it is there.
+    fn forget(&mut self, number: u32, step: &Step) -> Result<(), StoreError>;
+
+    /// Makes build_data empty.
+    fn clear(&mut self) -> Result<(), StoreError>;
+}

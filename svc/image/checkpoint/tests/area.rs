@@ -1,0 +1,312 @@
+//! area.rs - what an area promises, on the file system of the temporary directory.
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::path::Path;
+
+use image_checkpoint::{Area, CheckpointError, OpenError, Place, RollbackError};
+use world::{hostile, id, open, open_up, options, picture, set_mode, step};
+
+/// Checkpoints are `names`, the oldest first.
+fn assert_checkpoints(area: &Area, names: &[&str]) {
+    let found: Vec<_> = area.checkpoints().iter().map(|made| made.step.as_str()).collect();
+    assert_eq!(found, names);
+    for name in names {
+        assert!(area.root().join(format!(".step_{name}")).is_file(), "{name} has no side-car");
+    }
+    let side_cars = fs::read_dir(area.root()).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".step_")
+    });
+    assert_eq!(side_cars.count(), names.len());
+}
+
+#[test]
+fn a_state_comes_back_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    hostile(&data);
+    fs::write(area.table(), "one\n").unwrap();
+    let before = picture(&data);
+    area.checkpoint(&step("one"), &id(1), b"manifest").unwrap();
+    assert_eq!(picture(&data), before, "taking changes nothing");
+
+    // Changes in place, one of each kind.
+    let file = fs::File::options().write(true).open(data.join("pkg_image/one")).unwrap();
+    file.write_all_at(b"ONE", 0).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let file = fs::File::options().write(true).open(data.join("large")).unwrap();
+    file.write_all_at(b"!", 2_000_000).unwrap();
+    fs::remove_dir_all(data.join("pkg_image/usr")).unwrap();
+    fs::write(data.join("pkg_image/usr"), "a file where a directory was").unwrap();
+    fs::remove_file(data.join("pkg_image/etc")).unwrap();
+    fs::create_dir_all(data.join("pkg_image/etc/new/er")).unwrap();
+    fs::write(data.join("pkg_image/etc/new/er/file"), "new").unwrap();
+    fs::remove_file(data.join("out")).unwrap();
+    symlink("/etc/shadow", data.join("out")).unwrap();
+    fs::rename(data.join("d0/d1"), data.join("moved")).unwrap();
+    fs::hard_link(data.join("large"), data.join("pkg_image/large too")).unwrap();
+    fs::remove_file(data.join("four")).unwrap();
+    fs::write(data.join("four"), "one of four").unwrap();
+    set_mode(&data.join("closed"), 0o755);
+    fs::remove_file(data.join("pkg_image/pipe")).unwrap();
+    fs::remove_file(data.join("socket")).unwrap();
+    fs::write(data.join("hole"), "filled").unwrap();
+    set_mode(&data, 0o700);
+    fs::write(area.table(), "two\n").unwrap();
+
+    area.rollback(&step("one")).unwrap();
+    assert_eq!(picture(&data), before);
+    assert_eq!(fs::read_to_string(area.table()).unwrap(), "one\n");
+    let holed = fs::metadata(data.join("holed")).unwrap();
+    assert!(holed.blocks() * 512 < 1 << 20, "a hole is a hole again: {} blocks", holed.blocks());
+    // Nothing to do.
+    let again = area.rollback(&step("one")).unwrap();
+    assert_eq!((again.made, again.removed), (0, 0));
+    assert_eq!(picture(&data), before);
+    area.settle().unwrap();
+    open_up(&data);
+}
+
+#[test]
+fn checkpoints_are_a_stack() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    let mut pictures = Vec::new();
+    let names = ["a", "b", "3", "d"];
+    for (number, name) in (0..).zip(names) {
+        fs::write(data.join(name), format!("made before {name}")).unwrap();
+        fs::write(data.join("log"), name.repeat(20_000)).unwrap();
+        pictures.push(picture(&data));
+        area.checkpoint(&step(name), &id(number), name.as_bytes()).unwrap();
+    }
+    assert_checkpoints(&area, &names);
+    let exists = area.checkpoint(&step("b"), &id(9), b"").unwrap_err();
+    assert!(matches!(exists, CheckpointError::Exists { .. }));
+    let absent = area.rollback(&step("e")).unwrap_err();
+    assert!(matches!(absent, RollbackError::Absent { .. }));
+
+    fs::remove_dir_all(&data).unwrap();
+    fs::create_dir(&data).unwrap();
+    drop(area);
+    let mut area = open(place.path());
+    assert_checkpoints(&area, &names);
+    let third = &area.checkpoints()[2];
+    assert_eq!((third.id.clone(), third.manifest.as_slice()), (id(2), b"3".as_slice()));
+    area.rollback(&step("3")).unwrap();
+    assert_eq!(picture(&data), pictures[2]);
+    assert_checkpoints(&area, &names[..3]);
+    area.rollback(&step("a")).unwrap();
+    assert_eq!(picture(&data), pictures[0]);
+    assert_checkpoints(&area, &names[..1]);
+
+    // And on from there.
+    fs::write(data.join("b"), "another").unwrap();
+    let other = picture(&data);
+    area.checkpoint(&step("b"), &id(7), b"other").unwrap();
+    fs::remove_file(data.join("a")).unwrap();
+    area.rollback(&step("b")).unwrap();
+    assert_eq!(picture(&data), other);
+    area.settle().unwrap();
+    assert_eq!(fs::read_dir(place.path().join(".checkpoints/gone")).unwrap().count(), 0);
+    let folders = fs::read_dir(place.path().join(".checkpoints")).unwrap();
+    let numbers = folders.filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().parse::<u32>().is_ok()
+    });
+    assert_eq!(numbers.count(), 2);
+}
+
+#[test]
+fn a_fresh_build_has_nothing_of_the_last_one() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    hostile(area.build_data());
+    fs::write(area.table(), "table").unwrap();
+    fs::write(area.media().join("old.iso"), "kept").unwrap();
+    area.checkpoint(&step("gone-from-the-manifest"), &id(1), b"").unwrap();
+    area.clear().unwrap();
+    assert_eq!(fs::read_dir(area.build_data()).unwrap().count(), 0);
+    assert!(!area.table().exists());
+    assert!(area.media().join("old.iso").exists());
+    assert_checkpoints(&area, &[]);
+    area.settle().unwrap();
+    assert_eq!(fs::read_dir(place.path().join(".checkpoints/gone")).unwrap().count(), 0);
+    area.checkpoint(&step("first"), &id(2), b"").unwrap();
+    assert_checkpoints(&area, &["first"]);
+}
+
+#[test]
+fn bytes_that_did_not_change_are_kept_once() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    if !matches!(area.back_end(), image_checkpoint::BackEnd::Embedded) {
+        // Elsewhere the file system shares them.
+        return;
+    }
+    let data = area.build_data().to_owned();
+    for number in 0..200u32 {
+        fs::write(data.join(number.to_string()), number.to_string().repeat(1000)).unwrap();
+    }
+    let total: u64 = (0..200u32).map(|number| number.to_string().len() as u64 * 1000).sum();
+    let first = area.checkpoint(&step("a"), &id(1), b"").unwrap();
+    assert_eq!((first.paths, first.new_bytes, first.shared_bytes), (200, total, 0));
+    // Another mode, another time, a further name: the bytes are the same.
+    set_mode(&data.join("7"), 0o600);
+    fs::hard_link(data.join("8"), data.join("eight")).unwrap();
+    fs::write(data.join("9"), "9".repeat(1000)).unwrap();
+    fs::write(data.join("10"), "changed").unwrap();
+    let second = area.checkpoint(&step("b"), &id(2), b"").unwrap();
+    assert_eq!((second.paths, second.new_bytes), (201, 7));
+    area.rollback(&step("a")).unwrap();
+    let third = area.checkpoint(&step("b"), &id(2), b"").unwrap();
+    assert_eq!((third.new_bytes, third.shared_bytes), (0, total));
+    drop(area);
+    // In another boot no stamp counts, and still nothing is kept twice.
+    let mut area = open(place.path());
+    let folders = place.path().join(".checkpoints");
+    for entry in fs::read_dir(&folders).unwrap() {
+        let record = entry.unwrap().path().join("record");
+        if let Ok(text) = fs::read_to_string(&record) {
+            assert!(text.contains("\"boot\""), "{text}");
+        }
+    }
+    let fourth = area.checkpoint(&step("c"), &id(3), b"").unwrap();
+    assert_eq!((fourth.new_bytes, fourth.shared_bytes), (0, total));
+}
+
+#[test]
+fn a_change_right_after_a_checkpoint_is_seen() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    // The same length, the same time of modification, at once: only care tells them apart.
+    let write = |text: &str| {
+        let mut how = fs::File::options();
+        let how = how.write(true).create(true).truncate(false);
+        let file = how.open(data.join("file")).unwrap();
+        file.write_all_at(text.as_bytes(), 0).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    for round in 0..30 {
+        write(&format!("{round:04}"));
+        let name = step(&format!("s{round}"));
+        area.checkpoint(&name, &id(round), b"").unwrap();
+    }
+    for round in (0..30).rev() {
+        write("zzzz");
+        area.rollback(&step(&format!("s{round}"))).unwrap();
+        assert_eq!(fs::read_to_string(data.join("file")).unwrap(), format!("{round:04}"));
+    }
+}
+
+#[test]
+fn one_build_at_a_time() {
+    let place = tempfile::tempdir().unwrap();
+    let area = open(place.path());
+    let second = Area::open(&Place::Directory(place.path().to_owned()), &options(None));
+    let Err(OpenError::Held { pid, since, .. }) = second else { panic!("opened twice") };
+    assert_eq!(pid, std::process::id());
+    assert!(since.starts_with("20") && since.ends_with('Z'), "{since}");
+    drop(area);
+    open(place.path());
+}
+
+/// Leaves a checkpoint as another boot would find it.
+fn of_another_boot(folder: &Path) {
+    let record = folder.join("record");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    json["boot"] = "another".into();
+    fs::write(&record, json.to_string()).unwrap();
+}
+
+fn folders(root: &Path) -> Vec<std::path::PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(root.join(".checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("record").is_file())
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage, &[&str]); 6] = [
+        ("flushed", |_| {}, &["a", "b", "c"]),
+        ("not flushed", |folder| fs::remove_file(folder.join("durable")).unwrap(), &["a"]),
+        ("no record", |folder| fs::remove_file(folder.join("record")).unwrap(), &["a"]),
+        ("half a record", |folder| fs::write(folder.join("record"), "{\"form").unwrap(), &["a"]),
+        ("no manifest", |folder| fs::remove_file(folder.join("manifest")).unwrap(), &["a"]),
+        (
+            "later format",
+            |folder| {
+                let record = fs::read_to_string(folder.join("record")).unwrap();
+                let record = record.replace("\"format\":1", "\"format\":2");
+                fs::write(folder.join("record"), record).unwrap();
+            },
+            &["a"],
+        ),
+    ];
+    for (name, damage, left) in cases {
+        let place = tempfile::tempdir().unwrap();
+        let mut area = open(place.path());
+        for (number, name) in (0..).zip(["a", "b", "c"]) {
+            fs::write(area.build_data().join(name), name).unwrap();
+            area.checkpoint(&step(name), &id(number), b"").unwrap();
+        }
+        drop(area);
+        let folders = folders(place.path());
+        folders.iter().for_each(|folder| of_another_boot(folder));
+        damage(&folders[1]);
+        let mut area = open(place.path());
+        let found: Vec<_> = area.checkpoints().iter().map(|made| made.step.as_str()).collect();
+        assert_eq!(found, left, "{name}");
+        assert_checkpoints(&area, left);
+        area.rollback(&step(left.last().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn packs_that_were_cut_off_are_no_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    if matches!(area.back_end(), image_checkpoint::BackEnd::Btrfs) {
+        return;
+    }
+    fs::write(area.build_data().join("file"), "bytes").unwrap();
+    area.checkpoint(&step("a"), &id(1), b"").unwrap();
+    drop(area);
+    let folder = &folders(place.path())[0];
+    let packs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let full = packs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("pack"));
+    let full = full.filter(|path| fs::metadata(path).unwrap().len() > 0).next().unwrap();
+    fs::write(full, "byte").unwrap();
+    assert_checkpoints(&open(place.path()), &[]);
+}
+
+#[test]
+fn only_order_and_gaps_decide_what_is_resumable() {
+    use image_checkpoint::{changed_since, check_order, resumable};
+    let place = tempfile::tempdir().unwrap();
+    let mut area = open(place.path());
+    for (number, name) in (0..).zip(["a", "b", "d"]) {
+        area.checkpoint(&step(name), &id(number), name.as_bytes()).unwrap();
+    }
+    let steps = |names: &str| names.chars().map(|c| step(&c.to_string())).collect::<Vec<_>>();
+    let made = area.checkpoints();
+    for (manifest, last, ordered) in
+        [("abcd", 2, true), ("abd", 3, true), ("bad", 3, false), ("xab", 0, false)]
+    {
+        let steps = steps(manifest);
+        assert_eq!(resumable(&steps, made), last, "{manifest}");
+        let resume = last.saturating_sub(1);
+        assert_eq!(check_order(&steps, made, resume).is_ok(), ordered, "{manifest}");
+    }
+    let all = steps("abd");
+    let changed = |resume| changed_since(&all, made, resume, b"b").len();
+    assert_eq!([0, 1, 2].map(changed), [1, 1, 2]);
+}
