@@ -146,7 +146,7 @@ fn work(
     host: &Contained<'_>,
 ) -> Result<()> {
     let place = Place::Directory(stage.directory().join("area"));
-    let mut area = Area::open(&place, &Options { tools: Arc::new(Zfs) })?;
+    let mut area = Area::open(&place, &Options { tools: Arc::new(Zfs), calls: None })?;
     let (resume, pause) = match wanted.manifest.choose(&area, &wanted.request) {
         Ok(Choice::Build { resume, pause }) => (resume, pause),
         Ok(Choice::List) => (None, None),

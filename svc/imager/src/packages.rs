@@ -232,9 +232,12 @@ impl<'a> Filling<'a> {
         self.image.purge_history()?;
         let metadata = self.image.metadata().to_path_buf();
         drop(self.lock);
-        // The table goes where the build keeps it; what is left of fetching is nobody's.
-        for name in ["state/table", "lock", "cache", "journal"] {
-            let path = metadata.join(name);
+        // The table goes where the build keeps it; what is left of fetching is nobody's, and what
+        // is kept by origin is of the build's, which the installed system does not know.
+        let own = ["state/table", "lock", "cache", "journal"].map(|name| metadata.join(name));
+        let kept = kept().map(|one| metadata.join("publisher").join(&one.name));
+        let fetched = kept.flat_map(|one| [one.join("origins"), one.join("last_refreshed")]);
+        for path in own.into_iter().chain(fetched) {
             let removed = match std::fs::symlink_metadata(&path) {
                 Ok(about) if about.is_dir() => std::fs::remove_dir_all(&path),
                 Ok(_) => std::fs::remove_file(&path),

@@ -130,18 +130,12 @@ pub fn build(
     let tell = caller.debug.clone();
     let server = Server::start(document, &socket, tell);
     let server = server.with_context(|| socket.display().to_string())?;
-    let root = area.root().to_path_buf();
     let build = Build {
         checked: &manifest.checked,
         text: &manifest.text,
         image: &manifest.image,
         world: caller.world,
-        scripts: Scripts {
-            socket: server.path(),
-            area: &root,
-            time: caller.script_time,
-            cancel: caller.cancel,
-        },
+        scripts: Scripts { socket: server.path(), time: caller.script_time, cancel: caller.cancel },
         logs,
     };
     let ended = build.run(area, resume, pause);

@@ -106,6 +106,8 @@ impl Build<'_> {
         let same = made
             .take_while(|((made, step), id)| made.step.as_str() == step.name && made.id == **id)
             .count();
+        // Without checkpoints what is there was made by a build that had them.
+        let same = if self.image.flags.checkpoints { same } else { 0 };
         // A step before which to pause is never passed over.
         let same = pause.map_or(same, |pause| same.min(pause + 1));
         let Some(step) = same.checked_sub(1).filter(|step| *step > 0) else {

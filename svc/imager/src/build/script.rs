@@ -28,8 +28,6 @@ const LOGGED: u64 = 64 << 20;
 pub struct Scripts<'a> {
     /// The socket at which they ask for the manifest.
     pub socket: &'a Path,
-    /// The build area.
-    pub area: &'a Path,
     /// How long one may take; none: as long as it likes.
     pub time: Option<Duration>,
     /// The wish to stop.

@@ -209,7 +209,9 @@ fn merged(
     let mtime = about.mtime().min(time);
     let fresh =
         Entry { kind: kind.clone(), mode, uid: id(about.uid()), gid: id(about.gid()), mtime };
-    let (Some(old), Some(seen)) = (old, seen) else { return fresh };
+    let Some(old) = old else { return fresh };
+    // Nobody looked before: the table wins.
+    let Some(seen) = seen else { return Entry { kind: fresh.kind, ..old.clone() } };
     // Replaced by another file of the name: its mode is what it was given.
     let pick = |same: bool, old: u32, new: u32| if same { old } else { new };
     Entry {
@@ -254,6 +256,7 @@ mod tests {
         assert_eq!(fs::metadata(dir.join("usr/kept")).unwrap().mode() & 0o7111, 0o4111);
         let before = root.look().unwrap();
         assert_eq!(root.reconcile(&before).unwrap(), 0, "nothing was done");
+        assert_eq!(root.reconcile(&Before::new()).unwrap(), 0, "the table wins");
 
         fs::remove_file(dir.join("usr/gone")).unwrap();
         let mode = fs::Permissions::from_mode(0o2755);

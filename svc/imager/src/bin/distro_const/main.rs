@@ -97,7 +97,7 @@ fn build(both: &Both) -> u8 {
 }
 
 fn chosen(manifest: &Manifest, request: &Request) -> u8 {
-    let mut area = match manifest.area(&Options { tools: Arc::new(Zfs) }) {
+    let mut area = match manifest.area(&Options { tools: Arc::new(Zfs), calls: None }) {
         Ok(area) => area,
         Err(error) => {
             eprintln!("distro_const: {error}");

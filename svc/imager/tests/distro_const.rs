@@ -1,0 +1,251 @@
+//! The command, as people type it: what it says, its exit statuses, what lies in the area.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{MEDIA, SLIM, Yard, absent, files};
+
+const USAGE: &str = "\nUsage:\n    distro_const build -R <manifest-file>\n    \
+                     distro_const build -r <step name or number> <manifest-file>\n    \
+                     distro_const build -p <step name or number> <manifest-file>\n    \
+                     distro_const build -l <manifest-file>\n    \n";
+
+/// The guide's table, with a mark at the first `resumable` steps.
+fn table(resumable: usize) -> String {
+    let mut text =
+        "\nStep           Resumable Description\n-------------- --------- -------------\n"
+            .to_string();
+    for (number, [name, message, ..]) in SLIM.iter().chain(&MEDIA).enumerate() {
+        let mark = if number < resumable { "    X     " } else { "          " };
+        text.push_str(&format!("{name:<15}{mark}{message:<10}\n"));
+    }
+    text
+}
+
+fn slim(yard: &Yard) {
+    let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
+    yard.manifest("slim_cd_x86", &steps);
+}
+
+#[test]
+fn the_guides_examples() {
+    if let Some(program) = absent() {
+        eprintln!("SKIPPED: {program} is absent");
+        return;
+    }
+    let yard = Yard::new();
+    slim(&yard);
+    // # distro_const build -l slim_cd_x86.xml
+    let said = yard.run(&["build", "-l", "slim_cd_x86.xml"]);
+    assert_eq!((said.status, said.out.as_str(), said.err), (0, "", table(0)));
+
+    // # distro_const build -p im-mod slim_cd_x86.xml
+    let said = yard.run(&["build", "-p", "im-mod", "slim_cd_x86.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let lines: Vec<&str> = said.err.lines().collect();
+    let end = &lines[lines.len() - 3..];
+    assert_eq!(end[0], "Stopping at im-mod: Image area modifications ");
+    assert!(end[1].starts_with("Build completed "), "{}", said.err);
+    assert_eq!(end[2], "Build is successful.");
+    assert!(!said.err.contains("==== im-mod"), "{}", said.err);
+    assert_eq!(yard.side_cars(), ["im-mod", "im-pop"]);
+    assert_eq!(yard.run(&["build", "-l", "slim_cd_x86.xml"]).err, table(2));
+
+    // # distro_const build -r im-mod slim_cd_x86.xml
+    let said = yard.run(&["build", "-r", "im-mod", "slim_cd_x86.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let banners: Vec<&str> = said.err.lines().filter(|line| line.starts_with("====")).collect();
+    assert_eq!(banners.len(), 13, "{}", said.err);
+    assert_eq!(banners[0], "==== im-mod: Image area modifications ");
+    assert_eq!(yard.run(&["build", "-l", "slim_cd_x86.xml"]).err, table(14));
+    let first = files(&yard.path("area/media"));
+    assert_eq!(first.keys().collect::<Vec<_>>(), ["Orchard.iso", "Orchard.usb"]);
+
+    // # distro_const build -R slim_cd_x86.xml: again from the last step that was begun.
+    let said = yard.run(&["build", "-R", "slim_cd_x86.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(said.err.contains("==== usb: USB image creation \nBuild completed"), "{}", said.err);
+    assert_eq!(files(&yard.path("area/media")), first);
+
+    // # distro_const build slim_cd_x86.xml: with nothing changed, and elsewhere.
+    let said = yard.run(&["build", "slim_cd_x86.xml"]);
+    assert!(said.err.contains("Everything is there: nothing has changed"), "{}", said.err);
+    let other = Yard::new();
+    slim(&other);
+    assert_eq!(other.run(&["build", "slim_cd_x86.xml"]).status, 0);
+    assert!(files(&other.path("area/media")) == first, "another place makes another medium");
+}
+
+#[test]
+fn a_change_begins_at_the_first_step_that_it_reaches() {
+    let yard = Yard::new();
+    let mut steps = SLIM[..6].to_vec();
+    yard.manifest("m", &steps);
+    assert_eq!(yard.run(&["build", "m.xml"]).status, 0);
+    steps[5][3] = ".textinstall";
+    yard.manifest("m", &steps);
+    let said = yard.run(&["build", "m.xml"]);
+    let wanted = "Unchanged since the last build: im-pop im-mod slim-im-mod ba-init slim-ba-config\n\
+                  ==== ba-config: Boot archive configuration \n";
+    assert!(said.err.contains(wanted), "{}", said.err);
+    let archive = yard.path("area/build_data/boot_archive");
+    assert!(archive.join(".textinstall").exists() && !archive.join(".livecd").exists());
+    yard.change();
+    let said = yard.run(&["build", "m.xml"]);
+    assert!(said.err.contains("==== im-pop"), "{}", said.err);
+    let motd = yard.path("area/build_data/pkg_image/etc/motd");
+    assert_eq!(std::fs::read_to_string(motd).unwrap(), "good day\n");
+}
+
+#[test]
+fn what_the_steps_leave() {
+    let yard = Yard::new();
+    yard.manifest("m", &SLIM[..6]);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let data = yard.path("area/build_data");
+    let text = |path: &str| std::fs::read_to_string(data.join(path)).unwrap();
+    let target =
+        |path: &str| std::fs::read_link(data.join(path)).unwrap().to_str().unwrap().to_string();
+    let shadow = text("pkg_image/etc/shadow");
+    assert!(shadow.starts_with("root:$6$") && shadow.ends_with(":6445::::::\n"), "{shadow}");
+    assert!(!yard.log("detail").contains("secret"), "the password is in no log");
+    assert_eq!(text("pkg_image/save/etc/system"), "*\n");
+    assert!(text("pkg_image/etc/system").contains("set zfs:zfs_arc_max=0x4002000\n"));
+    assert!(text("pkg_image/.image_info").starts_with("IMAGE_SIZE="));
+    assert!(text("pkg_image/var/pkg/pkg5.image").contains("http://pkg.orchard.example/"));
+    assert!(!text("pkg_image/var/pkg/pkg5.image").contains("file://"));
+
+    assert_eq!(text("boot_archive/etc/nodename"), "orchard\n");
+    assert_eq!(text("boot_archive/etc/default/init"), "TZ=GMT\n");
+    assert!(text("boot_archive/etc/inet/hosts").contains("127.0.0.1 localhost orchard\n"));
+    assert!(text("boot_archive/etc/user_attr").starts_with("root::::type=role;auths=solaris.*\n"));
+    assert_eq!(text("boot_archive/.livecd"), "");
+    assert_eq!(text("boot_archive/.volsetid").trim().len(), 36);
+    // What was left out, and what is on the medium alone.
+    assert_eq!(target("boot_archive/etc/motd"), "/mnt/misc/etc/motd");
+    assert_eq!(target("boot_archive/var/log/notes"), "/mnt/misc/var/log/notes");
+    assert_eq!(target("boot_archive/opt"), "/mnt/misc/opt");
+    assert_eq!(target("boot_archive/bin"), "./usr/bin");
+    let table = text("boot_archive.table");
+    assert!(table.contains("f 4555 0 3 1700000000 2 usr/bin/su\n"), "{table}");
+    assert!(table.contains("d 1777 0 0 1700000000 - tmp\n"), "{table}");
+    assert!(table.contains("f 0400 0 3 1700000000 "), "{table}");
+}
+
+#[test]
+fn misuse() {
+    let yard = Yard::new();
+    yard.manifest("m", &SLIM[..2]);
+    for words in [
+        &[][..],
+        &["build"],
+        &["build", "-x", "m.xml"],
+        &["build", "-l"],
+        &["build", "-h", "m.xml"],
+        &["build", "-?", "m.xml"],
+        &["build", "-p", "im-mod", "-p", "im-mod", "m.xml"],
+        // Long options are those of the newer form.
+        &["build", "--list", "m.xml"],
+        &["build", "-v", "m.xml"],
+    ] {
+        let said = yard.run(words);
+        assert_eq!(
+            (said.status, said.err.as_str(), said.out.as_str()),
+            (2, USAGE, ""),
+            "{words:?}"
+        );
+    }
+    let said = yard.run(&["destroy", "m.xml"]);
+    assert_eq!(said.err, format!("Invalid or missing subcommand\n{USAGE}"));
+    let said = yard.run(&["build", "-l", "-R", "m.xml"]);
+    assert_eq!(
+        (said.status, said.err.lines().next()),
+        (1, Some("There are no valid steps to resume from."))
+    );
+    let said = yard.run(&["build", "nowhere.xml"]);
+    let unreadable = "You have specified a file (nowhere.xml) that is unable to be read.\n";
+    assert_eq!((said.status, said.err.as_str()), (1, unreadable));
+    // Options behind the manifest are not seen.
+    let said = yard.run(&["build", "-l", "m.xml", "-R"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+}
+
+#[test]
+fn steps_that_cannot_be() {
+    let yard = Yard::new();
+    yard.manifest("m", &SLIM[..3]);
+    let first = |words: &[&str]| {
+        let said = yard.run(words);
+        (said.status, said.err.lines().next().unwrap_or("").to_string())
+    };
+    assert_eq!(first(&["build", "-p", "1", "m.xml"]).0, 0);
+    for (words, status, line) in [
+        (&["build", "-r", "nothing", "m.xml"][..], 1, "An invalid step (nothing) was specified."),
+        (
+            &["build", "-r", "slim-im-mod", "m.xml"],
+            1,
+            "You must specify an earlier step to resume at.",
+        ),
+        (
+            &["build", "-R", "-r", "0", "m.xml"],
+            2,
+            "-R and -r cannot be specified for the same build. ",
+        ),
+        (
+            &["build", "-l", "-p", "2", "m.xml"],
+            2,
+            "-l and -R, -r, or -p cannot be specified for the same build",
+        ),
+        (
+            &["build", "-r", "1", "-p", "im-mod", "m.xml"],
+            2,
+            "The resume step must be earlier than the pause step.",
+        ),
+    ] {
+        assert_eq!(first(words), (status, line.to_string()), "{words:?}");
+    }
+    // Another order of the steps is refused, another text only told of.
+    let swapped = [SLIM[1], SLIM[0], SLIM[2]];
+    yard.manifest("m", &swapped);
+    assert_eq!(
+        first(&["build", "-r", "1", "m.xml"]),
+        (1, "The manifest file is inconsistent with your build area.".to_string())
+    );
+    let mut other = SLIM[..3].to_vec();
+    other[2][1] = "another message";
+    yard.manifest("m", &other);
+    let said = yard.run(&["build", "-R", "m.xml"]);
+    let warning = "WARNING: The manifest file, m.xml, has changed \n\
+                   since Step(s)  im-pop im-mod was generated.\nResults may be indeterminate.\n";
+    assert!(said.err.starts_with(warning) && said.status == 0, "{}", said.err);
+    let without = "<checkpoint_enable>false</checkpoint_enable>";
+    yard.manifest_with("m", &SLIM[..2], without);
+    assert_eq!(first(&["build", "-R", "m.xml"]), (1, "Checkpointing is not available".to_string()));
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(yard.side_cars().is_empty());
+}
+
+#[test]
+fn logs_hear_what_is_theirs() {
+    let yard = Yard::new();
+    let loud = yard.script("loud", "#!/bin/sh\necho to the log\necho to all >&2\n");
+    yard.manifest("m", &[["loud", "Make noise", &loud, ""]]);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let (simple, detail) = (yard.log("simple"), yard.log("detail"));
+    assert!(said.err.contains("\nto all\n") && !said.err.contains("to the log"), "{}", said.err);
+    assert!(simple.contains("\nto all\n") && !simple.contains("to the log"), "{simple}");
+    assert!(detail.contains("\nto all\n") && detail.contains("\nto the log\n"), "{detail}");
+    let lines: Vec<&str> = said.err.lines().collect();
+    for (line, start) in lines.iter().zip(["Simple Log: ", "Detail Log: ", "Build started "]) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    assert_eq!(lines[3], "Distribution name: Orchard");
+    assert_eq!(lines[4], format!("Build Area mount point: {}", yard.path("area").display()));
+    assert_eq!(lines[5], "==== loud: Make noise ");
+    // The first two are said before the files are open.
+    assert!(simple.starts_with("Build started "), "{simple}");
+}

@@ -1,0 +1,147 @@
+//! Scripts of the user's own: the contract, what they may do, and builds that are interrupted.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use common::{MEDIA, SLIM, Yard, absent, files};
+
+#[test]
+fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
+    let yard = Yard::new();
+    let read = env!("CARGO_BIN_EXE_ManifestRead");
+    let text = format!(
+        "#!/bin/sh\n\
+         echo \"$#: $6\" >&2\n\
+         echo \"$2 $3 $4 $5\" >&2\n\
+         {read} \"$1\" hostname >&2\n\
+         {read} -k \"$1\" colour >&2\n\
+         mkdir -p \"$2/etc\"; echo x >\"$2/etc/new\"; chmod 4711 \"$2/etc/new\"\n\
+         umask >&2\n"
+    );
+    let script = yard.script("asks", &text);
+    yard.manifest("m", &[["asks", "Ask", &script, "one argument"]]);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let area = yard.path("area");
+    let below = |name: &str| area.join(name).display().to_string();
+    let places = ["build_data/pkg_image", "build_data/tmp", "build_data/boot_archive", "media"];
+    let wanted = format!(
+        "==== asks: Ask \n6: one argument\n{}\norchard\nred\n0022\nBuild completed",
+        places.map(below).join(" ")
+    );
+    assert!(said.err.contains(&wanted), "{}", said.err);
+    let table = std::fs::read_to_string(area.join("build_data/pkg_image.table")).unwrap();
+    assert!(table.contains("f 4711 0 0 0 2 etc/new\n"), "{table}");
+}
+
+#[test]
+fn the_status_decides_and_stop_on_error() {
+    let yard = Yard::new();
+    let fails = yard.script("fails", "#!/bin/sh\necho why >&2\nexit 7\n");
+    let dies = yard.script("dies", "#!/bin/sh\nkill -9 $$\n");
+    let last = yard.script("last", "#!/bin/sh\necho at the end >&2\n");
+    let steps = [["a", "A", &fails, ""], ["b", "B", &dies, ""], ["c", "C", &last, ""]];
+    yard.manifest("m", &steps);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 1);
+    assert!(said.err.contains("why\nChild returned err 7\nBuild completed"), "{}", said.err);
+    assert!(said.err.ends_with("\nBuild failed.\n"), "{}", said.err);
+    yard.manifest_with("m", &steps, "<stop_on_error>false</stop_on_error>");
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 1);
+    assert!(said.err.contains("Child was terminated by signal 9\n"), "{}", said.err);
+    assert!(said.err.contains("\nat the end\n"), "{}", said.err);
+    assert!(said.err.ends_with("\nBuild failed.\n"), "{}", said.err);
+}
+
+#[test]
+fn nothing_of_a_script_stays_and_nothing_outside_is_written() {
+    let yard = Yard::new();
+    let outside = yard.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let text = format!(
+        "#!/bin/sh\n\
+         (echo x >'{}/file') 2>/dev/null && echo written outside >&2\n\
+         echo x >/tmp/lamplighter-own && echo a /tmp of its own >&2\n\
+         (setsid sleep 600 & echo $! >\"$3/pid\")\n",
+        outside.display()
+    );
+    let script = yard.script("leaves", &text);
+    yard.manifest("m", &[["leaves", "Leave", &script, ""]]);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(said.err.contains("a /tmp of its own"), "{}", said.err);
+    let pid = std::fs::read_to_string(yard.path("area/build_data/tmp/pid")).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    if !said.err.contains("written outside") {
+        assert!(!outside.join("file").exists());
+    }
+}
+
+#[test]
+fn a_script_that_hangs_is_ended() {
+    let yard = Yard::new();
+    let script = yard.script("hangs", "#!/bin/sh\nexec sleep 600\n");
+    let path = yard.manifest("m", &[["hangs", "Hang", &script, ""]]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let pair = "<pair key=\"script_timeout\" value=\"1\"/>\n<pair key=\"colour\"";
+    std::fs::write(&path, text.replace("<pair key=\"colour\"", pair)).unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 1);
+    assert!(said.err.contains("took too long and was ended\n"), "{}", said.err);
+}
+
+#[test]
+fn the_second_build_of_an_area_says_who_has_it() {
+    let yard = Yard::new();
+    let script = yard.script("waits", "#!/bin/sh\necho waiting >&2\nexec sleep 600\n");
+    yard.manifest("m", &[["waits", "Wait", &script, ""]]);
+    let mut first = yard.command(&["build", "m.xml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(first.stderr.take().unwrap()).lines();
+    let heard = lines.map_while(Result::ok).any(|line| line == "waiting");
+    assert!(heard);
+    let second = yard.run(&["build", "m.xml"]);
+    let holder = format!("in use by process {} since ", first.id());
+    assert!(second.status == 1 && second.err.contains(&holder), "{}", second.err);
+    // Told to end, it ends what it started; the step can be gone on from.
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(first.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(1));
+    let quick = yard.script("waits", "#!/bin/sh\nexit 0\n");
+    assert!(quick.ends_with("waits"));
+    assert_eq!(yard.run(&["build", "-R", "m.xml"]).status, 0);
+}
+
+/// Killed at ten moments, a build that goes on makes the medium of one that was left alone.
+#[test]
+fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
+    if let Some(program) = absent() {
+        eprintln!("SKIPPED: {program} is absent");
+        return;
+    }
+    let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
+    let left_alone = Yard::new();
+    left_alone.manifest("m", &steps);
+    assert_eq!(left_alone.run(&["build", "m.xml"]).status, 0);
+    let wanted = files(&left_alone.path("area/media"));
+    for moment in 0..10 {
+        let yard = Yard::new();
+        yard.manifest("m", &steps);
+        let mut build = yard.command(&["build", "m.xml"]).stderr(Stdio::piped()).spawn().unwrap();
+        // The moment: after so many lines were said.
+        let lines = BufReader::new(build.stderr.take().unwrap()).lines();
+        let said = lines.map_while(Result::ok).take(6 + 2 * moment).count();
+        build.kill().unwrap();
+        build.wait().unwrap();
+        let said_after = yard.run(&["build", "-R", "m.xml"]);
+        let fresh = said_after.err.starts_with("There are no valid steps");
+        let done = if fresh { yard.run(&["build", "m.xml"]) } else { said_after };
+        assert_eq!(done.status, 0, "killed after {said} lines: {}", done.err);
+        assert!(files(&yard.path("area/media")) == wanted, "killed after {said} lines");
+    }
+}
