@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image_formats::fat;
-use image_formats::iso::{self, Medium, Platform};
+use image_formats::iso::{self, Platform};
 
 /// Where Debian and others keep GRUB's modules, a folder for each platform.
 const GRUB: &str = "/usr/lib/grub";
@@ -25,18 +25,23 @@ pub trait Tools {
     fn version(&self, program: &str) -> Result<String>;
 }
 
-/// Has xorriso write a medium, anew.
-pub fn write(medium: &Medium<'_>, tools: &dyn Tools) -> Result<()> {
-    let output = medium.output;
+/// Has xorriso write `output`, anew.
+pub fn write(output: &Path, arguments: &[String], time: i64, tools: &dyn Tools) -> Result<()> {
     match std::fs::remove_file(output) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| output.display().to_string());
         }
         Ok(()) | Err(_) => {}
     }
-    tools.run("xorriso", &iso::xorriso_arguments(medium), &environment(medium.time))?;
+    tools.run("xorriso", arguments, &environment(time))?;
     let made = std::fs::File::open(output).with_context(|| output.display().to_string())?;
     made.sync_all().with_context(|| output.display().to_string())
+}
+
+/// The number of a medium's file systems, from its volume set.
+pub fn volume_id(volume_set: &str) -> Result<u32> {
+    let id = u32::from_str_radix(volume_set.get(..8).unwrap_or(""), 16);
+    id.with_context(|| format!("volume set {volume_set}"))
 }
 
 /// What every tool must know of time.
@@ -86,8 +91,7 @@ impl Grub<'_> {
         std::fs::write(&script, iso::find_medium(self.volume_set))
             .with_context(|| script.display().to_string())?;
         self.make(Platform::Uefi, Some(&script), &program)?;
-        let id = u32::from_str_radix(self.volume_set.get(..8).unwrap_or(""), 16);
-        let id = id.with_context(|| format!("volume set {}", self.volume_set))?;
+        let id = volume_id(self.volume_set)?;
         let partition = fat::efi_system_partition(&read(&program)?, id, self.time)?;
         Ok(vec![
             (iso::EL_TORITO.to_string(), read(&bios)?),

@@ -236,7 +236,9 @@ impl<'a> Filling<'a> {
         // is kept by origin is of the build's, which the installed system does not know.
         let own = ["state/table", "lock", "cache", "journal"].map(|name| metadata.join(name));
         let kept = kept().map(|one| metadata.join("publisher").join(&one.name));
-        let fetched = kept.flat_map(|one| [one.join("origins"), one.join("last_refreshed")]);
+        let fetched = kept.flat_map(|publisher| {
+            ["catalog", "origins", "last_refreshed"].map(|name| publisher.join(name))
+        });
         for path in own.into_iter().chain(fetched) {
             let removed = match std::fs::symlink_metadata(&path) {
                 Ok(about) if about.is_dir() => std::fs::remove_dir_all(&path),

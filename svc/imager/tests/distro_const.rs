@@ -249,3 +249,32 @@ fn logs_hear_what_is_theirs() {
     // The first two are said before the files are open.
     assert!(simple.starts_with("Build started "), "{simple}");
 }
+
+#[test]
+fn an_image_that_ships_a_loader_starts_by_it() {
+    if let Some(program) = absent() {
+        eprintln!("SKIPPED: {program} is absent");
+        return;
+    }
+    let yard = Yard::with_loader();
+    let mut steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
+    steps[9] = ["loader-setup", "Loader menu setup", "loader_setup.py", "livecd"];
+    yard.manifest("m", &steps);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let medium = yard.path("area/media/Orchard.iso");
+    let bytes = std::fs::read(&medium).unwrap();
+    assert_eq!((bytes[0], &bytes[0x1fe..0x200]), (b'p', &[0x55, 0xaa][..]));
+    assert_eq!((bytes[0x1be + 4], bytes[0x1ce + 4]), (0xbe, 0xef));
+    let report = std::process::Command::new("xorriso")
+        .args(["-indev", medium.to_str().unwrap(), "-report_el_torito", "plain"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    for path in ["/boot/cdboot", "/boot/efiboot.img"] {
+        assert!(report.contains(path), "{report}");
+    }
+    let conf = yard.path("area/build_data/pkg_image/boot/loader.conf");
+    let conf = std::fs::read_to_string(conf).unwrap();
+    assert!(conf.contains("loader_menu_title=\"Orchard 1\"\n"), "{conf}");
+}

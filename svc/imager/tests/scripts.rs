@@ -17,7 +17,7 @@ fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
         "#!/bin/sh\n\
          echo \"$#: $6\" >&2\n\
          echo \"$2 $3 $4 $5\" >&2\n\
-         {read} \"$1\" hostname >&2\n\
+         {read} \"$1\" img_params/hostname >&2\n\
          {read} -k \"$1\" colour >&2\n\
          mkdir -p \"$2/etc\"; echo x >\"$2/etc/new\"; chmod 4711 \"$2/etc/new\"\n\
          umask >&2\n"

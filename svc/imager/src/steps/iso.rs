@@ -2,7 +2,11 @@
 //!
 //! It starts by the image's own boot loader where it ships one, else by the host's GRUB 2.
 
+use std::fs::File;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
+use image_formats::fat;
 use image_formats::iso::{self, VolumeError};
 use image_manifest::Image;
 
@@ -46,33 +50,74 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     check_name(name)?;
     let mut root = work.root()?;
     let volume_set = volume_set(work, &mut root)?;
-    for path in [iso::KERNEL, iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH, iso::MENU] {
+    let own = root.is_file(iso::CDBOOT);
+    let menu = (!own).then_some(iso::MENU);
+    let needed = [iso::KERNEL, iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH];
+    for path in needed.into_iter().chain(menu) {
         if !root.is_file(path) {
             bail!("{path} is not in {}: the medium could not start", root.dir().display());
         }
     }
+    let media = &work.places.media;
+    let beside = media.join(format!(".{name}.iso.new"));
+    let output = media.join(format!("{name}.iso"));
+    if own {
+        by_own_loader(work, &mut root, &volume_set, &beside)?;
+    } else {
+        by_grub(work, &mut root, &volume_set, &beside)?;
+    }
+    std::fs::rename(&beside, &output).with_context(|| output.display().to_string())?;
+    let size = std::fs::metadata(&output).with_context(|| output.display().to_string())?.len();
+    work.debug(&format!("{}: {size} bytes", output.display()));
+    Ok(())
+}
+
+fn by_grub(work: &Work<'_>, root: &mut Rooted, volume_set: &str, output: &Path) -> Result<()> {
     let (tmp, time) = (&work.places.tmp, root.time());
     std::fs::create_dir_all(tmp).with_context(|| tmp.display().to_string())?;
-    let grub = Grub { volume_set: &volume_set, work: tmp, tools: work.world.tools, time };
+    let tools = work.world.tools;
+    let grub = Grub { volume_set, work: tmp, tools, time };
     for (path, bytes) in grub.files()? {
         root.put(&path, &bytes, Owned::root(0o444))?;
     }
     root.save()?;
-    let media = &work.places.media;
-    let (beside, output) =
-        (media.join(format!(".{name}.iso.new")), media.join(format!("{name}.iso")));
-    let hybrid = Grub::hybrid()?;
-    let made = iso::Medium {
+    let (name, hybrid) = (&work.image.name, Grub::hybrid()?);
+    let made = iso::Medium { root: root.dir(), output, name, volume_set, hybrid: &hybrid, time };
+    medium::write(output, &iso::xorriso_arguments(&made), time, tools)
+}
+
+/// By the loader that the image ships, from CDs and from disks.
+fn by_own_loader(
+    work: &Work<'_>,
+    root: &mut Rooted,
+    volume_set: &str,
+    output: &Path,
+) -> Result<()> {
+    let time = root.time();
+    let mut programs = Vec::new();
+    for (path, name) in iso::EFI_LOADERS {
+        programs.extend(root.read(path)?.map(|bytes| (name, bytes)));
+    }
+    let programs: Vec<fat::Program<'_>> =
+        programs.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let partition = fat::boot_partition(&programs, medium::volume_id(volume_set)?, time)?;
+    root.put(iso::EFIBOOT, &partition, Owned::root(0o444))?;
+    root.save()?;
+    let volume = iso::Volume {
         root: root.dir(),
-        output: &beside,
-        name,
-        volume_set: &volume_set,
-        hybrid: &hybrid,
+        output,
+        name: &work.image.name,
+        volume_set: Some(volume_set),
+        starts: iso::Starts::Loader,
+        weights: None,
         time,
     };
-    medium::write(&made, work.world.tools)?;
-    std::fs::rename(&beside, &output).with_context(|| output.display().to_string())?;
-    let size = std::fs::metadata(&output).with_context(|| output.display().to_string())?.len();
-    work.debug(&format!("{}: {size} bytes", output.display()));
+    medium::write(output, &iso::volume_arguments(&volume), time, work.world.tools)?;
+    if let (Some(pmbr), Some(isoboot)) = (root.read(iso::PMBR)?, root.read(iso::ISOBOOT)?) {
+        let named = || output.display().to_string();
+        let mut image = File::options().read(true).write(true).open(output).with_context(named)?;
+        iso::hybrid(&mut image, &pmbr, &isoboot).with_context(named)?;
+        image.sync_all().with_context(named)?;
+    }
     Ok(())
 }

@@ -61,6 +61,21 @@ impl Yard {
         yard
     }
 
+    /// With packages that ship a boot loader: not one that starts, but of the shape of one.
+    pub fn with_loader() -> Self {
+        let yard = Self { place: tempfile::tempdir().unwrap() };
+        let (sector, block) = ("p".repeat(512), "c".repeat(2048));
+        let loader = [
+            ("boot/cdboot", "0444", "sys", block.as_str()),
+            ("boot/loader64.efi", "0444", "sys", block.as_str()),
+            ("boot/pmbr", "0444", "sys", sector.as_str()),
+            ("boot/isoboot", "0444", "sys", block.as_str()),
+        ];
+        let files: Vec<_> = FILES.iter().chain(&loader).copied().collect();
+        yard.publish("1.0", &files);
+        yard
+    }
+
     /// A path in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)

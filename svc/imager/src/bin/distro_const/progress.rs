@@ -1,6 +1,6 @@
 //! progress.rs - one bar on a terminal, for the step that is going on; nothing elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -27,7 +27,10 @@ impl Bar {
 
     /// A line above the bar, or just a line.
     pub fn line(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        // Who went away does not end the build: the logs have it.
+        self.bar.suspend(|| {
+            let _unheard = writeln!(std::io::stderr().lock(), "{line}");
+        });
     }
 
     /// How far a step is.
