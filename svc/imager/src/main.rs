@@ -26,6 +26,7 @@ use image_manifest::{Native, Step};
 use imager::build::arguments::{Asked, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
+use imager::build::ids;
 use imager::build::logs::Logs;
 use imager::build::run::Ended;
 use imager::host::{Contained, Zfs};
@@ -129,6 +130,11 @@ fn make(stage: &Stage) -> Result<()> {
     for platform in Platform::ALL {
         let about = medium::about_modules(platform)?;
         recipe.add(format!("grub/{}", platform.name()), stage::recipe::sha256(&about));
+    }
+    let image = &wanted.manifest.image;
+    for step in image.steps.iter().filter(|step| step.native.is_none()) {
+        let bytes = ids::script_bytes(step, image.form)?;
+        recipe.add(format!("script/{}", step.name), stage::recipe::sha256(&bytes));
     }
     // Who wants to stop somewhere wants to see it, not what was made before.
     if wanted.pauses() || !stage.is_up_to_date(&recipe)? {

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result};
 use image_checkpoint::Id;
-use image_manifest::{Checked, Image, Step};
+use image_manifest::{Checked, Form, Image, Step};
 
 use crate::steps::{self, World};
 
@@ -31,11 +31,25 @@ pub fn after_failure(base: &Id, step: &Step) -> Result<Id> {
 }
 
 fn script(step: &Step, checked: &Checked, image: &Image) -> Result<String> {
-    let path = &step.script;
-    let bytes = std::fs::read(path).with_context(|| path.clone())?;
+    let bytes = script_bytes(step, image.form)?;
     let manifest = checked.document().to_xml().replace(&image.build_area, "");
     let digests = [&bytes[..], manifest.as_bytes()].map(stage::recipe::sha256);
-    Ok(format!("script {digests:?} {:?}", step.arguments))
+    // A path would name the place of the build; a command of the newer form has tokens instead.
+    let command = if image.form == Form::Dc { step.script.as_str() } else { "" };
+    Ok(format!("script {digests:?} {command} {:?}", step.arguments))
+}
+
+/// A script's own bytes; of a command of the newer form those of its program, where it is named by
+/// its path.
+pub fn script_bytes(step: &Step, form: Form) -> Result<Vec<u8>> {
+    let path = match form {
+        Form::Dc => step.script.split_whitespace().next().unwrap_or(""),
+        Form::Distribution | Form::Distribution2009 => step.script.as_str(),
+    };
+    if !path.starts_with('/') {
+        return Ok(Vec::new());
+    }
+    std::fs::read(path).with_context(|| path.to_owned())
 }
 
 fn digest(parts: &[&str]) -> Result<Id> {

@@ -8,7 +8,7 @@ pub mod arguments;
 pub mod choice;
 mod complete;
 pub mod door;
-mod ids;
+pub mod ids;
 pub mod logs;
 pub mod run;
 pub mod script;

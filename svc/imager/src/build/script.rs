@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use image_manifest::Step;
+use image_manifest::{Form, Step};
 use process::{Cancel, Ended, Limits, Lines, Program, Stream};
 
 use super::logs::Logs;
@@ -62,7 +62,7 @@ pub fn run(work: &Work<'_>, scripts: &Scripts<'_>) -> Result<()> {
 
 fn command(work: &Work<'_>, scripts: &Scripts<'_>) -> Result<Vec<String>> {
     let places = work.places;
-    let words: Vec<String> = if work.step.script.contains(' ') {
+    let words: Vec<String> = if work.image.form == Form::Dc {
         custom_command(work.step, work)
     } else {
         let standard =

@@ -54,6 +54,10 @@ impl Rooted {
             let name = name.to_str().ok_or_else(|| RootedError::Name(found.path()))?;
             let below = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
             let about = found.metadata().map_err(io_at(&found.path()))?;
+            // A socket is somebody's who is gone; no image can hold one.
+            if about.file_type().is_socket() {
+                continue;
+            }
             visit(&below, &about)?;
             if about.is_dir() {
                 self.walk(&below, visit)?;
