@@ -278,3 +278,14 @@ fn an_image_that_ships_a_loader_starts_by_it() {
     let conf = std::fs::read_to_string(conf).unwrap();
     assert!(conf.contains("loader_menu_title=\"Orchard 1\"\n"), "{conf}");
 }
+
+#[test]
+fn an_image_is_published_for_installation_servers() {
+    let yard = Yard::new();
+    let publish = ["ai-publish-pkg", "Publish Package", "ai_publish_pkg", ""];
+    yard.manifest("m", &[SLIM[0], publish]);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let folder = yard.path("area/media/ai_image_repo/publisher/orchard.example/pkg");
+    assert!(folder.join("install-image%2FOrchard").is_dir());
+}

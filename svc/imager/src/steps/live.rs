@@ -5,6 +5,7 @@
 //! so what is stale is taken out.
 
 use anyhow::Result;
+use image_tree::Entry;
 
 use super::Work;
 use crate::rooted::{Owned, Rooted};
@@ -33,22 +34,24 @@ const CACHES: [&str; 6] = [
 const PANEL: &str = "etc/gconf/schemas/panel-default-setup.entries";
 const SYSTEM: &str = "etc/system";
 
-/// Keeps a copy of a file for the installer.
-fn save(from: &Rooted, to: &mut Rooted, path: &str) -> Result<()> {
-    if let (Some(bytes), Some(entry)) = (from.read(path)?, from.tree.get(path)) {
-        let owned = Owned { mode: entry.mode, uid: entry.uid, gid: entry.gid };
-        to.put(&format!("save/{path}"), &bytes, owned)?;
-    }
-    Ok(())
-}
-
-/// The same within one root.
-fn save_own(root: &mut Rooted, path: &str) -> Result<()> {
-    if let (Some(bytes), Some(entry)) = (root.read(path)?, root.tree.get(path)) {
+/// Keeps a copy of a file, if it is there, for the installer.
+fn save(root: &mut Rooted, path: &str, bytes: Option<Vec<u8>>, entry: Option<Entry>) -> Result<()> {
+    if let (Some(bytes), Some(entry)) = (bytes, entry) {
         let owned = Owned { mode: entry.mode, uid: entry.uid, gid: entry.gid };
         root.put(&format!("save/{path}"), &bytes, owned)?;
     }
     Ok(())
+}
+
+/// The same of a file of the root itself.
+fn save_own(root: &mut Rooted, path: &str) -> Result<()> {
+    let (bytes, entry) = (root.read(path)?, root.tree.get(path).cloned());
+    save(root, path, bytes, entry)
+}
+
+/// The same of a file of the boot archive.
+fn save_from(archive: &Rooted, root: &mut Rooted, path: &str) -> Result<()> {
+    save(root, path, archive.read(path)?, archive.tree.get(path).cloned())
 }
 
 /// slim-im-mod.
@@ -115,14 +118,14 @@ pub(super) fn slim_archive(work: &Work<'_>) -> Result<()> {
     let mut archive = work.archive()?;
     let gdm = "etc/gdm/custom.conf";
     if let Some(text) = archive.text(gdm)? {
-        save(&archive, &mut root, gdm)?;
+        save_from(&archive, &mut root, gdm)?;
         archive.put(gdm, with_login(&text).as_bytes(), Owned::root(0o644))?;
     }
     if let Some(text) = archive.text("etc/user_attr")? {
         archive.put("etc/user_attr", user_attr(&text).as_bytes(), Owned::sys(0o644))?;
     }
     if let Some(text) = archive.text("etc/sudoers")? {
-        save(&archive, &mut root, "etc/sudoers")?;
+        save_from(&archive, &mut root, "etc/sudoers")?;
         let text = format!("{text}{USER} ALL=(ALL) NOPASSWD: ALL \n");
         archive.put("etc/sudoers", text.as_bytes(), Owned::root(0o440))?;
     }

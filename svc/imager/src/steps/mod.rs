@@ -14,6 +14,7 @@
 //! | `contents.rs` | gen-cd-cont: the list of the medium's files |
 //! | `iso.rs` | iso |
 //! | `usb.rs` | usb |
+//! | `publish.rs` | ai-publish-pkg: the image as a package |
 //! | `boot_test.rs` | boot-test |
 //!
 //! Law: a step reads the area and its own part of the manifest, changes the area, returns.  It
@@ -31,6 +32,7 @@ mod iso;
 mod live;
 mod menu;
 mod post_mod;
+mod publish;
 mod strip;
 mod usb;
 
@@ -222,7 +224,7 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
         Native::GenCdCont => contents::run(work),
         Native::Iso => iso::run(work),
         Native::Usb => usb::run(work),
-        Native::AiPublishPkg => anyhow::bail!("publishing an image as a package is not offered"),
+        Native::AiPublishPkg => publish::run(work),
         Native::BootTest => boot_test::run(work),
     }
 }
@@ -245,6 +247,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         Native::PostMod => post_mod::options(image, world)?,
         Native::Iso => iso::options(image, world)?,
         Native::Usb => image.name.clone(),
+        Native::AiPublishPkg => format!("{} {}", image.name, image.publishers.installed.name),
         Native::BootTest => format!("{:?} {:?}", world.trial, image.pairs.get(PATTERN)),
         Native::SetIpsAttributes
         | Native::SlimImMod
@@ -255,8 +258,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         | Native::SlimPostMod
         | Native::PostModCustom
         | Native::PlatSetup
-        | Native::GenCdCont
-        | Native::AiPublishPkg => String::new(),
+        | Native::GenCdCont => String::new(),
     };
     Ok(format!("{native:?} {arguments} {own}"))
 }
