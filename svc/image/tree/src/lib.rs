@@ -23,8 +23,9 @@
 //!
 //! PATH and TARGET are percent-encoded for blank, `%`, and control bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What an entry is, with what only its type has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,13 +166,15 @@ impl Tree {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Result<Self, TableError> {
-        let mut tree = Self::new();
-        for (index, line) in text.lines().enumerate() {
+        let read = |(index, line)| {
             let failed = |reason: String| TableError::Line { line: index + 1, reason };
             let (path, entry) = parse_line(line).map_err(failed)?;
-            tree.insert(&path, entry).map_err(|error| failed(error.to_string()))?;
-        }
-        Ok(tree)
+            check_path(&path).map_err(|error| failed(error.to_string()))?;
+            Ok((path, entry))
+        };
+        // All at once: a map is made of sorted rows without a search for each.
+        let rows = text.lines().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Tree { entries: rows.into_iter().collect() })
     }
 }
 
@@ -182,26 +185,45 @@ impl fmt::Display for Tree {
 }
 
 fn write_line(out: &mut fmt::Formatter<'_>, path: &str, entry: &Entry) -> fmt::Result {
-    let (letter, detail) = match &entry.kind {
-        Kind::Directory => ('d', "-".to_string()),
-        Kind::File { size } => ('f', size.to_string()),
-        Kind::Symlink { target } => ('l', encode(target)),
+    let Entry { kind, mode, uid, gid, mtime } = entry;
+    let letter = match kind {
+        Kind::Directory => 'd',
+        Kind::File { .. } => 'f',
+        Kind::Symlink { .. } => 'l',
         Kind::HardLink { target } => {
             return writeln!(out, "h - - - - {} {}", encode(target), encode(path));
         }
-        Kind::CharacterDevice { major, minor } => ('c', format!("{major},{minor}")),
-        Kind::BlockDevice { major, minor } => ('b', format!("{major},{minor}")),
-        Kind::Fifo => ('p', "-".to_string()),
+        Kind::CharacterDevice { .. } => 'c',
+        Kind::BlockDevice { .. } => 'b',
+        Kind::Fifo => 'p',
     };
-    let Entry { mode, uid, gid, mtime, .. } = entry;
-    writeln!(out, "{letter} {mode:04o} {uid} {gid} {mtime} {detail} {}", encode(path))
+    write!(out, "{letter} {mode:04o} {uid} {gid} {mtime} ")?;
+    match kind {
+        Kind::Directory | Kind::Fifo | Kind::HardLink { .. } => out.write_char('-')?,
+        Kind::File { size } => write!(out, "{size}")?,
+        Kind::Symlink { target } => out.write_str(&encode(target))?,
+        Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor } => {
+            write!(out, "{major},{minor}")?;
+        }
+    }
+    out.write_char(' ')?;
+    out.write_str(&encode(path))?;
+    out.write_char('\n')
 }
 
 fn parse_line(line: &str) -> Result<(String, Entry), String> {
-    let fields: Vec<&str> = line.split(' ').collect();
-    let &[letter, mode, uid, gid, mtime, detail, path] = fields.as_slice() else {
-        return Err(format!("7 fields expected, {} found", fields.len()));
-    };
+    let mut fields = [""; 7];
+    let mut found = 0;
+    for field in line.split(' ') {
+        if let Some(place) = fields.get_mut(found) {
+            *place = field;
+        }
+        found += 1;
+    }
+    if found != fields.len() {
+        return Err(format!("7 fields expected, {found} found"));
+    }
+    let [letter, mode, uid, gid, mtime, detail, path] = fields;
     let path = decode(path)?;
     if letter == "h" {
         let kind = Kind::HardLink { target: decode(detail)? };
@@ -229,25 +251,30 @@ fn parse_line(line: &str) -> Result<(String, Entry), String> {
     Ok((path, Entry { kind, mode, uid: number(uid)?, gid: number(gid)?, mtime }))
 }
 
-fn encode(text: &str) -> String {
+fn encode(text: &str) -> Cow<'_, str> {
     if text.is_empty() {
-        return "%".to_string();
+        return Cow::Borrowed("%");
     }
-    let mut out = String::with_capacity(text.len());
+    let special = |byte: u8| matches!(byte, b' ' | b'%' | 0..=0x1f | 0x7f);
+    if !text.bytes().any(special) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        match character {
-            ' ' | '%' | '\0'..='\x1f' | '\x7f' => {
-                out.push_str(&format!("%{:02X}", character as u32))
-            }
-            other => out.push(other),
+        match u8::try_from(character).ok().filter(|byte| special(*byte)) {
+            Some(byte) => out.push_str(&format!("%{byte:02X}")),
+            None => out.push(character),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn decode(text: &str) -> Result<String, String> {
     if text == "%" {
         return Ok(String::new());
+    }
+    if !text.contains('%') {
+        return Ok(text.to_string());
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
