@@ -33,7 +33,10 @@ impl Btrfs {
         let (build_data, checkpoints) = (build_data.to_owned(), checkpoints.to_owned());
         let store = Btrfs { disk: disk.clone(), build_data, checkpoints };
         remove_all(disk, &store.fresh())?;
-        if !store.build_data.exists() {
+        // One that somebody has emptied by removing it is made anew; one that is full is no subvolume
+        // that we could snapshot.
+        let emptied = std::fs::remove_dir(&store.build_data).is_ok();
+        if emptied || !store.build_data.exists() {
             let made = store.create(&store.build_data);
             return Ok(made.is_ok().then_some(store));
         }

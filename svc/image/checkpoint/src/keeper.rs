@@ -3,7 +3,7 @@
 //! A checkpoint is there for every process as soon as its record is.  Only a power failure could
 //! take it back, so it is flushed here, and `durable` is put beside the record when it has been.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -140,7 +140,6 @@ pub(crate) fn remove_below(disk: &Disk, path: &Path) -> Result<(), StoreError> {
     let open = disk::open_path(path)?;
     let device = disk::look(&open, c".").map_err(at(path))?.st_dev;
     let top = open.try_clone().map_err(at(path))?;
-    let mut moved = 0;
     let mut levels = vec![Level::open(open, path, device)?];
     loop {
         let deep = levels.len() > DEEPEST;
@@ -175,8 +174,8 @@ pub(crate) fn remove_below(disk: &Disk, path: &Path) -> Result<(), StoreError> {
         }
         if deep {
             // Moved up, so that no tree is too deep for the descriptors there are.
-            let name_above = std::ffi::CString::new(format!("deep-{moved}")).expect("no NUL");
-            moved += 1;
+            let time = jiff::Timestamp::now().as_nanosecond();
+            let name_above = CString::new(format!("deep-{time}")).expect("digits have no NUL");
             let away = disk.rename((&level.folder, &name), (&top, &name_above));
             away.map_err(|error| at(&path())(error))?;
             levels[0].names.push(name_above);
@@ -202,8 +201,8 @@ fn enter(disk: &Disk, at: &OwnedFd, name: &CStr, mode: u32) -> std::io::Result<O
 struct Level {
     folder: OwnedFd,
     path: PathBuf,
-    name: Option<std::ffi::CString>,
-    names: Vec<std::ffi::CString>,
+    name: Option<CString>,
+    names: Vec<CString>,
     device: u64,
 }
 

@@ -154,6 +154,13 @@ impl Index {
             }
             folders.push(folder);
         }
+        // Each folder is in one other: there is no way around in circles.
+        let mut seen = vec![false; folders.len()];
+        for number in folders.iter().flatten().filter_map(Child::folder) {
+            if std::mem::replace(&mut seen[number as usize], true) {
+                return Err(format!("folder {number} is in two"));
+            }
+        }
         if from.rest != MAGIC || folders.is_empty() {
             return Err("it has no end".to_owned());
         }

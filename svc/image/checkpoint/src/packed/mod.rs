@@ -14,6 +14,9 @@
 //! build_data to who looks into a paused build.  60,000 files are one sequential write, and a later
 //! checkpoint costs one look at each.
 //!
+//! Extended attributes are not kept: no step writes any; owners and modes that a rootless build cannot
+//! set are in the metadata table.
+//!
 //! Invariant: an index names packs of its own checkpoint and of earlier ones only.  So what is
 //! forgotten from the top of the stack leaves nothing that anybody names.
 
@@ -145,10 +148,13 @@ impl Store for Packed {
         let boot = self.boot.clone();
         let taken = self.clock()?;
         let index = Index { boot, taken, root: read.root, folders: read.folders };
-        self.disk.replace(&folder.join("index"), &index.to_bytes())?;
+        let bytes = index.to_bytes();
+        self.disk.replace(&folder.join("index"), &bytes)?;
+        let mut files = read.packs;
+        files.push(("index".to_owned(), bytes.len() as u64));
         self.known = Some((number, index));
         let (paths, new_bytes, shared_bytes) = (read.paths, read.new_bytes, read.shared_bytes);
-        Ok(Kept { taken: Taken { paths, new_bytes, shared_bytes }, files: read.packs })
+        Ok(Kept { taken: Taken { paths, new_bytes, shared_bytes }, files })
     }
 
     fn restore(&mut self, number: u32, _step: &Step) -> Result<Restored, StoreError> {

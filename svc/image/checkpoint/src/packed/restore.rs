@@ -21,7 +21,9 @@ use nix::sys::stat::{FileStat, SFlag};
 use super::crew::{self, Queue};
 use super::index::{Child, Folder, Index, Meta, Node, Stamp};
 use super::pack::{Buffers, Packs};
-use super::take::{Known, Shut, depth, device, is_denied, kind, link, meta, mode, size, stamp};
+use super::take::{
+    self, Known, Shut, depth, device, is_denied, kind, link, meta, mode, size, stamp,
+};
 use crate::disk::{self, Disk, Spot};
 use crate::error::{StoreError, at};
 use crate::sys;
@@ -311,14 +313,8 @@ impl Restoring<'_> {
                 if known.and_then(Child::content) == Some(content) {
                     return Ok(true);
                 }
-                match disk::open_file(spot.folder, spot.name) {
-                    Ok(file) => {
-                        self.packs.is_same(content, &file, &spot.path, &mut hand.buffers)?
-                    }
-                    // What cannot be read is made anew.
-                    Err(error) if is_denied(&error) => false,
-                    Err(error) => return Err(spot.wrong()(error).into()),
-                }
+                let file = take::open(self.disk, spot, mode(about)).map_err(spot.wrong())?;
+                self.packs.is_same(content, &file, &spot.path, &mut hand.buffers)?
             }
             Node::Symlink(target) => {
                 kind(about) == SFlag::S_IFLNK

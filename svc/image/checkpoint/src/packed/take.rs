@@ -145,7 +145,7 @@ pub(super) fn read(
         let packer = Packer::create(disk, target.folder, place, target.shares)?;
         let (buffers, folders) = (Buffers::default(), Vec::new());
         let opened_up = Vec::new();
-        hands.push(Hand { opened_up, packer, buffers, folders, paths: 1, shared: 0 });
+        hands.push(Hand { opened_up, packer, buffers, folders, paths: 0, shared: 0 });
     }
     let device = device(&about);
     let (next, linked) = (AtomicU32::new(1), Mutex::default());
@@ -173,7 +173,7 @@ pub(super) fn read(
         for (number, folder) in hand.folders {
             read.folders[number as usize] = folder;
         }
-        read.paths += hand.paths - 1;
+        read.paths += hand.paths;
         read.new_bytes += hand.packer.kept;
         read.shared_bytes += hand.shared;
         read.packs.push(hand.packer.finish()?);
@@ -310,7 +310,7 @@ impl Reading<'_> {
 }
 
 /// Opens a file; when its mode forbids that, with another mode for the moment.
-fn open(disk: &Disk, spot: &Spot<'_>, mode: u32) -> io::Result<File> {
+pub(super) fn open(disk: &Disk, spot: &Spot<'_>, mode: u32) -> io::Result<File> {
     match disk::open_file(spot.folder, spot.name) {
         Err(error) if is_denied(&error) && mode & 0o400 == 0 => {
             disk.set_mode(spot.folder, spot.name, mode | 0o400)?;

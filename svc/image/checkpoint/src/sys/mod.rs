@@ -18,6 +18,7 @@ pub(crate) use btrfs::remove as remove_subvolume;
 pub(crate) use other::remove_subvolume;
 
 /// What became of a name that is on another device.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are none"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removed {
     /// It was a subvolume and is gone.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use image_checkpoint::{Area, Calls, Id, Options, Place, Ran, Step, Tools};
+use image_checkpoint::{Area, Calls, Id, Options, Ran, Step, Tools};
 
 /// A host without zfs.
 pub struct NoTools;
@@ -28,7 +29,7 @@ pub fn options(calls: Option<Arc<dyn Calls>>) -> Options {
 }
 
 pub fn open(root: &Path) -> Area {
-    Area::open(&Place::Directory(root.to_owned()), &options(None)).unwrap()
+    Area::open(&image_checkpoint::Place::Directory(root.to_owned()), &options(None)).unwrap()
 }
 
 pub fn step(name: &str) -> Step {
@@ -88,9 +89,9 @@ fn draw(path: &Path, name: &str, lines: &mut Vec<String>, groups: &mut BTreeMap<
         }
     } else if kind.is_file() {
         let bytes = fs::read(path).unwrap();
-        let sum = bytes
-            .iter()
-            .fold(7u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut sum = DefaultHasher::new();
+        sum.write(&bytes);
+        let sum = sum.finish();
         lines.push(format!("f {head} {} {sum:x}", bytes.len()));
         groups.entry(about.ino()).or_default().push(name.to_owned());
     } else if is_link {
@@ -111,6 +112,9 @@ pub fn is_root() -> bool {
 pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
+
+/// The length of the largest file of [`hostile`]: more than is read at once.
+pub const LARGE: usize = 1_200_001;
 
 /// A tree with something of everything.
 pub fn hostile(root: &Path) {
@@ -150,10 +154,11 @@ pub fn hostile(root: &Path) {
     }
     // Holes: at the front, in the middle, at the end, and nothing but a hole.
     let holed = fs::File::create(root.join("holed")).unwrap();
-    holed.write_all_at(b"middle", 5 << 20).unwrap();
-    holed.set_len(20 << 20).unwrap();
-    fs::File::create(root.join("hole")).unwrap().set_len(3 << 20).unwrap();
-    let large: Vec<u8> = (0..3_000_001u32).map(|n| (n >> 3) as u8).collect();
+    holed.write_all_at(b"middle", 1 << 20).unwrap();
+    holed.set_len(4 << 20).unwrap();
+    fs::File::create(root.join("hole")).unwrap().set_len(1 << 20).unwrap();
+    let mut large = (0..=250).collect::<Vec<u8>>().repeat(LARGE / 251 + 1);
+    large.truncate(LARGE);
     fs::write(root.join("large"), large).unwrap();
     // Nobody may read, list or search these.
     file("unreadable", "secret");
@@ -173,13 +178,31 @@ pub fn hostile(root: &Path) {
     file.set_modified(old).unwrap();
 }
 
-/// Opens up what [`hostile`] has shut, so that it can be removed.
-pub fn open_up(path: &Path) {
-    let Ok(about) = fs::symlink_metadata(path) else { return };
-    if about.is_dir() {
-        set_mode(path, 0o755);
-        for entry in fs::read_dir(path).unwrap() {
-            open_up(&entry.unwrap().path());
+/// A temporary place for an area.
+pub struct Place(tempfile::TempDir);
+
+pub fn place() -> Place {
+    Place(tempfile::tempdir().unwrap())
+}
+
+/// The same in memory, where there is a file system there: hundreds of areas take no flushing.
+pub fn quick_place() -> Place {
+    Place(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+}
+
+impl Place {
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What an area keeps can be shut, or subvolumes: it knows best how to remove it.
+        let area =
+            Area::open(&image_checkpoint::Place::Directory(self.path().into()), &options(None));
+        if let Ok(mut area) = area {
+            let _cleared = area.clear();
         }
     }
 }
