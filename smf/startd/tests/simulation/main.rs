@@ -15,6 +15,7 @@ mod orders;
 mod plan;
 mod reality;
 mod rest;
+mod restraint;
 mod rules;
 mod world;
 
@@ -108,11 +109,13 @@ fn report(seed: u64, medium: Medium, what: &str) -> String {
 }
 
 /// Lives that failed once, and why.
-const FOUND: [(u64, Medium); 2] = [
+const FOUND: [(u64, Medium); 3] = [
     // To a milestone while somebody is deleted and the repository refuses some of the overrides.
     (218_113, Medium::Memory),
     // Disabled by its start method while the repository refuses that.
     (306_806, Medium::Memory),
+    // A new instance closes a cycle that another leaves before the first is told of: no failure.
+    (315_416, Medium::Memory),
 ];
 
 #[test]

@@ -71,6 +71,7 @@ impl Reality {
     }
 
     fn enable(&mut self, fmri: &str, word: &str) {
+        self.rules.restraint.interfere(fmri);
         self.rules.of(fmri).outside = false;
         if self.there(fmri) {
             self.disk.put(fmri, "general/enabled", "boolean", &[word]);
@@ -79,6 +80,7 @@ impl Reality {
     }
 
     fn enable_for_now(&mut self, fmri: &str, word: &str) {
+        self.rules.restraint.interfere(fmri);
         self.rules.of(fmri).outside = false;
         if self.there(fmri) {
             self.disk.put(fmri, "general_ovr/enabled", "boolean", &[word]);
@@ -86,6 +88,7 @@ impl Reality {
     }
 
     pub fn action(&mut self, fmri: &str, action: &str, stamp: u64) {
+        self.rules.restraint.interfere(fmri);
         if self.there(fmri) {
             let path = format!("restarter_actions/{action}");
             if !self.delegated.contains(fmri) {

@@ -150,7 +150,17 @@ impl Store for Repository {
         call(&self.0, |reality| reality.disk.instances())
     }
     fn groups(&mut self, fmri: &str, view: View) -> Result<Option<Groups>, StoreError> {
-        call(&self.0, |reality| reality.disk.groups(fmri, view))
+        call(&self.0, |reality| {
+            let groups = reality.disk.groups(fmri, view)?;
+            match view {
+                View::Running => groups.iter().for_each(|groups| reality.read(fmri, groups)),
+                View::Live if fmri == MASTER => {
+                    groups.iter().for_each(|groups| reality.reads_milestone(groups));
+                }
+                View::Live => {}
+            }
+            Ok(groups)
+        })
     }
     fn set(&mut self, fmri: &str, group: &str, writes: &[Write]) -> Result<(), StoreError> {
         call(&self.0, |reality| {
@@ -194,6 +204,7 @@ impl Store for Repository {
                 let (fmri, cause) = (gone.clone(), "not found".to_owned());
                 return Err(StoreError { fmri, what: "writing", cause, passing: false });
             }
+            reality.overrides(overrides);
             reality.commit(MASTER, |disk| disk.set_overrides(overrides))
         })
     }
@@ -236,6 +247,8 @@ impl Sys for System {
     fn spawn(&mut self, spawn: &Spawn) -> Result<i32, String> {
         call(&self.0, |reality| {
             reality.spawns += 1;
+            let method = spawn.environment.iter().find(|(name, _)| name == "SMF_METHOD");
+            reality.tries(&spawn.fmri, method.map_or("", |(_, value)| value));
             let (seed, spawns) = (reality.kernel.seed, reality.spawns);
             if !reality.kernel.benign && Random::of(seed, "spawn", spawns).one_in(60) {
                 reality.rules.failed(&spawn.fmri);
@@ -317,7 +330,12 @@ impl Sys for System {
         self.0.borrow().files.contains(path)
     }
     fn log(&mut self, fmri: &str, message: &str) {
-        call(&self.0, |reality| reality.tell(|| format!("{fmri}: [{message}]")));
+        call(&self.0, |reality| {
+            if message == "Failing too quickly, throttling." {
+                reality.throttles(fmri);
+            }
+            reality.tell(|| format!("{fmri}: [{message}]"));
+        });
     }
     fn note(&mut self, _level: Level, message: &str) {
         call(&self.0, |reality| reality.tell(|| format!("svc.startd: {message}")));

@@ -47,8 +47,10 @@ impl World {
         let live = self.shared.borrow_mut().disk.groups(MASTER, Which::Live).ok().flatten();
         let live = live.unwrap_or_default();
         let told = |group: &str| live.get(group).and_then(|group| group.first("milestone"));
+        let reality = self.shared.borrow();
+        let major = reality.rules.restraint.milestone();
         let named = told("options_ovr").filter(|name| matches!(*name, "all" | "none"));
-        let (wanted, reached) = (named, told("restarter").unwrap_or("all"));
+        let (wanted, reached) = (named.or(major), told("restarter").unwrap_or("all"));
         match wanted.filter(|wanted| *wanted != reached) {
             None => Ok(()),
             Some(wanted) => Err(format!("milestone {wanted} was ordered, reached is {reached}")),

@@ -14,7 +14,8 @@
 //!   It may go on only while a refresh method runs, for whose end the order waits;
 //! - every living process is in a contract that the engine holds or has knowingly let go of;
 //! - what `restarter` tells is the state the engine acts on, unless the repository refused it;
-//! - what was ordered is done, once (ordered.rs).
+//! - what was ordered is done, once (ordered.rs);
+//! - what is to be left alone is (restraint.rs).
 //!
 //! At rest, see rest.rs: each state follows from the configuration (oracle.rs), so no wake-up was
 //! lost; a running instance whose dependency is not satisfied is so only as the rules above allow:
@@ -31,6 +32,7 @@ use crate::oracle::{Known, View};
 use crate::ordered::Ordered;
 use crate::plan::Need;
 use crate::reality::Reality;
+use crate::restraint::Restraint;
 
 /// What was seen of an instance.
 #[derive(Debug, Clone)]
@@ -67,6 +69,7 @@ pub struct Rules {
     pub broken: Option<String>,
     pub disk_refused: bool,
     pub ending: bool,
+    pub restraint: Restraint,
 }
 
 impl Rules {
@@ -109,6 +112,7 @@ impl Rules {
 
     /// The engine died: what it had in mind is lost, what it wrote is not.
     pub fn bereave(&mut self) {
+        self.restraint.bereave();
         for seen in self.seen.values_mut() {
             seen.starting = false;
             seen.unstopped = false;
@@ -253,8 +257,23 @@ impl Reality {
         if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
             self.rules.broke(format!("{fmri} is in no cycle"));
         }
+        self.restrained(fmri, from, to, &aux);
         if from != to {
             self.rules.entered(fmri, from, to, severity(to, &aux));
+        }
+    }
+
+    /// The engine reads what an instance depends on that it has told nothing of: a cycle found now is
+    /// told when the others may have left it.
+    pub fn read(&mut self, fmri: &str, groups: &Groups) {
+        if self.rules.seen.get(fmri).is_some_and(|seen| seen.state != State::None) {
+            return;
+        }
+        let mut view = self.view();
+        let (state, needs) = (State::Uninitialized, needs(groups));
+        view.instances.insert(fmri.to_owned(), Known { state, enabled: true, needs });
+        if view.cyclic(fmri) {
+            self.rules.of(fmri).cyclic = true;
         }
     }
 
