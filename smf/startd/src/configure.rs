@@ -53,8 +53,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     ///
     /// # Errors
     /// The changes cannot be read.
-    pub fn repository_changed(&mut self) -> Result<(), StoreError> {
-        for change in self.store.changes()? {
+    pub fn repository_changed(&mut self) -> Result<usize, StoreError> {
+        let changes = self.store.changes()?;
+        let count = changes.len();
+        for change in changes {
             match change.group.as_deref() {
                 None => self.came_or_went(&change.fmri),
                 Some("general" | "general_ovr" | "deathrow") => self.changed(&change.fmri),
@@ -67,7 +69,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         self.settle();
-        Ok(())
+        Ok(count)
     }
 
     /// One that was deleted and made again before anybody looked is another one.

@@ -14,9 +14,13 @@ use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use crate::sys::machine::Machine;
 use crate::sys::manager::Manager;
+use crate::sys::memory;
 use crate::sys::signals::Sender;
 pub use crate::sys::signals::Signals;
 use crate::sys::{Level, Sys};
+
+/// So many at once need more memory than what follows from them: a bundle of a thousand services.
+const MANY_CHANGES: usize = 1_000;
 
 /// What ends the loop early.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +45,12 @@ pub fn run<S: Store>(
     manager: &mut Manager,
 ) -> Result<(), LoopError> {
     let mut stopping = false;
+    // To read all instances took more than to keep them.
+    memory::give_back();
     loop {
-        turn(engine, signals)?;
+        if turn(engine, signals)? >= MANY_CHANGES {
+            memory::give_back();
+        }
         if engine.is_ending() && !stopping {
             stopping = true;
             manager.stopping();
@@ -55,11 +63,14 @@ pub fn run<S: Store>(
     }
 }
 
-/// Lets the engine know all that has happened.
+/// Lets the engine know all that has happened; how much of it was changes of the repository.
 ///
 /// # Errors
 /// The repository is gone.
-pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Result<(), LoopError> {
+pub fn turn<S: Store>(
+    engine: &mut Engine<S, Machine>,
+    signals: &Signals,
+) -> Result<usize, LoopError> {
     for sender in signals.orders_to_end() {
         if !of_a_service(engine, sender) {
             engine.end();
@@ -69,10 +80,10 @@ pub fn turn<S: Store>(engine: &mut Engine<S, Machine>, signals: &Signals) -> Res
     let mut happened = engine.sys().reap();
     happened.extend(engine.sys().emptied());
     engine.all_happened(happened);
-    engine.repository_changed()?;
+    let changes = engine.repository_changed()?;
     engine.tick();
     engine.sys().turned();
-    Ok(())
+    Ok(changes)
 }
 
 /// Whether it is a service that orders the end: its restarter is not its to end.  An administrator

@@ -18,8 +18,12 @@ use smf_startd::sys::Sys;
 use smf_startd::sys::background::{Ready, Side, background};
 use smf_startd::sys::machine::Machine;
 use smf_startd::sys::manager::Manager;
+use smf_startd::sys::memory::Allocator;
 
 use options::Options;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// What follows the prefix in the path of a method.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";

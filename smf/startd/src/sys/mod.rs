@@ -10,6 +10,7 @@ mod identity;
 mod log;
 pub mod machine;
 pub mod manager;
+pub mod memory;
 mod newborn;
 pub mod poller;
 mod privilege;

@@ -190,10 +190,13 @@ impl World {
                 })?;
             }
         }
-        for act in [Living::repository_changed, |engine: &mut Living| {
-            engine.tick();
-            Ok(())
-        }] {
+        for act in [
+            |engine: &mut Living| engine.repository_changed().map(drop),
+            |engine: &mut Living| {
+                engine.tick();
+                Ok(())
+            },
+        ] {
             if self.shared.borrow().kernel.engine == engine {
                 self.with(act)?;
             }
