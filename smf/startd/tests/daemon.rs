@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smf_scf::handle::Handle;
 use smf_scf::import;
 use smf_scf::import::merge::{Groups, Property};
@@ -116,15 +118,26 @@ impl Engine {
     }
 
     fn await_state(&self, fmri: &str, state: &str) {
+        self.await_property(fmri, "state", state, |is| is == Some(state));
+    }
+
+    /// Waits until a property is as wanted, looking again whenever something has changed.
+    fn await_property(
+        &self,
+        fmri: &str,
+        name: &str,
+        wanted: &str,
+        fits: impl Fn(Option<&str>) -> bool,
+    ) {
         let mut client = self.client();
         let until = Instant::now() + DEADLINE;
         loop {
             let Ok(Response::Mark(since)) = client.0.call(&Request::Mark) else { panic!() };
-            let is = client.property(fmri, "state");
-            if is.as_deref() == Some(state) {
+            let is = client.property(fmri, name);
+            if fits(is.as_deref()) {
                 return;
             }
-            assert!(Instant::now() < until, "{fmri} is {is:?}, {state} expected");
+            assert!(Instant::now() < until, "{fmri}: {name} is {is:?}, {wanted} expected");
             client.0.call(&Request::Wait { since, longest_ms: 1_000 }).unwrap();
         }
     }
@@ -135,15 +148,17 @@ impl Engine {
 
     fn signal(&self, signal: i32) {
         let pid = self.pid();
+        // SAFETY: two integers, and a descriptor that nobody else has.
+        let process = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+            OwnedFd::from_raw_fd(i32::try_from(fd).unwrap())
+        };
         // SAFETY: kill of the engine this test started.
         assert_eq!(0, unsafe { libc::kill(pid, signal) });
-        let until = Instant::now() + DEADLINE;
-        // Ended is ended, reaped or not.
-        let lives = |stat: String| !stat.contains(") Z");
-        while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(lives) {
-            assert!(Instant::now() < until, "{pid} does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // Readable once it has ended, reaped or not.
+        let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        let longest = PollTimeout::try_from(DEADLINE).unwrap();
+        assert_eq!(poll(&mut ended, longest), Ok(1), "{pid} does not end");
     }
 }
 
@@ -187,11 +202,8 @@ fn life(cgroups: bool) {
     // The adopted daemon is watched: its death is seen, and it is started again.
     // SAFETY: kill of a process this test's engine started.
     assert_eq!(0, unsafe { libc::kill(daemon, libc::SIGKILL) });
-    let until = Instant::now() + DEADLINE;
-    while engine.client().property(DAEMON, "contract") == contract {
-        assert!(Instant::now() < until, "its end was not seen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let old = contract.as_deref();
+    engine.await_property(DAEMON, "contract", "another one", |is| is != old);
     engine.await_state(DAEMON, "online");
 
     let off = Property { kind: "boolean".into(), values: vec!["false".into()] };
