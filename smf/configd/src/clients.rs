@@ -117,6 +117,12 @@ impl Clients {
         registry.clients.insert(id, Client { who, stream: stream.clone(), doing });
         Some(Place { clients: self.clone(), id, who })
     }
+
+    /// Waits until a connection has ended, but not longer than this: descriptors that no client had
+    /// are given back without anybody being told.
+    pub fn await_departure(&self, longest: Duration) {
+        let _woken = self.freed.wait_timeout(self.lock(), longest);
+    }
 }
 
 impl Registry {
@@ -207,6 +213,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.clients.lock().clients.remove(&self.id);
+        self.clients.freed.notify_all();
     }
 }
 

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::clients::{Clients, Limits, Place, Until, Who};
 use crate::host::Host;
 use crate::rights::{self, Caller};
 
-/// How long nobody is let in after the system had no descriptor for somebody.
+/// How long nobody is let in when the system has nothing left and no connection ends.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves from now on.
@@ -38,16 +38,57 @@ pub(crate) fn serve(host: Host, path: &Path, root: &Path, limits: Limits) -> io:
     let clients = Clients::new(limits);
     let root: Arc<Path> = root.into();
     std::thread::Builder::new().name("configd".into()).spawn(move || {
-        for stream in listener.incoming() {
-            match stream {
-                Ok(stream) => receive_client(&host, &clients, stream, &root),
-                // It went away while it stood in line, or there are no descriptors.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(_) => std::thread::sleep(PAUSE),
+        let mut reserve = Reserve::new(&listener);
+        loop {
+            let accepted = match listener.accept() {
+                Ok((stream, _)) => Ok(Some(stream)),
+                // It went away while it stood in line.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Ok(None),
+                Err(_) => reserve.accept(&listener),
+            };
+            match accepted {
+                Ok(stream) => {
+                    let receive = |stream| receive_client(&host, &clients, stream, &root);
+                    stream.into_iter().for_each(receive);
+                }
+                Err(_) => clients.await_departure(PAUSE),
             }
         }
     })?;
     Ok(())
+}
+
+/// A descriptor kept for when there is no other: whoever comes then is told so, instead of standing
+/// in line for as long as that lasts.
+struct Reserve(Option<OwnedFd>);
+
+impl Reserve {
+    fn new(listener: &UnixListener) -> Reserve {
+        Reserve(listener.as_fd().try_clone_to_owned().ok())
+    }
+
+    /// The next client, if there is room again when it comes; if not, it is told.
+    ///
+    /// # Errors
+    /// There was no descriptor even for that.
+    fn accept(&mut self, listener: &UnixListener) -> io::Result<Option<UnixStream>> {
+        drop(self.0.take());
+        let (stream, _) = listener.accept()?;
+        *self = Reserve::new(listener);
+        if self.0.is_some() {
+            return Ok(Some(stream));
+        }
+        refuse(&stream);
+        drop(stream);
+        *self = Reserve::new(listener);
+        Ok(None)
+    }
+}
+
+/// Whoever is not there to read it does not hear it.
+fn refuse(stream: &UnixStream) {
+    let _unheard =
+        stream.set_nonblocking(true).and_then(|()| send(stream, &Response::Refused(Refusal::Busy)));
 }
 
 fn receive_client(host: &Host, clients: &Arc<Clients>, stream: UnixStream, root: &Arc<Path>) {
@@ -60,10 +101,7 @@ fn receive_client(host: &Host, clients: &Arc<Clients>, stream: UnixStream, root:
         other => Who::User(other.unwrap_or(u32::MAX)),
     };
     let Some(place) = clients.admit(who, &stream) else {
-        // Whoever is not there to read it does not hear it.
-        let _unheard = stream
-            .set_nonblocking(true)
-            .and_then(|()| send(&*stream, &Response::Refused(Refusal::Busy)));
+        refuse(&stream);
         return;
     };
     let (host, root) = (host.clone(), root.clone());

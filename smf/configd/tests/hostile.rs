@@ -142,9 +142,14 @@ fn whoever_is_slow_or_idle_is_let_go() {
     let mut trickle = served.raw();
     trickle.write_all(&1000_u32.to_be_bytes()).unwrap();
     let begun = Instant::now();
+    trickle.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     while trickle.write_all(b" ").is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(10), "still heard");
-        std::thread::sleep(Duration::from_millis(20));
+        match trickle.read(&mut [0]) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => break,
+            Ok(_) => panic!("an answer"),
+        }
     }
     // What was written before it was given up is all that comes.
     assert!(until_closed(&deaf) < 2000 * 4000, "all of it came");
@@ -324,4 +329,55 @@ fn the_credentials_of_the_socket_decide() {
     }
     let file = std::fs::metadata(served.root.path().join("lasting.db")).unwrap();
     assert_eq!(file.permissions().mode() & 0o077, 0, "nobody reads it past the server");
+}
+
+/// What this program does when it is started again to run out of descriptors: serves, takes all there
+/// are, and gives them back when it is told.
+fn in_want() {
+    use nix::sys::resource::{Resource, setrlimit};
+    let served = served(Limits::default(), 0);
+    setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+    let mut taken = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    // The server may have been about to use its own, and not have it yet.
+    drop(taken.pop());
+    println!("\nserves {}", served.door().display());
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    drop(taken);
+    println!("\nhas room");
+    std::io::stdin().read_line(&mut line).unwrap();
+}
+
+#[test]
+fn without_descriptors_it_says_so() {
+    if std::env::var_os("SMF_CONFIGD_TEST_WANT").is_some() {
+        in_want();
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "without_descriptors_it_says_so", "--nocapture"])
+        .env("SMF_CONFIGD_TEST_WANT", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let door = lines.find_map(|line| line.strip_prefix("serves ").map(str::to_owned)).unwrap();
+    let ask = || Handle::connect(Path::new(&door)).unwrap().call(&Request::Mark);
+    // It may have one for whom it waited when they were taken, and one more.
+    let _first = [(); 2].map(|()| socket::connect(Path::new(&door)).unwrap());
+    for _ in 0..100 {
+        let answer = ask();
+        assert!(matches!(answer, Err(CallError::Refused(Refusal::Busy))), "{answer:?}");
+    }
+    writeln!(stdin).unwrap();
+    assert!(lines.any(|line| line == "has room"));
+    let answer = ask();
+    assert!(answer.is_ok(), "{answer:?}");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
