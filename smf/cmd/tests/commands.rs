@@ -1,7 +1,7 @@
 //! commands.rs - plays the transcripts in `transcripts/` against a repository without a restarter.
 //!
 //! ```text
-//! $ command        what is typed (by sh, in a copy of `bundles/` below the root)
+//! $ command        what is typed (by sh, in a copy of `bundles/`, beside `shipped`)
 //! < line           its standard input
 //! ! line           its standard error
 //! = status         its exit status, 0 when not said
@@ -101,6 +101,12 @@ fn transcript(name: &str) {
     for entry in fs::read_dir(here().join("tests/bundles")).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, bundles.join(path.file_name().unwrap())).unwrap();
+    }
+    let shipped = root.path().join("shipped");
+    fs::create_dir(&shipped).unwrap();
+    for bundle in ["system/svc/global.xml", "system/fm/notify-params.xml"] {
+        let path = here().join("../../manifests").join(bundle);
+        fs::copy(&path, shipped.join(path.file_name().unwrap())).unwrap();
     }
     let lines = parse(&fs::read_to_string(path).unwrap());
     assert!(!lines.is_empty());

@@ -55,11 +55,9 @@ fn a_machine_starts_over_the_network() {
     let text = String::from_utf8_lossy(&out.stdout);
     let what = format!("{text}\n{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(out.status.code(), Some(33), "{what}");
-    for line in [
-        "/platform/i86pc/kernel/amd64/unix -B console=ttya",
-        "boot_archive.hash: ok",
-        "unix: done",
-    ] {
+    for line in
+        ["/platform/i86pc/kernel/amd64/unix -B console=ttya", "boot_archive.hash: ok", "unix: done"]
+    {
         assert!(text.contains(line), "{line}: {what}");
     }
 }

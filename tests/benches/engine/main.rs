@@ -1,4 +1,4 @@
-//! engine.rs - how quick svc.startd is, against a bare loop and against make(1).
+//! engine - how quick svc.startd is, against a bare loop and against make(1).
 //!
 //! Run: `cargo build --release -p smf-startd -p smf-cmd && cargo bench -p tests --bench engine`
 //! With words, only the rows whose name has one of them.  Prints ours, the other, their ratio and
@@ -8,245 +8,20 @@
 //! "From engine start": the repository holds the enabled services, nothing runs, nothing volatile
 //! is left, as after a boot.
 
+mod world;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smf_scf::handle::Handle;
 use smf_scf::protocol::{Choice, Query, Request, Response, Wanted};
 
+use world::{Service, World, states};
+
 /// So often is each row measured.
 const TURNS: usize = 3;
-
-/// A service to be measured: its name, its method, what it depends on.
-struct Service {
-    name: String,
-    start: String,
-    model: &'static str,
-    on: Vec<String>,
-    enabled: bool,
-}
-
-impl Service {
-    fn transient(name: String, on: Vec<String>) -> Service {
-        Service { name, start: "/bin/true".to_owned(), model: "transient", on, enabled: true }
-    }
-
-    fn fmri(&self) -> String {
-        format!("svc:/{}:default", self.name)
-    }
-}
-
-fn bundle(services: &[Service]) -> String {
-    let mut text = "<?xml version='1.0'?>\n<!DOCTYPE service_bundle SYSTEM \
-                    '/usr/share/lib/xml/dtd/service_bundle.dtd.1'>\n\
-                    <service_bundle type='manifest' name='bench'>\n"
-        .to_owned();
-    for Service { name, start, model, on, enabled } in services {
-        let mut groups = String::new();
-        for (number, other) in on.iter().enumerate() {
-            write!(
-                groups,
-                "<dependency name='d{number}' grouping='require_all' restart_on='none' \
-                 type='service'><service_fmri value='svc:/{other}:default'/></dependency>"
-            )
-            .unwrap();
-        }
-        writeln!(
-            text,
-            "<service name='{name}' version='1' type='service'>\
-             <create_default_instance enabled='{enabled}'/>{groups}\
-             <exec_method type='method' name='start' exec='{start}' timeout_seconds='60'/>\
-             <exec_method type='method' name='stop' exec=':{}' timeout_seconds='60'/>\
-             <property_group name='startd' type='framework'>\
-             <propval name='duration' type='astring' value='{model}'/></property_group></service>",
-            if *model == "transient" { "true" } else { "kill" }
-        )
-        .unwrap();
-    }
-    text.push_str("</service_bundle>\n");
-    text
-}
-
-/// The folder of the programs of this profile.
-fn built() -> PathBuf {
-    let bench = std::env::current_exe().unwrap();
-    bench.parent().and_then(Path::parent).unwrap().to_path_buf()
-}
-
-/// A root with services, and its engine.
-struct World {
-    place: tempfile::TempDir,
-    engine: Option<Child>,
-    count: usize,
-}
-
-impl World {
-    fn new(services: &[Service]) -> World {
-        let place = tempfile::Builder::new().prefix("bench-").tempdir().unwrap();
-        let count = services.iter().filter(|service| service.enabled).count();
-        let mut world = World { place, engine: None, count };
-        // The services are brought in by a run that is not measured.
-        fs::create_dir_all(world.root()).unwrap();
-        world.start();
-        drop(world.connect());
-        // No bundle is larger than svccfg takes.
-        for some in services.chunks(2_000) {
-            let file = world.place.path().join("bench.xml");
-            fs::write(&file, bundle(some)).unwrap();
-            let import = ["import".as_ref(), file.as_os_str()];
-            let imported = world.command("svccfg").args(import).output().unwrap();
-            assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
-        }
-        world.settled("online");
-        world.end();
-        copy_repository(&world.root().join("etc/svc"), world.place.path());
-        world.reset();
-        world
-    }
-
-    fn root(&self) -> PathBuf {
-        self.place.path().join("root")
-    }
-
-    fn log(&self, service: &Service) -> String {
-        let name = format!("{}:default.log", service.name.replace('/', "-"));
-        fs::read_to_string(self.root().join("var/svc/log").join(name)).unwrap()
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(built().join(program));
-        command.env("SMF_ROOT", self.root()).stdin(Stdio::null());
-        command
-    }
-
-    /// As after a boot.
-    fn reset(&mut self) {
-        self.kill();
-        fs::remove_dir_all(self.root().join("etc/svc")).unwrap();
-        fs::create_dir_all(self.root().join("etc/svc")).unwrap();
-        copy_repository(self.place.path(), &self.root().join("etc/svc"));
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut engine) = self.engine.take() {
-            let _gone = engine.kill();
-            engine.wait().unwrap();
-        }
-    }
-
-    /// Takes everything down.
-    fn end(&mut self) {
-        if let Some(mut engine) = self.engine.take() {
-            // SAFETY: kill takes two integers; the child is not reaped yet.
-            unsafe { libc::kill(engine.id() as i32, libc::SIGTERM) };
-            engine.wait().unwrap();
-        }
-    }
-
-    fn start(&mut self) {
-        let mut command = self.command("svc-startd");
-        command.arg("-f").stdout(Stdio::null()).stderr(Stdio::inherit());
-        self.engine = Some(command.spawn().unwrap());
-    }
-
-    fn connect(&self) -> Handle {
-        let door = self.root().join("etc/svc/volatile/repository_door");
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            match Handle::connect(&door) {
-                Ok(handle) => return handle,
-                Err(error) => assert!(Instant::now() < until, "{error}"),
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        }
-    }
-
-    /// Waits until so many are in this state; returns when the last of them came to it.
-    fn settled(&self, state: &str) -> Instant {
-        let mut handle = self.connect();
-        let until = Instant::now() + Duration::from_secs(300);
-        let (mut last, mut moved) = (0, Instant::now());
-        loop {
-            let Ok(Response::Mark(mark)) = handle.call(&Request::Mark) else { panic!("no mark") };
-            if mark != last {
-                (last, moved) = (mark, Instant::now());
-            } else if moved.elapsed() > Duration::from_millis(30) {
-                if states(&mut handle).iter().filter(|one| *one == state).count() >= self.count {
-                    return moved;
-                }
-                let reached = states(&mut handle);
-                assert!(Instant::now() < until, "{reached:?}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// The time the engine used; not that of the threads that answer clients.
-    fn cpu(&self) -> Duration {
-        let Some(engine) = &self.engine else { return Duration::ZERO };
-        let text = fs::read_to_string(format!("/proc/{}/schedstat", engine.id())).unwrap();
-        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
-    }
-
-    fn status(&self, field: &str) -> u64 {
-        let Some(engine) = &self.engine else { return 0 };
-        let mut sum = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", engine.id())).unwrap().flatten() {
-            let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix(field));
-            let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-            sum += number.unwrap_or(0);
-            if field == "VmRSS:" {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// From the start of the engine until all are online, and the time it used itself.
-    fn boot(&mut self) -> (Duration, Duration) {
-        self.reset();
-        let began = Instant::now();
-        self.start();
-        let took = self.settled("online") - began;
-        (took, self.cpu())
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn copy_repository(from: &Path, to: &Path) {
-    for name in ["repository.db", "repository.db-wal"] {
-        if from.join(name).exists() {
-            fs::copy(from.join(name), to.join(name)).unwrap();
-        }
-    }
-}
-
-fn states(handle: &mut Handle) -> Vec<String> {
-    let query = Query {
-        instances: None,
-        live: Choice::These(vec![Wanted::Property("restarter".into(), "state".into())]),
-        running: Choice::Nothing,
-    };
-    let answer = handle.call(&Request::Composed(query)).unwrap();
-    let Response::Composed(all) = answer else { panic!("another answer") };
-    let mine = all.into_iter().filter_map(smf_scf::protocol::Packed::unpack);
-    let mine = mine.filter(|one| one.instance.starts_with("svc:/bench/"));
-    let state = |one: smf_scf::protocol::Composed| {
-        let property = one.live.get("restarter")?.properties.get("state")?;
-        property.values.first().cloned()
-    };
-    mine.filter_map(state).collect()
-}
 
 fn print(what: &str, ours: Duration, other: (&str, Duration), goal: &str) {
     let (ours, theirs) = (ours.as_secs_f64() * 1e3, other.1.as_secs_f64() * 1e3);
@@ -385,6 +160,7 @@ fn rows() -> Vec<(&'static str, fn())> {
         ("latency", latency),
         ("idle", idle),
         ("graph", graph),
+        ("narrow", || drop(enable_all("one by one", narrow(10_000)))),
         ("adopt", adopt),
     ]
 }
@@ -460,31 +236,52 @@ fn idle() {
     figure("1,000 online: wake-ups in a minute", (woken(&world) - before) as f64, "", "0");
 }
 
+/// Each depends on five of those before it, the last among them: one after the other.
+fn narrow(count: usize) -> Vec<Service> {
+    let on = |number: usize| {
+        (1..=5).filter_map(|back| number.checked_sub(back * back)).map(name).collect()
+    };
+    (0..count).map(|number| Service::transient(name(number), on(number))).collect()
+}
+
+/// In layers, each service on five of the layer before: a whole layer may start at once.
+fn wide(count: usize) -> Vec<Service> {
+    let layer = count / 10;
+    let on = |number: usize| {
+        let before = (number / layer).checked_sub(1).map(|before| before * layer);
+        let of = |before: usize| (0..5).map(move |other| before + (number + other * 37) % layer);
+        before.into_iter().flat_map(of).map(name).collect()
+    };
+    (0..count).map(|number| Service::transient(name(number), on(number))).collect()
+}
+
+/// `svcadm enable -r` of one that depends on all others.
+fn enable_all(what: &str, mut services: Vec<Service>) -> (World, String) {
+    let count = services.len();
+    let on = services.iter().map(|service| service.name.clone()).collect();
+    services.push(Service::transient("bench/all".into(), on));
+    let edges: usize = services.iter().map(|service| service.on.len()).sum();
+    services.iter_mut().for_each(|service| service.enabled = false);
+    let alone = Service::transient("bench/alone".into(), Vec::new());
+    let fmri = alone.fmri();
+    services.push(alone);
+    let mut world = World::new(&services);
+    world.start();
+    world.settled("online");
+    let began = Instant::now();
+    let enabled = world.command("svcadm").args(["enable", "-r", "bench/all"]).status().unwrap();
+    assert!(enabled.success());
+    world.count = count + 2;
+    let took = world.settled("online") - began;
+    let what = format!("enable -r of {count}, {edges} edges, {what}");
+    figure(&what, took.as_secs_f64() * 1e3 / count as f64, "ms for each", "");
+    (world, fmri)
+}
+
 /// `enable -r` of everything, and one restart among few and among many.
 fn graph() {
     for count in [1_000, 10_000] {
-        let mut services: Vec<Service> = (0..count)
-            .map(|number: usize| {
-                let on = (1..=5).filter_map(|back| number.checked_sub(back * back)).map(name);
-                let on = on.collect();
-                Service { enabled: false, ..Service::transient(name(number), on) }
-            })
-            .collect();
-        let on = (0..count).map(name).collect();
-        services.push(Service { enabled: false, ..Service::transient("bench/all".into(), on) });
-        let alone = Service::transient("bench/alone".into(), Vec::new());
-        let fmri = alone.fmri();
-        services.push(Service { start: "/bin/true".into(), ..alone });
-        let mut world = World::new(&services);
-        world.start();
-        world.settled("online");
-        let began = Instant::now();
-        let enabled = world.command("svcadm").args(["enable", "-r", "bench/all"]).status().unwrap();
-        assert!(enabled.success());
-        world.count = count + 2;
-        let took = world.settled("online") - began;
-        let what = format!("enable -r of {count}, {} edges", 6 * count);
-        figure(&what, took.as_secs_f64() * 1e3 / count as f64, "ms for each", "");
+        let (world, fmri) = enable_all("wide", wide(count));
         let mut least = Duration::MAX;
         for _ in 0..20 {
             let used = world.cpu();
