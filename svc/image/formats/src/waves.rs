@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use rayon::prelude::*;
 
 /// Pieces of a wave for each thread: one that takes long costs little of the whole.
-const EACH: usize = 16;
+const EACH: usize = 32;
 /// No wave is longer, however many threads there are.
 const WAVE_MAX: usize = 32 << 20;
 
@@ -86,7 +86,8 @@ pub fn in_order<T: Send>(
         let (making, reading) = rayon::join(
             || {
                 let all = now.pieces(cut);
-                all.into_par_iter().map(|(before, piece)| make(before, piece)).collect()
+                let each = all.into_par_iter().with_max_len(1);
+                each.map(|(before, piece)| make(before, piece)).collect()
             },
             || -> io::Result<Wave> {
                 if let Some((wave, results)) = made.take() {
