@@ -1,6 +1,6 @@
 //! revocation.rs - lists of revoked certificates: fetched, kept, asked, and passed over.
 //!
-//! `keys/lists/make` draws who has issued what.  The lists' host is nobody's; a proxy of the test
+//! `lists/make` draws who has issued what.  The lists' host is nobody's; a proxy of the test
 //! answers for it.
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ use ips_model::signature::Algorithm;
 use ips_repository::{Stream, compressed};
 
 fn keys() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/lists")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lists")
 }
 
 fn file(name: &str) -> Vec<u8> {

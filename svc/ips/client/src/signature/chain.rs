@@ -28,7 +28,7 @@ pub enum ChainError {
         /// Who vouches for it.
         issuer: String,
         /// Certificates that would have gone on and may not.
-        refused: Vec<CertificateError>,
+        refused: Vec<ChainError>,
     },
     /// The user revoked it, or its issuer did.
     #[error("Certificate {hash} was revoked for this reason:\n{reason}")]
@@ -43,7 +43,7 @@ pub enum ChainError {
     Place(String),
 }
 
-fn problems(refused: &[CertificateError]) -> String {
+fn problems(refused: &[ChainError]) -> String {
     if refused.is_empty() {
         return String::new();
     }
@@ -128,19 +128,15 @@ fn follow_from(
             let untrusted = || ChainError::SelfSigned(current.subject.clone());
             return if trusted { Ok(()) } else { Err(untrusted()) };
         }
-        let (mut refused, mut revoked) = (Vec::new(), None);
+        let mut refused = Vec::new();
         let issuer = left.iter().position(|other| {
             if !other.is_authority() || !other.issued(current) {
                 return false;
             }
             match usable(other, Used::Certificate, below) {
                 Ok(()) => true,
-                Err(ChainError::Certificate(error)) => {
-                    refused.push(error);
-                    false
-                }
                 Err(error) => {
-                    revoked = revoked.take().or(Some(error));
+                    refused.push(error);
                     false
                 }
             }
@@ -148,7 +144,7 @@ fn follow_from(
         let Some(at) = issuer else {
             let (subject, issuer) = (current.subject.clone(), current.issuer.clone());
             let broken = || ChainError::Broken { subject, issuer, refused };
-            return if trusted { Ok(()) } else { Err(revoked.unwrap_or_else(broken)) };
+            return if trusted { Ok(()) } else { Err(broken()) };
         };
         current = left.swap_remove(at);
         below += 1;
