@@ -83,6 +83,11 @@ impl Transport {
         Ok(Self { roots: Some(RootCerts::new_with_certs(&roots)), ..self })
     }
 
+    /// Whether only certain certificates are trusted.
+    pub(crate) fn has_roots(&self) -> bool {
+        self.roots.is_some()
+    }
+
     /// Goes by a proxy: its URI.
     pub fn with_proxy(self, proxy: &str) -> Result<Self, TransportError> {
         let refused = |error: ureq::Error| TransportError {

@@ -8,6 +8,7 @@ use ips_client::Control;
 use ips_client::execute::{journal, recover};
 use ips_client::image::{Image, ImageError, LockError, PlaceError, RecordError};
 use ips_cmd::Failure;
+use ips_cmd::transport::surroundings;
 
 /// A subcommand as it was called.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Call {
             ),
             other => Failure::new(other),
         })?;
-        recovered(image)
+        recovered(image.within(surroundings))
     }
 
     /// A path as it was given, from the working directory.

@@ -63,8 +63,7 @@ impl<'a> Change<'a> {
     pub fn of(call: &'a Call, given: &'a Given, operation: &'static str) -> Result<Self, Failure> {
         call.apart(given, "v", "q")?;
         call.apart(given, "parsable", "v")?;
-        call.apart(given, "deny-new-be", "require-new-be")?;
-        call.apart(given, "no-backup-be", "require-backup-be")?;
+        boot_environments(call, given)?;
         if let Some(version) = given.value("parsable").filter(|version| *version != "0") {
             return Err(call.usage(format!("invalid argument '{version}' for option '--parsable'")));
         }
@@ -267,6 +266,26 @@ impl<'a> Change<'a> {
         };
         (outcome, self.call.failed(format!("\n{text}")))
     }
+}
+
+/// Checks what is asked of boot environments.  An image elsewhere than at `/` is in none, so there
+/// is nothing to make or to name; pkg5 passes over these options there, too.
+fn boot_environments(call: &Call, given: &Given) -> Result<(), Failure> {
+    let new = ["be-name", "require-new-be"];
+    let backup = ["backup-be-name", "require-backup-be"];
+    let has = |names: [&str; 2]| names.iter().any(|name| given.has(name));
+    // A name asks for what it names.
+    for (asked, one, denied, other) in [
+        (has(new), "require-new-be", given.has("deny-new-be"), "deny-new-be"),
+        (has(backup), "require-backup-be", given.has("no-backup-be"), "no-backup-be"),
+        (has(backup), "require-backup-be", has(new), "require-new-be"),
+    ] {
+        if asked && denied {
+            let message = format!("The '--{one}' and '--{other}' option may not be combined.");
+            return Err(call.usage(message));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the options of a subcommand that has others besides the common ones.

@@ -6,13 +6,15 @@ use std::path::Path;
 use ips_client::image::{
     Configuration, CreateError, CreateOptions, Image, ImageKind, Outcome, PublisherUri, Refresh,
 };
+use ips_cmd::transport::surroundings;
 use ips_cmd::{Failure, clock};
 use nix::unistd::Uid;
 
 use crate::call::{Call, Given, refused};
+use crate::described::{described, merge_described, new_uuid};
 use crate::refresh::failure;
 use crate::session::Session;
-use crate::set_publisher::{described, merge_described, new_uuid, uri_of};
+use crate::set_publisher::uri_of;
 
 const OPTIONS: [&str; 14] = [
     "f|force*",
@@ -68,7 +70,9 @@ pub fn image_create(call: &Call) -> Result<u8, Failure> {
         rootless: !Uid::effective().is_root(),
         time: clock::publication()?,
     };
-    let image = Image::create(&root, "pkg", &options).map_err(|error| told(call, &root, error))?;
+    let image = Image::create(&root, "pkg", &options)
+        .map_err(|error| told(call, &root, error))?
+        .within(surroundings);
     let mut session = Session::of(call, image, "image-create")?;
     if uri.is_some() && refresh {
         let refreshed = session.image.refresh(&session.lock, &[], Refresh::Now, session.start);

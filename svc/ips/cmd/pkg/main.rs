@@ -10,6 +10,7 @@ mod change_facet;
 mod change_variant;
 mod columns;
 mod contents;
+mod described;
 mod exact_install;
 mod facet;
 mod fix;
@@ -33,6 +34,7 @@ mod set_mediator;
 mod set_publisher;
 mod summary;
 mod uninstall;
+mod unset_publisher;
 mod update;
 mod usage;
 mod variant;
@@ -84,10 +86,10 @@ const RUNS: &[(&str, Run)] = &[
     ("unavoid", avoid::unavoid),
     ("unfreeze", freeze::unfreeze),
     ("uninstall", uninstall::uninstall),
-    ("unset-authority", set_publisher::unset_publisher),
+    ("unset-authority", unset_publisher::unset_publisher),
     ("unset-mediator", set_mediator::unset_mediator),
     ("unset-property", property::unset_property),
-    ("unset-publisher", set_publisher::unset_publisher),
+    ("unset-publisher", unset_publisher::unset_publisher),
     ("update", update::update),
     ("variant", variant::variant),
     ("verify", verify::verify),

@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ips_client::{Patience, Transport};
+use ips_client::{Patience, Transport, TransportError};
 
 use crate::Failure;
 
@@ -47,6 +47,14 @@ pub fn transport(uri: &str, identity: &Identity) -> Result<Transport, Failure> {
         (Some(_), None) => Err(Failure::usage("a certificate is of no use without its key")),
         (None, Some(_)) => Err(Failure::usage("a key is of no use without its certificate")),
     }
+}
+
+/// How the publishers of images are spoken to.
+pub fn surroundings(uri: &str) -> Result<Transport, TransportError> {
+    transport(uri, &Identity::default()).map_err(|failure| TransportError {
+        what: "the environment".to_string(),
+        reason: failure.message,
+    })
 }
 
 fn set(name: &str) -> Option<String> {

@@ -167,3 +167,37 @@ fn what_is_broken_is_fixed() {
     let said = place.sh("echo x >> img/etc/pear.conf && pkg -R img fix; pkg -R img revert /etc/pear.conf && wc -c < img/etc/pear.conf", None);
     assert!(said.out.ends_with("24\n"), "{said:?}");
 }
+
+/// What the surroundings say reaches the publishers of an image, and what contradicts itself is
+/// refused before anything is asked.
+#[test]
+fn surroundings_and_boot_environments() {
+    let place = Place::new();
+    let made = place.sh("pkg image-create -F -p repo --variant arch=i386 img", None);
+    assert_eq!(made.status, 0, "{}", made.err);
+    let wrong = "PKG_CLIENT_CONNECT_TIMEOUT is not a number: 'soon'";
+    for (line, status, told) in [
+        ("PKG_CLIENT_CONNECT_TIMEOUT=soon pkg -R img refresh", 1, wrong),
+        ("PKG_CLIENT_CONNECT_TIMEOUT=5 pkg -R img refresh", 0, ""),
+        (
+            "pkg -R img install --be-name x --deny-new-be zlib",
+            2,
+            "The '--require-new-be' and '--deny-new-be' option may not be combined.",
+        ),
+        (
+            "pkg -R img update --backup-be-name x --no-backup-be",
+            2,
+            "The '--require-backup-be' and '--no-backup-be' option may not be combined.",
+        ),
+        (
+            "pkg -R img uninstall --require-backup-be --be-name x zlib",
+            2,
+            "The '--require-backup-be' and '--require-new-be' option may not be combined.",
+        ),
+        ("pkg -R img update -n --require-new-be --no-backup-be", 4, ""),
+    ] {
+        let said = place.sh(line, None);
+        assert_eq!(said.status, status, "{line}: {}", said.err);
+        assert!(said.err.contains(told), "{line}: {}", said.err);
+    }
+}

@@ -57,6 +57,8 @@ use ips_model::catalog::{DEPENDENCY, Part, PartText, SUMMARY};
 use ips_model::fmri::Fmri;
 use ips_model::json::SignedError;
 
+use crate::transport::{Transport, TransportError};
+
 pub use avoid::{AvoidSet, Frozen, FrozenSet, ListError};
 pub use configuration::{
     Configuration, ConfigurationError, DEFAULT, MediatorSetting, POLICIES, PROPERTIES, Sort,
@@ -161,11 +163,15 @@ pub enum ImageError {
     },
 }
 
+/// How a URI is spoken to before its publisher's own wishes: what the program's surroundings say.
+pub type Surroundings = fn(&str) -> Result<Transport, TransportError>;
+
 /// An opened image.
 #[derive(Debug)]
 pub struct Image {
     place: place::Place,
     client: String,
+    surroundings: Surroundings,
     configuration: Configuration,
     known: OnceLock<StateCatalog>,
     installed: OnceLock<StateCatalog>,
@@ -207,12 +213,18 @@ impl Image {
         Ok(Self {
             place,
             client: client.to_string(),
+            surroundings: |_| Ok(Transport::default()),
             configuration,
             known: OnceLock::new(),
             installed: OnceLock::new(),
             sources: OnceLock::new(),
             database: OnceLock::new(),
         })
+    }
+
+    /// The same image, whose publishers are spoken to as the surroundings say.
+    pub fn within(self, surroundings: Surroundings) -> Self {
+        Self { surroundings, ..self }
     }
 
     /// The image's root.
@@ -249,7 +261,7 @@ impl Image {
         }
         let lock = ImageLock::take(&self.place.metadata, &self.client)?;
         record::finish(&self.place.metadata)?;
-        *self = Self::of(self.place.clone(), &self.client)?;
+        *self = Self::of(self.place.clone(), &self.client)?.within(self.surroundings);
         Ok(lock)
     }
 

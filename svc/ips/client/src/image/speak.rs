@@ -2,6 +2,8 @@
 //!
 //! `ssl_cert` and `ssl_key` are the publisher's, a proxy is the origin's or mirror's own, `ca-path`
 //! is the image's: a folder of PEM files.  Without any certificate in it the usual ones are trusted.
+//! What the program's surroundings say comes first for certificates that are trusted, and last for
+//! proxies.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Image, Publisher, PublisherUri};
-use crate::transport::{Patience, Transport, TransportError};
+use crate::transport::{Transport, TransportError};
 
 impl Image {
     /// How a place of a publisher is spoken to.
@@ -18,7 +20,7 @@ impl Image {
         publisher: &Publisher,
         place: &PublisherUri,
     ) -> Result<Transport, TransportError> {
-        let mut transport = Transport::new(Patience::default());
+        let mut transport = (self.surroundings)(&place.uri)?;
         if let Some(proxy) = &place.proxy {
             transport = transport.with_proxy(proxy)?;
         }
@@ -26,7 +28,8 @@ impl Image {
             return Ok(transport);
         }
         let folder = self.configuration().property("ca-path").unwrap_or_default();
-        let trusted = authorities(Path::new(folder))?;
+        let trusted =
+            if transport.has_roots() { Vec::new() } else { authorities(Path::new(folder))? };
         if !trusted.is_empty() {
             transport = transport.with_roots((folder, &trusted))?;
         }
