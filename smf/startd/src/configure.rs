@@ -435,6 +435,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         self.graph.remove(fmri);
+        // One of that name that comes is another: what was refused is not its own.
+        self.unwritten.remove(fmri);
         for dependent in stopped {
             self.give(&dependent, Order::StopReset);
         }
