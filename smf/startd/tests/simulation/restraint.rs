@@ -44,6 +44,14 @@ impl Restraint {
         self.failing.remove(fmri);
     }
 
+    /// An instance is gone: one of that name that comes is another.
+    pub fn deleted(&mut self, fmri: &str) {
+        for stamps in [&mut self.tried, &mut self.failing] {
+            stamps.remove(fmri);
+        }
+        self.throttled.remove(fmri);
+    }
+
     /// The engine died.
     pub fn bereave(&mut self) {
         *self = Restraint::default();
@@ -144,7 +152,9 @@ impl Reality {
             if out && required.contains(fmri) {
                 self.rules.broke(format!("{fmri} is disabled, and {milestone} requires it"));
             }
-            if !out && !concerned.contains(fmri) {
+            // Of who is new it is not known yet who needs it.
+            let known = view.instances.contains_key(fmri);
+            if !out && known && !concerned.contains(fmri) {
                 self.rules.broke(format!("{fmri} stays, and is no part of {milestone}"));
             }
         }

@@ -140,6 +140,7 @@ impl Rules {
 
     /// It is gone.
     pub fn deleted(&mut self, fmri: &str) {
+        self.restraint.deleted(fmri);
         let known = self.seen.remove(fmri).is_some_and(|seen| seen.state != State::None);
         let service = fmri.rsplit_once(':').map_or(fmri, |(service, _)| service);
         if !known {
