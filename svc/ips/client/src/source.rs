@@ -27,6 +27,7 @@ use ips_model::fmri::{Fmri, is_publisher};
 use ips_model::json::SignedError;
 use ips_model::manifest::Manifest;
 use ips_model::{Timestamp, p5i};
+use ips_repository::{PathError, Repository};
 
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
