@@ -13,6 +13,7 @@
 
 mod reconcile;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::symlink;
@@ -291,12 +292,13 @@ impl Rooted {
             .collect();
         // Children first: a directory can go when it is empty.
         gone.reverse();
-        for path in &gone {
-            if self.is_directory(path) && self.tree.below(path).next().is_some() {
+        let mut files = BTreeMap::new();
+        for path in gone {
+            if self.is_directory(&path) && self.tree.below(&path).next().is_some() {
                 continue;
             }
-            let Some(entry) = self.tree.remove(path) else { continue };
-            let at = self.on_disk(path)?;
+            let Some(entry) = self.tree.remove(&path) else { continue };
+            let at = self.on_disk(&path)?;
             let removed = match fs::symlink_metadata(&at) {
                 Ok(about) if about.is_dir() => fs::remove_dir(&at),
                 Ok(_) => fs::remove_file(&at),
@@ -306,26 +308,33 @@ impl Rooted {
             };
             removed.map_err(io_at(&at))?;
             if let Kind::File { .. } = entry.kind {
-                self.promote(path, entry)?;
+                files.insert(path, entry);
             }
         }
-        Ok(())
+        self.promote(&files)
     }
 
-    /// The file that was called `gone` is called by its next name from now on.
-    fn promote(&mut self, gone: &str, entry: Entry) -> Result<()> {
-        let linked = |kind: &Kind| matches!(kind, Kind::HardLink { target } if target == gone);
-        let names: Vec<String> = self
-            .tree
-            .iter()
-            .filter(|(_, entry)| linked(&entry.kind))
-            .map(|(path, _)| path.to_string())
-            .collect();
-        let Some((first, others)) = names.split_first() else { return Ok(()) };
-        self.insert(first, entry)?;
-        for name in others {
-            let kind = Kind::HardLink { target: first.clone() };
-            self.insert(name, Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 })?;
+    /// Files whose first names are gone are called by their next names from now on.
+    fn promote(&mut self, gone: &BTreeMap<String, Entry>) -> Result<()> {
+        // One pass for all of them: a root has as many rows as files can go.
+        let linked = |(path, entry): (&str, &Entry)| match &entry.kind {
+            Kind::HardLink { target } => {
+                gone.get_key_value(target).map(|(target, file)| (path.to_string(), target, file))
+            }
+            _ => None,
+        };
+        let names: Vec<_> = self.tree.iter().filter_map(linked).collect();
+        let mut firsts: BTreeMap<&String, String> = BTreeMap::new();
+        for (name, target, file) in names {
+            let entry = match firsts.get(target) {
+                None => file.clone(),
+                Some(first) => {
+                    let kind = Kind::HardLink { target: first.clone() };
+                    Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 }
+                }
+            };
+            self.insert(&name, entry)?;
+            firsts.entry(target).or_insert(name);
         }
         Ok(())
     }
