@@ -85,8 +85,11 @@ impl Inner<'_> {
 
     fn arguments(&self, defaults: &Defaults, output: &Path, time: i64) -> Result<Vec<String>> {
         let date = date(time)?;
+        // The file is one step's own: nothing waits for the disk.
         let mut arguments: Vec<String> =
-            ["-no_rc", "-as", "mkisofs", "-quiet"].map(str::to_string).to_vec();
+            ["-no_rc", "-stdio_sync", "off", "-as", "mkisofs", "-quiet"]
+                .map(str::to_string)
+                .to_vec();
         let mut pair = |name: &str, value: String| arguments.extend([name.into(), value]);
         pair("-o", output.display().to_string());
         pair("-V", "compress".into());
