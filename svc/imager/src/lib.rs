@@ -7,6 +7,7 @@
 //! | `archive.rs` | files that matter, and the check of a boot archive |
 //! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
 //! | `rooted/` | a directory with its metadata table |
+//! | `removal.rs` | a large tree removed from the disk |
 //! | `packages.rs` | packages into an image's root |
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
 //! | `services.rs` | the configuration repository of an image |
@@ -24,6 +25,7 @@ pub mod host;
 pub mod inner;
 pub mod medium;
 pub mod packages;
+mod removal;
 pub mod rooted;
 pub mod services;
 pub mod socket;

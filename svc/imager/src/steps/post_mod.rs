@@ -7,6 +7,9 @@
 //!
 //! Both are mounted by the running system: /usr, /mnt/misc.  An image that is not compressed is
 //! stored as it is: lofi takes a file without its header for a plain one.
+//!
+//! What an image was made of is removed from the disk while the image is compressed: most of that
+//! time is waiting for the disk.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -19,6 +22,7 @@ use image_tree::Kind;
 
 use super::{Work, World};
 use crate::inner::Inner;
+use crate::removal;
 use crate::rooted::Owned;
 
 const SORT: &str = "iso_sort";
@@ -115,17 +119,35 @@ fn pack(
     let plain = tmp.join("part.iso");
     part.write(tmp, &plain, work.world.tools)?;
     let to = tmp.join(name);
+    let remove = || -> Result<()> {
+        for one in part.parts {
+            let dir = part.root.on_disk(one)?;
+            removal::empty(&dir).with_context(|| dir.display().to_string())?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let removing = scope.spawn(remove);
+        let size = compress(work, &plain, how, &to);
+        let removed = removing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        removed.and(size)
+    })
+}
+
+/// Makes `to` of the plain image, which goes; gives its size.
+fn compress(work: &Work<'_>, plain: &Path, how: Option<lofi::Algorithm>, to: &Path) -> Result<u64> {
     let named = |path: &Path| path.display().to_string();
     let Some(algorithm) = how else {
-        std::fs::rename(&plain, &to).with_context(|| named(&to))?;
-        return Ok(std::fs::metadata(&to).with_context(|| named(&to))?.len());
+        std::fs::rename(plain, to).with_context(|| named(to))?;
+        return Ok(std::fs::metadata(to).with_context(|| named(to))?.len());
     };
-    let mut from = File::open(&plain).with_context(|| named(&plain))?;
-    let length = from.metadata().with_context(|| named(&plain))?.len();
-    let mut out = BufWriter::new(File::create(&to).with_context(|| named(&to))?);
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let mut from = File::open(plain).with_context(|| named(plain))?;
+    let length = from.metadata().with_context(|| named(plain))?.len();
+    let mut out = BufWriter::new(File::create(to).with_context(|| named(to))?);
     let made = lofi::compress(&mut from, length, algorithm, lofi::SEGMENT, &mut out)
         .with_context(|| format!("compression of {name} failed"))?;
     work.debug(&format!("{name}: {length} bytes in {}", made.bytes));
-    std::fs::remove_file(&plain).with_context(|| named(&plain))?;
+    std::fs::remove_file(plain).with_context(|| named(plain))?;
     Ok(made.bytes)
 }
