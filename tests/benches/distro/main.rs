@@ -1,0 +1,182 @@
+//! distro.rs - what `distro_const` costs on an image of 301 packages, 30,000 files and 596 MiB.
+//!
+//! Run: `cargo build --release -p imager -p ips-cmd && cargo bench -p tests --bench distro`
+//!
+//! | variable | |
+//! |---|---|
+//! | `BENCH_PLACE` | the folder to work in (a temporary one); the set stays in it, in `set`, and is taken as it is: the bench `ips` makes the same |
+//! | `BENCH_ROWS` | only rows whose names have one of these words, parted by commas |
+//!
+//! Every build runs all steps from im-pop to iso, rootless where who runs this is no root; the
+//! boot archive is gzip -6 of a seventh of the packages, solaris.zlib lofi's gzip of all.  A step's
+//! time has that of the checkpoint after it.  "Without compression" is a build of the same that
+//! stores all three as they are.  Prints figure, goal, and the figure as part of the goal; asserts
+//! that media are the same bytes, and nothing of time.
+
+mod image;
+#[path = "../ips/set.rs"]
+mod set;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use image_formats::lofi::{self, Algorithm};
+
+use image::{Build, Packing, Yard};
+
+/// Of each step's time, what is printed.
+const FLOOR: f64 = 0.005;
+
+struct Bench {
+    yard: Yard,
+    words: Option<String>,
+}
+
+impl Bench {
+    fn is_asked(&self, what: &str) -> bool {
+        let named = |words: &String| words.split(',').any(|word| what.contains(word));
+        self.words.as_ref().is_none_or(named)
+    }
+}
+
+/// A line: a figure that should not be more than the goal.
+fn told(what: &str, figure: f64, unit: &str, goal: f64) {
+    let verdict = if figure <= goal { "met" } else { "over" };
+    println!("{what:<44} {figure:>7.2}{unit:<2} {goal:>7.2}  {:>5.2}  {verdict}", figure / goal);
+}
+
+fn told_steps(build: &Build) {
+    for (step, seconds) in build.steps.iter().filter(|(_, seconds)| *seconds >= FLOOR) {
+        println!("    {step:<40} {seconds:>7.2}s");
+    }
+}
+
+fn full(bench: &Bench) -> Build {
+    let build = bench.yard.fresh("full", Packing::Gzip);
+    told("full build", build.seconds, "s", 25.0);
+    told_steps(&build);
+    build
+}
+
+fn stored(bench: &Bench) {
+    let build = bench.yard.fresh("stored", Packing::None);
+    told("full build without compression", build.seconds, "s", 8.0);
+    told_steps(&build);
+    bench.yard.forget("stored");
+}
+
+fn same_bytes(bench: &Bench) {
+    let yard = &bench.yard;
+    let build = yard.fresh_of_a_user("elsewhere", Packing::Gzip);
+    let [one, other] = ["full", "elsewhere"].map(|area| yard.medium(area));
+    let status = Command::new("cmp").args([&one, &other]).status().unwrap();
+    assert!(status.success(), "{} and {} differ", one.display(), other.display());
+    let who = if image::is_root() { "root, and no root" } else { "one user: run this as root" };
+    println!("{:<44} {:>7.2}s  same bytes", format!("another place ({who})"), build.seconds);
+    yard.forget("elsewhere");
+}
+
+/// The step's time beside that of xorriso alone, which makes a file of the same directory.
+fn against_xorriso(bench: &Bench, build: &Build) {
+    let root = bench.yard.area("full").join("build_data/pkg_image");
+    let output = bench.yard.place().join("alone.iso");
+    let best = (0..3)
+        .map(|_| {
+            image::flush();
+            let begun = Instant::now();
+            let mut xorriso = Command::new("xorriso");
+            xorriso.args(["-no_rc", "-as", "mkisofs", "-quiet", "-R", "-o"]);
+            let status = xorriso.arg(&output).arg(&root).status().unwrap();
+            assert!(status.success());
+            File::open(&output).unwrap().sync_all().unwrap();
+            let seconds = begun.elapsed().as_secs_f64();
+            fs::remove_file(&output).unwrap();
+            seconds
+        })
+        .fold(f64::INFINITY, f64::min);
+    let iso = build.steps.iter().find(|(step, _)| step == "iso").unwrap().1;
+    println!("    {:<40} {best:>7.2}s", "xorriso alone");
+    told("iso, of xorriso alone", iso / best, "x", 1.1);
+}
+
+/// What two threads bring: the rate of all processors to that of one.
+fn threads(bench: &Bench) {
+    let mut bytes = Vec::new();
+    for package in 0..64 {
+        for file in fs::read_dir(bench.yard.proto().join(format!("usr/lib/p{package}"))).unwrap() {
+            bytes.extend(fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+    bytes.truncate(bytes.len() / 2048 * 2048);
+    let seconds = |count| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+        let once = || {
+            let mut out = std::io::Cursor::new(Vec::with_capacity(bytes.len()));
+            let begun = Instant::now();
+            let length = bytes.len() as u64;
+            pool.install(|| {
+                lofi::compress(&mut &bytes[..], length, Algorithm::Gzip, lofi::SEGMENT, &mut out)
+            })
+            .unwrap();
+            begun.elapsed().as_secs_f64()
+        };
+        (0..3).map(|_| once()).fold(f64::INFINITY, f64::min)
+    };
+    let (one, two) = (seconds(1), seconds(2));
+    let rate = bytes.len() as f64 / 1e6 / two;
+    println!(
+        "{:<44} {:>7.2}x {:>7.2}  {:>5.2}  {} ({rate:.0} MB/s)",
+        "lofi's gzip on two threads (at least)",
+        one / two,
+        1.8,
+        one / two / 1.8,
+        if one / two >= 1.8 { "met" } else { "below" },
+    );
+}
+
+fn main() {
+    let scratch = tempfile::tempdir().unwrap();
+    let place = std::env::var_os("BENCH_PLACE");
+    let place = place.map_or_else(|| scratch.path().to_path_buf(), PathBuf::from);
+    let bench = Bench { yard: yard(&place), words: std::env::var("BENCH_ROWS").ok() };
+    println!("{:<44} {:>8} {:>8}  {:>5}", "", "figure", "goal", "ratio");
+    if bench.is_asked("threads") {
+        threads(&bench);
+    }
+    if bench.is_asked("stored") {
+        stored(&bench);
+    }
+    if !["full", "again", "changed", "same", "iso"].iter().any(|row| bench.is_asked(row)) {
+        return;
+    }
+    let build = full(&bench);
+    if bench.is_asked("iso") {
+        against_xorriso(&bench, &build);
+    }
+    if bench.is_asked("same") {
+        same_bytes(&bench);
+    }
+    if bench.is_asked("again") {
+        told("nothing changed", bench.yard.again("full").seconds, "s", 1.0);
+    }
+    if bench.is_asked("changed") {
+        bench.yard.change();
+        let changed = bench.yard.again("full");
+        told(
+            "one package of 301 changed, of a full build",
+            changed.seconds / build.seconds,
+            "x",
+            0.3,
+        );
+        told_steps(&changed);
+    }
+}
+
+/// The folder with everything that a build begins with.
+fn yard(place: &Path) -> Yard {
+    let bench = std::env::current_exe().unwrap();
+    let programs = bench.parent().and_then(Path::parent).unwrap();
+    Yard::new(place, programs)
+}
