@@ -85,11 +85,18 @@ impl image_checkpoint::Tools for Zfs {
             Ok(said) => {
                 Ok(Ran { success: said.success(), out: said.text(), complaint: said.complaint() })
             }
-            Err(error @ ProcessError::Absent { .. }) => {
-                Err(io::Error::new(io::ErrorKind::NotFound, error))
-            }
+            Err(error) if is_absent(&error) => Err(io::Error::new(io::ErrorKind::NotFound, error)),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+}
+
+/// A program in a folder of PATH that may not be searched is not there for whoever asks.
+fn is_absent(error: &ProcessError) -> bool {
+    match error {
+        ProcessError::Absent { .. } => true,
+        ProcessError::Start { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+        _ => false,
     }
 }
 
@@ -99,6 +106,16 @@ mod tests {
 
     fn words(all: &[&str]) -> Vec<String> {
         all.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_program_that_may_not_be_run_is_absent() {
+        let program = || "zfs".to_owned();
+        let start =
+            |kind: io::ErrorKind| ProcessError::Start { program: program(), source: kind.into() };
+        assert!(is_absent(&ProcessError::Absent { program: program() }));
+        assert!(is_absent(&start(io::ErrorKind::PermissionDenied)));
+        assert!(!is_absent(&start(io::ErrorKind::OutOfMemory)));
     }
 
     #[test]

@@ -13,7 +13,6 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags};
@@ -216,9 +215,10 @@ pub(crate) fn target(at: impl AsFd, name: &CStr) -> io::Result<CString> {
 
 /// The names in a directory, sorted.
 pub(crate) fn names(folder: impl AsFd) -> io::Result<Vec<CString>> {
-    let mut folder = Dir::openat(folder, c".", SAFE | OFlag::O_DIRECTORY, Mode::empty())?;
+    // Not nix's: its readdir_r is another function on illumos than it takes it for.
+    let open = rustix::fs::Dir::read_from(folder)?;
     let mut names = Vec::new();
-    for entry in folder.iter() {
+    for entry in open {
         let name = entry?.file_name().to_owned();
         if !matches!(name.as_bytes(), b"." | b"..") {
             names.push(name);
