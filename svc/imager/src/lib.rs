@@ -14,7 +14,6 @@
 //! | `steps/` | the steps that are built in, one file each |
 //! | `source.rs` | a manifest on disk, of any form: read, completed, checked |
 //! | `socket.rs` | the socket at which finalizer scripts ask for its values |
-//! | `steps.rs` | populate, archive, medium, boot: one after the other |
 //!
 //! Law: programs run only through a seam that is handed in; every date comes from the caller.
 //! Not here: properties, locks, outputs and the exit status, which are the program's.

@@ -239,7 +239,7 @@ pub struct Medium<'a> {
 /// What every medium needs: names, dates, and Rock Ridge as illumos reads it.
 fn common_arguments(output: &Path, name: &str, volume_set: Option<&str>, time: i64) -> Vec<String> {
     // ECMA-119's sixteen digits; the last two are hundredths of a second.
-    let date = format!("{}00", Civil::of(medium.time).digits());
+    let date = format!("{}00", Civil::of(time).digits());
     // Whoever wants the medium on the disk flushes it once; xorriso would every 16 MiB.
     let mut arguments: Vec<String> =
         ["-no_rc", "-stdio_sync", "off", "-as", "mkisofs", "-quiet"].map(str::to_string).to_vec();

@@ -14,7 +14,7 @@ pub mod progress;
 pub mod table;
 pub mod transport;
 
-pub use failure::Failure;
+pub use failure::{Failure, end};
 
 /// Manifests are hundreds of thousands of short texts, read and let go of by several threads at
 /// once.  glibc spends a quarter to a third of a merge or rebuild on that, most of it on giving

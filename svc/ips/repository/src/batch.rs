@@ -4,6 +4,7 @@
 //! `append` takes a package that is published elsewhere, bytes unchanged, as pkgrecv does.
 //! Both may be called from many threads.  A batch that is dropped has changed nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
@@ -19,7 +20,8 @@ use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
 use crate::error::{OpenError, ReadError, WriteError, at};
-use crate::payload::{Content, describe, stored_form, with_file};
+use crate::lanes;
+use crate::payload::{Content, Stream, compress, describe};
 use crate::repository::Repository;
 use crate::staging::Staging;
 
@@ -131,6 +133,12 @@ impl Pending {
     fn of(fmri: &Fmri, manifest: &Manifest, text: String) -> Pending {
         Pending { fmri: fmri.clone(), manifest: catalogued(manifest), text }
     }
+}
+
+/// What of a manifest the catalog is made of; files are many, and no part of it.
+pub(crate) fn catalogued(manifest: &Manifest) -> Manifest {
+    let named = |action: &&Action| matches!(action.kind, Kind::Set | Kind::Depend);
+    Manifest { actions: manifest.actions.iter().filter(named).cloned().collect() }
 }
 
 /// A transaction.
