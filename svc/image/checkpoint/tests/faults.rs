@@ -11,11 +11,15 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use image_checkpoint::{Area, Calls};
 use world::{LARGE, Numbers, hostile, id, open, options, picture, quick_place, step};
+
+/// A child that is being started holds the locks of all areas that are open, until it is another
+/// program: none is closed and opened again meanwhile.
+static STARTING: RwLock<()> = RwLock::new(());
 
 /// What happens at the chosen call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +156,11 @@ fn strike(at: usize, fate: Fate) -> bool {
 /// with the threads.
 fn strike_all(fate: Fate, stride: usize) {
     let mut at = 0;
-    while strike(at, fate) {
+    loop {
+        let _none_starts = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+        if !strike(at, fate) {
+            break;
+        }
         at += stride;
     }
     assert!(at > 100, "there are more calls: {at}");
@@ -202,6 +210,7 @@ fn a_killed_process_leaves_complete_checkpoints() {
         let first = picture(area.build_data());
         area.checkpoint(&step("a"), &id(1), b"a").unwrap();
         drop(area);
+        let starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
             .env(CHILD, place.path())
@@ -209,6 +218,7 @@ fn a_killed_process_leaves_complete_checkpoints() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        drop(starting);
         let calls = usize::try_from(numbers.below(130)).unwrap();
         let mut told = vec![0; calls];
         // Ended before that many: it is complete then.
