@@ -50,6 +50,9 @@ fn your_own_gate_and_a_published_repository() {
     copy_tree(&world.current("builder/mine").join("repo"), &published);
     let out = typed(&world, "published", &format!("file://{}", published.display()));
     assert!(out.contains("hello"), "{out}");
+
+    let out = typed(&world, "image", "");
+    assert!(out.lines().any(|line| line.ends_with(".iso")), "{out}");
 }
 
 #[test]
