@@ -15,23 +15,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use dice::Dice;
 use image_checkpoint::{Area, Id, Options, Place, Ran, Step, Tools};
 
 const FILES: u64 = 60_000;
 const IN_A_FOLDER: u64 = 20;
-
-/// Numbers by a seed, the same everywhere (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 struct NoTools;
 
@@ -47,16 +35,16 @@ fn path(root: &Path, number: u64) -> PathBuf {
 }
 
 fn fill(root: &Path) {
-    let mut numbers = Numbers(60_000);
-    let bytes: Vec<u8> = (0..1 << 15).flat_map(|_| numbers.next().to_le_bytes()).collect();
+    let mut dice = Dice(60_000);
+    let bytes: Vec<u8> = (0..1 << 15).flat_map(|_| dice.roll().to_le_bytes()).collect();
     for number in 0..FILES {
         let path = path(root, number);
         if number % IN_A_FOLDER == 0 {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
         }
         // Most are small, one in twenty has up to 220 KB.
-        let most = if numbers.next() % 20 == 0 { 220_000 } else { 10_000 };
-        fs::write(path, &bytes[..(numbers.next() % most) as usize]).unwrap();
+        let most = if dice.roll() % 20 == 0 { 220_000 } else { 10_000 };
+        fs::write(path, &bytes[..(dice.roll() % most) as usize]).unwrap();
     }
 }
 

@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use dice::Dice;
 use image_checkpoint::{Area, Calls};
-use world::{LARGE, Numbers, hostile, id, open, options, picture, quick_place, step};
+use world::{LARGE, hostile, id, open, options, picture, quick_place, step};
 
 /// A child that is being started holds the locks of all areas that are open, until it is another
 /// program: none is closed and opened again meanwhile.
@@ -200,7 +201,7 @@ fn child() {
 
 #[test]
 fn a_killed_process_leaves_complete_checkpoints() {
-    let mut numbers = Numbers(7);
+    let mut dice = Dice(7);
     // What each checkpoint has: the same in every run but for times and inodes.
     for round in 0..12 {
         let place = quick_place();
@@ -219,7 +220,7 @@ fn a_killed_process_leaves_complete_checkpoints() {
             .spawn()
             .unwrap();
         drop(starting);
-        let calls = usize::try_from(numbers.below(130)).unwrap();
+        let calls = usize::try_from(dice.below(130)).unwrap();
         let mut told = vec![0; calls];
         // Ended before that many: it is complete then.
         let _read = child.stderr.take().unwrap().read_exact(&mut told);

@@ -40,23 +40,6 @@ pub fn id(number: u64) -> Id {
     Id::new(&format!("{number:016x}")).unwrap()
 }
 
-/// Numbers by a seed (splitmix64).
-pub struct Numbers(pub u64);
-
-impl Numbers {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
-
 /// Everything that a rollback has to bring back, one line a name.
 pub fn picture(root: &Path) -> Vec<String> {
     let (mut lines, mut groups) = (Vec::new(), BTreeMap::new());
