@@ -10,10 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use mounts::mount;
 use tests::{World, await_true, contents, edit};
-
-/// Says that this process has a mount namespace of its own.
-const OWN: &str = "LAMPLIGHTER_TEST_MOUNTS";
 
 /// Stages in the order of the pipeline: directory, instance, log.
 const STAGES: [(&str, &str, &str); 5] = [
@@ -23,39 +21,6 @@ const STAGES: [(&str, &str, &str); 5] = [
     ("imager/default", "imager", "application-imager:default"),
     ("release/default", "builder/release", "application-builder-release:default"),
 ];
-
-/// Whether mounts are this process's own.  When not, the test `name` is run again where they are.
-fn mounts_are_own(name: &str) -> bool {
-    if std::env::var_os(OWN).is_some() {
-        return true;
-    }
-    // SAFETY: asks for a number.
-    let how: &[&str] = if unsafe { libc::geteuid() } == 0 { &["-m"] } else { &["-rm"] };
-    let unshare = |words: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(how).args(["--propagation", "private"]).args(words).env(OWN, "1");
-        command
-    };
-    let try_one = "mount -t tmpfs tmpfs /mnt";
-    if !unshare(&["sh", "-c", try_one]).status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no file system can be mounted here");
-        return false;
-    }
-    let program = std::env::current_exe().unwrap();
-    let said = unshare(&[program.to_str().unwrap(), name, "--exact", "--nocapture"]).output();
-    let said = said.unwrap();
-    let text =
-        String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
-    assert!(said.status.success() && text.contains("1 passed"), "{text}");
-    false
-}
-
-fn mount(options: &str, place: &Path) {
-    fs::create_dir_all(place).unwrap();
-    let line = ["-t", "tmpfs", "-o", options, "tmpfs"];
-    let said = Command::new("mount").args(line).arg(place).status().unwrap();
-    assert!(said.success(), "mount -o {options} {}", place.display());
-}
 
 fn remount(options: &str, place: &Path) {
     let options = format!("remount,{options}");
@@ -133,7 +98,7 @@ fn starved(options: [&[&str]; 5], room: &str) {
 
 #[test]
 fn a_full_disk_at_each_stage() {
-    if mounts_are_own("a_full_disk_at_each_stage") {
+    if mounts::are_own("a_full_disk_at_each_stage") {
         let options: [&[&str]; 5] = [
             &["size=8k,nr_inodes=9k", "size=64k", "size=128k", "size=200k"],
             &["size=8k,nr_inodes=9k", "size=32k"],
@@ -147,7 +112,7 @@ fn a_full_disk_at_each_stage() {
 
 #[test]
 fn no_inode_at_each_stage() {
-    if mounts_are_own("no_inode_at_each_stage") {
+    if mounts::are_own("no_inode_at_each_stage") {
         let options: [&[&str]; 5] = [
             &["size=64m,nr_inodes=3", "nr_inodes=20", "nr_inodes=60", "nr_inodes=110"],
             &["size=64m,nr_inodes=3", "nr_inodes=20"],
@@ -161,7 +126,7 @@ fn no_inode_at_each_stage() {
 
 #[test]
 fn a_root_that_is_full() {
-    if !mounts_are_own("a_root_that_is_full") {
+    if !mounts::are_own("a_root_that_is_full") {
         return;
     }
     let world = World::new();

@@ -117,40 +117,6 @@ fn killed_at_any_moment_it_leaves_a_sound_repository() {
     println!("{kills} kills, {at_work} while packages were published");
 }
 
-/// Set where mounts are this process's own.
-const OWN: &str = "LAMPLIGHTER_OWN_MOUNTS";
-
-/// Whether mounts are this process's own.  When not, the test `name` is run again where they are.
-fn mounts_are_own(name: &str) -> bool {
-    if std::env::var_os(OWN).is_some() {
-        return true;
-    }
-    let how: &[&str] = if nix::unistd::geteuid().is_root() { &["-m"] } else { &["-rm"] };
-    let unshare = |words: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(how).args(["--propagation", "private"]).args(words).env(OWN, "1");
-        command
-    };
-    let try_one = "mount -t tmpfs tmpfs /mnt";
-    if !unshare(&["sh", "-c", try_one]).status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no file system can be mounted here");
-        return false;
-    }
-    let program = std::env::current_exe().unwrap();
-    let said = unshare(&[program.to_str().unwrap(), name, "--exact", "--nocapture"]).output();
-    let said = said.unwrap();
-    let text =
-        String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
-    assert!(said.status.success() && text.contains("1 passed"), "{text}");
-    false
-}
-
-fn mount(options: &str, place: &Path) {
-    let line = ["-t", "tmpfs", "-o", options, "tmpfs"];
-    let said = Command::new("mount").args(line).arg(place).status().unwrap();
-    assert!(said.success(), "mount -o {options} {}", place.display());
-}
-
 /// Fills the file system below `place` but for some kilobytes.
 fn fill(place: &Path, left: u64) -> PathBuf {
     let about = nix::sys::statvfs::statvfs(place).unwrap();
@@ -162,11 +128,11 @@ fn fill(place: &Path, left: u64) -> PathBuf {
 
 #[test]
 fn a_full_disk_is_told_and_others_are_served() {
-    if !mounts_are_own("a_full_disk_is_told_and_others_are_served") {
+    if !mounts::are_own("a_full_disk_is_told_and_others_are_served") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    mount("size=8m", folder.path());
+    mounts::mount("size=8m", folder.path());
     let repository = Repository::create(&folder.path().join("repo")).unwrap();
     repository.add_publisher(PUBLISHER, Timestamp::from_seconds(1_700_000_000)).unwrap();
     let depot = Depot::with(repository.root(), &[]);
