@@ -89,7 +89,8 @@ impl Repositories<'_> {
             let open = |text: &String| {
                 let origin = Origin::parse(text).with_context(|| format!("origin {text}"))?;
                 let source = Source::open(&origin);
-                source.with_context(|| format!("publisher {}: {text}", authority.name))
+                // What is wrong names the origin itself.
+                source.with_context(|| format!("publisher {}", authority.name))
             };
             let sources = authority.origins.iter().map(open).collect::<Result<Vec<_>>>()?;
             all.push((authority.clone(), sources));

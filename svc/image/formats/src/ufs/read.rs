@@ -201,6 +201,9 @@ impl<R: Read + Seek> Image<R> {
     pub fn open(mut from: R) -> Result<Self, ReadError> {
         let mut superblock = vec![0; SUPERBLOCK_SIZE];
         let length = from.seek(SeekFrom::End(0))?;
+        if length < SUPERBLOCK_AT + SUPERBLOCK_SIZE as u64 {
+            return format_error(format!("{length} bytes have no room for a superblock"));
+        }
         from.seek(SeekFrom::Start(SUPERBLOCK_AT))?;
         from.read_exact(&mut superblock)?;
         let image = Self { from, superblock };
