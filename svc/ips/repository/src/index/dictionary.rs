@@ -142,6 +142,27 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Tells of every place of what follows the token: type, key, package.  Nothing where it is no
+/// entry; what was told before is then to be forgotten.
+pub(crate) fn places_of<'a>(
+    rest: &'a str,
+    mut tell: impl FnMut(&'a str, &'a str, u32),
+) -> Option<()> {
+    for action in rest.split(' ') {
+        let (action, keys) = action.split_once('!')?;
+        for key in keys.split('!') {
+            let (key, values) = key.split_once('@')?;
+            for value in values.split('@') {
+                let (_, places) = value.split_once('#')?;
+                for at in places.split('#') {
+                    tell(action, key, place(at)?.0);
+                }
+            }
+        }
+    }
+    Some(())
+}
+
 fn place(text: &str) -> Option<(u32, &str)> {
     let (package, at) = text.split_once(',')?;
     Some((package.parse().ok()?, at))

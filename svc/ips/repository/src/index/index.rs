@@ -94,7 +94,7 @@ impl Index {
     pub fn of(manifests: Vec<(Fmri, String)>) -> Index {
         let (fmris, texts): (Vec<Fmri>, Vec<String>) = manifests.into_iter().unzip();
         let names = fmris.iter().map(name_of).collect::<Vec<_>>();
-        let written = Writer::new(Vec::new(), 1).and_then(|mut writer| {
+        let written = Writer::new(Vec::new(), 1, names.len()).and_then(|mut writer| {
             write_gathered(&mut writer, &gather(&texts, 0))?;
             writer.end()
         });

@@ -104,7 +104,7 @@ impl Repository {
         match old {
             None => {
                 let names: Vec<String> = added.collect();
-                let mut writer = create(&written, FIRST)?;
+                let mut writer = create(&written, FIRST, names.len())?;
                 let main = written.join(MAIN);
                 write_gathered(&mut writer, &gather(&texts, 0)).map_err(at(&main))?;
                 writer.end().map_err(at(&main))?.write(&written, &names)?;
@@ -184,20 +184,29 @@ fn merge(
 ) -> Result<(), WriteError> {
     let path = index.join(MAIN);
     let file = File::open(&path).map_err(at(&path))?;
-    let mut lines = BufReader::with_capacity(1 << 18, file).lines();
-    lines.next();
-    let mut writer = create(written, version)?;
+    let mut lines = BufReader::with_capacity(1 << 18, file);
+    let mut writer = create(written, version, names.len())?;
     let mut gathered = Gathered(gathered);
     let put = written.join(MAIN);
-    for line in lines {
-        let line = line.map_err(at(&path))?;
-        let (token, rest) = token_of(&line);
-        let (Some(token), Some(mut entry)) = (unquote(token), Entry::parse(rest)) else {
-            return Err(ReadError::Index(path).into());
-        };
+    let mut line = String::new();
+    lines.read_line(&mut line).map_err(at(&path))?;
+    loop {
+        line.clear();
+        if lines.read_line(&mut line).map_err(at(&path))? == 0 {
+            break;
+        }
+        let line = line.strip_suffix('\n').unwrap_or(&line);
+        let damaged = || WriteError::from(ReadError::Index(path.clone()));
+        let (quoted, rest) = token_of(line);
+        let token = unquote(quoted).ok_or_else(damaged)?;
         while let Some(new) = gathered.token().filter(|new| *new < token.as_str()) {
             gathered.write(new, &mut writer).map_err(at(&put))?;
         }
+        if gathered.token() != Some(&token) {
+            writer.copied(&token, line).map_err(at(&put))?.ok_or_else(damaged)?;
+            continue;
+        }
+        let mut entry = Entry::parse(rest).ok_or_else(damaged)?;
         gathered.take(&token, &mut entry);
         writer.entry(&token, &entry).map_err(at(&put))?;
     }
@@ -261,7 +270,7 @@ mod tests {
             let fmris: Vec<Fmri> = fmris.map(|text| Fmri::parse(&text).unwrap()).collect();
             let texts = repository.texts(&fmris).unwrap();
             let place = tempfile::tempdir().unwrap();
-            let mut writer = create(place.path(), old.version).unwrap();
+            let mut writer = create(place.path(), old.version, old.packages.len()).unwrap();
             write_gathered(&mut writer, &gather(&texts, 0)).unwrap();
             writer.end().unwrap().write(place.path(), &old.packages).unwrap();
             let mut count = 0;
@@ -280,6 +289,41 @@ mod tests {
                 count += 1;
             }
             assert_eq!(fs::read_dir(place.path()).unwrap().count(), count);
+        }
+    }
+
+    /// What is copied is noted as what is taken apart and written again.
+    #[test]
+    fn a_line_that_stays_is_as_good_as_a_new_one() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/index");
+        for publisher in ["harbour.example", "orchard.example"] {
+            let old = Old::read(&golden.join(publisher)).unwrap().unwrap();
+            let main = fs::read_to_string(golden.join(publisher).join(MAIN)).unwrap();
+            let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+            for (is_copied, place) in [false, true].into_iter().zip(&places) {
+                let mut writer = create(place.path(), old.version, old.packages.len()).unwrap();
+                for line in main.lines().skip(1) {
+                    let (quoted, rest) = token_of(line);
+                    let token = unquote(quoted).unwrap();
+                    match is_copied {
+                        true => writer.copied(&token, line).unwrap().unwrap(),
+                        false => writer.entry(&token, &Entry::parse(rest).unwrap()).unwrap(),
+                    }
+                }
+                writer.end().unwrap().write(place.path(), &old.packages).unwrap();
+            }
+            let files = |place: &tempfile::TempDir| {
+                let entries = fs::read_dir(place.path()).unwrap().map(Result::unwrap);
+                let files =
+                    entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()));
+                files.collect::<std::collections::BTreeMap<_, _>>()
+            };
+            assert_eq!(files(&places[0]), files(&places[1]), "{publisher}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = create(place.path(), 1, 1).unwrap();
+        for broken in ["pear", "pear dir", "pear dir!k@v", "pear dir!k@v#x,1"] {
+            assert_eq!(writer.copied("pear", broken).unwrap(), None, "{broken}");
         }
     }
 }
