@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ips_model::Timestamp;
-use ips_model::catalog::{Attributes, Log, Operation, PartText};
+use ips_model::catalog::{Attributes, LogEntry, LogText, Operation, PartText};
 
 /// The logs that lead from a kept catalog to the present one, by name in order of time; `None`
 /// where they do not: another catalog, an older one, or hours without a log.
@@ -25,29 +25,32 @@ pub fn logs_between<'a>(kept: &Attributes, now: &'a Attributes) -> Option<Vec<&'
 /// Takes over what logs say happened after `since`; `false` where an entry does not fit.
 pub fn apply(
     parts: &mut BTreeMap<String, PartText>,
-    logs: &[Log],
+    logs: &[LogText],
     publisher: &str,
     since: Timestamp,
 ) -> bool {
-    for log in logs {
-        let Some(stems) = log.publishers.get(publisher) else { continue };
-        for (stem, entries) in stems {
-            for entry in entries.iter().filter(|entry| entry.time > since) {
-                for (name, said) in &entry.parts {
-                    let Some(part) = parts.get_mut(name) else { continue };
-                    let fits = match entry.operation {
-                        Operation::Add => part.insert(publisher, stem, said.clone()).is_ok(),
-                        Operation::Remove => {
-                            let removed = part.remove(publisher, stem, &entry.version);
-                            removed.is_ok_and(|entry| entry.is_some())
-                        }
-                    };
-                    if !fits {
-                        return false;
-                    }
-                }
+    logs.iter().all(|log| {
+        let Ok(stems) = log.later(publisher, since) else { return false };
+        let mut each = stems.iter().flat_map(|(stem, all)| all.iter().map(move |one| (stem, one)));
+        each.all(|(stem, entry)| fits(parts, publisher, stem, entry))
+    })
+}
+
+/// Takes over one operation.
+fn fits(
+    parts: &mut BTreeMap<String, PartText>,
+    publisher: &str,
+    stem: &str,
+    entry: &LogEntry,
+) -> bool {
+    entry.parts.iter().all(|(name, said)| {
+        let Some(part) = parts.get_mut(name) else { return true };
+        match entry.operation {
+            Operation::Add => part.insert(publisher, stem, said.clone()).is_ok(),
+            Operation::Remove => {
+                let removed = part.remove(publisher, stem, &entry.version);
+                removed.is_ok_and(|entry| entry.is_some())
             }
         }
-    }
-    true
+    })
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ips_model::Timestamp;
-use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Log, Part, PartText, SUMMARY};
+use ips_model::catalog::{Attributes, BASE, DEPENDENCY, LogText, PartText, SUMMARY};
 use ips_repository::{PathError, durable};
 use rayon::prelude::*;
 
@@ -381,7 +381,7 @@ fn fetch(
         let text = source.catalog_file(publisher, name, anew)?;
         let text = text.ok_or_else(|| refused(name, "missing".to_string()))?;
         let (_, found) =
-            Part::parse_signed(&text).map_err(|error| refused(name, error.to_string()))?;
+            PartText::read(text.clone()).map_err(|error| refused(name, error.to_string()))?;
         let signed = attributes.parts.get(*name).and_then(|part| part.signature.clone());
         if found.is_none() || signed != found {
             return Err(refused(name, "its signature is not the one of catalog.attrs".into()));
@@ -407,7 +407,7 @@ fn updated(
     for name in names {
         let Some(text) = source.catalog_file(publisher, name, false)? else { return Ok(None) };
         let signed = now.updates.get(name).and_then(|log| log.signature.clone());
-        match Log::parse_signed(&text) {
+        match LogText::read(text) {
             Ok((log, found)) if found.is_some() && found == signed => logs.push(log),
             Ok(_) | Err(_) => return Ok(None),
         }

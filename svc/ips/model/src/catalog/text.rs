@@ -23,6 +23,7 @@ use serde::Deserialize;
 use super::{Entry, Log, LogEntry, Part, key, shape, write_list};
 use crate::fmri::{Fmri, is_name, is_publisher};
 use crate::json::{Signed, SignedError, plain_length, signed};
+use crate::time::{TimeError, Timestamp};
 use crate::version::Version;
 
 /// One version of a package as it stands in a part's text.
@@ -345,6 +346,33 @@ impl PartText {
         let at = entries.iter().position(|entry| entry.version.is_written_as(version));
         Ok(at.map(|at| entries.remove(at)))
     }
+}
+
+impl LogText {
+    /// What happened to a publisher's packages after `time`: stem and operations, in the order of
+    /// stems.  Lists in which nothing is later are not read.
+    pub fn later(
+        &self,
+        publisher: &str,
+        time: Timestamp,
+    ) -> Result<Vec<(&str, Vec<LogEntry>)>, SignedError> {
+        let mut found = Vec::new();
+        for (_, stem, list) in self.stems().filter(|(own, ..)| *own == publisher) {
+            if times(list).all(|told| told.is_ok_and(|told| told <= time)) {
+                continue;
+            }
+            let mut entries = LogEntry::read(list)?;
+            entries.retain(|entry| entry.time > time);
+            found.push((stem, entries));
+        }
+        Ok(found)
+    }
+}
+
+/// The times of a list's operations.  Inside a string the key's last quote would be escaped.
+fn times(list: &str) -> impl Iterator<Item = Result<Timestamp, TimeError>> {
+    let after = list.split("\"op-time\":\"").skip(1);
+    after.map(|rest| Timestamp::parse(rest.split('"').next().unwrap_or_default()))
 }
 
 /// The versions that a list's text names.
