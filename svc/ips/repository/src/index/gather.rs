@@ -7,6 +7,7 @@
 //! TOKEN NUL ACTION!KEY@VALUE#PACKAGE,OFFSET…
 //! ```
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use ips_model::Action;
@@ -19,10 +20,53 @@ use crate::index::dictionary::written_key;
 /// What parts the token from the rest; it sorts before every character.
 const BREAK: char = '\0';
 
+/// A gathered entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    /// The first bytes of the text, which mostly decide which of two comes first.
+    head: u64,
+    text: String,
+    /// How long the token is.
+    token: usize,
+}
+
+impl PartialOrd for Gathered {
+    fn partial_cmp(&self, other: &Gathered) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Gathered {
+    fn cmp(&self, other: &Gathered) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.text.cmp(&other.text))
+    }
+}
+
+impl Gathered {
+    fn new(text: String, token: usize) -> Gathered {
+        let mut head = [0; 8];
+        let known = text.len().min(head.len());
+        head[..known].copy_from_slice(&text.as_bytes()[..known]);
+        Gathered { head: u64::from_be_bytes(head), text, token }
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.text[..self.token]
+    }
+
+    /// Action, key, value, place.
+    pub(crate) fn parts(&self) -> Option<[&str; 4]> {
+        let (action, rest) = self.text[self.token + BREAK.len_utf8()..].split_once('!')?;
+        let (key, rest) = rest.split_once('@')?;
+        let (value, place) = rest.split_once('#')?;
+        Some([action, key, value, place])
+    }
+}
+
 /// The sorted entries of manifests, numbered from `first`.
-pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<String> {
+pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<Gathered> {
     let numbered: Vec<(u32, &T)> = (first..).zip(manifests).collect();
-    let mut entries: Vec<String> = numbered
+    let mut entries: Vec<Gathered> = numbered
         .par_iter()
         .flat_map_iter(|(number, manifest)| entries_of(manifest.as_ref(), *number))
         .collect();
@@ -30,18 +74,8 @@ pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<S
     entries
 }
 
-/// Token and the rest of a gathered entry: action, key, value, place.
-pub(crate) fn parts(entry: &str) -> Option<(&str, [&str; 4])> {
-    // Only the token may hold the character itself.
-    let (token, rest) = entry.rsplit_once(BREAK)?;
-    let (action, rest) = rest.split_once('!')?;
-    let (key, rest) = rest.split_once('@')?;
-    let (value, place) = rest.split_once('#')?;
-    Some((token, [action, key, value, place]))
-}
-
-fn entries_of(manifest: &str, number: u32) -> Vec<String> {
-    let mut found: Vec<(String, usize)> = Vec::new();
+fn entries_of(manifest: &str, number: u32) -> Vec<Gathered> {
+    let mut found: Vec<(Gathered, usize)> = Vec::new();
     let mut offset = 0;
     for line in manifest.split_inclusive('\n') {
         let start = offset;
@@ -62,22 +96,22 @@ fn entries_of(manifest: &str, number: u32) -> Vec<String> {
                 entry.extend([kind, "!", &key, "@", &value, "#"]);
                 // Writing to a text does not fail.
                 let _ = write!(entry, "{number}");
-                found.push((entry, start));
+                found.push((Gathered::new(entry, token.len()), start));
             }
         });
     }
     // The sort is stable, so the offsets of an entry stay in order.
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let mut entries: Vec<String> = Vec::with_capacity(found.len());
+    let mut entries: Vec<Gathered> = Vec::with_capacity(found.len());
     let mut last = 0;
     for (mut entry, start) in found {
-        match entries.last_mut().filter(|own| own[..last] == entry) {
+        match entries.last_mut().filter(|own| own.text[..last] == entry.text) {
             Some(own) => {
-                let _ = write!(own, ",{start}");
+                let _ = write!(own.text, ",{start}");
             }
             None => {
-                last = entry.len();
-                let _ = write!(entry, ",{start}");
+                last = entry.text.len();
+                let _ = write!(entry.text, ",{start}");
                 entries.push(entry);
             }
         }
@@ -93,7 +127,7 @@ mod tests {
     fn entries_are_sorted_and_name_their_lines() {
         let manifest = "set name=k value=b value=a value=a\n# no\n\nnonsense\ndir path=a\n";
         let entries: Vec<String> =
-            gather(&[manifest], 7).iter().map(|entry| entry.replace('\0', " ")).collect();
+            gather(&[manifest], 7).iter().map(|entry| entry.text.replace('\0', " ")).collect();
         assert_eq!(
             entries,
             [
@@ -104,6 +138,7 @@ mod tests {
             ]
         );
         let entry = gather(&["set name=k value=x\0y"], 0).pop().unwrap();
-        assert_eq!(parts(&entry), Some(("x\0y", ["set", "k", "x%00y", "0,0"])));
+        assert_eq!(entry.token(), "x\0y");
+        assert_eq!(entry.parts(), Some(["set", "k", "x%00y", "0,0"]));
     }
 }

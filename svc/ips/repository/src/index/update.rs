@@ -22,7 +22,7 @@ use crate::durable;
 use crate::error::{PathError, ReadError, WriteError, at};
 use crate::index::dictionary::{Entry, token_of};
 use crate::index::files::{ALL, FMRIS, MAIN, MANIFESTS, Writer, create};
-use crate::index::gather::{gather, parts};
+use crate::index::gather::{Gathered, gather};
 use crate::index::index::{name_of, version_of};
 use crate::lock::{FileLock, Wait};
 use crate::repository::Repository;
@@ -165,9 +165,9 @@ impl Old {
 /// Writes a dictionary of gathered entries alone.
 pub(crate) fn write_gathered<W: Write>(
     writer: &mut Writer<W>,
-    gathered: &[String],
+    gathered: &[Gathered],
 ) -> io::Result<()> {
-    let mut gathered = Gathered(gathered);
+    let mut gathered = Rest(gathered);
     while let Some(token) = gathered.token() {
         gathered.write(token, writer)?;
     }
@@ -179,14 +179,14 @@ fn merge(
     index: &Path,
     written: &Path,
     version: u64,
-    gathered: &[String],
+    gathered: &[Gathered],
     names: &[String],
 ) -> Result<(), WriteError> {
     let path = index.join(MAIN);
     let file = File::open(&path).map_err(at(&path))?;
     let mut lines = BufReader::with_capacity(1 << 18, file);
     let mut writer = create(written, version, names.len())?;
-    let mut gathered = Gathered(gathered);
+    let mut gathered = Rest(gathered);
     let put = written.join(MAIN);
     let mut line = String::new();
     lines.read_line(&mut line).map_err(at(&path))?;
@@ -216,19 +216,18 @@ fn merge(
 }
 
 /// Gathered entries that are still to be written.
-struct Gathered<'a>(&'a [String]);
+struct Rest<'a>(&'a [Gathered]);
 
-impl<'a> Gathered<'a> {
+impl<'a> Rest<'a> {
     fn token(&self) -> Option<&'a str> {
-        parts(self.0.first()?).map(|(token, _)| token)
+        self.0.first().map(Gathered::token)
     }
 
     /// Writes the line of the first token.
     fn write<W: Write>(&mut self, token: &str, writer: &mut Writer<W>) -> io::Result<()> {
         if let [first, rest @ ..] = self.0 {
-            let alone =
-                rest.first().and_then(|next| parts(next)).is_none_or(|(own, _)| own != token);
-            if let Some((_, place)) = parts(first).filter(|_| alone) {
+            let alone = rest.first().is_none_or(|next| next.token() != token);
+            if let Some(place) = first.parts().filter(|_| alone) {
                 self.0 = rest;
                 return writer.single(token, place);
             }
@@ -243,10 +242,10 @@ impl<'a> Gathered<'a> {
     where
         'a: 'e,
     {
-        while let Some((_, [action, key, value, place])) =
-            self.0.first().and_then(|next| parts(next)).filter(|(own, _)| *own == token)
-        {
-            entry.push(action, key, value, place);
+        while let Some(first) = self.0.first().filter(|first| first.token() == token) {
+            if let Some([action, key, value, place]) = first.parts() {
+                entry.push(action, key, value, place);
+            }
             self.0 = &self.0[1..];
         }
     }
