@@ -15,21 +15,27 @@ pub const NAMES: [&str; 9] = [
 /// The files that dependencies name.
 pub const FILES: [&str; 2] = ["/f1", "/f2"];
 
+/// Seeds from here on stand for lives of the time when they were windows on one life; those that
+/// failed then are still lived.  A multiple of 3 (see `Plan::new`).
+pub const SHIFTED: u64 = 3 << 62;
+
 /// The same choices for the same seed, on every host.
 #[derive(Debug, Clone)]
 pub struct Random(Dice);
 
 impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-    }
-
-    /// From a seed and what the numbers are for.
+    /// From a seed and what the numbers are for.  The numbers of a seed have nothing to do with
+    /// those of the next: where states lie the dice's own step apart, they are the same numbers,
+    /// one later, and all lives are windows on one life.
     pub fn of(seed: u64, what: &str, number: u64) -> Random {
         let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Random::new(seed ^ hash.rotate_left(17) ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93))
+        let of_what = hash.rotate_left(17) ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        match seed.checked_sub(SHIFTED) {
+            None => Random(Dice(Dice(seed ^ of_what).roll())),
+            Some(seed) => Random(Dice((seed ^ of_what).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        }
     }
 
     pub fn below(&mut self, limit: usize) -> usize {

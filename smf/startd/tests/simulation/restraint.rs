@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use smf_startd::config::MASTER;
 use smf_startd::state::State;
-use smf_startd::store::Groups;
+use smf_startd::store::{Groups, View as Which};
 
-use crate::oracle::View;
+use crate::oracle::{Known, View};
 use crate::reality::Reality;
+use crate::rules::{enabled, needs};
 
 /// Starts that are one too many, and in which time.
 const MANY: usize = 5;
@@ -141,12 +142,27 @@ impl Reality {
         self.rules.restraint.milestone = Some(named).filter(|_| there);
     }
 
+    /// What the rules know, and who is so new that the engine has told nothing of him yet.
+    fn with_newcomers(&mut self) -> View {
+        let mut view = self.view();
+        for fmri in self.disk.instances().unwrap_or_default() {
+            let live = self.disk.groups(&fmri, Which::Live).ok().flatten().unwrap_or_default();
+            let Some(enabled) = enabled(&live).filter(|_| !view.instances.contains_key(&fmri))
+            else {
+                continue;
+            };
+            let known = Known { state: State::Uninitialized, enabled, needs: needs(&live) };
+            view.instances.insert(fmri, known);
+        }
+        view
+    }
+
     /// The engine overrides what is enabled.
     pub fn overrides(&mut self, overrides: &[(String, Option<bool>)]) {
         let Some(milestone) = self.rules.restraint.milestone.clone() else { return };
         let view = self.view();
         let required = reached(&view, &milestone, Follow::Required);
-        let concerned = reached(&view, &milestone, Follow::All);
+        let concerned = reached(&self.with_newcomers(), &milestone, Follow::All);
         for (fmri, enabled) in overrides.iter().filter(|(fmri, _)| fmri != MASTER) {
             let out = *enabled == Some(false);
             if out && required.contains(fmri) {
