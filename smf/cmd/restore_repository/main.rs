@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use smf_cmd::say;
 use smf_configd::backup::{Backup, backups};
 use smf_configd::restore::{Source, check, restore};
 use smf_scf::root;
@@ -30,11 +31,11 @@ fn main() -> ExitCode {
     let options = match options(std::env::args_os().skip(1).collect()) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{}", text::USAGE);
+            say::done(format_args!("{}", text::USAGE));
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprint!("restore_repository: {error}\n{}", text::USAGE);
+            say::error(format_args!("restore_repository: {error}\n{}", text::USAGE));
             return ExitCode::from(2);
         }
     };
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     match run(&options, &mut input, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("restore_repository: {error:#}");
+            say!("restore_repository: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,7 @@
 //! (which instances an operand names, and what is said when it names none), `instance` (an
 //! instance with its properties, read once), `states` (of many, only what a table tells), `clock`
 //! (times the way svcs prints them), `locale` (whose template texts are shown), `getopt` (a command
-//! line that cannot be read), `svccfg_lex` (the words of svccfg, pure).
+//! line that cannot be read), `svccfg_lex` (the words of svccfg, pure), `say` (messages).
 //!
 //! What is not here: options, messages and layouts, which belong to each command's own folder.
 
@@ -16,6 +16,7 @@ pub mod instance;
 pub mod locale;
 pub mod operand;
 pub mod repository;
+pub mod say;
 pub mod states;
 mod stored;
 pub mod svccfg_lex;

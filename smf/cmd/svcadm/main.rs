@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use smf_cmd::operand::{self, Entities, Kind, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
 use smf_cmd::states;
+use smf_cmd::say;
 
 use options::{Options, Refusal, Verb, Wait};
 use order::{Order, Told, Wish};
@@ -40,22 +41,22 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(RepositoryError::NoServer) => {
             let why = "repository server unavailable";
-            eprintln!("svcadm: Couldn't bind to configuration repository: {why}.");
+            say!("svcadm: Couldn't bind to configuration repository: {why}.");
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("svcadm: {error}");
+            say!("svcadm: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn refused(refusal: Refusal) -> ExitCode {
-    let say = |text: Option<String>| text.iter().for_each(|text| eprintln!("svcadm: {text}"));
+    let say = |text: Option<String>| text.iter().for_each(|text| say!("svcadm: {text}"));
     match refusal {
         Refusal::Usage(text) => {
             say(text);
-            eprint!("{}", options::USAGE);
+            say::error(format_args!("{}", options::USAGE));
         }
         Refusal::MilestoneUsage(text) => {
             say(text);
@@ -138,7 +139,7 @@ fn backup(repository: &mut Repository, name: &str) -> Result<u8, RepositoryError
         Ok(_path) => Ok(0),
         Err(error @ RepositoryError::NoServer) => Err(error),
         Err(error) => {
-            eprintln!("svcadm: failed to backup repository: {error}");
+            say!("svcadm: failed to backup repository: {error}");
             Ok(1)
         }
     }
@@ -146,14 +147,14 @@ fn backup(repository: &mut Repository, name: &str) -> Result<u8, RepositoryError
 
 impl World {
     fn complain(&mut self, message: &str) {
-        eprintln!("svcadm: {message}");
+        say!("svcadm: {message}");
         self.failed = true;
     }
 
     /// Complains about an operand; where every zone is told, the zone is named.
     fn complain_of_operand(&mut self, message: &str) {
         let zone = if self.every_zone { " (global)" } else { "" };
-        eprintln!("svcadm{zone}: {message}");
+        say!("svcadm{zone}: {message}");
         self.failed = true;
     }
 

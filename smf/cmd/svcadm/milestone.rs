@@ -6,6 +6,7 @@
 use smf_cmd::instance::MASTER_RESTARTER;
 use smf_cmd::operand::service_of;
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::say;
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Property};
 
@@ -20,8 +21,8 @@ const MILESTONES: [&str; 3] = [
 
 /// Prints the usage on standard error.
 pub fn print_usage() {
-    eprint!("{MILESTONE_USAGE}");
-    MILESTONES.iter().for_each(|milestone| eprintln!("\t{milestone}"));
+    say::error(format_args!("{MILESTONE_USAGE}"));
+    MILESTONES.iter().for_each(|milestone| say!("\t{milestone}"));
 }
 
 /// The milestone that a name stands for: `all`, `none`, or the end of one, or of its service, from
@@ -42,7 +43,7 @@ fn named(name: &str) -> Option<&str> {
 /// Stores a milestone.
 pub fn set(repository: &mut Repository, name: &str, for_good: bool) -> Result<u8, RepositoryError> {
     let Some(milestone) = named(name) else {
-        eprintln!("\"{name}\" is not a valid major milestone.");
+        say!("\"{name}\" is not a valid major milestone.");
         print_usage();
         return Ok(2);
     };
@@ -53,7 +54,7 @@ pub fn set(repository: &mut Repository, name: &str, for_good: bool) -> Result<u8
             // Somebody else was faster.
             Err(RepositoryError::Exists(_) | RepositoryError::NotFound(_)) => {}
             Err(RepositoryError::Denied) => {
-                eprintln!("svcadm: {MASTER_RESTARTER}: Permission denied.");
+                say!("svcadm: {MASTER_RESTARTER}: Permission denied.");
                 return Ok(1);
             }
             Err(error) => return Err(error),

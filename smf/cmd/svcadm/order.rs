@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use smf_cmd::clock;
 use smf_cmd::operand;
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::say;
 use smf_cmd::states::{self, State};
 use smf_scf::import::Operation;
 use smf_scf::import::merge::{Group, Groups, Property};
@@ -245,12 +246,12 @@ impl Told<'_> {
             Told::Wish(wish) => {
                 let adverb = if wish.temporary { "temporarily " } else { "" };
                 let done = if wish.enabled { "enabled" } else { "disabled" };
-                println!("{fmri} {adverb}{done}.");
+                say::done(format_args!("{fmri} {adverb}{done}.\n"));
             }
             Told::Orders(orders) => {
-                orders
-                    .iter()
-                    .for_each(|order| println!("Action {} set for {fmri}.", order.property()));
+                orders.iter().for_each(|order| {
+                    say::done(format_args!("Action {} set for {fmri}.\n", order.property()))
+                });
             }
         }
     }
@@ -276,8 +277,8 @@ pub fn carry_out(world: &mut World, deeds: &[Deed<'_>]) -> Result<(), Repository
                 }
                 Deed::Tell(fmri, told) => alone(world, fmri, *told)?,
                 Deed::Say { text, fails: true } => world.complain(text),
-                Deed::Say { text, fails: false } => eprintln!("svcadm: {text}"),
-                Deed::Show(text) => println!("{text}"),
+                Deed::Say { text, fails: false } => say!("svcadm: {text}"),
+                Deed::Show(text) => say::done(format_args!("{text}\n")),
             }
         }
     }

@@ -17,6 +17,7 @@ use std::io::ErrorKind;
 use smf_cmd::instance::{Dependency, Depth, Instance, MASTER_RESTARTER};
 use smf_cmd::operand::{self, Entities, service_of};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::say;
 
 /// Whether the restarter of an instance works, or could.
 pub fn has_restarter(
@@ -209,7 +210,7 @@ fn is_file_good(fmri: &str, excluded: bool) -> bool {
     match path.metadata() {
         Ok(_) => !excluded,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            eprintln!("svcadm: Unable to access \"{}\".", path.display());
+            say!("svcadm: Unable to access \"{}\".", path.display());
             false
         }
         Err(_) => excluded,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use smf_cmd::instance::{Depth, Instance};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::say;
 use smf_cmd::states;
 
 use crate::World;
@@ -133,7 +134,7 @@ fn one(
         let mark = world.repository.mark()?;
         let found = Instance::of(&mut world.repository, &[fmri.to_owned()], Depth::Causes)?;
         let Some(instance) = found.first() else {
-            eprintln!("svcadm: No such instance \"{fmri}\".");
+            say!("svcadm: No such instance \"{fmri}\".");
             return Ok(UNREACHED);
         };
         if instance.state().is_some_and(goal.is_reached) {
@@ -150,14 +151,14 @@ fn one(
         }
         if let Some((status, text)) = ended {
             match text {
-                "" => eprintln!("svcadm: Restarter for instance \"{fmri}\" is unavailable."),
-                text => eprintln!("svcadm: Instance \"{fmri}\" {text}"),
+                "" => say!("svcadm: Restarter for instance \"{fmri}\" is unavailable."),
+                text => say!("svcadm: Instance \"{fmri}\" {text}"),
             }
             return Ok(status);
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            eprintln!("svcadm: Timed out waiting for instance \"{fmri}\".");
+            say!("svcadm: Timed out waiting for instance \"{fmri}\".");
             return Ok(TIMED_OUT);
         }
         world.repository.wait_since(mark, left.map_or(longest, |left| left.min(longest)))?;

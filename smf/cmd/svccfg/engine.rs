@@ -6,6 +6,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
+use smf_cmd::say;
 use smf_cmd::svccfg_lex::{Command, Lexer, Token};
 
 use crate::session::{Complaint, Outcome, Session, complain};
@@ -65,7 +66,7 @@ pub fn complained(session: &Session, verb: Option<&Verb>, complaint: &Complaint)
             Failed::Command
         }
         Complaint::Fatal(text) => {
-            eprintln!("svccfg: {text}");
+            say!("svccfg: {text}");
             Failed::Svccfg
         }
         Complaint::Said => Failed::Command,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor};
+use smf_cmd::say;
 use smf_cmd::svccfg_lex::Lexer;
 
 use crate::completion::{Completer, Known};
@@ -51,7 +52,7 @@ pub fn run(session: &mut Session) -> Result<(), Failed> {
 }
 
 fn lost(error: &ReadlineError) -> Failed {
-    eprintln!("svccfg: Error reading terminal: {error}.");
+    say!("svccfg: Error reading terminal: {error}.");
     Failed::Svccfg
 }
 

@@ -44,7 +44,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Short, Value};
-use smf_cmd::{getopt, svccfg_lex};
+use smf_cmd::{getopt, say, svccfg_lex};
 
 use connection::Connection;
 use engine::{After, Failed};
@@ -71,14 +71,14 @@ fn main() -> ExitCode {
     let options = match parse() {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{USAGE}");
+            say::done(format_args!("{USAGE}"));
             return ExitCode::SUCCESS;
         }
         Err(message) => {
             if let Some(message) = message {
-                eprintln!("svccfg: {message}");
+                say!("svccfg: {message}");
             }
-            eprint!("{USAGE}");
+            say::error(format_args!("{USAGE}"));
             return ExitCode::from(2);
         }
     };

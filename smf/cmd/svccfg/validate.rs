@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use smf_cmd::operand::{self, Wanted, service_of};
+use smf_cmd::say;
 use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::Bundle;
 use smf_model::template::{
@@ -78,7 +79,7 @@ pub fn bundle_errors(
 /// Says what is wrong, one after the other.
 pub fn say(session: &Session, errors: &[TemplateError], prefix: &str) {
     let style = if session.voice == Voice::Interactive { Style::Human } else { Style::OneLine };
-    errors.iter().for_each(|error| eprintln!("{}", error.text(prefix, style)));
+    errors.iter().for_each(|error| say!("{}", error.text(prefix, style)));
 }
 
 fn instance(session: &mut Session, word: &str) -> Outcome {

@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use smf_cmd::say;
+
 use crate::session::Complaint;
 
 /// Where commands come from, which decides how messages look.
@@ -27,9 +29,9 @@ impl Voice {
     /// Says something that ends nothing.
     pub fn say(&self, text: &str) {
         match self {
-            Voice::OneShot => eprintln!("svccfg: {text}"),
-            Voice::File { name, line } => eprintln!("svccfg ({name}, line {line}): {text}"),
-            Voice::Interactive => println!("{text}"),
+            Voice::OneShot => say!("svccfg: {text}"),
+            Voice::File { name, line } => say!("svccfg ({name}, line {line}): {text}"),
+            Voice::Interactive => say::done(format_args!("{text}\n")),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use smf_cmd::operand;
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::say;
 use smf_scf::import::merge::{Group, Groups, Property};
 
 use options::{Options, Refusal, Selector, View};
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     let done = run(&options, &mut out).and_then(|failed| Ok(out.flush().map(|()| failed)?));
     let said = |status, text: &str| {
         if !options.quiet {
-            eprintln!("svcprop: {text}");
+            say!("svcprop: {text}");
         }
         ExitCode::from(status)
     };
@@ -72,9 +73,9 @@ fn refused(refusal: Refusal) -> ExitCode {
         Refusal::Fatal(text) => (Some(text), "", 1),
     };
     if let Some(text) = text {
-        eprintln!("svcprop: {text}");
+        say!("svcprop: {text}");
     }
-    eprint!("{usage}");
+    say::error(format_args!("{usage}"));
     ExitCode::from(status)
 }
 
@@ -142,7 +143,7 @@ impl Printer<'_> {
     fn missing(&mut self, message: &str) {
         self.failed = true;
         if !self.options.quiet || self.options.verbose {
-            eprintln!("svcprop: {message}");
+            say!("svcprop: {message}");
         }
     }
 

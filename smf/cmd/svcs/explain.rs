@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use smf_cmd::clock;
 use smf_cmd::instance::{Depth, Instance, MASTER_RESTARTER};
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::say;
 use smf_cmd::states::{self, State};
 use smf_scf::import::merge::{Group, Groups};
 
@@ -36,7 +37,7 @@ pub fn print(
 ) -> anyhow::Result<()> {
     let graph = Graph::new(read(world)?);
     for complaint in &graph.complaints {
-        eprintln!("{complaint}");
+        say!("{complaint}");
     }
     let chosen = if operands.is_empty() {
         graph.roots()

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use smf_cmd::instance::Depth;
 use smf_cmd::repository::RepositoryError;
+use smf_cmd::say;
 use smf_cmd::states::{self, State};
 
 use columns::{Column, Table};
@@ -35,18 +36,18 @@ fn main() -> ExitCode {
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(options) => options,
         Err(Refusal::Help) => {
-            print!("{}", options::help());
+            say::done(format_args!("{}", options::help()));
             return ExitCode::SUCCESS;
         }
         Err(Refusal::Usage(message)) => {
             if let Some(message) = message {
-                eprintln!("svcs: {message}");
+                say!("svcs: {message}");
             }
-            eprint!("{}", options::USAGE);
+            say::error(format_args!("{}", options::USAGE));
             return ExitCode::from(2);
         }
         Err(Refusal::Fatal(message)) => {
-            eprintln!("svcs: {message}");
+            say!("svcs: {message}");
             return ExitCode::FAILURE;
         }
     };
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("svcs: {error}");
+            say!("svcs: {error}");
             ExitCode::FAILURE
         }
     }
@@ -73,7 +74,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
     let mut world = World::open(options.zones)?;
     if options.all && !options.operands.is_empty() {
-        eprintln!("svcs: -a ignored when used with arguments.");
+        say!("svcs: -a ignored when used with arguments.");
     }
     match options.mode {
         Mode::List => {

@@ -10,6 +10,7 @@ use smf_cmd::instance::{Depth, Instance};
 use smf_cmd::locale;
 use smf_cmd::operand::{self, Entities, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
+use smf_cmd::say;
 use smf_cmd::states;
 use smf_scf::import::merge::Groups;
 
@@ -58,7 +59,7 @@ impl World {
     /// Says what is wrong; where every zone is asked, not finding is no reason to speak.
     pub fn complain(&mut self, message: &str) {
         if self.zones != Zones::Every {
-            eprintln!("svcs: {message}");
+            say!("svcs: {message}");
         }
         self.failed = true;
     }

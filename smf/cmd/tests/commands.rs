@@ -173,4 +173,5 @@ transcripts! {
     svcs_long: "svcs-long.txt",
     svcs_notify: "svcs-notify.txt",
     svcs_table: "svcs-table.txt",
+    unheard: "unheard.txt",
 }
