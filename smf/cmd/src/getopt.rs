@@ -1,4 +1,18 @@
-//! getopt.rs - a command line that cannot be read, in the words of getopt(3C).
+//! getopt.rs - the command line as getopt(3C) reads it, and its words for one that cannot be read.
+
+use std::ffi::OsString;
+
+/// All operands, when the first has been read: what follows it is no option.
+///
+/// # Errors
+/// None, in between two arguments.
+pub fn operands(
+    first: OsString,
+    parser: &mut lexopt::Parser,
+) -> Result<Vec<String>, lexopt::Error> {
+    let all = std::iter::once(first).chain(parser.raw_args()?);
+    Ok(all.map(|operand| operand.to_string_lossy().into_owned()).collect())
+}
 
 /// What is said before the usage.
 #[must_use]

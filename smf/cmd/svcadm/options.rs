@@ -200,7 +200,9 @@ fn arguments(parser: &mut lexopt::Parser, letters: &str) -> Result<Raw, Refusal>
             }
             Short(letter) if letters.contains(letter) => raw.flags.push(letter),
             Short('?') => return Err(Refusal::Usage(None)),
-            Value(word) => raw.words.push(word.to_string_lossy().into_owned()),
+            Value(first) => {
+                raw.words = getopt::operands(first, parser).map_err(|error| usage(&error))?;
+            }
             other => return Err(usage(&other.unexpected())),
         }
     }

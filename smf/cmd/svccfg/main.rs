@@ -104,11 +104,7 @@ fn parse() -> Result<Option<Options>, Option<String>> {
             }
             Short('?') => return Ok(None),
             // What follows belongs to the command, options included.
-            Value(word) => {
-                options.words.push(word.to_string_lossy().into_owned());
-                let rest = parser.raw_args().map_err(usage)?;
-                options.words.extend(rest.map(|word| word.to_string_lossy().into_owned()));
-            }
+            Value(first) => options.words = getopt::operands(first, &mut parser).map_err(usage)?,
             other => return Err(usage(other.unexpected())),
         }
     }

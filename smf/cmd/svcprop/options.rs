@@ -114,7 +114,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Options, Refusal> {
                     _ => return Err(Refusal::Fatal(format!("invalid zone '{value}'"))),
                 }
             }
-            Value(operand) => options.operands.push(operand.to_string_lossy().into_owned()),
+            Value(first) => {
+                options.operands = getopt::operands(first, &mut parser).map_err(usage)?
+            }
             Short('?') => return Err(Refusal::Usage(None)),
             other => return Err(usage(other.unexpected())),
         }

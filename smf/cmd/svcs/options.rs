@@ -148,7 +148,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Options, Refusal> {
                     _ => raw.zone = Some(value),
                 }
             }
-            Value(operand) => raw.operands.push(operand.to_string_lossy().into_owned()),
+            Value(first) => raw.operands = getopt::operands(first, &mut parser).map_err(usage)?,
             other => return Err(usage(other.unexpected())),
         }
     }
