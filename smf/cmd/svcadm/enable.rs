@@ -11,6 +11,7 @@ use smf_cmd::operand::{self, Entities, service_of};
 use smf_cmd::repository::RepositoryError;
 
 use crate::World;
+use crate::misconfigured;
 use crate::order::{self, Deed, Told, Wish};
 
 /// What an FMRI of a dependency comes to.
@@ -122,6 +123,9 @@ impl Walk<'_, '_> {
 /// Where the walk goes from an instance, in order.
 fn required(instance: &Instance, entities: &Entities) -> Vec<Step> {
     let mut steps = Vec::new();
+    if let Some(text) = misconfigured::restarter(instance) {
+        return vec![Step::say(text, false)];
+    }
     // The master restarter is enabled by being there.
     let fmri = &instance.fmri;
     match instance.general("restarter").filter(|restarter| *restarter != MASTER_RESTARTER) {
@@ -138,7 +142,17 @@ fn required(instance: &Instance, entities: &Entities) -> Vec<Step> {
             }
         }),
     }
-    for dependency in instance.dependencies().iter().filter(|d| d.kind == "service") {
+    for dependency in &instance.dependencies() {
+        let group = instance.running.get(&dependency.name);
+        if let Some(text) =
+            group.and_then(|group| misconfigured::dependency(fmri, &dependency.name, group))
+        {
+            steps.push(Step::say(text, false));
+            continue;
+        }
+        if dependency.kind != "service" {
+            continue;
+        }
         match dependency.grouping.as_str() {
             "exclude_all" | "optional_all" => {}
             "require_any" if is_choice(dependency, entities, &mut steps) => {

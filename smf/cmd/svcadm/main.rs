@@ -1,11 +1,12 @@
 //! svcadm(8): orders for instances.
 //!
 //! Reading order: `options` (the command line), `order` (what each verb writes), `enable` (the
-//! walk of -r), `milestone`, `wait` (-s) and `potential` (whether waiting makes sense).  An order
+//! walk of -r; `misconfigured` is what it cannot follow), `milestone`, `wait` (-s) and `potential` (whether waiting makes sense).  An order
 //! is stored, and that is success; only -s waits for what becomes of it.
 
 mod enable;
 mod milestone;
+mod misconfigured;
 mod options;
 mod order;
 mod potential;
@@ -16,8 +17,8 @@ use std::process::ExitCode;
 
 use smf_cmd::operand::{self, Entities, Kind, Pattern, Wanted};
 use smf_cmd::repository::{Repository, RepositoryError};
-use smf_cmd::states;
 use smf_cmd::say;
+use smf_cmd::states;
 
 use options::{Options, Refusal, Verb, Wait};
 use order::{Order, Told, Wish};

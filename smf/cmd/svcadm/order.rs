@@ -341,9 +341,17 @@ fn by_state<'a>(
     let found = states::read(&mut world.repository, Some(fmris), None)?;
     let by_name: HashMap<&str, &State> =
         found.iter().map(|state| (state.fmri.as_str(), state)).collect();
-    let deed = |fmri: &String| match fits(by_name.get(fmri.as_str()).copied()) {
-        Some(orders) => Deed::Tell(fmri.clone(), Told::Orders(orders)),
-        None => Deed::Say { text: format!("Instance \"{fmri}\" {otherwise}"), fails: true },
+    let deed = |fmri: &String| {
+        let say = |text: String| Deed::Say { text, fails: true };
+        match by_name.get(fmri.as_str()).copied() {
+            Some(state) if state.state.is_empty() => {
+                say(format!("{fmri} is misconfigured (lacks \"restarter\" property group)."))
+            }
+            state => match fits(state) {
+                Some(orders) => Deed::Tell(fmri.clone(), Told::Orders(orders)),
+                None => say(format!("Instance \"{fmri}\" {otherwise}")),
+            },
+        }
     };
     let deeds: Vec<Deed<'_>> = fmris.iter().map(deed).collect();
     carry_out(world, &deeds)
