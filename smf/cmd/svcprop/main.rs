@@ -173,10 +173,10 @@ impl Printer<'_> {
     }
 
     /// Says that an operand is the FMRI of nothing.
-    fn no_part(&mut self, fmri: &str) {
+    fn no_part(&mut self, operand: &str) {
         match self.options.quiet {
             true => self.failed = true,
-            false => self.missing(&target::nothing(fmri)),
+            false => self.missing(&target::nothing(operand)),
         }
     }
 
@@ -189,7 +189,10 @@ impl Printer<'_> {
                     let fmris: Vec<String> = found.into_iter().map(|one| one.fmri).collect();
                     self.missing(&operand::several("Pattern", operand, &fmris));
                 }
-                Ok(found) => targets.extend(found.into_iter().filter(|t| seen.insert(t.clone()))),
+                Ok(found) => {
+                    let new = |one: &Target| seen.insert((one.fmri.clone(), one.part.clone()));
+                    targets.extend(found.into_iter().filter(new));
+                }
                 // What does not name anything is not spoken of with -q, -v or not.
                 Err(_) if self.options.quiet => self.failed = true,
                 Err(message) => self.missing(&message),
@@ -219,7 +222,7 @@ impl Printer<'_> {
             }
             Part::Group(name) if selectors.is_empty() => match groups.get(name) {
                 Some(group) => self.group(fmri, (name, group), out)?,
-                None => self.no_part(&format!("{fmri}/:properties/{name}")),
+                None => self.no_part(&target.operand),
             },
             Part::Group(name) => {
                 for selector in selectors {
@@ -233,7 +236,7 @@ impl Printer<'_> {
             Part::Property(name, property) => {
                 match groups.get(name).and_then(|group| group.properties.get(property)) {
                     Some(value) => self.property(fmri, (name, property), value, out)?,
-                    None => self.no_part(&format!("{fmri}/:properties/{name}/{property}")),
+                    None => self.no_part(&target.operand),
                 }
             }
         }

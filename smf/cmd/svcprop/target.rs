@@ -19,10 +19,12 @@ pub enum Part {
 }
 
 /// What an operand names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub fmri: String,
     pub part: Part,
+    /// As it was typed.
+    pub operand: String,
 }
 
 /// The entity of an operand, and which part of it is meant.
@@ -42,7 +44,7 @@ pub fn find(
     operand: &str,
 ) -> Result<Result<Vec<Target>, String>, RepositoryError> {
     let (entity, part) = split(operand);
-    let target = |fmri: String| Target { fmri, part: part.clone() };
+    let target = |fmri: String| Target { fmri, part: part.clone(), operand: operand.to_owned() };
     if let Some(fmri) = operand::canonical(entity).filter(|fmri| is_instance(fmri)) {
         if !states::there(repository, vec![fmri.clone()])?.is_empty() {
             return Ok(Ok(vec![target(fmri)]));
@@ -130,7 +132,7 @@ mod tests {
                 Err("-p cannot be used with property FMRIs."),
             ),
         ] {
-            let target = Target { fmri: fmri.into(), part };
+            let target = Target { fmri: fmri.into(), part, operand: String::new() };
             let got = awaited(&target, &selectors).map(|(group, property)| match property {
                 Some(property) => format!("{group}/{property}"),
                 None => group,
