@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use smf_cmd::operand::{self, Entities, Wanted, is_instance, service_of};
+use smf_cmd::operand::{self, Entities, Wanted, is_instance};
 use smf_cmd::repository::RepositoryError;
 use smf_cmd::svccfg_lex::Token;
 use smf_model::bundle::write::{self, Contents, Protected, Targets, Warning, Written};
@@ -40,25 +40,30 @@ fn export(session: &mut Session, tokens: &[Token]) -> Outcome {
     let (rest, file) = redirect(tokens)?;
     let (all, name) = flagged(rest, "-a")?;
     let entities = session.repository()?.entities()?;
-    let mut name = name.to_owned();
-    if let Some(fmri) = canonical(&name).filter(|_| name.starts_with("svc:")) {
-        if is_instance(&fmri) {
-            session
-                .voice
-                .say("Only services may be exported; ignoring instance portion of argument.");
-            name = service_of(&fmri).to_owned();
-        }
-    }
-    let service = match operand::find(&name, Wanted::Services, &entities) {
+    let name = without_instance(session, name);
+    let service = match operand::find(name, Wanted::Services, &entities) {
         Ok(matched) => match matched.fmris.as_slice() {
             [one] => one.clone(),
-            several => return complain(operand::several("Pattern", &name, several)),
+            several => return complain(operand::several("Pattern", name, several)),
         },
         Err(message) => return complain(message),
     };
     let contents = contents(session, &service, &entities)?;
     let targets = targets(session, &[&contents])?;
     deliver(session, &write::export(&contents, &targets, protected(all)), file)
+}
+
+/// The service of what was typed, if that is an instance.
+fn without_instance<'a>(session: &Session, name: &'a str) -> &'a str {
+    match name.rsplit_once(':') {
+        Some((service, _instance)) if canonical(name).is_some_and(|fmri| is_instance(&fmri)) => {
+            session
+                .voice
+                .say("Only services may be exported; ignoring instance portion of argument.");
+            service
+        }
+        Some(_) | None => name,
+    }
 }
 
 fn archive(session: &mut Session, tokens: &[Token]) -> Outcome {
