@@ -4,6 +4,8 @@
 //! type that is known is built in, so what the file holds changes nothing.  With
 //! `SVCCFG_NOVALIDATE` a bundle is not held to it.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use smf_model::bundle::{self, Bundle, Include, Included, Validation};
@@ -71,35 +73,64 @@ pub fn read_all(paths: &[&Path]) -> Vec<Result<Bundle, Complaint>> {
     })
 }
 
-/// Reads and checks a bundle, with what it includes.
+/// Reads and checks a bundle that is a file, with what it includes.
 pub fn read(path: &Path) -> Result<Bundle, Complaint> {
+    regular(path).map_err(|text| named(path, &text))?;
+    read_stream(path)
+}
+
+fn named(path: &Path, text: &str) -> Complaint {
+    Complaint::Refused(format!("{}: {text}", path.display()))
+}
+
+/// The same of whatever was named on the command line, a pipe too.
+pub fn read_stream(path: &Path) -> Result<Bundle, Complaint> {
     if let Some(dtd) = set("SVCCFG_DTD") {
-        if std::fs::File::open(&dtd).is_err() {
+        if File::open(&dtd).is_err() {
             let dtd = dtd.display();
             return Err(Complaint::Fatal(format!("Could not parse DTD \"{dtd}\".")));
         }
     }
-    let named = |text: String| Complaint::Refused(format!("{}: {text}", path.display()));
     let validation = match set("SVCCFG_NOVALIDATE") {
         Some(_) => Validation::None,
         None => Validation::Dtd,
     };
-    let text = text_of(path).map_err(named)?;
+    let text = text_of(path).map_err(|text| named(path, &text))?;
     let mut open = |include: &Include<'_>| {
         // What the bundle itself names is relative to it.
         let folder = path.parent().filter(|_| include.base.is_none()).unwrap_or(Path::new(""));
         let target = folder.join(include.path());
+        regular(&target)?;
         let text = text_of(&target)?;
         Ok(Included { name: target.to_string_lossy().into_owned(), text })
     };
-    bundle::parse_with(&text, validation, &mut open).map_err(|error| named(error.to_string()))
+    bundle::parse_with(&text, validation, &mut open)
+        .map_err(|error| named(path, &error.to_string()))
 }
 
 fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Nobody waits for the writer of a pipe, or for the end of a device, that lies among bundles.
+fn regular(path: &Path) -> Result<(), String> {
+    let meta = path.metadata().map_err(|error| reason(&error))?;
+    if meta.is_file() { Ok(()) } else { Err("not a regular file".to_owned()) }
+}
+
+/// No more is read than shows that it is too much.
 fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| reason(&error))?;
-    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let limit = u64::try_from(bundle::SIZE_MAX).unwrap_or(u64::MAX);
+        file.take(limit + 1).read_to_end(&mut bytes)
+    });
+    read.map_err(|error| reason(&error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let of_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(of_line).chars().count() + 1;
+        format!("line {line}, column {column}: a byte that is not UTF-8")
+    })
 }

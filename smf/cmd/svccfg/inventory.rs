@@ -17,7 +17,7 @@ pub const VERBS: &[Verb] = &[Verb {
 }];
 
 fn inventory(_session: &mut Session, path: &Path) -> Outcome {
-    let bundle = files::read(path)?;
+    let bundle = files::read_stream(path)?;
     let mut text = String::new();
     for service in &bundle.services {
         for instance in &service.instances {

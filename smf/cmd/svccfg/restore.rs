@@ -34,7 +34,7 @@ struct Work {
 }
 
 fn restore(session: &mut Session, path: &Path) -> Outcome {
-    let bundle = files::read(path)?;
+    let bundle = files::read_stream(path)?;
     if bundle.kind == Kind::Profile {
         return complain(format!("{}: a profile, not an archive", path.display()));
     }

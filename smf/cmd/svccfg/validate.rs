@@ -43,7 +43,7 @@ fn validate(session: &mut Session, tokens: &[Token]) -> Outcome {
 }
 
 fn file(session: &mut Session, path: &Path) -> Outcome {
-    let bundle = files::read(path)?;
+    let bundle = files::read_stream(path)?;
     let errors = bundle_errors(session, &bundle, &mut Owners::default())?;
     if errors.is_empty() {
         return Ok(());

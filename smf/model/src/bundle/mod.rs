@@ -25,7 +25,7 @@ pub mod write;
 mod xml;
 
 pub use include::{Include, Included, Open};
-pub use xml::Position;
+pub use xml::{Position, SIZE_MAX};
 
 /// The system identifier every manifest must name.
 pub const DTD: &str = "/usr/share/lib/xml/dtd/service_bundle.dtd.1";
@@ -213,10 +213,8 @@ pub struct Dependent {
 #[derive(Debug, Error)]
 pub enum BundleError {
     /// Larger than anything that is read.
-    #[error("document has {size} bytes, more than {limit}")]
+    #[error("document has more than {limit} bytes")]
     TooLarge {
-        /// Bytes it has.
-        size: usize,
         /// Bytes it may have.
         limit: usize,
     },

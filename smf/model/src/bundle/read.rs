@@ -57,7 +57,7 @@ struct Reader<'r, 'o> {
 impl Reader<'_, '_> {
     fn document(&mut self, text: &str) -> Result<Element, BundleError> {
         let left = self.left.checked_sub(text.len());
-        self.left = left.ok_or(BundleError::TooLarge { size: text.len(), limit: self.left })?;
+        self.left = left.ok_or(BundleError::TooLarge { limit: self.left })?;
         let document = xml::document(text)?;
         if document.root.name != "service_bundle" {
             return Err(BundleError::NotABundle);

@@ -14,7 +14,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::BundleError;
 
 /// The largest bundle that is read, in bytes.
-pub(super) const SIZE_MAX: usize = 16 << 20;
+pub const SIZE_MAX: usize = 16 << 20;
 /// The deepest nesting of elements.  The document type itself needs fewer than twenty.
 const DEPTH_MAX: usize = 64;
 
@@ -101,7 +101,7 @@ fn legible(text: &str) -> Result<(), BundleError> {
 /// Reads the text of a bundle into its tree of elements.
 pub(super) fn document(text: &str) -> Result<Document, BundleError> {
     if text.len() > SIZE_MAX {
-        return Err(BundleError::TooLarge { size: text.len(), limit: SIZE_MAX });
+        return Err(BundleError::TooLarge { limit: SIZE_MAX });
     }
     legible(text)?;
     let mut reader = Reader::from_str(text);
