@@ -257,7 +257,8 @@ impl Kernel {
         let process = self.processes.remove(&pid)?;
         let contract = process.contract;
         let told = process.engine == self.engine;
-        if status == 0 {
+        // Who has been killed leaves nobody, even if he would have ended by himself.
+        if status == 0 && !process.killed {
             for fate in &process.leaves {
                 self.last_pid += 1;
                 // The fate was drawn from the time of the start: it may be overdue.

@@ -90,8 +90,11 @@ impl Seen {
         (seen > ordered).then(|| format!("restarted {seen} times, ordered {ordered} times"))
     }
 
-    /// The engine died.
+    /// The engine died: what counts is what is written down.
     pub fn orphaned(&mut self) {
+        if self.state == State::Maintenance {
+            self.ordered.owed.retain(|action, _| !action.starts_with("maint_on"));
+        }
         self.ordered.resumes |= goes_down(self.state, self.next);
     }
 

@@ -226,7 +226,10 @@ impl Store for Repository {
         })
     }
     fn changes(&mut self) -> Result<Vec<Change>, StoreError> {
-        call(&self.0, |reality| reality.disk.changes())
+        call(&self.0, |reality| {
+            reality.rules.tells_changes();
+            reality.disk.changes()
+        })
     }
 }
 

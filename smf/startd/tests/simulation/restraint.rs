@@ -138,7 +138,8 @@ impl Reality {
     pub fn reads_milestone(&mut self, live: &Groups) {
         let of = |group: &str| live.get(group).and_then(|group| group.first("milestone"));
         let named = of("options_ovr").or_else(|| of("options")).unwrap_or("all").to_owned();
-        let there = self.view().instances.contains_key(&named);
+        let there =
+            self.rules.seen.get(&named).is_some_and(|one| one.met || one.state != State::None);
         self.rules.restraint.milestone = Some(named).filter(|_| there);
     }
 
@@ -146,11 +147,11 @@ impl Reality {
     fn with_newcomers(&mut self) -> View {
         let mut view = self.view();
         for fmri in self.disk.instances().unwrap_or_default() {
-            let live = self.disk.groups(&fmri, Which::Live).ok().flatten().unwrap_or_default();
-            let Some(enabled) = enabled(&live).filter(|_| !view.instances.contains_key(&fmri))
-            else {
+            if view.instances.get(&fmri).is_some_and(|known| known.state != State::None) {
                 continue;
-            };
+            }
+            let live = self.disk.groups(&fmri, Which::Live).ok().flatten().unwrap_or_default();
+            let Some(enabled) = enabled(&live) else { continue };
             let known = Known { state: State::Uninitialized, enabled, needs: needs(&live) };
             view.instances.insert(fmri, known);
         }

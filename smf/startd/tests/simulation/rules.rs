@@ -59,6 +59,8 @@ pub struct Seen {
     /// How often it was marked.
     pub marks: usize,
     pub ordered: Ordered,
+    /// The engine has read of it.
+    pub met: bool,
     /// The milestone none was ordered, and since then nothing for this one.
     pub outside: bool,
 }
@@ -70,6 +72,9 @@ pub struct Rules {
     pub disk_refused: bool,
     pub ending: bool,
     pub restraint: Restraint,
+    /// What the deleted needed, until the engine has dealt with their deletion; whether it has been
+    /// told of it.
+    gone: BTreeMap<String, (Vec<Need>, bool)>,
 }
 
 impl Rules {
@@ -93,8 +98,14 @@ impl Rules {
             starts: 0,
             marks: 0,
             ordered: Ordered::default(),
+            met: false,
             outside: false,
         })
+    }
+
+    /// The engine asks what has changed: it has dealt with what it was told the time before.
+    pub fn tells_changes(&mut self) {
+        self.gone.retain(|_, (_, told)| !std::mem::replace(told, true));
     }
 
     /// A method of it failed, or is about to.
@@ -113,9 +124,11 @@ impl Rules {
     /// The engine died: what it had in mind is lost, what it wrote is not.
     pub fn bereave(&mut self) {
         self.restraint.bereave();
+        self.gone.clear();
         for seen in self.seen.values_mut() {
             seen.starting = false;
             seen.unstopped = false;
+            seen.met = false;
             seen.obliged = None;
         }
     }
@@ -141,7 +154,9 @@ impl Rules {
     /// It is gone.
     pub fn deleted(&mut self, fmri: &str) {
         self.restraint.deleted(fmri);
-        let known = self.seen.remove(fmri).is_some_and(|seen| seen.state != State::None);
+        let seen = self.seen.remove(fmri);
+        let known = seen.as_ref().is_some_and(|seen| seen.state != State::None);
+        self.gone.extend(seen.map(|seen| (fmri.to_owned(), (seen.needs, false))));
         let service = fmri.rsplit_once(':').map_or(fmri, |(service, _)| service);
         if !known {
             return;
@@ -253,7 +268,8 @@ impl Reality {
         if !from.is_running() && to.is_running() {
             seen.unstopped = !seen.no_daemon;
         }
-        seen.cyclic &= !to.is_running();
+        // What was found may be gone by the time the instance has stopped for it.
+        seen.cyclic &= !to.is_running() || next == State::Maintenance;
         let cycle = to == State::Maintenance && from != to && aux == "dependency_cycle";
         if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
             self.rules.broke(format!("{fmri} is in no cycle"));
@@ -267,10 +283,12 @@ impl Reality {
     /// The engine reads what an instance depends on that it has told nothing of: a cycle found now is
     /// told when the others may have left it.
     pub fn read(&mut self, fmri: &str, groups: &Groups) {
-        if self.rules.seen.get(fmri).is_some_and(|seen| seen.state != State::None) {
+        let seen = self.rules.of(fmri);
+        if seen.state != State::None {
             return;
         }
-        let mut view = self.view();
+        seen.met = true;
+        let mut view = self.view_with_the_gone();
         let (state, needs) = (State::Uninitialized, needs(groups));
         view.instances.insert(fmri.to_owned(), Known { state, enabled: true, needs });
         if view.cyclic(fmri) {
@@ -290,10 +308,20 @@ impl Reality {
             seen.obliged.take_if(|why| why.ends_with("was deleted"));
         }
         // What was found before a refresh may be told after it.
-        let cyclic = self.view().cyclic(fmri);
+        let cyclic = self.view_with_the_gone().cyclic(fmri);
         self.rules.of(fmri).cyclic |= cyclic;
         let refresh = groups.get("refresh").and_then(|group| group.first("exec"));
         self.rules.of(fmri).snapshot_taken(refresh == Some("/refresh"));
+    }
+
+    /// The world as an engine sees it that has not dealt with deletions yet.
+    fn view_with_the_gone(&mut self) -> View {
+        let mut view = self.view();
+        for (fmri, (needs, _)) in &self.rules.gone {
+            let gone = Known { state: State::Offline, enabled: true, needs: needs.clone() };
+            view.instances.entry(fmri.clone()).or_insert(gone);
+        }
+        view
     }
 
     /// The world as dependencies see it.
