@@ -3,6 +3,8 @@
 //! A managed instance is one with general/enabled.  `enabled` and the actions are read live; the
 //! dependencies come from the running snapshot.
 
+use std::collections::BTreeSet;
+
 use crate::config::{self, Restarter};
 use crate::engine::{Activity, Engine, Instance};
 use crate::evaluate::{Evaluation, reckon};
@@ -56,10 +58,21 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     pub fn repository_changed(&mut self) -> Result<usize, StoreError> {
         let changes = self.store.changes()?;
         let count = changes.len();
+        // Read whole when they came: what else is told of them now is no order of its own.
+        let mut came = BTreeSet::new();
         for change in changes {
             match change.group.as_deref() {
-                None => self.came_or_went(&change.fmri),
-                Some("general" | "general_ovr" | "deathrow") => self.changed(&change.fmri),
+                None => {
+                    if self.came_or_went(&change.fmri) {
+                        came.insert(change.fmri);
+                    }
+                }
+                Some("general" | "general_ovr" | "deathrow") if came.contains(&change.fmri) => {}
+                Some("general" | "general_ovr" | "deathrow") => {
+                    if self.changed(&change.fmri) {
+                        came.insert(change.fmri);
+                    }
+                }
                 Some("restarter_actions") => self.actions(&change.fmri),
                 Some("restarter") => self.reported(&change.fmri),
                 Some("options" | "options_ovr") if change.fmri == config::MASTER => {
@@ -72,10 +85,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         Ok(count)
     }
 
-    /// One that was deleted and made again before anybody looked is another one.
-    fn came_or_went(&mut self, fmri: &str) {
+    /// One that was deleted and made again before anybody looked is another one; whether it is new.
+    fn came_or_went(&mut self, fmri: &str) -> bool {
         let live = self.store.some_groups(fmri, View::Live, &is_general);
-        let Some(live) = self.noted(fmri, live) else { return };
+        let Some(live) = self.noted(fmri, live) else { return false };
         let stateless = live.is_some_and(|live| recorded(&live).1);
         let told =
             !self.unwritten.contains_key(fmri) && self.due.iter().all(|due| due.fmri != fmri);
@@ -83,12 +96,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if known && stateless {
             self.dismiss(fmri);
         }
-        self.changed(fmri);
+        self.changed(fmri)
     }
 
-    fn changed(&mut self, fmri: &str) {
+    /// Whether it is new.
+    fn changed(&mut self, fmri: &str) -> bool {
         let live = self.store.some_groups(fmri, View::Live, &is_general);
-        let Some(live) = self.noted(fmri, live) else { return };
+        let Some(live) = self.noted(fmri, live) else { return false };
         let enabled = live.as_ref().and_then(config::enabled);
         let restarter = live.as_ref().map(config::restarter);
         if self.graph.condemn(fmri, live.as_ref().is_some_and(config::condemned)) {
@@ -107,10 +121,12 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                     self.stay_outside(fmri);
                     self.appeared(fmri);
                     self.actions(fmri);
+                    return true;
                 }
             }
             (Some(enabled), true) => self.set_enabled(fmri, enabled),
         }
+        false
     }
 
     /// Another restarter wrote down what became of one of its instances.
