@@ -32,7 +32,7 @@ use ips_repository::{PathError, Repository};
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
-use crate::transport::{Transport, tried};
+use crate::transport::{Endurance, Transport};
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
 /// number of processors there is here.
@@ -161,6 +161,7 @@ pub struct Source {
     agent: ureq::Agent,
     /// How often a request is tried.
     tries: u32,
+    endurance: Endurance,
     archive: Option<Archive>,
     /// A directory of version 3: its only publisher's folders are those at its top.
     single: bool,
@@ -184,7 +185,9 @@ impl Source {
     pub(crate) fn again(&self) -> Result<Self, SourceError> {
         let (origin, agent, tries) = (self.origin.clone(), self.agent.clone(), self.tries);
         let (single, archive, cache) = (self.single, None, None);
-        Self { origin, agent, tries, archive, single, cache, catalogs: Vec::new() }.read()
+        let endurance = self.endurance.again();
+        let catalogs = Vec::new();
+        Self { origin, agent, tries, endurance, archive, single, cache, catalogs }.read()
     }
 
     fn read(mut self) -> Result<Self, SourceError> {
@@ -221,8 +224,10 @@ impl Source {
             let repository = Repository::open(root).and_then(|one| one.configuration());
             repository.is_ok_and(|configuration| configuration.layout() == Layout::Single)
         });
-        let (agent, tries) = (transport.agent(), transport.tries());
-        Ok(Self { origin: origin.clone(), agent, tries, archive, single, cache: None, catalogs })
+        let (agent, tries, endurance) =
+            (transport.agent(), transport.tries(), transport.endurance());
+        let origin = origin.clone();
+        Ok(Self { origin, agent, tries, endurance, archive, single, cache: None, catalogs })
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.
@@ -636,7 +641,7 @@ impl Source {
     }
 
     pub(crate) fn get(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
-        tried(self.tries, || self.get_once(uri, anew))
+        self.endurance.tried(uri, self.tries, || self.get_once(uri, anew))
     }
 
     fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {

@@ -2,6 +2,7 @@
 //!
 //! The caller reads the environment and the files; this makes an HTTP client of what they say.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -34,16 +35,22 @@ pub struct Patience {
     pub connect: Option<Duration>,
     /// Without a byte coming; none = for ever.
     pub stall: Option<Duration>,
+    /// For an answer to begin; none = for ever.
+    pub answer: Option<Duration>,
     /// How often a request is tried.
     pub tries: u32,
+    /// After how many requests in a row that failed altogether an origin is given up; 0 = never.
+    pub errors: u32,
     /// How many redirections are followed.
     pub redirects: u32,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        let (connect, stall) = (Duration::from_secs(60), Duration::from_secs(60));
-        Self { connect: Some(connect), stall: Some(stall), tries: 4, redirects: 5 }
+        let minute = Some(Duration::from_secs(60));
+        // A depot that closes a transaction or rebuilds has work to do before it answers.
+        let answer = Some(Duration::from_secs(3_600));
+        Self { connect: minute, stall: minute, answer, tries: 4, errors: 4, redirects: 5 }
     }
 }
 
@@ -102,6 +109,11 @@ impl Transport {
         self.patience.tries.max(1)
     }
 
+    /// How long an origin that fails is asked.
+    pub(crate) fn endurance(&self) -> Endurance {
+        Endurance { most: self.patience.errors, failed: AtomicU32::new(0) }
+    }
+
     pub(crate) fn agent(&self) -> ureq::Agent {
         let mut tls = TlsConfig::builder().client_cert(self.identity.clone());
         if let Some(roots) = &self.roots {
@@ -117,12 +129,46 @@ impl Transport {
             .max_redirects(self.patience.redirects)
             .tls_config(tls.build())
             .timeout_connect(self.patience.connect)
-            // A depot that closes a transaction or rebuilds has work to do before it answers.
-            .timeout_recv_response(hour)
+            .timeout_recv_response(self.patience.answer)
             .timeout_recv_body(hour)
             .timeout_per_read(self.patience.stall)
             .build();
         config.into()
+    }
+}
+
+/// Counts the requests of an origin that failed one after the other.
+#[derive(Debug)]
+pub(crate) struct Endurance {
+    most: u32,
+    failed: AtomicU32,
+}
+
+impl Endurance {
+    /// The same from the beginning.
+    pub(crate) fn again(&self) -> Self {
+        Self { most: self.most, failed: AtomicU32::new(0) }
+    }
+
+    /// Tries a request as `tried` does, unless too many have failed before.
+    pub(crate) fn tried<T>(
+        &self,
+        uri: &str,
+        tries: u32,
+        once: impl FnMut() -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let failed = self.failed.load(Ordering::Relaxed);
+        if self.most > 0 && failed >= self.most {
+            let reason = format!("given up: {failed} requests in a row have failed");
+            return Err(SourceError::Transport { uri: uri.to_string(), reason });
+        }
+        let answer = tried(tries, once);
+        match &answer {
+            Err(SourceError::Transport { .. }) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+            // Who answers, whatever it is, is there.
+            Ok(_) | Err(_) => self.failed.store(0, Ordering::Relaxed),
+        }
+        answer
     }
 }
 
@@ -152,5 +198,40 @@ pub(crate) fn tried<T>(
             answer => return answer,
         }
         tried += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_answers_is_given_up() {
+        let fails = || -> Result<(), SourceError> {
+            Err(SourceError::Transport { uri: "u".into(), reason: "no".into() })
+        };
+        let absent = || -> Result<(), SourceError> {
+            Err(SourceError::Status { uri: "u".into(), status: 404 })
+        };
+        for (most, asked) in [(2, 2), (0, 5)] {
+            let patience = Patience { errors: most, ..Patience::default() };
+            let endurance = Transport::new(patience).endurance();
+            let mut calls = 0;
+            for _ in 0..5 {
+                let asked = || {
+                    calls += 1;
+                    fails()
+                };
+                assert!(endurance.tried("u", 1, asked).is_err());
+            }
+            assert_eq!(calls, asked, "{most}");
+            assert!(endurance.again().tried("u", 1, || Ok(())).is_ok());
+        }
+        // One that answers now and then goes on.
+        let endurance = Transport::new(Patience { errors: 2, ..Patience::default() }).endurance();
+        for once in [fails, absent, fails, absent, fails] {
+            let error = endurance.tried("u", 1, once).unwrap_err().to_string();
+            assert!(!error.contains("given up"), "{error}");
+        }
     }
 }

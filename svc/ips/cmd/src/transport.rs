@@ -3,6 +3,8 @@
 //! ```text
 //! PKG_CLIENT_CONNECT_TIMEOUT    seconds for a connection; 0 = no limit
 //! PKG_CLIENT_LOWSPEED_TIMEOUT   seconds without a byte; 0 = no limit
+//! PKG_CLIENT_READ_TIMEOUT       seconds for an answer to begin; 0 = no limit
+//! PKG_CLIENT_MAX_CONSECUTIVE_ERROR  after so many failed requests in a row an origin is given up; 0 = never
 //! PKG_CLIENT_MAX_TIMEOUT        how often a request is tried
 //! PKG_CLIENT_MAX_REDIRECT       how many redirections are followed
 //! SSL_CERT_FILE                 PEM file of the certificates that are trusted
@@ -79,7 +81,9 @@ fn patience() -> Result<Patience, Failure> {
     Ok(Patience {
         connect: seconds(number("PKG_CLIENT_CONNECT_TIMEOUT")?, usual.connect),
         stall: seconds(number("PKG_CLIENT_LOWSPEED_TIMEOUT")?, usual.stall),
+        answer: seconds(number("PKG_CLIENT_READ_TIMEOUT")?, usual.answer),
         tries: number("PKG_CLIENT_MAX_TIMEOUT")?.unwrap_or(usual.tries),
+        errors: number("PKG_CLIENT_MAX_CONSECUTIVE_ERROR")?.unwrap_or(usual.errors),
         redirects: number("PKG_CLIENT_MAX_REDIRECT")?.unwrap_or(usual.redirects),
     })
 }
