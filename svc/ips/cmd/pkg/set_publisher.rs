@@ -16,7 +16,7 @@ use crate::described::{automatic, new_uuid};
 use crate::refresh::failure;
 use crate::session::Session;
 
-const OPTIONS: [&str; 32] = [
+const OPTIONS: [&str; 30] = [
     "k=",
     "c=",
     "O|origin-uri=",
@@ -42,8 +42,6 @@ const OPTIONS: [&str; 32] = [
     "remove-property-value=*",
     "unset-property=*",
     "proxy=",
-    "enable-origins=*",
-    "disable-origins=*",
     "v*",
     "r|recurse",
     "R|norecurse",
@@ -145,26 +143,27 @@ fn check(call: &Call, given: &Given) -> Result<(), Failure> {
         call.apart(given, one, other)?;
     }
     if given.has("p") {
-        for other in [
-            "O",
-            "g",
-            "G",
-            "m",
-            "M",
-            "e",
-            "d",
-            "no-refresh",
-            "reset-uuid",
-            "enable-origins",
-            "disable-origins",
-        ] {
+        for other in ["O", "g", "G", "m", "M", "e", "d", "no-refresh", "reset-uuid"] {
             call.apart(given, "p", other)?;
         }
     }
-    if given.has("proxy") && !(given.has("g") || given.has("m") || given.has("p")) {
+    if given.has("proxy") && !["g", "m", "G", "M", "p"].iter().any(|name| given.has(name)) {
         return Err(call.usage(
-            "'--proxy' may only be used with '-g/--add-origin', '-m/--add-mirror' or '-p'.",
+            "'--proxy' may only be used with '-g/--add-origin', '-m/--add-mirror', \
+             '-G/--remove-origin', '-M/--remove-mirror' or '-p'.",
         ));
+    }
+    if given.values("g").any(|text| text == "*") && !given.has("e") && !given.has("d") {
+        return Err(call.usage("Either '--enable' or '--disable' must be specified"));
+    }
+    let mut set = std::collections::BTreeSet::new();
+    for text in given.values("set-property") {
+        let name = text.split_once('=').map_or(text, |(name, _)| name);
+        if !set.insert(name) {
+            return Err(call.usage(format!(
+                "a property may only be set once in a command. {name} was set twice"
+            )));
+        }
     }
     Ok(())
 }
@@ -201,7 +200,7 @@ fn change(
             "\nPublisher name '{name}' contains invalid characters."
         )));
     }
-    let removes = ["G", "M", "remove-property-value", "m", "enable-origins", "disable-origins"];
+    let removes = ["G", "M", "remove-property-value", "m"];
     if new && !given.has("O") && !given.has("g") && removes.iter().any(|name| given.has(name)) {
         return Err(Failure::new(format!("\nUnknown publisher '{name}'.")));
     }
@@ -213,9 +212,14 @@ fn change(
     if given.has("reset-uuid") {
         publisher.uuid = new_uuid();
     }
-    places(call, given, &mut publisher)?;
+    places(given, &mut publisher)?;
+    match given.has("g") && (given.has("e") || given.has("d")) {
+        true => enable_origins(given, &mut publisher)?,
+        false => enable(given, &mut publisher),
+    }
     flags(given, &mut publisher);
     security(call, given, &mut publisher)?;
+    identity_is_of_use(call, given, &publisher)?;
     properties(call, given, &mut publisher)?;
     let prefix = publisher.prefix.clone();
     configuration.set_publisher(publisher);
@@ -242,7 +246,7 @@ pub fn rank(given: &Given, configuration: &mut Configuration, prefix: &str) -> R
     Ok(())
 }
 
-fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
+fn places(given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
     let proxy = given.value("proxy").map(str::to_string);
     let place = |text: &str| -> Result<PublisherUri, Failure> {
         Ok(PublisherUri { proxy: proxy.clone(), ..PublisherUri::new(&uri_of(text)?) })
@@ -265,8 +269,14 @@ fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), F
                 return Err(Failure::new(format!("\nUnknown repository {what} '{uri}'")));
             }
         }
-        for text in given.values(add) {
+        let known = list.clone();
+        for text in given.values(add).filter(|text| *text != "*" || what == "mirror") {
             let one = place(text)?;
+            // Together with -e or -d it is no new one that is meant.
+            let meant = given.has("e") || given.has("d");
+            if meant && known.iter().any(|other| other.uri == one.uri) {
+                continue;
+            }
             if list.iter().any(|other| other.uri == one.uri && other.proxy == one.proxy) {
                 let kind = if what == "mirror" { "Mirror" } else { "Origin" };
                 return Err(Failure::new(format!(
@@ -278,30 +288,46 @@ fn places(call: &Call, given: &Given, publisher: &mut Publisher) -> Result<(), F
             list.push(one);
         }
     }
-    for (option, disabled) in [("enable-origins", false), ("disable-origins", true)] {
-        for text in given.values(option) {
-            let uri = if text == "*" { None } else { Some(uri_of(text)?) };
-            let mut meant = publisher
-                .origins
-                .iter_mut()
-                .filter(|one| uri.as_ref().is_none_or(|uri| one.uri == *uri))
-                .peekable();
-            if meant.peek().is_none() {
-                return Err(call.failed(format!("Unknown repository origin '{text}'")));
-            }
-            meant.for_each(|one| one.disabled = disabled);
-        }
+    Ok(())
+}
+
+/// `-e` and `-d` beside `-g` mean these origins, and not the publisher.
+fn enable_origins(given: &Given, publisher: &mut Publisher) -> Result<(), Failure> {
+    let named: Vec<&str> = given.values("g").collect();
+    let all = named.contains(&"*");
+    let uris: Vec<String> =
+        named.into_iter().filter(|text| *text != "*").map(uri_of).collect::<Result<_, _>>()?;
+    for one in publisher.origins.iter_mut().filter(|one| all || uris.contains(&one.uri)) {
+        one.disabled = given.has("d");
     }
     Ok(())
 }
 
-pub fn flags(given: &Given, publisher: &mut Publisher) {
+fn enable(given: &Given, publisher: &mut Publisher) {
     if given.has("e") {
         publisher.disabled = false;
     }
     if given.has("d") {
         publisher.disabled = true;
     }
+}
+
+/// Key and certificate are kept for origins and mirrors that ask for them.
+fn identity_is_of_use(call: &Call, given: &Given, publisher: &Publisher) -> Result<(), Failure> {
+    let shown =
+        ["k", "c"].iter().any(|name| given.value(name).is_some_and(|path| !path.is_empty()));
+    let mut uris = publisher.origins.iter().chain(&publisher.mirrors);
+    if !shown || uris.any(|uri| uri.uri.starts_with("https:")) {
+        return Ok(());
+    }
+    let prefix = &publisher.prefix;
+    let mut failure = call
+        .failed(format!("Publisher '{prefix}' does not have any SSL-based origins or mirrors."));
+    failure.status = 2;
+    Err(failure)
+}
+
+pub fn flags(given: &Given, publisher: &mut Publisher) {
     if given.has("sticky") {
         publisher.sticky = true;
     }

@@ -348,6 +348,77 @@ const NO_PUBLISHERS: &[(&str, i32, &str)] = &[
         "pkg set-publisher: The '-e' and '-d' option may not be combined.\n",
     ),
     (
+        "set-publisher -g '*' orchard.example",
+        2,
+        "pkg set-publisher: Either '--enable' or '--disable' must be specified\nUsage:",
+    ),
+    (
+        "set-publisher --proxy http://p orchard.example",
+        2,
+        "pkg set-publisher: '--proxy' may only be used with '-g/--add-origin', ",
+    ),
+    (
+        "set-publisher --set-property a=1 --set-property a=2 orchard.example",
+        2,
+        "pkg set-publisher: a property may only be set once in a command. a was set twice\nUsage:",
+    ),
+    (
+        "set-publisher --set-property a orchard.example",
+        2,
+        "pkg set-publisher: properties to be set must be of the form '<name>=<value>'. This is what was given: a\nUsage:",
+    ),
+    (
+        "set-publisher --add-property-value a orchard.example",
+        2,
+        "pkg set-publisher: property values to be added must be of the form '<name>=<value>'. This is what was given: a\nUsage:",
+    ),
+    (
+        "set-publisher --remove-property-value a orchard.example",
+        2,
+        "pkg set-publisher: property values to be removed must be of the form '<name>=<value>'. This is what was given: a\nUsage:",
+    ),
+    (
+        "set-publisher -k input/p5m -c input/p5m orchard.example",
+        1,
+        "pkg set-publisher: The specified SSL key '$ROOT/input/p5m' does not exist or cannot be read.\n",
+    ),
+    (
+        "set-publisher -k repo/pkg5.repository orchard.example",
+        2,
+        "pkg set-publisher: Publisher 'orchard.example' does not have any SSL-based origins or mirrors.\n",
+    ),
+    (
+        "set-publisher --approve-ca-cert repo/pkg5.repository orchard.example",
+        1,
+        "pkg set-publisher: The file '$ROOT/repo/pkg5.repository' was expected to be a PEM certificate but it could not be read.\n",
+    ),
+    (
+        "set-publisher -M http://m orchard.example",
+        1,
+        "\npkg: Unknown repository mirror 'http://m/'\n",
+    ),
+    ("set-publisher -m http://m nosuch", 1, "\npkg: Unknown publisher 'nosuch'.\n"),
+    (
+        "set-publisher --unset-property none orchard.example",
+        1,
+        "pkg set-publisher: Unknown property none\n",
+    ),
+    (
+        "set-publisher -p repo --reset-uuid",
+        2,
+        "pkg set-publisher: The '-p' and '--reset-uuid' option may not be combined.\nUsage:",
+    ),
+    (
+        "set-publisher --search-before a -P orchard.example",
+        2,
+        "pkg set-publisher: The '--search-before' and '-P' option may not be combined.\nUsage:",
+    ),
+    (
+        "set-publisher --sticky --non-sticky orchard.example",
+        2,
+        "pkg set-publisher: The '--sticky' and '--non-sticky' option may not be combined.\nUsage:",
+    ),
+    (
         "set-publisher -g repo bad_name",
         1,
         "\npkg: Publisher name 'bad_name' contains invalid characters.\n",
@@ -365,6 +436,30 @@ const NO_PUBLISHERS: &[(&str, i32, &str)] = &[
     ),
     ("publisher nosuch", 1, "pkg: Unknown publisher 'nosuch'.\n"),
 ];
+
+/// `-e` and `-d` beside `-g` mean an origin; alone the publisher.
+fn origins_are_disabled(place: &Place) {
+    let origin = |status: &str, enabled: &str, name: &str| {
+        format!(
+            "orchard.example\tfalse\tfalse\t{enabled}\torigin\t{status}\tfile://$ROOT/{name}/\t-\n"
+        )
+    };
+    let on = |name: &str| origin("online", "true", name);
+    let off = |name: &str| origin("disabled", "false", name);
+    for (line, rows) in [
+        ("-d -g scratch", [on("repo"), off("scratch")]),
+        ("-e -g scratch", [on("repo"), on("scratch")]),
+        ("-d -g '*'", [off("repo"), off("scratch")]),
+        ("-e -g repo", [on("repo"), off("scratch")]),
+        ("-e -g '*'", [on("repo"), on("scratch")]),
+    ] {
+        let line = format!("pkg -R img set-publisher {line} orchard.example");
+        check(place, &line, 0, "", "");
+        let shown = "pkg -R img publisher -HF tsv | grep orchard";
+        check(place, shown, 0, &rows.concat(), "");
+    }
+    check(place, "pkg -R img set-publisher -G scratch orchard.example", 0, "", "");
+}
 
 #[test]
 fn publishers_come_and_go() {
@@ -409,6 +504,7 @@ fn publishers_come_and_go() {
     for (line, status, begin) in NO_PUBLISHERS {
         refused(&place, &format!("pkg -R img {line}"), *status, begin);
     }
+    origins_are_disabled(&place);
     let said = place.sh("pkg -R img set-publisher -p repo", None);
     assert_eq!(
         (said.status, said.out.as_str()),
