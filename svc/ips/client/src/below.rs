@@ -179,13 +179,19 @@ impl Directory {
 
     /// The bytes of a regular file.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>, RootError> {
+        let mut bytes = Vec::new();
+        self.bytes_onto(name, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Adds the bytes of a regular file to others.
+    pub fn bytes_onto(&self, name: &str, onto: &mut Vec<u8>) -> Result<(), RootError> {
         let failed = |source| io_error(&self.path_of(name), source);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = openat(self.fd.as_fd(), name, flags, Mode::empty())
             .map_err(|errno| failed(errno.into()))?;
-        let mut bytes = Vec::new();
-        File::from(fd).read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+        File::from(fd).read_to_end(onto).map_err(failed)?;
+        Ok(())
     }
 
     /// Removes a file or link; whatever else lies there stays.

@@ -134,7 +134,7 @@ fn only_the_paths_asked_for() {
     fs::remove_file(world.root().join("usr/lib/pear/one.byte")).unwrap();
     fs::remove_file(world.root().join("usr/lib/pear/table.bin")).unwrap();
     let paths = ["usr/lib/pear/one.byte".to_string()].into();
-    let verified = verified(&world, &VerifyOptions { paths, editable: false });
+    let verified = verified(&world, &VerifyOptions { paths, ..VerifyOptions::default() });
     let keys: Vec<&str> = verified
         .iter()
         .flat_map(|one| one.findings.iter().map(|finding| finding.key.as_str()))

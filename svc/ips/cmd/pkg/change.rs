@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use ips_client::change::{ChangeError, Order, Planned, Want, carry_out, plan, resolve};
+use ips_client::change::{
+    ChangeError, Order, Planned, Want, carry_out, editables, payload_text, plan, resolve,
+};
 use ips_client::image::{Outcome, Refresh};
 use ips_client::solve::SolveError;
 use ips_client::{Origin, Source};
@@ -46,7 +48,7 @@ pub const COMMON: [&str; 24] = [
 pub const NOTHING: u8 = 4;
 
 /// A licence was not accepted.
-const LICENSE: u8 = 6;
+pub const LICENSE: u8 = 6;
 
 /// What one of these subcommands was told.
 pub struct Change<'a> {
@@ -86,8 +88,8 @@ impl<'a> Change<'a> {
 
     /// Does it.
     pub fn run(&self, want: Want) -> Result<u8, Failure> {
-        let sources = self.sources()?;
         let mut session = Session::begin(self.call, self.operation)?;
+        let sources = self.sources()?;
         let reject = self.given.values("reject").map(str::to_string).collect();
         let order = Order { want, reject, sources: &sources };
         match self.changed(&mut session, &order) {
@@ -146,15 +148,16 @@ impl<'a> Change<'a> {
         }
         let took = began.elapsed().as_secs_f64();
         self.tell(&format!("Planning: Planning completed in {took:.2} seconds"));
+        let unknown = |failure: Failure| (Outcome::UNKNOWN, failure);
         if planned.is_empty() {
             if self.given.has("parsable") {
-                parsable::print(&planned).map_err(|error| (Outcome::UNKNOWN, error))?;
+                self.print_parsable(session, order, &planned, &[]).map_err(unknown)?;
             }
             self.tell(self.nothing);
             return Ok(NOTHING);
         }
-        let unknown = |failure: Failure| (Outcome::UNKNOWN, failure);
-        self.show(session, order, &planned).map_err(unknown)?;
+        let notes = release_notes(session, order, &planned).map_err(unknown)?;
+        self.show(session, order, &planned, &notes).map_err(unknown)?;
         if self.given.has("n") {
             return Ok(0);
         }
@@ -164,6 +167,7 @@ impl<'a> Change<'a> {
             return Err((Outcome::CONSTRAINED, failure));
         }
         self.execute(session, order, &planned)?;
+        session.notes = notes;
         Ok(0)
     }
 
@@ -192,14 +196,32 @@ impl<'a> Change<'a> {
         session: &Session,
         order: &Order<'_>,
         planned: &Planned<'_>,
+        notes: &[String],
     ) -> Result<(), Failure> {
         if self.given.has("parsable") {
-            return parsable::print(planned);
+            return self.print_parsable(session, order, planned, notes);
         }
+        let verbosity = self.given.times("v");
         if !self.quiet() {
-            print!("{}", summary::told(planned, self.given.times("v")));
+            print!("{}", summary::told(planned, verbosity));
+            if verbosity > 0 {
+                let edited = editables(&session.image, planned, session.start);
+                print!("{}", summary::edited(&edited.map_err(Failure::new)?));
+            }
+            let shown = verbosity > 0 || self.given.has("n") || planned.must_display_notes();
+            print!("{}", summary::release_notes(notes, shown));
         }
         licenses::show(&session.image, order, planned, self.given.has("licenses"), self.quiet())
+    }
+
+    fn print_parsable(
+        &self,
+        session: &Session,
+        order: &Order<'_>,
+        planned: &Planned<'_>,
+        notes: &[String],
+    ) -> Result<(), Failure> {
+        parsable::write(parsable::value(&session.image, order, planned, notes, session.start)?)
     }
 
     fn execute(
@@ -253,6 +275,7 @@ impl<'a> Change<'a> {
             | ChangeError::Account(_)
             | ChangeError::Driver(_)
             | ChangeError::Owner(_)
+            | ChangeError::Verify(_)
             | ChangeError::Attribute(_) => Outcome::UNKNOWN,
         };
         let text = match &error {
@@ -266,6 +289,20 @@ impl<'a> Change<'a> {
         };
         (outcome, self.call.failed(format!("\n{text}")))
     }
+}
+
+/// The release notes that come with a change, line by line.
+fn release_notes(
+    session: &Session,
+    order: &Order<'_>,
+    planned: &Planned<'_>,
+) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for note in &planned.release_notes {
+        let text = payload_text(&session.image, order, &note.package.fmri, note.action);
+        lines.extend(text.map_err(Failure::new)?.lines().map(str::to_string));
+    }
+    Ok(lines)
 }
 
 /// Checks what is asked of boot environments.  An image elsewhere than at `/` is in none, so there

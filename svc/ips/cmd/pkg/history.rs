@@ -1,6 +1,6 @@
 //! history.rs - `pkg history` and `pkg purge-history`: what was done with the image.
 
-use ips_client::image::{Image, Operation, Outcome};
+use ips_client::image::{HistoryError, Image, Operation, Outcome};
 use ips_cmd::Failure;
 use ips_model::Timestamp;
 use jiff::civil::DateTime;
@@ -54,7 +54,14 @@ pub fn history(call: &Call) -> Result<u8, Failure> {
     let operations = chosen(call, &image, limit, &given.values("t").collect::<Vec<_>>())?;
     if given.has("N") {
         for operation in &operations {
-            println!("{}: Release notes: None", shown(&operation.start));
+            let start = shown(&operation.start);
+            match image.notes(operation).map_err(unreadable)? {
+                None => println!("{start}: Release notes: None"),
+                Some(notes) => {
+                    println!("{start}: Release notes:");
+                    notes.lines().for_each(|line| println!("    {line}"));
+                }
+            }
         }
         return Ok(0);
     }
@@ -90,6 +97,12 @@ pub fn purge_history(call: &Call) -> Result<u8, Failure> {
     session.end(Outcome::SUCCEEDED)?;
     println!("History purged.");
     Ok(0)
+}
+
+fn unreadable(error: HistoryError) -> Failure {
+    Failure::new(format!(
+        "An error was encountered while attempting to load history information\nabout past client operations.\npkg: {error}"
+    ))
 }
 
 fn plain(message: &str) -> Result<u8, Failure> {
@@ -139,12 +152,7 @@ fn chosen(
     limit: Option<usize>,
     times: &[&str],
 ) -> Result<Vec<Operation>, Failure> {
-    let told = |error: ips_client::image::HistoryError| {
-        Failure::new(format!(
-            "An error was encountered while attempting to load history information\nabout past client operations.\npkg: {error}"
-        ))
-    };
-    let mut all = image.history().map_err(told)?;
+    let mut all = image.history().map_err(unreadable)?;
     if let Some(limit) = limit {
         all.drain(..all.len().saturating_sub(limit));
     }
@@ -205,6 +213,7 @@ fn cell(operation: &Operation, name: &str) -> String {
         "operation" => operation.name.clone(),
         "outcome" => operation.outcome.clone(),
         "reason" => operation.reason.clone(),
+        "release_notes" if operation.release_notes().is_some() => "Yes".to_string(),
         "release_notes" => "No".to_string(),
         "snapshot" => other("snapshot", "(None)"),
         "start" => shown(&operation.start),

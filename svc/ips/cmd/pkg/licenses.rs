@@ -1,6 +1,6 @@
 //! licenses.rs - licences that come with packages: shown, and asked for where they must be accepted.
 
-use ips_client::change::{Order, Planned, license_text};
+use ips_client::change::{Order, Planned, payload_text};
 use ips_client::image::Image;
 use ips_cmd::Failure;
 
@@ -19,7 +19,8 @@ pub fn show(
         if !shown {
             continue;
         }
-        let text = license_text(image, order, license).map_err(Failure::new)?;
+        let text =
+            payload_text(image, order, license.fmri, license.action).map_err(Failure::new)?;
         let name = license.action.key().unwrap_or("");
         println!("{RULE}\nPackage: {}\nLicense: {name}\n\n{text}\n", license.fmri.without_build());
     }

@@ -13,6 +13,7 @@ mod contents;
 mod described;
 mod exact_install;
 mod facet;
+mod findings;
 mod fix;
 mod freeze;
 mod history;

@@ -2,7 +2,9 @@
 
 use ips_client::Control;
 use ips_client::execute::recover;
-use ips_client::image::{Change, Configuration, Image, ImageLock, Operation, Outcome};
+use ips_client::image::{
+    Change, Configuration, HistoryError, Image, ImageLock, Operation, Outcome,
+};
 use ips_cmd::{Failure, clock};
 use ips_model::Timestamp;
 use nix::unistd::{Uid, User};
@@ -18,6 +20,8 @@ pub struct Session {
     pub lock: ImageLock,
     /// When it began.
     pub start: Timestamp,
+    /// The release notes of what was done, for the history.
+    pub notes: Vec<String>,
     operation: Operation,
 }
 
@@ -45,7 +49,7 @@ impl Session {
             start: start.package(),
             ..Operation::default()
         };
-        Ok(Session { image, lock, start, operation })
+        Ok(Session { image, lock, start, notes: Vec::new(), operation })
     }
 
     /// Stores a configuration.
@@ -83,10 +87,16 @@ impl Session {
         self.operation.outcome = outcome.outcome.to_string();
         self.operation.reason = outcome.reason.to_string();
         self.operation.end = clock::publication()?.package();
-        self.image.log(&self.operation).map_err(|error| {
+        let failed = |error: HistoryError| {
             Failure::new(format!(
                 "An error was encountered while attempting to store information about the\ncurrent operation in client history.\npkg: {error}"
             ))
-        })
+        };
+        if !self.notes.is_empty() {
+            let text: String = self.notes.iter().map(|line| format!("{line}\n")).collect();
+            let name = self.image.keep_notes(&self.operation.start, &text).map_err(failed)?;
+            self.operation.others.push(("release-notes".to_string(), name));
+        }
+        self.image.log(&self.operation).map_err(failed)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use ips_client::change::{PackageChange, Planned};
+use ips_client::change::{Editables, PackageChange, Planned};
 use ips_client::image::MediatorSetting;
 use ips_model::{Fmri, Version};
 
@@ -18,11 +18,14 @@ pub fn told(planned: &Planned<'_>, verbosity: usize) -> String {
         .filter(|(name, _)| name != "reboot-needed")
         .map(|(_, value)| value.as_str())
         .collect();
+    let varied = !planned.mediators.is_empty() || !planned.tags.is_empty();
+    let affected = if varied { planned.affected().len() } else { 0 };
     let mut rows = Vec::new();
     for (label, number) in [
         ("Packages to remove:", count(|change| change.new.is_none())),
         ("Packages to install:", count(|change| change.old.is_none())),
         ("Packages to update:", count(|change| change.old.is_some() && change.new.is_some())),
+        ("Packages to change:", affected),
         ("Mediators to change:", planned.mediators.len()),
         ("Variants/Facets to change:", planned.tags.len()),
         ("Services to change:", services.len()),
@@ -94,6 +97,37 @@ fn at_length(planned: &Planned<'_>, services: &[&str]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Files that may be edited and are changed.
+pub fn edited(edited: &Editables) -> String {
+    let mut text = String::new();
+    let moved: Vec<String> =
+        edited.moved.iter().map(|(from, to)| format!("{from} -> {to}")).collect();
+    for (name, paths) in [
+        ("Move", &moved),
+        ("Remove", &edited.removed),
+        ("Install", &edited.installed),
+        ("Update", &edited.updated),
+    ] {
+        if !paths.is_empty() {
+            let _ = writeln!(text, "  {name}:");
+            text.extend(paths.iter().map(|path| format!("    {path}\n")));
+        }
+    }
+    if text.is_empty() { text } else { format!("Editable files to change:\n{text}\n") }
+}
+
+/// Release notes, or where they will be.
+pub fn release_notes(notes: &[String], shown: bool) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    if !shown {
+        return "Release notes can be viewed with 'pkg history -n 1 -N'\n\n".to_string();
+    }
+    let lines: String = notes.iter().map(|line| format!("  {line}\n")).collect();
+    format!("Release Notes:\n{lines}\n")
 }
 
 fn version(fmri: &Option<Fmri>) -> String {

@@ -34,10 +34,13 @@ pub const SUBCOMMANDS: [(&str, &str); 44] = [
         "[-Hmr] [-a attribute=pattern ...] [-g path_or_uri ...]\n            [-o attribute ...] [-s sort_key] [-t action_type ...]\n            [pkg_fmri_pattern ...]",
     ),
     ("search", "[-HIaflpr] [-o attribute ...] [-s repo_uri] query"),
-    ("verify", "[-Hqv] [-p path ...] [pkg_fmri_pattern ...]"),
+    (
+        "verify",
+        "[-Hqv] [-p path]... [--parsable version]\n            [--unpackaged | --unpackaged-only] [pkg_fmri_pattern ...]",
+    ),
     (
         "fix",
-        "[-Hnvq] [--no-be-activate]\n            [--no-backup-be | --require-backup-be] [--backup-be-name name]\n            \
+        "[-Hnvq] [--no-be-activate] [--unpackaged]\n            [--no-backup-be | --require-backup-be] [--backup-be-name name]\n            \
          [--deny-new-be | --require-new-be] [--be-name name]\n            [--accept] [--licenses] [pkg_fmri_pattern ...]",
     ),
     (

@@ -5,11 +5,12 @@
 //! at the disk, stages what is to be put, and has it executed.
 //!
 //! In reading order: `wish` (patterns, the solver's task), `resolve`, `difference` (old actions against
-//! new ones), `plan`, `files` (what becomes of files that may have been edited), `prepare` (differences as
+//! new ones), `plan` (with `notes`: which release notes are due), `files` (what becomes of files that may have been edited), `prepare` (differences as
 //! steps), `tables` (account, driver and other files that are edited), `run`.
 
 mod difference;
 mod files;
+mod notes;
 mod plan;
 mod prepare;
 mod resolve;
@@ -26,7 +27,9 @@ use ips_model::pattern::PatternError;
 use crate::accounts::AccountError;
 use crate::drivers::DriverError;
 use crate::execute::ExecuteError;
-use crate::image::{ImageError, ManifestError, MediatorSetting, RecordError, TrustError};
+use crate::image::{
+    ImageError, ManifestError, MediatorSetting, RecordError, TrustError, VerifyError,
+};
 use crate::owners::OwnerError;
 use crate::plan::ConflictError;
 use crate::populate::PopulateError;
@@ -37,7 +40,7 @@ use crate::source::{Source, SourceError};
 
 pub use plan::{License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
-pub use run::{Done, carry_out, license_text, pending};
+pub use run::{Done, Editables, carry_out, editables, free_space, payload_text, pending};
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +169,9 @@ pub enum ChangeError {
     /// The image's state is damaged.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// What is to be mended cannot be looked at.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// A manifest cannot be had.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

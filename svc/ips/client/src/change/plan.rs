@@ -1,4 +1,7 @@
 //! plan.rs - what a change means, for whoever has to agree to it.
+//!
+//! A fix takes paths as they are delivered, whatever lies there, and of users, groups, drivers and
+//! licences those that verifying complains of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +10,9 @@ use ips_model::action::{Action, Kind};
 
 use super::difference::{Came, Difference, difference};
 use super::resolve::Resolved;
-use super::{ChangeError, Reverted, Want, wish};
-use crate::image::{Configuration, Image, MediatorSetting};
+use super::{ChangeError, Reverted, Want, notes, wish};
+use crate::control::Control;
+use crate::image::{Configuration, Image, MediatorSetting, VerifyOptions};
 use crate::plan::{ConflictError, Item, Plan, gather};
 
 /// The most conflicts that are told at once.
@@ -38,6 +42,8 @@ pub struct License<'a> {
     pub fmri: &'a Fmri,
     /// The action.
     pub action: &'a Action,
+    /// The licence of this name that the package had before.
+    pub old: Option<Item<'a>>,
     /// Whether it was there before, the same.
     pub is_known: bool,
 }
@@ -72,6 +78,7 @@ pub struct Planned<'a> {
     pub release_notes: Vec<Item<'a>>,
     /// The configuration it leads to.
     pub configuration: Configuration,
+    facets_before: BTreeMap<String, bool>,
     pub(super) new: Plan<'a>,
     pub(super) difference: Difference<'a>,
     /// Paths that are put as they are delivered, whatever lies there.
@@ -89,6 +96,45 @@ impl Planned<'_> {
             && none.came.is_empty()
             && none.directories.is_empty()
             && self.resolved.avoided.is_none()
+    }
+
+    /// Whose entries without a path come or are mended, by package without version.
+    pub fn entries(&self) -> BTreeSet<String> {
+        let own = &self.difference;
+        let all = [&own.groups, &own.users, &own.drivers, &own.licenses, &own.legacies];
+        let came = all.into_iter().flat_map(|entries| &entries.came);
+        came.map(|came| came.new.package.fmri.stem()).collect()
+    }
+
+    /// Packages that stay as they are, of which something comes or goes.
+    pub fn affected(&self) -> BTreeSet<&Fmri> {
+        let resolved = self.resolved;
+        let own = &self.difference;
+        let all = [&own.groups, &own.users, &own.drivers, &own.licenses, &own.legacies];
+        let came = own.came.values().chain(all.iter().flat_map(|entries| &entries.came));
+        let gone = own.gone.values().chain(all.iter().flat_map(|entries| &entries.gone));
+        let both = came.map(|came| came.new).chain(gone.copied());
+        let fmris = both.map(|item| &item.package.fmri);
+        fmris
+            .filter(|fmri| resolved.before.contains(fmri) && resolved.after.contains(fmri))
+            .collect()
+    }
+
+    /// The facets that were set.
+    pub fn facets_before(&self) -> &BTreeMap<String, bool> {
+        &self.facets_before
+    }
+
+    /// How long the files are that come, in bytes.
+    pub fn size(&self) -> u64 {
+        let sizes =
+            self.difference.came.values().filter_map(|came| came.new.action.get("pkg.size"));
+        sizes.filter_map(|size| size.parse::<u64>().ok()).fold(0, u64::saturating_add)
+    }
+
+    /// Whether release notes have to be shown.
+    pub fn must_display_notes(&self) -> bool {
+        self.release_notes.iter().any(|note| note.action.get("must-display") == Some("true"))
     }
 
     /// Whose these paths are: package without version → `TYPE: PATH`.
@@ -138,18 +184,23 @@ pub fn plan<'a>(image: &Image, resolved: &'a Resolved) -> Result<Planned<'a>, Ch
     let mut configuration = resolved.configuration.clone();
     configuration.set_mediators(&mediators);
     let packages = package_changes(resolved);
+    let mut licenses = licenses(&packages, &old, &new);
+    if let Want::Fix(patterns) = &resolved.want {
+        let fixed = fixed(resolved, patterns)?;
+        let broken = mend(image, &fixed, &new, &mut difference)?;
+        licenses.extend(broken);
+    }
     let actuators = actuators(&difference);
-    let notes =
-        difference.came.values().filter(|came| came.new.action.get("release-note") == Some("true"));
     Ok(Planned {
         resolved,
-        licenses: licenses(&packages, &old, &new),
+        licenses,
         packages,
         mediators: mediator_changes(&set, &mediators),
         tags: tag_changes(image.configuration(), &configuration),
         actuators,
-        release_notes: notes.map(|came| came.new).collect(),
+        release_notes: notes::due(&difference, &resolved.before),
         configuration,
+        facets_before: image.configuration().facets(),
         difference,
         restored,
         new,
@@ -203,15 +254,71 @@ fn tag_changes(old: &Configuration, new: &Configuration) -> Vec<(String, String)
 fn licenses<'a>(packages: &[PackageChange], old: &Plan<'a>, new: &Plan<'a>) -> Vec<License<'a>> {
     let changed: BTreeSet<&str> = packages.iter().map(PackageChange::name).collect();
     let of = new.licenses.iter().filter(|item| changed.contains(item.package.fmri.name.as_str()));
-    let same = |item: &Item<'_>| {
-        old.licenses.iter().any(|before| {
+    let before = |item: &Item<'_>| {
+        old.licenses.iter().copied().find(|before| {
             before.package.fmri.name == item.package.fmri.name
                 && before.action.key() == item.action.key()
-                && before.action.hash == item.action.hash
         })
     };
-    of.map(|item| License { fmri: &item.package.fmri, action: item.action, is_known: same(item) })
-        .collect()
+    let license = |item: &Item<'a>| {
+        let old = before(item);
+        let is_known = old.is_some_and(|old| old.action.hash == item.action.hash);
+        License { fmri: &item.package.fmri, action: item.action, old, is_known }
+    };
+    of.map(license).collect()
+}
+
+/// The packages that a fix is for.
+fn fixed<'a>(
+    resolved: &'a Resolved,
+    patterns: &[String],
+) -> Result<BTreeSet<&'a Fmri>, ChangeError> {
+    if patterns.is_empty() {
+        return Ok(resolved.after.iter().collect());
+    }
+    let all: Vec<Fmri> = resolved.after.iter().cloned().collect();
+    let meant = wish::meant(patterns, &all, ChangeError::NotInstalled)?;
+    let names: BTreeSet<&str> =
+        meant.iter().flat_map(|(_, found)| found).map(|fmri| fmri.name.as_str()).collect();
+    Ok(resolved.after.iter().filter(|fmri| names.contains(fmri.name.as_str())).collect())
+}
+
+/// Adds the entries without a path that are not as they should be; the licences among them.
+fn mend<'a>(
+    image: &Image,
+    fixed: &BTreeSet<&Fmri>,
+    new: &Plan<'a>,
+    difference: &mut Difference<'a>,
+) -> Result<Vec<License<'a>>, ChangeError> {
+    let packages: Vec<Fmri> = fixed.iter().map(|fmri| (*fmri).clone()).collect();
+    let options = VerifyOptions { entries: true, ..VerifyOptions::default() };
+    let mut broken: BTreeSet<(String, Kind, String)> = BTreeSet::new();
+    for package in image.verify(&packages, &options, &Control::silent())? {
+        let wrong = package.findings.into_iter().filter(|one| !one.report.errors.is_empty());
+        let name = package.fmri.name;
+        broken.extend(wrong.map(|one| (name.clone(), one.kind, one.key)));
+    }
+    let is_broken = |item: &&Item<'a>| {
+        let key = item.action.key().unwrap_or_default().to_string();
+        broken.contains(&(item.package.fmri.name.clone(), item.action.kind, key))
+    };
+    for (items, entries) in [
+        (&new.groups, &mut difference.groups),
+        (&new.users, &mut difference.users),
+        (&new.drivers, &mut difference.drivers),
+        (&new.licenses, &mut difference.licenses),
+        (&new.legacies, &mut difference.legacies),
+    ] {
+        let came = items.iter().filter(is_broken).map(|item| Came { old: None, new: *item });
+        entries.came.extend(came);
+    }
+    let licenses = difference.licenses.came.iter().map(|came| License {
+        fmri: &came.new.package.fmri,
+        action: came.new.action,
+        old: None,
+        is_known: false,
+    });
+    Ok(licenses.collect())
 }
 
 fn actuators(difference: &Difference<'_>) -> BTreeSet<(String, String)> {
@@ -239,13 +346,8 @@ fn actuators(difference: &Difference<'_>) -> BTreeSet<(String, String)> {
 fn restored<'a>(resolved: &'a Resolved, new: &Plan<'a>) -> Result<BTreeSet<&'a str>, ChangeError> {
     match &resolved.want {
         Want::Fix(patterns) => {
-            let all: Vec<Fmri> = resolved.after.iter().cloned().collect();
-            let meant = wish::meant(patterns, &all, ChangeError::NotInstalled)?;
-            let names: BTreeSet<&str> =
-                meant.iter().flat_map(|(_, found)| found).map(|fmri| fmri.name.as_str()).collect();
-            let of = |item: &Item<'_>| {
-                names.is_empty() || names.contains(item.package.fmri.name.as_str())
-            };
+            let fixed = fixed(resolved, patterns)?;
+            let of = |item: &Item<'_>| fixed.contains(&item.package.fmri);
             Ok(new.paths.iter().filter(|(_, item)| of(item)).map(|(path, _)| *path).collect())
         }
         Want::Revert(Reverted::Paths(paths)) => {

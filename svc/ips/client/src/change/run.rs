@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use image_tree::{Tree, check_path};
+use ips_model::action::Action;
 use ips_model::{Fmri, Timestamp};
 
-use super::plan::{License, Planned};
+use super::files::is_editable;
+use super::plan::Planned;
 use super::prepare::{Intent, Prepared, prepare};
-use super::tables::{PASSWORD_LOCK, Tables, Texts, edit};
+use super::tables::{PASSWORD_LOCK, Tables, Texts, edit, foreseen};
 use super::{ChangeError, Order};
-use crate::accounts::Accounts;
 use crate::control::Control;
-use crate::edits::{GROUP, PASSWD};
 use crate::execute::fetch::{Place, Wanted, contents, fetch};
 use crate::execute::steps::{Owned, Step, Steps};
 use crate::execute::{journal, table};
@@ -77,15 +77,7 @@ pub fn pending(
     let root = Root::open(image.root())?;
     let stage = journal::stage(image)?;
     let prepared = prepare(planned, &root, image.kind().folder(), &time.package())?;
-    let (passwd, group) = (root.bytes(PASSWD)?, root.bytes(GROUP)?);
-    let text = |bytes: &Option<Vec<u8>>| {
-        bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
-    };
-    let tables = Tables {
-        changed: BTreeMap::new(),
-        accounts: Accounts::parse(&text(&passwd), "", &text(&group), ""),
-        has_accounts: (passwd.is_some(), group.is_some()),
-    };
+    let tables = foreseen(planned, &root, time.seconds())?;
     let table = image.table()?;
     let stepper =
         Stepper { planned, root: &root, stage: &stage, table: table.as_ref(), tables: &tables };
@@ -93,14 +85,74 @@ pub fn pending(
     Ok(steps.clear.iter().chain(&steps.make).map(|step| step.path().to_string()).collect())
 }
 
-/// The text of a licence that comes.
-pub fn license_text(
+/// Files that may be edited and are put, moved or taken away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Editables {
+    /// From one path to another.
+    pub moved: Vec<(String, String)>,
+    /// Those that go.
+    pub removed: Vec<String>,
+    /// Those that are delivered for the first time.
+    pub installed: Vec<String>,
+    /// Those that are put anew, or get other attributes.
+    pub updated: Vec<String>,
+}
+
+/// What carrying out a plan would mean for files that may be edited; nothing is fetched.
+pub fn editables(
+    image: &Image,
+    planned: &Planned<'_>,
+    time: Timestamp,
+) -> Result<Editables, ChangeError> {
+    let root = Root::open(image.root())?;
+    let prepared = prepare(planned, &root, image.kind().folder(), &time.package())?;
+    let mut editables = Editables::default();
+    for step in &prepared.clear {
+        match step {
+            Step::Move { from, to } => editables.moved.push((from.clone(), to.clone())),
+            Step::Unlink { path } | Step::Salvage { path, .. } => {
+                let gone = planned.difference.gone.get(path.as_str());
+                if gone.is_some_and(|item| is_editable(item.action)) {
+                    editables.removed.push(path.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    let moved = |path: &String| editables.moved.iter().any(|(_, to)| to == path);
+    let mut there = (Vec::new(), Vec::new());
+    for (path, intent) in &prepared.intents {
+        let (Intent::Put { item, .. } | Intent::Attributes(item)) = intent else { continue };
+        let delivered = item.action.get("path").unwrap_or_default();
+        let came = planned.difference.came.get(delivered);
+        match came.filter(|_| is_editable(item.action) && !moved(path)) {
+            Some(came) if came.old.is_none() => there.0.push(path.clone()),
+            Some(_) => there.1.push(path.clone()),
+            None => {}
+        }
+    }
+    (editables.installed, editables.updated) = there;
+    Ok(editables)
+}
+
+/// How much room there is for files below the image's root, in bytes.
+pub fn free_space(image: &Image) -> Result<u64, ChangeError> {
+    let failed = |source: rustix::io::Errno| RootError::Io {
+        path: image.root().display().to_string(),
+        source: source.into(),
+    };
+    let free = rustix::fs::statvfs(image.root()).map_err(failed)?;
+    Ok(free.f_bavail.saturating_mul(free.f_frsize))
+}
+
+/// The text of a licence or release note that comes.
+pub fn payload_text(
     image: &Image,
     order: &Order<'_>,
-    license: &License<'_>,
+    fmri: &Fmri,
+    action: &Action,
 ) -> Result<String, ChangeError> {
-    let wanted =
-        Wanted { fmri: license.fmri, action: license.action, staged: String::new(), mode: 0o444 };
+    let wanted = Wanted { fmri, action, staged: String::new(), mode: 0o444 };
     let mirrors = image.mirrors()?;
     let contents = contents(&wanted, &places(image.sources()?, &mirrors, order.sources))?;
     Ok(String::from_utf8_lossy(&contents).into_owned())

@@ -75,6 +75,22 @@ pub fn edit<'a>(
     Ok(tables)
 }
 
+/// The accounts as they will be, as far as what lies below the root tells.
+pub fn foreseen(planned: &Planned<'_>, root: &Root, time: i64) -> Result<Tables, ChangeError> {
+    let mut before = Vec::new();
+    for path in [PASSWD, SHADOW, GROUP, FTPUSERS] {
+        let bytes = root.bytes(path)?;
+        before.push(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let has_accounts = (before[0].is_some(), before[2].is_some());
+    let or_empty = |number: usize| before[number].clone().unwrap_or_default();
+    let mut accounts = Accounts::parse(&or_empty(0), &or_empty(1), &or_empty(2), &or_empty(3));
+    if has_accounts == (true, true) {
+        change_accounts(&mut accounts, planned, time)?;
+    }
+    Ok(Tables { changed: BTreeMap::new(), accounts, has_accounts })
+}
+
 impl Tables {
     fn edit_accounts(
         &mut self,

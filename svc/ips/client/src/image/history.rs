@@ -7,11 +7,12 @@
 //!   <operation name= username= userid= result="OUTCOME, REASON" start_time= end_time=>
 //!     <start_state>…</start_state><end_state>…</end_state><errors><error>…</error></errors>
 //!   </operation></history>                                  (without the white space)
+//! notes/TIME-NN.txt       release notes of an operation, which names the file (`release-notes=`)
 //! ```
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ips_model::Timestamp;
 use ips_repository::{PathError, durable};
@@ -222,6 +223,13 @@ impl Operation {
         }
     }
 
+    /// The file of its release notes.  What is no plain name names none.
+    pub fn release_notes(&self) -> Option<&str> {
+        let name = self.other("release-notes")?;
+        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+        plain.then_some(name)
+    }
+
     /// An attribute of pkg5's that has no field here.
     pub fn other(&self, name: &str) -> Option<&str> {
         self.others.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -265,33 +273,62 @@ impl Image {
         Ok(operations)
     }
 
+    /// Keeps the release notes of an operation that began then; the name it is to have for them.
+    pub fn keep_notes(&self, start: &str, notes: &str) -> Result<String, HistoryError> {
+        let folder = self.metadata().join("notes");
+        durable::make_folder(&folder)?;
+        for number in 1..10_000 {
+            let name = format!("{start}-{number:02}.txt");
+            match durable::write_new(&folder.join(&name), notes.as_bytes()) {
+                Ok(()) => return Ok(name),
+                Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let source = io::Error::other("too many operations in one second");
+        Err(PathError { path: folder, source }.into())
+    }
+
+    /// The release notes of an operation; `None`: there were none.
+    pub fn notes(&self, operation: &Operation) -> Result<Option<String>, HistoryError> {
+        let Some(name) = operation.release_notes() else { return Ok(None) };
+        let path = self.metadata().join("notes").join(name);
+        let text = fs::read(&path).map_err(|source| PathError { path, source })?;
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    }
+
     /// Takes every operation out.
     pub fn purge_history(&self) -> Result<(), HistoryError> {
-        for path in self.history_files()? {
+        let notes = files_in(&self.metadata().join("notes"), ".txt")?;
+        for path in self.history_files()?.into_iter().chain(notes) {
             fs::remove_file(&path).map_err(|source| PathError { path: path.clone(), source })?;
         }
         Ok(())
     }
 
     fn history_files(&self) -> Result<Vec<PathBuf>, PathError> {
-        let folder = self.metadata().join("history");
-        let failed = |source| PathError { path: folder.clone(), source };
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            let file = entry.file_type().map_err(failed)?.is_file();
-            if file && entry.file_name().to_string_lossy().ends_with(".xml") {
-                files.push(entry.path());
-            }
-        }
-        files.sort();
-        Ok(files)
+        files_in(&self.metadata().join("history"), ".xml")
     }
+}
+
+/// The files in a folder whose names end so, sorted; none where there is no folder.
+fn files_in(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, PathError> {
+    let failed = |source| PathError { path: folder.to_path_buf(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let file = entry.file_type().map_err(failed)?.is_file();
+        if file && entry.file_name().to_string_lossy().ends_with(ending) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -317,6 +354,17 @@ mod tests {
             others: vec![("be".into(), "omnios".into())],
         };
         assert_eq!(Operation::parse(&operation.print()).unwrap(), operation);
+    }
+
+    #[test]
+    fn notes_lie_in_their_folder() {
+        for (name, plain) in
+            [("a.txt", true), ("", false), ("..", false), ("../x", false), ("/etc/passwd", false)]
+        {
+            let others = vec![("release-notes".to_string(), name.to_string())];
+            let operation = Operation { others, ..Operation::default() };
+            assert_eq!(operation.release_notes().is_some(), plain, "{name}");
+        }
     }
 
     #[test]

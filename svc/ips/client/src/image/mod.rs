@@ -13,7 +13,7 @@
 //!   publisher/PUB/catalog/   the catalogs of PUB as fetched   `refresh`
 //!   publisher/PUB/pkg/QNAME/QVERSION   manifests as published
 //!   publisher/PUB/certs/SHA1 certificates                     `trust`
-//!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    lost+found/…
+//!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    notes/TIME-NN.txt    lost+found/…
 //!   journal/                 a plan that is being carried out (`execute::journal`)
 //!   cache/stage/             payloads fetched for it (`execute::fetch`)
 //! ```
@@ -76,7 +76,7 @@ pub use refresh::{OriginFailure, OriginRefreshError, Refresh, Refreshed};
 pub use state::{Package, StateCatalog, StateError, states};
 pub(crate) use trust::Certificates;
 pub use trust::{TrustError, approvable};
-pub use verify::{Finding, Report, VerifiedPackage, VerifyError, VerifyOptions};
+pub use verify::{Finding, Report, Stray, Unpackaged, VerifiedPackage, VerifyError, VerifyOptions};
 
 /// The newest format that is written, and what new images get.
 pub const FORMAT: u32 = 4;

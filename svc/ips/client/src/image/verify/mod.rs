@@ -1,7 +1,8 @@
 //! Whether what is installed is as its packages say: every check of every action, with pkg5's words.
 //!
 //! In reading order: here, what is checked and in which order; `paths` (files, directories and
-//! links), `content` (what is in files), `tables` (users, groups and drivers).
+//! links), `content` (what is in files), `tables` (users, groups and drivers), `unpackaged` (what is
+//! nobody's).
 //!
 //! Owners and modes of a rootless image come from its table, everything else from the disk.  Nothing
 //! is changed.  Paths are looked at without following links (root.rs).
@@ -9,13 +10,16 @@
 mod content;
 mod paths;
 mod tables;
+mod unpackaged;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image_tree::Tree;
 use ips_model::action::{Action, Kind};
 use ips_model::version::DotSequence;
 use ips_model::{Fmri, Manifest};
+use ips_repository::Room;
 use rayon::prelude::*;
 
 use super::{Image, ImageError, ManifestError, MediatorSetting, TrustError};
@@ -25,6 +29,8 @@ use crate::control::{Control, Phase};
 use crate::edits::{FTPUSERS, GROUP, PASSWD, SHADOW};
 use crate::owners::Owners;
 use crate::root::{Root, RootError};
+
+pub use unpackaged::{Stray, Unpackaged};
 
 /// What is wrong with an action's object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +60,8 @@ pub struct Finding {
     pub kind: Kind,
     /// Its key attribute.
     pub key: String,
+    /// Whether it is a file that may be edited.
+    pub is_editable: bool,
     /// What is said.
     pub report: Report,
 }
@@ -67,6 +75,9 @@ pub struct VerifiedPackage {
     pub errors: Vec<String>,
     /// In the order of its manifest.
     pub findings: Vec<Finding>,
+    /// Which of the paths asked for it was asked for: of those that several packages deliver, the
+    /// first is.
+    pub paths: BTreeSet<String>,
 }
 
 impl VerifiedPackage {
@@ -91,6 +102,8 @@ pub struct VerifyOptions {
     pub paths: BTreeSet<String>,
     /// Whether files that may be edited are read, too.
     pub editable: bool,
+    /// Only what has no path: users, groups, drivers, licences, SVR4 entries.
+    pub entries: bool,
 }
 
 /// Why nothing could be looked at.
@@ -156,23 +169,36 @@ impl Image {
         let owners = Owners::new(&accounts, has.0, has.1);
         let (table, editable) = (self.table()?, options.editable);
         let disk = Disk { image: self, root, table, owners, passwd, group, editable };
-        let chosen = self.chosen(&loaded, options);
+        let (mut chosen, paths) = self.chosen(&loaded, options);
+        if options.entries {
+            chosen.retain(|(package, at, _)| {
+                loaded[*package].manifest.actions[*at].get("path").is_none()
+            });
+        }
         let reports = disk.reports(&loaded, &chosen, &tables, control)?;
         let mut verified: Vec<VerifiedPackage> = loaded
             .iter()
-            .map(|one| VerifiedPackage {
+            .zip(paths)
+            .map(|(one, paths)| VerifiedPackage {
                 fmri: one.fmri.clone(),
                 errors: Vec::new(),
                 findings: Vec::new(),
+                paths,
             })
             .collect();
-        if options.paths.is_empty() {
+        if options.paths.is_empty() && !options.entries {
             self.verify_signatures(&loaded, &mut verified)?;
         }
         for ((package, at), report) in reports {
             let action = &loaded[package].manifest.actions[at];
             let key = action.key().unwrap_or_default().to_string();
-            verified[package].findings.push(Finding { kind: action.kind, key, report });
+            let is_editable = action.kind == Kind::File && action.get("preserve").is_some();
+            verified[package].findings.push(Finding {
+                kind: action.kind,
+                key,
+                is_editable,
+                report,
+            });
         }
         Ok(verified)
     }
@@ -189,7 +215,8 @@ impl Image {
                 Some(value) => {
                     let report = Report { errors: vec![told], ..Report::default() };
                     let (kind, key) = (Kind::Signature, value.to_string());
-                    verified[package].findings.push(Finding { kind, key, report });
+                    let finding = Finding { kind, key, is_editable: false, report };
+                    verified[package].findings.push(finding);
                 }
                 None => verified[package].errors.push(told),
             }
@@ -197,8 +224,13 @@ impl Image {
         Ok(())
     }
 
-    /// The actions to look at, as package and place in it, with what is to be asked of them.
-    fn chosen(&self, loaded: &[Loaded], options: &VerifyOptions) -> Vec<(usize, usize, Ask)> {
+    /// The actions to look at, as package and place in it, with what is to be asked of them; and of
+    /// which of the wanted paths each package is asked.
+    fn chosen(
+        &self,
+        loaded: &[Loaded],
+        options: &VerifyOptions,
+    ) -> (Chosen, Vec<BTreeSet<String>>) {
         let conditions = self.configuration().conditions();
         let variants =
             Conditions { variants: conditions.variants.clone(), facets: BTreeMap::new() };
@@ -219,10 +251,11 @@ impl Image {
             }
         }
         let mut chosen = Vec::new();
+        let mut asked: Vec<BTreeSet<String>> = vec![BTreeSet::new(); loaded.len()];
+        let mut left = options.paths.clone();
         for (package, at, action) in all() {
             let path = action.get("path");
-            let wanted = path.is_some_and(|path| options.paths.contains(path));
-            if !options.paths.is_empty() && !wanted {
+            if !options.paths.is_empty() && !path.is_some_and(|path| left.contains(path)) {
                 continue;
             }
             if taken(action) {
@@ -230,6 +263,7 @@ impl Image {
                     && path.is_some_and(|path| overlaid.contains(path));
                 if !hidden {
                     chosen.push((package, at, Ask::Everything));
+                    asked[package].extend(path.and_then(|path| left.take(path)));
                 }
             } else if action.kind == Kind::File
                 && !conditions.allow(action)
@@ -237,11 +271,15 @@ impl Image {
                 && path.is_some_and(|path| !delivered.contains(path))
             {
                 chosen.push((package, at, Ask::Absence));
+                asked[package].extend(path.and_then(|path| left.take(path)));
             }
         }
-        chosen
+        (chosen, asked)
     }
 }
+
+/// Actions with what is asked of them: package, place in it.
+type Chosen = Vec<(usize, usize, Ask)>;
 
 /// What is asked of an action's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,20 +344,14 @@ impl Disk<'_> {
         let found: Vec<((usize, usize), Report)> = directories
             .par_iter()
             .map(|(parent, objects)| {
-                // One that cannot be opened is told of by each of its objects.
-                let directory = self.root.existing(parent);
-                objects
-                    .par_iter()
-                    .map(|&(package, at, ask)| {
-                        if control.is_cancelled() {
-                            return Err(VerifyError::Cancelled);
-                        }
-                        let action = &loaded[package].manifest.actions[at];
-                        let report = self.path(&directory, action, ask);
-                        control.count(Phase::Actions, &done, total, &loaded[package].fmri.name);
-                        Ok(((package, at), report))
-                    })
-                    .collect::<Result<Vec<_>, VerifyError>>()
+                if control.is_cancelled() {
+                    return Err(VerifyError::Cancelled);
+                }
+                let seen = self.directory(parent, loaded, objects);
+                for (package, ..) in objects {
+                    control.count(Phase::Actions, &done, total, &loaded[*package].fmri.name);
+                }
+                Ok(seen)
             })
             .collect::<Result<Vec<_>, VerifyError>>()?
             .into_iter()
@@ -335,6 +367,55 @@ impl Disk<'_> {
             }
         }
         Ok(reports)
+    }
+
+    /// The objects in one directory: all are looked at, then files are read by groups.
+    fn directory(
+        &self,
+        parent: &str,
+        loaded: &[Loaded],
+        objects: &[(usize, usize, Ask)],
+    ) -> Vec<((usize, usize), Report)> {
+        // One that cannot be opened is told of by each of its objects.
+        let directory = self.root.existing(parent);
+        let action = |package: usize, at: usize| &loaded[package].manifest.actions[at];
+        let looked: Vec<(Report, Option<u64>)> = objects
+            .par_iter()
+            .map(|&(package, at, ask)| self.path(&directory, action(package, at), ask))
+            .collect();
+        let mut seen = Vec::new();
+        let mut files = Vec::new();
+        for (&(package, at, _), (report, size)) in objects.iter().zip(looked) {
+            if let Some(size) = size {
+                let action = action(package, at);
+                let path = action.get("path").unwrap_or_default();
+                let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+                files.push((seen.len(), content::Wanted { name, action, size }));
+            }
+            seen.push(((package, at), report));
+        }
+        let Ok(Some(directory)) = directory else { return seen };
+        // Digests of texts that are about as long are made side by side.
+        files.sort_by_key(|(_, file)| Reverse(file.size));
+        let size = |(_, file): &(usize, content::Wanted<'_>)| {
+            usize::try_from(file.size).unwrap_or(usize::MAX)
+        };
+        let told: Vec<(usize, Report)> = ips_repository::groups(&files, size)
+            .into_par_iter()
+            .map_init(Room::default, |room, group| {
+                let wanted: Vec<&content::Wanted<'_>> = group.iter().map(|(_, one)| one).collect();
+                let reports = content::check_all(&directory, &wanted, room);
+                group.iter().map(|(place, _)| *place).zip(reports).collect::<Vec<_>>()
+            })
+            .flatten_iter()
+            .collect();
+        for (place, report) in told {
+            let whole = &mut seen[place].1;
+            whole.errors.extend(report.errors);
+            whole.warnings.extend(report.warnings);
+            whole.info.extend(report.info);
+        }
+        seen
     }
 
     /// What has no path of its own.

@@ -19,13 +19,14 @@ fn name(lies: Lies) -> &'static str {
 }
 
 impl Disk<'_> {
-    /// The object of an action, seen from its directory.
+    /// The object of an action, seen from its directory; the length of a file whose content is to be
+    /// read besides.
     pub(super) fn path(
         &self,
         directory: &Result<Option<Directory>, RootError>,
         action: &Action,
         ask: Ask,
-    ) -> Report {
+    ) -> (Report, Option<u64>) {
         let mut report = Report::default();
         let path = action.get("path").unwrap_or_default();
         let last = path.rsplit_once('/').map_or(path, |(_, last)| last);
@@ -34,24 +35,24 @@ impl Disk<'_> {
             Ok(None) => Ok(None),
             Err(error) => {
                 report.error(failed(error));
-                return report;
+                return (report, None);
             }
         };
         let look = match look {
             Ok(look) => look,
             Err(error) => {
                 report.error(failed(&error));
-                return report;
+                return (report, None);
             }
         };
         if ask == Ask::Absence {
             if look.is_some() {
                 report.error("File should not exist");
             }
-            return report;
+            return (report, None);
         }
         if action.kind == Kind::File && action.get("preserve") == Some("abandon") {
-            return report;
+            return (report, None);
         }
         let expected = match action.kind {
             Kind::Dir => Lies::Directory,
@@ -62,7 +63,7 @@ impl Disk<'_> {
             if action.get("preserve") != Some("legacy") {
                 report.error(format!("Missing: {} does not exist", name(expected)));
             }
-            return report;
+            return (report, None);
         };
         if look.lies != expected {
             report.error(format!(
@@ -70,30 +71,19 @@ impl Disk<'_> {
                 name(look.lies),
                 name(expected)
             ));
-            return report;
+            return (report, None);
         }
-        if let Ok(Some(directory)) = directory {
-            self.object(directory, (path, last), action, &look, &mut report);
-        }
-        report
+        self.object(path, action, &look, &mut report);
+        let reads = action.kind == Kind::File
+            && (self.editable || action.get("preserve").is_none())
+            && content::counts(action);
+        (report, reads.then_some(look.size))
     }
 
-    fn object(
-        &self,
-        directory: &Directory,
-        (path, last): (&str, &str),
-        action: &Action,
-        look: &Look,
-        report: &mut Report,
-    ) {
+    fn object(&self, path: &str, action: &Action, look: &Look, report: &mut Report) {
         self.owner(path, action, look, report);
         match action.kind {
-            Kind::File => {
-                times_and_size(action, look, report);
-                if self.editable || action.get("preserve").is_none() {
-                    content::check(directory, last, action, report);
-                }
-            }
+            Kind::File => times_and_size(action, look, report),
             Kind::Link => {
                 let target = action.get("target").unwrap_or_default();
                 match self.root.target(path) {
