@@ -88,7 +88,29 @@ impl<'a> Change<'a> {
 
     /// Does it.
     pub fn run(&self, want: Want) -> Result<u8, Failure> {
-        let mut session = Session::begin(self.call, self.operation)?;
+        self.run_in(Session::begin(self.call, self.operation)?, want)
+    }
+
+    /// Whether it can be done, and its licences are accepted.
+    pub fn check(&self, session: &Session, want: Want) -> Result<(), Failure> {
+        let order = Order::of(want);
+        let refuse = |error| self.refuse(error).1;
+        let resolved = shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
+        let planned = plan(&session.image, &resolved).map_err(refuse)?;
+        self.check_licenses(&planned)
+    }
+
+    fn check_licenses(&self, planned: &Planned<'_>) -> Result<(), Failure> {
+        if self.given.has("accept") || !licenses::missing(planned) {
+            return Ok(());
+        }
+        let mut failure = self.call.failed("Package licenses have not been accepted.");
+        failure.status = LICENSE;
+        Err(failure)
+    }
+
+    /// Does it in a session that has begun.
+    pub fn run_in(&self, mut session: Session, want: Want) -> Result<u8, Failure> {
         let sources = self.sources()?;
         let reject = self.given.values("reject").map(str::to_string).collect();
         let order = Order { want, reject, sources: &sources };
@@ -123,6 +145,7 @@ impl<'a> Change<'a> {
             Want::Install(_)
             | Want::Update(_)
             | Want::ExactInstall(_)
+            | Want::Sync(_)
             | Want::Variants(_)
             | Want::Facets(_) => true,
             Want::Uninstall(_) | Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
@@ -161,11 +184,7 @@ impl<'a> Change<'a> {
         if self.given.has("n") {
             return Ok(0);
         }
-        if !self.given.has("accept") && licenses::missing(&planned) {
-            let mut failure = self.call.failed("Package licenses have not been accepted.");
-            failure.status = LICENSE;
-            return Err((Outcome::CONSTRAINED, failure));
-        }
+        self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
         self.execute(session, order, &planned)?;
         session.notes = notes;
         Ok(0)
@@ -276,6 +295,7 @@ impl<'a> Change<'a> {
             | ChangeError::Driver(_)
             | ChangeError::Owner(_)
             | ChangeError::Verify(_)
+            | ChangeError::Linked(_)
             | ChangeError::Attribute(_) => Outcome::UNKNOWN,
         };
         let text = match &error {
@@ -287,7 +307,11 @@ impl<'a> Change<'a> {
             }
             other => other.to_string(),
         };
-        (outcome, self.call.failed(format!("\n{text}")))
+        let mut failure = self.call.failed(format!("\n{text}"));
+        if let ChangeError::Linked(error) = &error {
+            failure.status = error.status();
+        }
+        (outcome, failure)
     }
 }
 

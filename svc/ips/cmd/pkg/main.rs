@@ -3,6 +3,7 @@
 //! call.rs reads the arguments of a subcommand and opens its image, usage.rs tells what it takes;
 //! then a file for each subcommand.
 
+mod attach_linked;
 mod avoid;
 mod call;
 mod change;
@@ -21,6 +22,7 @@ mod image_create;
 mod info;
 mod install;
 mod licenses;
+mod linked;
 mod list;
 mod listing;
 mod mediator;
@@ -56,11 +58,14 @@ type Run = fn(&Call) -> Result<u8, Failure>;
 /// Every subcommand.
 const RUNS: &[(&str, Run)] = &[
     ("add-property-value", property::add_property_value),
+    ("attach-linked", attach_linked::attach_linked),
+    ("audit-linked", linked::audit_linked),
     ("authority", publisher::publisher),
     ("avoid", avoid::avoid),
     ("change-facet", change_facet::change_facet),
     ("change-variant", change_variant::change_variant),
     ("contents", contents::contents),
+    ("detach-linked", attach_linked::detach_linked),
     ("exact-install", exact_install::exact_install),
     ("facet", facet::facet),
     ("fix", fix::fix),
@@ -70,9 +75,11 @@ const RUNS: &[(&str, Run)] = &[
     ("info", info::info),
     ("install", install::install),
     ("list", list::list),
+    ("list-linked", linked::list_linked),
     ("list-uuids", publisher::list_uuids),
     ("mediator", mediator::mediator),
     ("property", property::property),
+    ("property-linked", linked::property_linked),
     ("publisher", publisher::publisher),
     ("purge-history", history::purge_history),
     ("rebuild-index", refresh::rebuild_index),
@@ -84,6 +91,7 @@ const RUNS: &[(&str, Run)] = &[
     ("set-mediator", set_mediator::set_mediator),
     ("set-property", property::set_property),
     ("set-publisher", set_publisher::set_publisher),
+    ("sync-linked", attach_linked::sync_linked),
     ("unavoid", avoid::unavoid),
     ("unfreeze", freeze::unfreeze),
     ("uninstall", uninstall::uninstall),

@@ -1,7 +1,7 @@
 //! usage.rs - what each subcommand takes, as `pkg help` tells it.
 
 /// A subcommand and its arguments.
-pub const SUBCOMMANDS: [(&str, &str); 44] = [
+pub const SUBCOMMANDS: [(&str, &str); 48] = [
     (
         "install",
         "[-nvq] [-C n] [-g path_or_uri ...] [--accept]\n            [--licenses] [--no-be-activate] [--no-index] [--no-refresh]\n            \
@@ -114,6 +114,18 @@ pub const SUBCOMMANDS: [(&str, &str); 44] = [
          [--no-backup-be | --require-backup-be] [--backup-be-name name]\n            [--deny-new-be | --require-new-be] [--be-name name]\n            \
          [--reject pkg_fmri_pattern ... ] pkg_fmri_pattern ...",
     ),
+    (
+        "attach-linked",
+        "[-fnvq] [-C n] [--accept] [--licenses] [--no-index]\n            [--no-refresh] [--no-pkg-updates] [--linked-md-only]\n            \
+         [--allow-relink] (-c|-p) <li-name> <dir>",
+    ),
+    ("detach-linked", "[-fnvq] [-a|-l <li-name>] [--no-pkg-updates] [--linked-md-only]"),
+    ("audit-linked", "[-H] [-a|-l <li-name>] [--no-parent-sync]"),
+    (
+        "sync-linked",
+        "[-nvq] [-C n] [--accept] [--licenses] [--no-index]\n            [--no-refresh] [--no-parent-sync] [--no-pkg-updates]\n            \
+         [--linked-md-only] [-a|-l <li-name>]",
+    ),
     ("list-linked", "-H"),
     ("property-linked", "[-H] [-l <li-name>] [propname ...]"),
     ("list-uuids", ""),
@@ -124,7 +136,11 @@ pub const SUBCOMMANDS: [(&str, &str); 44] = [
 ];
 
 /// Kept for compatibility, and not shown in lists.
-const HIDDEN: [&str; 7] = [
+const HIDDEN: [&str; 11] = [
+    "attach-linked",
+    "detach-linked",
+    "audit-linked",
+    "sync-linked",
     "list-linked",
     "property-linked",
     "list-uuids",
@@ -189,7 +205,7 @@ For more info, run: pkg help <command>
 /// Subcommands that are spelled nearly like this word.
 pub fn similar(word: &str) -> Vec<&'static str> {
     let names =
-        SUBCOMMANDS.iter().map(|(name, _)| *name).filter(|name| !HIDDEN[..6].contains(name));
+        SUBCOMMANDS.iter().map(|(name, _)| *name).filter(|name| !HIDDEN[..10].contains(name));
     names.filter(|name| distance(name, word) <= (word.len() / 3).clamp(1, 3)).collect()
 }
 

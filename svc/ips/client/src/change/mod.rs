@@ -28,7 +28,7 @@ use crate::accounts::AccountError;
 use crate::drivers::DriverError;
 use crate::execute::ExecuteError;
 use crate::image::{
-    ImageError, ManifestError, MediatorSetting, RecordError, TrustError, VerifyError,
+    ImageError, LinkedError, ManifestError, MediatorSetting, RecordError, TrustError, VerifyError,
 };
 use crate::owners::OwnerError;
 use crate::plan::ConflictError;
@@ -59,6 +59,8 @@ pub enum Want {
     Facets(BTreeMap<String, Option<bool>>),
     /// Mediator → what the administrator sets; `None`: nothing any more.
     Mediators(BTreeMap<String, Option<MediatorSetting>>),
+    /// What the parent image, which has these packages, asks of this one.
+    Sync(BTreeMap<String, Fmri>),
     /// What these packages (all, if none is named) deliver, as they deliver it.
     Fix(Vec<String>),
     /// These files as their packages deliver them.
@@ -172,6 +174,9 @@ pub enum ChangeError {
     /// What is to be mended cannot be looked at.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// What the image hangs on cannot be said.
+    #[error(transparent)]
+    Linked(#[from] LinkedError),
     /// A manifest cannot be had.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

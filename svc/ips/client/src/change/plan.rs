@@ -379,6 +379,7 @@ fn restored<'a>(resolved: &'a Resolved, new: &Plan<'a>) -> Result<BTreeSet<&'a s
         | Want::Uninstall(_)
         | Want::Update(_)
         | Want::ExactInstall(_)
+        | Want::Sync(_)
         | Want::Variants(_)
         | Want::Facets(_)
         | Want::Mediators(_) => Ok(BTreeSet::new()),

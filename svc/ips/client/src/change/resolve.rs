@@ -60,6 +60,7 @@ pub fn resolve(
         | Want::Update(_)
         | Want::ExactInstall(_)
         | Want::Variants(_)
+        | Want::Sync(_)
         | Want::Facets(_) => true,
         Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
     };
@@ -185,6 +186,7 @@ fn wanted_configuration(image: &Image, want: &Want) -> Configuration {
         | Want::Uninstall(_)
         | Want::Update(_)
         | Want::ExactInstall(_)
+        | Want::Sync(_)
         | Want::Fix(_)
         | Want::Revert(_) => {}
     }

@@ -102,6 +102,10 @@ pub fn task(
             .map(|(stem, one)| (stem.clone(), (one.fmri.clone(), one.reason.clone())))
             .collect(),
         ranks: ranks(image, order.sources),
+        parent: match &order.want {
+            Want::Sync(parent) => Some(parent.clone()),
+            _ => image.parent_packages()?,
+        },
         ..Task::default()
     };
     match &order.want {
@@ -122,13 +126,21 @@ pub fn task(
             task.movement = Move::Newest;
         }
         Want::Update(patterns) => update(&mut task, patterns, &own, known)?,
+        Want::Sync(parent) => {
+            // What is out of step is asked for in any version; the parent's is the one that is left.
+            let apart = image.out_of_sync(parent)?;
+            task.roots = apart.iter().map(|fmri| any_version(&fmri.name)).collect();
+        }
         Want::Variants(_)
         | Want::Facets(_)
         | Want::Mediators(_)
         | Want::Fix(_)
         | Want::Revert(_) => {}
     }
-    let named = task.roots.iter().map(|root| root.stem.clone()).collect();
+    let named = match &order.want {
+        Want::Sync(_) => BTreeSet::new(),
+        _ => task.roots.iter().map(|root| root.stem.clone()).collect(),
+    };
     if !order.reject.is_empty() {
         let all = known.packages();
         for (_, found) in meant(&order.reject, &all, ChangeError::NoMatch)? {
@@ -136,11 +148,22 @@ pub fn task(
         }
     }
     // An update may go back where the pattern says so, and leaves alone what it does not name.
-    task.downgrade = matches!(&order.want, Want::Update(_));
-    if task.movement == Move::Keep && matches!(&order.want, Want::Install(_) | Want::Update(_)) {
+    task.downgrade = matches!(&order.want, Want::Update(_) | Want::Sync(_));
+    let moves = matches!(&order.want, Want::Install(_) | Want::Update(_) | Want::Sync(_));
+    if task.movement == Move::Keep && moves {
         task.hold();
     }
     Ok((task, named))
+}
+
+fn any_version(stem: &str) -> Root {
+    Root {
+        stem: stem.to_string(),
+        pattern: stem.to_string(),
+        allowed: None,
+        publisher_named: false,
+        named: true,
+    }
 }
 
 fn update(

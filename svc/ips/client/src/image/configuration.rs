@@ -55,6 +55,9 @@ pub enum Sort {
     OneOf(&'static [&'static str]),
 }
 
+/// How the sections of images that hang on this one begin.
+const CHILD: &str = "linked_";
+
 /// The value that means "whatever the default is"; such properties are not stored.
 pub const DEFAULT: &str = "DEFAULT";
 
@@ -284,6 +287,40 @@ impl Configuration {
     /// The facets a parent image has set.
     pub fn inherited_facets(&self) -> BTreeMap<String, bool> {
         self.switches("inherited_facet")
+    }
+
+    /// Replaces the facets a parent image has set.
+    pub fn set_inherited_facets(&mut self, facets: &BTreeMap<String, bool>) {
+        self.ini.remove("inherited_facet");
+        for (name, is) in facets {
+            let section = self.ini.section_mut("inherited_facet");
+            section.set(&quote(name), if *is { "True" } else { "False" });
+        }
+    }
+
+    /// The images that hang on this one: name, path, whether changes are meant for them, too.
+    pub fn children(&self) -> Vec<(String, String, bool)> {
+        let names = self.ini.names().filter(|name| name.starts_with(CHILD));
+        let child = |section: &str| {
+            let get = |name: &str| self.ini.get(section, name).map(str::to_string);
+            let recurse = get("li-recurse").is_none_or(|text| !text.eq_ignore_ascii_case("false"));
+            Some((get("li-name")?, get("li-path")?, recurse))
+        };
+        names.filter_map(child).collect()
+    }
+
+    /// Adds or changes an image that hangs on this one (path, whether changes are meant for it), or
+    /// takes it out.
+    pub fn set_child(&mut self, name: &str, child: Option<(&str, bool)>) {
+        let section = format!("{CHILD}{name}");
+        let Some((path, recurse)) = child else {
+            self.ini.remove(&section);
+            return;
+        };
+        let section = self.ini.section_mut(&section);
+        section.set("li-name", name);
+        section.set("li-path", path);
+        section.set("li-recurse", if recurse { "True" } else { "False" });
     }
 
     /// Sets `facet.X`; `None` takes it back.

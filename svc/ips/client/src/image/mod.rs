@@ -14,6 +14,7 @@
 //!   publisher/PUB/pkg/QNAME/QVERSION   manifests as published
 //!   publisher/PUB/certs/SHA1 certificates                     `trust`
 //!   license/QNAME/license.QLICENSE     history/TIME-NN.xml    notes/TIME-NN.txt    lost+found/…
+//!   linked/                  what a child knows of its parent  `linked`
 //!   journal/                 a plan that is being carried out (`execute::journal`)
 //!   cache/stage/             payloads fetched for it (`execute::fetch`)
 //! ```
@@ -21,7 +22,7 @@
 //! In reading order: `place` (where an image is), `ini` and `literal` (how `pkg5.image` is
 //! spelled), `configuration` and `publisher` (what it says), `state`, `avoid`, `lock`, `manifests`
 //! (a package's manifest, kept or fetched), `record` (how all of it changes), `create`, `speak` (to origins), `refresh` (with `apply`) and `rebuild` (catalogs fetched, and the image's own made of
-//! them), `history`, `database` and `sqlite` (the catalogs of format 5), `trust` (whether packages are signed as is asked for), `verify` (whether the root is as its packages say).
+//! them), `history`, `linked` (images that hang on one another), `database` and `sqlite` (the catalogs of format 5), `trust` (whether packages are signed as is asked for), `verify` (whether the root is as its packages say).
 //!
 //! Invariants: `state/` is replaced as one folder, so known, installed, avoided, frozen packages and
 //! the table are of one moment whenever a program dies.  Who changes anything holds the `ImageLock`.
@@ -34,6 +35,7 @@ mod create;
 mod database;
 mod history;
 mod ini;
+mod linked;
 mod literal;
 mod lock;
 mod manifests;
@@ -66,6 +68,7 @@ pub use configuration::{
 pub use create::{CreateError, CreateOptions};
 pub use database::CatalogError;
 pub use history::{HistoryError, Operation, Outcome};
+pub use linked::{Child, ChildLink, Link, LinkedError, LinkedName, Model, ParentState, Relink};
 pub use literal::print_texts as print_list;
 pub use lock::{ImageLock, LockError};
 pub use manifests::{ImageSource, ManifestError};

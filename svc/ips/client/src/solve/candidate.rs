@@ -100,6 +100,25 @@ impl Dependency {
     }
 }
 
+/// What a package asks of the parent image of its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parent {
+    /// The package itself, in the same version.
+    Same,
+    /// This package, in this version or a newer one.
+    AtLeast(Fmri),
+}
+
+/// The name that stands for the package itself.
+const SELF: &str = "feature/package/dependency/self";
+
+impl Parent {
+    fn read(text: &str) -> Option<Self> {
+        let fmri = Fmri::parse(text).ok()?;
+        Some(if fmri.name == SELF { Self::Same } else { Self::AtLeast(fmri) })
+    }
+}
+
 /// One version of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -115,6 +134,8 @@ pub struct Candidate {
     pub explicit: bool,
     /// What must not be older than this where it is installed.
     pub origins: Vec<Fmri>,
+    /// What the parent image must have, where there is one.
+    pub parents: Vec<Parent>,
     /// The variant of the image it does not support.
     pub unsupported: Option<String>,
     /// The name under which its version is held while others are installed.
@@ -136,6 +157,8 @@ impl Candidate {
         };
         let origins = depends().filter(origin).flat_map(|action| action.values("fmri"));
         let origins = origins.filter_map(|text| Fmri::parse(text).ok());
+        let parents = depends().filter(|action| action.get("type") == Some("parent"));
+        let parents = parents.flat_map(|action| action.values("fmri"));
         Self {
             fmri: fmri.clone(),
             dependencies: depends().filter_map(Dependency::read).collect(),
@@ -143,6 +166,7 @@ impl Candidate {
             renamed: value("pkg.renamed") == Some("true"),
             explicit: value("pkg.depend.explicit-install") == Some("true"),
             origins: origins.filter(|one| !one.name.starts_with("feature/")).collect(),
+            parents: parents.filter_map(|text| Parent::read(text)).collect(),
             unsupported: conditions.unsupported(actions),
             hold: value("pkg.depend.install-hold").map(str::to_string),
         }

@@ -27,6 +27,7 @@ use ips_model::fmri::Fmri;
 
 use candidate::{Asks, Candidate, Dependency};
 pub use explain::Rejection;
+pub(crate) use trim::apart;
 
 /// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +152,8 @@ pub struct Task {
     pub frozen: BTreeMap<String, (Fmri, Option<String>)>,
     /// The publishers.
     pub ranks: Ranks,
+    /// What the parent image has, by stem; `None`: there is no parent, and nothing is asked of it.
+    pub parent: Option<BTreeMap<String, Fmri>>,
     /// Installed stems that keep their version; see `hold`.
     pub holds: BTreeSet<String>,
     /// Whether a pattern with a version may mean one older than what is installed.

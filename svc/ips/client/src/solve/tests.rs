@@ -147,6 +147,56 @@ fn what_is_there_moves_only_as_far_as_it_must() {
     }
 }
 
+/// A child image follows its parent; without a parent nothing is asked.
+#[test]
+fn parents_rule_children() {
+    let same = "parent feature/package/dependency/self";
+    for (versions, installed, roots, parent, expected) in [
+        ("a@1: SAME\na@2: SAME", "", "a", "a@1", Ok("a@1")),
+        ("a@1: SAME\na@2: SAME", "", "a", "a@2", Ok("a@2")),
+        ("a@1: parent k@2\nk@1", "", "a", "k@2", Ok("a@1")),
+        ("a@1: parent k@2\nk@1", "", "a", "k@3", Ok("a@1")),
+        ("a@1: SAME\na@2: SAME", "a@1", "", "a@2", Ok("a@2")),
+        ("a@1: SAME", "", "a", "b@1", Err("Package is not installed in parent image: a")),
+        (
+            "a@1: SAME",
+            "",
+            "a",
+            "a@2",
+            Err("Parent image has a newer version of package: pkg://p/a@2"),
+        ),
+        (
+            "a@2: SAME",
+            "",
+            "a",
+            "a@1",
+            Err("Parent image has an older version of package: pkg://p/a@1"),
+        ),
+        (
+            "a@1: SAME",
+            "",
+            "a",
+            "//q/a@1",
+            Err("Package in parent is from a different publisher: pkg://q/a@1"),
+        ),
+    ] {
+        let available = world(&versions.replace("SAME", same));
+        let mut task = task(&available, installed, roots);
+        let text =
+            if parent.starts_with("//") { parent.to_string() } else { format!("//p/{parent}") };
+        let there = Fmri::parse(&text).unwrap();
+        task.parent = Some(BTreeMap::from([(there.name.clone(), there)]));
+        match (answer(solve(&available, &task)), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{versions} {parent}"),
+            (Err(error), Err(why)) => {
+                let told = error.at_length();
+                assert!(told.contains(why), "{versions} {parent}: {told}");
+            }
+            (found, _) => panic!("{versions} {parent}: {found:?}"),
+        }
+    }
+}
+
 #[test]
 fn an_update_goes_as_far_as_it_can() {
     for (text, installed, roots, expected) in [

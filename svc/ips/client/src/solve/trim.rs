@@ -2,11 +2,13 @@
 //!
 //! The sentences are the original's.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ips_model::fmri::Fmri;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Parent};
 use super::{Move, Task};
 
 /// Why a version may not be chosen.
@@ -35,6 +37,14 @@ pub enum Trim {
     Explicit,
     /// What is installed is too old to come from.
     Origin(Fmri),
+    /// The parent image has not the package it asks for.
+    NoParent(String),
+    /// The parent image has it from somebody else.
+    ParentPublisher(Fmri),
+    /// The parent image has it in a newer version.
+    ParentNewer(Fmri),
+    /// The parent image has it in an older version.
+    ParentOlder(Fmri),
 }
 
 impl fmt::Display for Trim {
@@ -61,6 +71,20 @@ impl fmt::Display for Trim {
             Self::Variant(name) => write!(to, "Package doesn't support image variant {name}"),
             Self::Explicit => {
                 to.write_str("Uninstalled fmri can only be installed if explicitly requested")
+            }
+            Self::NoParent(name) => write!(to, "Package is not installed in parent image: {name}"),
+            Self::ParentPublisher(fmri) => {
+                write!(
+                    to,
+                    "Package in parent is from a different publisher: {}",
+                    fmri.without_build()
+                )
+            }
+            Self::ParentNewer(fmri) => {
+                write!(to, "Parent image has a newer version of package: {}", fmri.without_build())
+            }
+            Self::ParentOlder(fmri) => {
+                write!(to, "Parent image has an older version of package: {}", fmri.without_build())
             }
             Self::Origin(fmri) => {
                 write!(to, "Installed version in image is too old for upgrade: {}", fmri.brief())
@@ -105,6 +129,11 @@ fn reason(task: &Task, name: &str, one: &Candidate, publisher: &Publisher<'_>) -
     if let Some(name) = &one.unsupported {
         return Some(Trim::Variant(name.clone()));
     }
+    if let Some(parent) = &task.parent {
+        if let Some(why) = one.parents.iter().find_map(|wish| apart(wish, &one.fmri, parent)) {
+            return Some(why);
+        }
+    }
     let there = task.installed.get(name);
     // What is installed may stay, whatever has become of the reasons to have it.
     if there.is_some_and(|there| there.fmri == one.fmri) {
@@ -148,4 +177,24 @@ fn reason(task: &Task, name: &str, one: &Candidate, publisher: &Publisher<'_>) -
         task.installed.get(&origin.name).is_some_and(|there| there.fmri.version < origin.version)
     };
     one.origins.iter().find(too_old).map(|origin| Trim::Origin(origin.clone()))
+}
+
+/// Why the parent image's packages are not what a package asks of them.
+pub fn apart(wish: &Parent, own: &Fmri, parent: &BTreeMap<String, Fmri>) -> Option<Trim> {
+    let (wanted, same) = match wish {
+        Parent::Same => (own, true),
+        Parent::AtLeast(fmri) => (fmri, false),
+    };
+    let Some(there) = parent.get(&wanted.name) else {
+        return Some(Trim::NoParent(wanted.name.clone()));
+    };
+    if wanted.publisher.is_some() && wanted.publisher != there.publisher {
+        return Some(Trim::ParentPublisher(there.clone()));
+    }
+    match there.version.cmp(&wanted.version) {
+        Ordering::Equal => None,
+        Ordering::Greater if same => Some(Trim::ParentNewer(there.clone())),
+        Ordering::Greater => None,
+        Ordering::Less => Some(Trim::ParentOlder(there.clone())),
+    }
 }

@@ -1,0 +1,226 @@
+//! pkg_linked.rs - images that hang on one another: linked, audited, brought into step, let go of.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::{Place, Said};
+
+fn publish(place: &Place, version: &str) {
+    for (name, depend) in [
+        ("synced", "depend type=parent fmri=feature/package/dependency/self\n"),
+        ("below", "depend type=parent fmri=synced@1.0\n"),
+    ] {
+        let manifest = format!(
+            "set name=pkg.fmri value=pkg://links.example/{name}@{version},5.11-0\n{depend}\
+             dir path={name}-{version} mode=0755 owner=root group=root\n"
+        );
+        fs::write(place.path("p5m"), manifest).unwrap();
+        let said = place.sh("pkgsend -s links publish p5m", None);
+        assert_eq!(said.status, 0, "{said:?}");
+    }
+}
+
+/// `above` and `child` (in a folder of its own), each with accounts.
+fn images(place: &Place) {
+    publish_all(place);
+    for image in ["above", "zones/child"] {
+        let made = place.sh(
+            &format!(
+                "mkdir -p zones && pkg image-create -F -p links --variant arch=i386 {image} && \
+                 mkdir -p {image}/etc && printf 'root:x:0:0::/:\\n' > {image}/etc/passwd && \
+                 printf 'root::0:\\n' > {image}/etc/group"
+            ),
+            None,
+        );
+        assert_eq!(made.status, 0, "{made:?}");
+    }
+}
+
+fn publish_all(place: &Place) {
+    let made =
+        place.sh("pkgrepo create links && pkgrepo -s links add-publisher links.example", None);
+    assert_eq!(made.status, 0, "{made:?}");
+    publish(place, "1.0");
+    publish(place, "2.0");
+}
+
+/// A line, its exit status, and what standard output and standard error have in them.
+type Step = (&'static str, i32, &'static str, &'static str);
+
+fn play(place: &Place, steps: &[Step]) {
+    for (line, status, out, err) in steps {
+        let said: Said = place.sh(line, None);
+        assert_eq!(said.status, *status, "{line}: {said:?}");
+        assert!(said.out.contains(out), "{line}: {said:?}");
+        assert!(said.err.contains(err), "{line}: {said:?}");
+    }
+}
+
+const PUSHED: &[Step] = &[
+    ("pkg -R above install -q synced@1.0", 0, "", ""),
+    // Without a parent nothing is asked of it.
+    ("pkg -R zones/child install -q synced@2.0", 0, "", ""),
+    ("pkg -R above list-linked", 0, "", ""),
+    (
+        "pkg -R zones/child audit-linked",
+        53,
+        "",
+        "Current image is not a linked child: $ROOT/zones/child",
+    ),
+    (
+        "pkg -R above attach-linked -c child zones/child",
+        1,
+        "",
+        "Invalid linked image name 'child'. Linked image names have the following format",
+    ),
+    (
+        "pkg -R above attach-linked -c zone:child zones/child",
+        1,
+        "",
+        "Linked image type does not support child attach: zone",
+    ),
+    (
+        "pkg -R above attach-linked -c system:child nowhere",
+        51,
+        "",
+        "Can't initialize child image at path: $ROOT/nowhere",
+    ),
+    (
+        "pkg -R above attach-linked -c system:child above",
+        1,
+        "",
+        "Can't link image to itself: $ROOT/above",
+    ),
+    (
+        "pkg -R above attach-linked -cp system:child above",
+        2,
+        "",
+        "The '-c' and '-p' option may not be combined.",
+    ),
+    ("pkg -R above attach-linked system:child above", 2, "", "Usage:"),
+    ("pkg -R above attach-linked -n -c system:child zones/child", 0, "Packages to update: 1", ""),
+    ("pkg -R above list-linked", 0, "", ""),
+    ("pkg -R above attach-linked -c system:child zones/child", 0, "Packages to update: 1", ""),
+    ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
+    (
+        "pkg -R above list-linked -H",
+        0,
+        "-            self  $ROOT/above/\nsystem:child child $ROOT/zones/child/\n",
+        "",
+    ),
+    ("pkg -R zones/child list-linked -H", 0, "system:child self $ROOT/zones/child/\n", ""),
+    (
+        "pkg -R above property-linked -l system:child",
+        0,
+        "PROPERTY   VALUE\nli-model   push\nli-name    system:child\nli-path    $ROOT/zones/child/\nli-recurse True\n",
+        "",
+    ),
+    ("pkg -R above audit-linked -a", 0, "NAME         STATUS\nsystem:child synced\n", ""),
+    ("pkg -R zones/child audit-linked", 0, "", ""),
+    (
+        "pkg -R above attach-linked -c system:child zones/child",
+        1,
+        "",
+        "A linked child image with this name already exists: system:child",
+    ),
+    (
+        "pkg -R above attach-linked -c system:other zones/child",
+        1,
+        "",
+        "Image already a linked child: $ROOT/zones/child",
+    ),
+    // The child cannot run ahead of its parent.
+    (
+        "pkg -R zones/child update synced@2.0",
+        1,
+        "",
+        "Parent image has an older version of package: pkg://links.example/synced@1.0-0",
+    ),
+    ("pkg -R above update -q synced", 0, "", ""),
+    ("pkg -R above audit-linked -l system:child", 52, "system:child diverged", ""),
+    ("pkg -R above sync-linked -n -a", 0, "Packages to update: 1", ""),
+    ("pkg -R above sync-linked -a", 0, "Packages to update: 1", ""),
+    ("pkg -R above sync-linked -a", 4, "No updates necessary", ""),
+    ("pkg -R above audit-linked -a", 0, "system:child synced", ""),
+    ("pkg -R zones/child install -q below", 0, "", ""),
+    (
+        "pkg -R zones/child detach-linked",
+        54,
+        "",
+        "Parent linked to child, can not detach child: $ROOT/zones/child",
+    ),
+    ("pkg -R above detach-linked -l system:none", 1, "", "Unknown child linked image: system:none"),
+    // Both moved: the parent finds its child where it is now.
+    (
+        "mkdir moved && mv above zones moved/ && pkg -R moved/above list-linked -H",
+        0,
+        "system:child child $ROOT/moved/zones/child/\n",
+        "",
+    ),
+    ("pkg -R moved/above audit-linked -a", 0, "synced", ""),
+    ("pkg -R moved/above detach-linked -a", 0, "", ""),
+    ("pkg -R moved/above list-linked", 0, "", ""),
+    ("pkg -R moved/zones/child audit-linked", 53, "", ""),
+];
+
+#[test]
+fn a_parent_and_what_hangs_on_it() {
+    let place = Place::new();
+    images(&place);
+    play(&place, PUSHED);
+    for image in ["above", "zones/child"] {
+        let left = fs::read_dir(place.path("moved").join(image).join("var/pkg/linked")).unwrap();
+        assert_eq!(left.count(), 0, "{image}");
+    }
+    let configuration = fs::read_to_string(place.path("moved/above/var/pkg/pkg5.image")).unwrap();
+    assert!(!configuration.contains("linked_"), "{configuration}");
+}
+
+const PULLED: &[Step] = &[
+    ("pkg -R above install -q synced@1.0", 0, "", ""),
+    ("pkg -R zones/child attach-linked -p system:child above", 0, "", ""),
+    (
+        "pkg -R zones/child list-linked -H",
+        0,
+        "-            parent $ROOT/above/\nsystem:child self   $ROOT/zones/child/\n",
+        "",
+    ),
+    ("pkg -R zones/child install -q synced", 0, "", ""),
+    ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
+    ("pkg -R above update -q", 0, "", ""),
+    ("pkg -R zones/child audit-linked", 52, "", "Linked image is diverged: system:child"),
+    ("pkg -R zones/child sync-linked --no-parent-sync", 4, "", ""),
+    ("pkg -R zones/child sync-linked", 0, "Packages to update: 1", ""),
+    ("pkg -R zones/child audit-linked", 0, "", ""),
+    (
+        "mv above away && pkg -R zones/child install below",
+        51,
+        "",
+        "Can't initialize parent image at path: $ROOT/above/",
+    ),
+    ("mv away above && pkg -R zones/child detach-linked", 0, "", ""),
+    ("pkg -R zones/child sync-linked", 53, "", "Current image is not a linked child"),
+];
+
+#[test]
+fn a_child_that_pulls() {
+    let place = Place::new();
+    images(&place);
+    play(&place, PULLED);
+    // A file of the link that is damaged is told of.
+    let linked = place.path("zones/child/var/pkg/linked");
+    for (text, told) in [
+        ("{", "linked_prop: EOF"),
+        (
+            "{\"li-path\": \"/x/\", \"li-name\": \"../x\", \"li-model\": \"push\"}",
+            "Invalid linked image name '../x'",
+        ),
+        ("{\"li-path\": \"/x/\", \"li-name\": \"system:x\"}", "belong together"),
+    ] {
+        fs::write(linked.join("linked_prop"), text).unwrap();
+        let said = place.sh("pkg -R zones/child list-linked", None);
+        assert!(said.status == 1 && said.err.contains(told), "{said:?}");
+    }
+}
