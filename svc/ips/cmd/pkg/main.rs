@@ -39,6 +39,7 @@ mod summary;
 mod uninstall;
 mod unset_publisher;
 mod update;
+mod update_format;
 mod usage;
 mod variant;
 mod verify;
@@ -100,6 +101,7 @@ const RUNS: &[(&str, Run)] = &[
     ("unset-property", property::unset_property),
     ("unset-publisher", unset_publisher::unset_publisher),
     ("update", update::update),
+    ("update-format", update_format::update_format),
     ("variant", variant::variant),
     ("verify", verify::verify),
     ("version", version::version),
