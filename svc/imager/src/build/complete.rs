@@ -77,7 +77,7 @@ pub fn forget(area: &Path) -> Result<()> {
 /// From now on it is.
 pub fn keep(area: &Path, folder: &Path, id: &Id) -> Result<()> {
     let record_of = Record { id: id.as_str().to_string(), media: media(folder)? };
-    crate::archive::write_file(&record(area), &serde_json::to_vec_pretty(&record_of)?)
+    image_rooted::archive::write_file(&record(area), &serde_json::to_vec_pretty(&record_of)?)
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@
 //! hosts with mount namespaces anything else is refused by the system.  What it did to the two
 //! roots, owners and modes included, is in their tables afterwards.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use image_manifest::{Form, Step};
-use process::{Cancel, Ended, Limits, Lines, Program, Stream};
+use image_rooted::script::Script;
+use process::{Cancel, Ended};
 
 use super::logs::Logs;
 use crate::steps::Work;
@@ -96,15 +96,17 @@ fn custom_command(step: &Step, work: &Work<'_>) -> Vec<String> {
 
 fn heard(work: &Work<'_>, scripts: &Scripts<'_>, command: &[String]) -> Result<Ended> {
     let logs: &Logs<'_> = work.logs;
-    let tmp = work.places.tmp.display().to_string();
-    let program = Program::new(&command[0])
-        .args(&command[1..])
-        .env("TMPDIR", &tmp)
-        .env("SOURCE_DATE_EPOCH", work.facts()?.time.to_string())
-        .pass(&["HOME", "USER", "LOGNAME"])
-        .confined(confinement(work, scripts));
-    let limits = Limits { time: scripts.time, cancel: Some(scripts.cancel), ..Limits::none() };
-    let (mut out, mut err) = (Lines::default(), Lines::default());
+    let script = Script {
+        command,
+        environment: &[
+            ("TMPDIR", work.places.tmp.display().to_string()),
+            ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
+        ],
+        directory: None,
+        confinement: confinement(work, scripts),
+        time: scripts.time,
+        cancel: scripts.cancel,
+    };
     let mut left = LOGGED;
     let mut debug = |line: &str| {
         let cost = line.len() as u64 + 1;
@@ -116,17 +118,7 @@ fn heard(work: &Work<'_>, scripts: &Scripts<'_>, command: &[String]) -> Result<E
             logs.debug("(the rest of its standard output is not kept)");
         }
     };
-    let mut error = |line: &str| logs.error(line);
-    let ended = program.start()?.wait(&limits, &mut |stream, bytes| {
-        match stream {
-            Stream::Out => out.push(bytes, &mut debug),
-            Stream::Err => err.push(bytes, &mut error),
-        }
-        ControlFlow::Continue(())
-    });
-    out.finish(&mut debug);
-    err.finish(&mut error);
-    Ok(ended?)
+    Ok(script.run(&mut debug, &mut |line| logs.error(line))?)
 }
 
 /// What a script may write, and what it must find below /tmp, which is its own.

@@ -8,17 +8,15 @@
 //! A UFS file system, packed by gzip; `boot_archive.hash` beside it is of the bytes as they are
 //! unpacked.  Where a root ships no folder `amd64` in its kernel nothing is stripped.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use image_formats::{archive, ufs};
+use image_formats::ufs;
 use image_manifest::Compression;
 use image_tree::{Kind, Tree};
 
 use super::Work;
-use crate::rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted, archive};
 
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let mut root = work.root()?;
@@ -55,45 +53,17 @@ fn write(work: &Work<'_>, boot: &Rooted, tree: &Tree, plain: &Path) -> Result<uf
         bytes => ufs::Inodes::BytesPer(bytes),
     };
     let space = ufs::Space::Content { pad_mb: options.size_pad_mb };
-    let time = u32::try_from(boot.time()).context("the time of the image")?;
-    let named = || plain.display().to_string();
-    let mut out = BufWriter::new(File::create(plain).with_context(named)?);
-    let content = |path: &str| boot.open_file(path);
-    let written = ufs::write(
-        tree,
-        &content,
-        &ufs::Options { space, inodes, time, zeros: ufs::Zeros::Stored },
-        &mut out,
-    )
-    .context("boot archive")?;
-    drop(out);
-    crate::archive::check(plain)?;
-    Ok(written)
+    archive::write(boot, tree, space, inodes, plain)
 }
 
-/// Packs the plain archive to its place in the root, by a new file; gives the hash's text.
+/// Packs the plain archive to its place in the root; gives the hash's text.
 fn pack(work: &Work<'_>, plain: &Path, root: &Rooted, to: &str) -> Result<String> {
-    let to = root.on_disk(to)?;
-    let named = || to.display().to_string();
-    let mut from = File::open(plain).with_context(|| plain.display().to_string())?;
-    let beside = to.with_extension("new");
-    let hash = match work.image.boot_archive.compression {
-        Compression::Gzip(level) => {
-            let mut out = BufWriter::new(File::create(&beside).with_context(named)?);
-            let packed = archive::pack(&mut from, level, &mut out).with_context(named)?;
-            std::io::Write::flush(&mut out).with_context(named)?;
-            packed.hash
-        }
-        Compression::None => {
-            let hash = archive::hash(&mut from).with_context(named)?;
-            from.rewind()?;
-            std::fs::copy(plain, &beside).with_context(named)?;
-            hash
-        }
+    let level = match work.image.boot_archive.compression {
+        Compression::Gzip(level) => Some(level),
+        Compression::None => None,
         other => bail!("a boot archive for x86 is packed by gzip or not at all, not by {other:?}"),
     };
-    std::fs::rename(&beside, &to).with_context(named)?;
-    Ok(hash)
+    archive::pack(plain, level, &root.on_disk(to)?)
 }
 
 /// The rows of one architecture's archive.

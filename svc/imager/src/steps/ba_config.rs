@@ -18,8 +18,7 @@ use image_formats::iso;
 use image_manifest::Profile;
 
 use super::Work;
-use crate::rooted::{Owned, Rooted};
-use crate::services;
+use image_rooted::{Owned, Rooted, services};
 
 const SEED: &str = "lib/svc/seed/global.db";
 const REPOSITORY: &str = "etc/svc/repository.db";

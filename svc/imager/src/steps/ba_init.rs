@@ -9,7 +9,7 @@ use image_manifest::{Included, Listed, Listing};
 use image_tree::Kind;
 
 use super::Work;
-use crate::rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted};
 
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;

@@ -35,7 +35,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     for (number, way) in (1..).zip(WAYS) {
         work.progress(number - 1, WAYS.len() as u64, "boots");
         let tried = try_way(work, trial, way, pattern, &mut said);
-        crate::archive::write_file(&work.places.media.join(LOG), said.as_bytes())?;
+        image_rooted::archive::write_file(&work.places.media.join(LOG), said.as_bytes())?;
         tried?;
         work.progress(number, WAYS.len() as u64, "boots");
     }

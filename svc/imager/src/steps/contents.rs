@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Work;
 use super::im_pop::IMAGE_INFO;
-use crate::rooted::Owned;
+use image_rooted::Owned;
 
 const LIST: &str = ".livecd-cdrom-content";
 

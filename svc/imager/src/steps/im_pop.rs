@@ -11,7 +11,7 @@ use ips_model::{Fmri, Timestamp};
 
 use super::{Facts, Work, World};
 use crate::packages::{Filled, Order};
-use crate::rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted};
 
 /// Facts about the image, for the installer, at its top.
 pub const IMAGE_INFO: &str = ".image_info";
@@ -59,7 +59,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     root.put(IMAGE_INFO, info.as_bytes(), Owned::root(0o644))?;
     root.save()?;
     let kept = work.places.root_table();
-    crate::archive::write_file(&kept, root.tree.to_string().as_bytes())?;
+    image_rooted::archive::write_file(&kept, root.tree.to_string().as_bytes())?;
     work.keep(&Facts { time, packages, ..Facts::default() })
 }
 

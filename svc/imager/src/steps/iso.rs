@@ -11,8 +11,8 @@ use image_formats::iso::{self, VolumeError};
 use image_manifest::Image;
 
 use super::{Work, World};
-use crate::medium::{self, Grub};
-use crate::rooted::{Owned, Rooted};
+use image_rooted::medium::{self, Grub};
+use image_rooted::{Owned, Rooted};
 
 pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
     check_name(&image.name)?;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use image_tree::Entry;
 
 use super::Work;
-use crate::rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted};
 
 /// Who is logged in on a live CD.
 const USER: &str = "jack";

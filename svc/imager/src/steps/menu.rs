@@ -10,7 +10,7 @@ use image_manifest::{BootEntry, BootMenu};
 
 use super::Work;
 use super::im_pop::IMAGE_INFO;
-use crate::rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted};
 
 const MENU_LST: &str = "boot/grub/menu.lst";
 const LOADER_CONF: &str = "boot/loader.conf";

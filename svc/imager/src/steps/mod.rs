@@ -45,9 +45,9 @@ use image_manifest::{Image, Native, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::build::logs::Logs;
-use crate::medium::Tools;
 use crate::packages::Packages;
-use crate::rooted::Rooted;
+use image_rooted::Rooted;
+use image_rooted::medium::Tools;
 
 pub use boot_test::PATTERN;
 
@@ -182,7 +182,7 @@ impl Work<'_> {
 
     /// Leaves facts to be known.
     pub fn keep(&self, facts: &Facts) -> Result<()> {
-        crate::archive::write_file(&self.places.facts(), &serde_json::to_vec_pretty(facts)?)
+        image_rooted::archive::write_file(&self.places.facts(), &serde_json::to_vec_pretty(facts)?)
     }
 
     /// A line for whoever watches: what a script of the original writes to standard error.

@@ -21,9 +21,9 @@ use image_manifest::{Compression, Image};
 use image_tree::Kind;
 
 use super::{Work, World};
-use crate::inner::Inner;
-use crate::removal;
-use crate::rooted::Owned;
+use image_rooted::Owned;
+use image_rooted::inner::Inner;
+use image_rooted::removal;
 
 const SORT: &str = "iso_sort";
 

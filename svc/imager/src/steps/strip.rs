@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use super::Work;
-use crate::rooted::Rooted;
+use image_rooted::Rooted;
 
 /// What stays below `platform`.
 const KEPT: [&str; 3] = ["unix", "boot_archive", "boot_archive.hash"];
@@ -33,7 +33,7 @@ pub(super) fn custom(work: &Work<'_>) -> Result<()> {
         let (Some(entry), Some(bytes)) = (root.tree.get(path).cloned(), root.read(path)?) else {
             continue;
         };
-        let owned = crate::rooted::Owned { mode: entry.mode, uid: entry.uid, gid: entry.gid };
+        let owned = image_rooted::Owned { mode: entry.mode, uid: entry.uid, gid: entry.gid };
         root.put(&format!("boot/{path}"), &bytes, owned)?;
     }
     Ok(root.save()?)

@@ -15,14 +15,15 @@ use std::time::Duration;
 use image_boot::{Accelerator, Qemu};
 use image_checkpoint::Options;
 use image_manifest::Form;
+use image_rooted::host::Contained;
 use imager::build::arguments::{Both, Misuse, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::logs::Logs;
 use imager::build::run::Ended;
-use imager::host::{Contained, Zfs};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
+use imager::zfs::Zfs;
 use process::Cancel;
 
 /// How long a guest may take, in software on a busy host.

@@ -1,4 +1,4 @@
-//! rooted.rs - a directory with its metadata table: what the steps of a build change.
+//! root.rs - a directory with its metadata table: what the steps of a build change.
 //!
 //! ```text
 //! build_data/pkg_image/        files, owned by whoever builds

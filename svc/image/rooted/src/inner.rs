@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use image_tree::Kind;
 
 use crate::medium::{Tools, environment};
-use crate::rooted::Rooted;
+use crate::root::Rooted;
 
 /// Paths in one command.
 const BATCH: usize = 50;
@@ -195,7 +195,7 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rooted::Owned;
+    use crate::root::Owned;
 
     #[test]
     fn what_differs_is_told() {

@@ -13,7 +13,7 @@ use image_manifest::Profile;
 use image_tree::Kind;
 use smf_seed::{Contents, Delivered, SeedError, repository};
 
-use crate::rooted::{Rooted, RootedError};
+use crate::root::{Rooted, RootedError};
 
 /// Links in links are followed so far.
 const LINKS: usize = 8;
@@ -137,7 +137,7 @@ fn text(root: &Rooted, path: &str, made: &mut Made) -> Result<Option<String>, Ro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rooted::Owned;
+    use crate::root::Owned;
 
     const DTD: &str = "<?xml version='1.0'?>\n<!DOCTYPE service_bundle SYSTEM \
         '/usr/share/lib/xml/dtd/service_bundle.dtd.1'>\n";

@@ -1,12 +1,10 @@
-//! host.rs - the seams of the steps, on this host: its tools, and zfs.
+//! host.rs - the seam to the host's tools, on this host.
 //!
 //! Everything that runs is contained and ends when the work is no longer wanted.
 
 use std::collections::VecDeque;
-use std::io;
 
 use anyhow::{Context, Result, bail};
-use image_checkpoint::Ran;
 use process::{Cancel, Limits, ProcessError, Program};
 
 use crate::medium::Tools;
@@ -75,47 +73,12 @@ impl Tools for Contained<'_> {
     }
 }
 
-/// zfs, for build areas.
-pub struct Zfs;
-
-impl image_checkpoint::Tools for Zfs {
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Ran> {
-        let said = Program::new(program).args(arguments).uncontained().output(&Limits::none());
-        match said {
-            Ok(said) => {
-                Ok(Ran { success: said.success(), out: said.text(), complaint: said.complaint() })
-            }
-            Err(error) if is_absent(&error) => Err(io::Error::new(io::ErrorKind::NotFound, error)),
-            Err(error) => Err(io::Error::other(error)),
-        }
-    }
-}
-
-/// A program in a folder of PATH that may not be searched is not there for whoever asks.
-fn is_absent(error: &ProcessError) -> bool {
-    match error {
-        ProcessError::Absent { .. } => true,
-        ProcessError::Start { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn words(all: &[&str]) -> Vec<String> {
         all.iter().map(|word| (*word).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_program_that_may_not_be_run_is_absent() {
-        let program = || "zfs".to_owned();
-        let start =
-            |kind: io::ErrorKind| ProcessError::Start { program: program(), source: kind.into() };
-        assert!(is_absent(&ProcessError::Absent { program: program() }));
-        assert!(is_absent(&start(io::ErrorKind::PermissionDenied)));
-        assert!(!is_absent(&start(io::ErrorKind::OutOfMemory)));
     }
 
     #[test]

@@ -1,0 +1,28 @@
+//! image-rooted - an image's root while it is built without privilege, and what becomes of it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `root.rs` | a directory with its metadata table |
+//! | `script.rs` | a script of the user's own, contained |
+//! | `services.rs` | the configuration repository of an image |
+//! | `password.rs` | the password of root |
+//! | `archive.rs` | files that matter, and a boot archive: written, checked, packed |
+//! | `host.rs` | the host's tools |
+//! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
+//! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
+//! | `removal.rs` | a large tree removed from the disk |
+//!
+//! Law: programs run only through a seam that is handed in; every date comes from the caller.
+//! Not here: where files come from (packages, proto areas), and the steps of a build.
+
+pub mod archive;
+pub mod host;
+pub mod inner;
+pub mod medium;
+pub mod password;
+pub mod removal;
+pub mod root;
+pub mod script;
+pub mod services;
+
+pub use root::{Before, Owned, Rooted, RootedError};
