@@ -7,10 +7,9 @@ use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use image_formats::content::Content;
 use image_formats::{archive, ufs};
 use image_tree::Tree;
-
-use crate::root::Rooted;
 
 /// Writes a file that matters: beside, synced, renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -35,21 +34,20 @@ pub fn check(plain: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes rows of a root as a file system, anew, and checks it.
+/// Writes a table with its files as a file system, anew, and checks it.
 pub fn write(
-    root: &Rooted,
     tree: &Tree,
-    space: ufs::Space,
-    inodes: ufs::Inodes,
+    content: &dyn Content,
+    (space, inodes): (ufs::Space, ufs::Inodes),
+    time: i64,
     plain: &Path,
 ) -> Result<ufs::Written> {
-    let time = u32::try_from(root.time()).context("the time of the image")?;
+    let time = u32::try_from(time).context("the time of the image")?;
     let named = || plain.display().to_string();
     let mut out = BufWriter::new(File::create(plain).with_context(named)?);
-    let content = |path: &str| root.open_file(path);
     let options = ufs::Options { space, inodes, time, zeros: ufs::Zeros::Stored };
-    let written = ufs::write(tree, &content, &options, &mut out).context("boot archive")?;
-    drop(out);
+    let written = ufs::write(tree, content, &options, &mut out).context("boot archive")?;
+    out.flush().with_context(named)?;
     check(plain)?;
     Ok(written)
 }

@@ -1,4 +1,4 @@
-//! medium.rs - the host's GRUB 2, and the ISO made of a directory.
+//! medium.rs - the ISO made of a root, by its own loader or by the host's GRUB 2.
 //!
 //! The host's GRUB 2 stands in for a boot loader where the image ships none.
 
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image_formats::fat;
 use image_formats::iso::{self, Platform};
+
+use crate::root::{Owned, Rooted};
 
 /// Where Debian and others keep GRUB's modules, a folder for each platform.
 const GRUB: &str = "/usr/lib/grub";
@@ -108,5 +110,74 @@ impl Grub<'_> {
     fn make(&self, platform: Platform, script: Option<&Path>, output: &Path) -> Result<()> {
         let arguments = iso::grub_arguments(platform, &modules(platform)?, script, output);
         self.tools.run("grub-mkimage", &arguments, &environment(self.time))
+    }
+}
+
+/// A medium to be made of a root that has kernel, archive and menu.
+pub struct Making<'a> {
+    /// Its name, which is the volume's.
+    pub name: &'a str,
+    /// The id of its volume set.
+    pub volume_set: &'a str,
+    /// Where to work.
+    pub work: &'a Path,
+    /// The file to write.
+    pub output: &'a Path,
+    /// Runs the host's tools.
+    pub tools: &'a dyn Tools,
+}
+
+impl Making<'_> {
+    /// Makes it: by the loader that the root has, else by the host's GRUB 2.
+    pub fn run(&self, root: &mut Rooted) -> Result<()> {
+        if root.is_file(iso::CDBOOT) { self.by_own_loader(root) } else { self.by_grub(root) }
+    }
+
+    fn by_grub(&self, root: &mut Rooted) -> Result<()> {
+        let Self { name, volume_set, work, output, tools } = *self;
+        let time = root.time();
+        std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
+        let grub = Grub { volume_set, work, tools, time };
+        for (path, bytes) in grub.files()? {
+            root.put(&path, &bytes, Owned::root(0o444))?;
+        }
+        root.save()?;
+        let hybrid = Grub::hybrid()?;
+        let made =
+            iso::Medium { root: root.dir(), output, name, volume_set, hybrid: &hybrid, time };
+        write(output, &iso::xorriso_arguments(&made), time, tools)
+    }
+
+    /// By the loader that the image ships, from CDs and from disks.
+    fn by_own_loader(&self, root: &mut Rooted) -> Result<()> {
+        let Self { name, volume_set, output, tools, .. } = *self;
+        let time = root.time();
+        let mut programs = Vec::new();
+        for (path, name) in iso::EFI_LOADERS {
+            programs.extend(root.read(path)?.map(|bytes| (name, bytes)));
+        }
+        let programs: Vec<fat::Program<'_>> =
+            programs.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        let partition = fat::boot_partition(&programs, volume_id(volume_set)?, time)?;
+        root.put(iso::EFIBOOT, &partition, Owned::root(0o444))?;
+        root.save()?;
+        let volume = iso::Volume {
+            root: root.dir(),
+            output,
+            name,
+            volume_set: Some(volume_set),
+            starts: iso::Starts::Loader,
+            weights: None,
+            time,
+        };
+        write(output, &iso::volume_arguments(&volume), time, tools)?;
+        if let (Some(pmbr), Some(isoboot)) = (root.read(iso::PMBR)?, root.read(iso::ISOBOOT)?) {
+            let named = || output.display().to_string();
+            let mut image =
+                std::fs::File::options().read(true).write(true).open(output).with_context(named)?;
+            iso::hybrid(&mut image, &pmbr, &isoboot).with_context(named)?;
+            image.sync_all().with_context(named)?;
+        }
+        Ok(())
     }
 }

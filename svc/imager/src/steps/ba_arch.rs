@@ -53,7 +53,8 @@ fn write(work: &Work<'_>, boot: &Rooted, tree: &Tree, plain: &Path) -> Result<uf
         bytes => ufs::Inodes::BytesPer(bytes),
     };
     let space = ufs::Space::Content { pad_mb: options.size_pad_mb };
-    archive::write(boot, tree, space, inodes, plain)
+    let content = |path: &str| boot.open_file(path);
+    archive::write(tree, &content, (space, inodes), boot.time(), plain)
 }
 
 /// Packs the plain archive to its place in the root; gives the hash's text.

@@ -2,16 +2,12 @@
 //!
 //! It starts by the image's own boot loader where it ships one, else by the host's GRUB 2.
 
-use std::fs::File;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
-use image_formats::fat;
 use image_formats::iso::{self, VolumeError};
 use image_manifest::Image;
 
 use super::{Work, World};
-use image_rooted::medium::{self, Grub};
+use image_rooted::medium::{self, Making};
 use image_rooted::{Owned, Rooted};
 
 pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
@@ -61,63 +57,11 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let media = &work.places.media;
     let beside = media.join(format!(".{name}.iso.new"));
     let output = media.join(format!("{name}.iso"));
-    if own {
-        by_own_loader(work, &mut root, &volume_set, &beside)?;
-    } else {
-        by_grub(work, &mut root, &volume_set, &beside)?;
-    }
+    let tmp = &work.places.tmp;
+    let tools = work.world.tools;
+    Making { name, volume_set: &volume_set, work: tmp, output: &beside, tools }.run(&mut root)?;
     std::fs::rename(&beside, &output).with_context(|| output.display().to_string())?;
     let size = std::fs::metadata(&output).with_context(|| output.display().to_string())?.len();
     work.debug(&format!("{}: {size} bytes", output.display()));
-    Ok(())
-}
-
-fn by_grub(work: &Work<'_>, root: &mut Rooted, volume_set: &str, output: &Path) -> Result<()> {
-    let (tmp, time) = (&work.places.tmp, root.time());
-    std::fs::create_dir_all(tmp).with_context(|| tmp.display().to_string())?;
-    let tools = work.world.tools;
-    let grub = Grub { volume_set, work: tmp, tools, time };
-    for (path, bytes) in grub.files()? {
-        root.put(&path, &bytes, Owned::root(0o444))?;
-    }
-    root.save()?;
-    let (name, hybrid) = (&work.image.name, Grub::hybrid()?);
-    let made = iso::Medium { root: root.dir(), output, name, volume_set, hybrid: &hybrid, time };
-    medium::write(output, &iso::xorriso_arguments(&made), time, tools)
-}
-
-/// By the loader that the image ships, from CDs and from disks.
-fn by_own_loader(
-    work: &Work<'_>,
-    root: &mut Rooted,
-    volume_set: &str,
-    output: &Path,
-) -> Result<()> {
-    let time = root.time();
-    let mut programs = Vec::new();
-    for (path, name) in iso::EFI_LOADERS {
-        programs.extend(root.read(path)?.map(|bytes| (name, bytes)));
-    }
-    let programs: Vec<fat::Program<'_>> =
-        programs.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-    let partition = fat::boot_partition(&programs, medium::volume_id(volume_set)?, time)?;
-    root.put(iso::EFIBOOT, &partition, Owned::root(0o444))?;
-    root.save()?;
-    let volume = iso::Volume {
-        root: root.dir(),
-        output,
-        name: &work.image.name,
-        volume_set: Some(volume_set),
-        starts: iso::Starts::Loader,
-        weights: None,
-        time,
-    };
-    medium::write(output, &iso::volume_arguments(&volume), time, work.world.tools)?;
-    if let (Some(pmbr), Some(isoboot)) = (root.read(iso::PMBR)?, root.read(iso::ISOBOOT)?) {
-        let named = || output.display().to_string();
-        let mut image = File::options().read(true).write(true).open(output).with_context(named)?;
-        iso::hybrid(&mut image, &pmbr, &isoboot).with_context(named)?;
-        image.sync_all().with_context(named)?;
-    }
     Ok(())
 }
