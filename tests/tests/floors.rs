@@ -201,8 +201,15 @@ fn the_crates_of_the_design_card_are_used() {
 
 #[test]
 fn a_folder_of_svc_is_a_service_exactly_when_manifests_has_its_name() {
-    let services =
-        ["builder", "builder/pipeline", "builder/release", "merger", "imager", "pkg/server"];
+    let services = [
+        "builder",
+        "builder/pipeline",
+        "builder/release",
+        "merger",
+        "imager",
+        "live",
+        "pkg/server",
+    ];
     for service in services {
         let bundle = top().join("manifests/application").join(format!("{service}.xml"));
         assert!(bundle.is_file(), "{} is missing", bundle.display());

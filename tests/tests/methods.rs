@@ -14,13 +14,14 @@ const SHELLS: [&str; 3] = ["dash", "ksh", "sh"];
 const FMRI: &str = "svc:/application/pkg/server:pkg5";
 
 /// Method, what it is told, the program it becomes and how that is called.
-const CALLS: [(&str, &str, &str, &str); 8] = [
+const CALLS: [(&str, &str, &str, &str); 9] = [
     ("builder", "start", "builder", ""),
     ("builder-pipeline", "start", "builder-pipeline", "start"),
     ("builder-pipeline", "stop", "builder-pipeline", "stop"),
     ("builder-pipeline", "refresh", "builder-pipeline", "refresh"),
     ("builder-release", "start", "builder-release", ""),
     ("imager", "start", "imager", ""),
+    ("live", "start", "live", ""),
     ("merger", "start", "merger", ""),
     ("svc-pkg-server", "start", "pkg.depotd", "--cfg svc:/application/pkg/server:pkg5 --daemon"),
 ];

@@ -1,0 +1,394 @@
+//! build.rs - one build, from a manifest and places to a platform.
+//!
+//! ```text
+//! read the manifest → find and digest every file → made already? → scripts, standard steps
+//!   → listings → kernel → boot archive → tgz → media → nothing changed meanwhile? → into place
+//! ```
+//!
+//! All that is wrong is in the log before the build fails, and the last line says what, and where the
+//! log is.  A build that fails or dies leaves nothing beside `.build_live` and the log.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use image_formats::iso;
+use image_rooted::Owned;
+use live_manifest::{Manifest, nearest};
+use process::Cancel;
+use stage::Recipe;
+
+use crate::archive::{self, Form};
+use crate::customize::{self, Scripts, Standard};
+use crate::digests::{Known, hex};
+use crate::gather::{self, Gathered, Wanted};
+use crate::image::Image;
+use crate::listing::{self, Listings, MANIFEST};
+use crate::log::Log;
+use crate::media::{self, Media};
+use crate::output::Output;
+use crate::places::Place;
+use crate::sources;
+use crate::stamp::Stamp;
+use crate::tarball;
+use crate::workshop::{Extent, Workshop};
+
+/// What is asked for.
+pub struct Request {
+    /// The live workspace.
+    pub top: PathBuf,
+    /// The manifests; several are one.
+    pub manifests: Vec<PathBuf>,
+    /// Where files are looked for, in this order.
+    pub places: Vec<Place>,
+    /// The first lines of the log: what was asked for.
+    pub header: Vec<String>,
+    /// Where the platform is put.
+    pub output: PathBuf,
+    /// Where the log is.
+    pub logs: PathBuf,
+    /// The stamp.
+    pub stamp: Stamp,
+    /// What stands before the stamp in names, if anything.
+    pub version: Option<String>,
+    /// The time in what is made.
+    pub time: i64,
+    /// Root's password; none: as the image has it.
+    pub password: Option<String>,
+    /// The folder of `customize` and `customize.*`.
+    pub scripts: PathBuf,
+    /// Their second argument.
+    pub second: String,
+    /// The kind of boot archive.
+    pub form: Form,
+    /// The media.
+    pub media: Media,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// The platform's folder, `platform-STAMP`.
+    pub name: String,
+    /// Whether it was there already.
+    pub was_made: bool,
+    /// Files of the image.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many files were read, and not known from an earlier build.
+    pub read: usize,
+    /// The log.
+    pub log: PathBuf,
+}
+
+/// The seams to the world.
+pub struct World<'a> {
+    /// The wish to stop.
+    pub cancel: &'a Cancel,
+    /// Hears every line of the log.
+    pub hear: &'a dyn Fn(&str),
+    /// Hears how far it is: phase, done, total, unit.
+    pub progress: &'a dyn Fn(&str, u64, u64, &str),
+    /// The host's tools, for media.
+    pub tools: &'a dyn image_rooted::medium::Tools,
+    /// Runs QEMU, for media.
+    pub emulator: &'a dyn image_boot::Emulator,
+}
+
+/// Builds a platform.
+///
+/// # Errors
+/// Something is missing, wrong or refused; the text names it and the log.
+pub fn build(request: &Request, world: &World<'_>) -> Result<Built> {
+    let log = Log::begin(&request.logs, &request.stamp, world.hear)?;
+    let built = work(request, world, &log);
+    match built {
+        Ok(built) => {
+            log.flush()?;
+            Ok(built)
+        }
+        Err(error) => {
+            let text = format!("{error:#}; log: {}", log.path().display());
+            log.say(&format!("build_live: ERROR: {text}"));
+            // The failure itself matters more than a log that cannot tell of it.
+            let _full = log.flush();
+            bail!("{text}")
+        }
+    }
+}
+
+fn work(request: &Request, world: &World<'_>, log: &Log<'_>) -> Result<Built> {
+    log.say("=== Options/ ===");
+    request.header.iter().for_each(|line| log.say(line));
+    log.say("=== /Options ===");
+    let output = Output::take(&request.output)?;
+    let made = make(request, world, log, &output);
+    // Also what a failure left: nothing there is a platform.
+    let cleared = output.clear();
+    let built = made?;
+    cleared?;
+    Ok(built)
+}
+
+fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) -> Result<Built> {
+    let manifest = read(&request.manifests, log)?;
+    let mut known = Known::open(&output.digests())?;
+    let wanted = Wanted { manifest: &manifest, places: &request.places, time: request.time };
+    (world.progress)("files", 0, manifest.entries.len() as u64, "entries");
+    let gathered = wanted.gather(&mut known, log)?;
+    let files = gathered.files.values();
+    known.save(files.map(|one| (one.taken.path.as_path(), &one.taken.about, &one.digests)))?;
+    let scripts = customize::scripts(&request.scripts)?;
+    let commits = sources::status(&request.top)?;
+    let inputs = inputs(request, &manifest, &gathered, &scripts, &commits)?;
+    let name = name(request);
+    let mut built = Built {
+        name: name.clone(),
+        was_made: output.is_made(&name, &inputs),
+        files: gathered.files.len(),
+        bytes: gathered.files.values().map(|file| file.taken.about.size).sum(),
+        read: known.files_read(),
+        log: log.path().to_owned(),
+    };
+    if built.was_made {
+        log.say(&format!("{} is up to date", output.dir().join(&name).display()));
+        return Ok(built);
+    }
+    let job = Job { request, world, log, output, gathered: &gathered, name: &name };
+    let image = job.image(&scripts)?;
+    built.files = image.bodies.len();
+    built.bytes = image.bytes();
+    job.platform(&image, &commits)?;
+    wanted.check_unchanged(&gathered.files)?;
+    wanted_still(world)?;
+    log.say(&format!("creating {}", output.dir().join(&name).display()));
+    output.finish(&name, &inputs)?;
+    Ok(built)
+}
+
+fn wanted_still(world: &World<'_>) -> Result<()> {
+    if world.cancel.is_set() { bail!("no longer wanted") } else { Ok(()) }
+}
+
+/// The manifests as one.
+fn read(paths: &[PathBuf], log: &Log<'_>) -> Result<Manifest> {
+    let mut manifest = Manifest::default();
+    let mut problems = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let (one, wrong) = Manifest::parse(&path.display().to_string(), &text);
+        manifest.append(one);
+        problems.extend(wrong);
+    }
+    gather::refuse(&problems, log)?;
+    if manifest.entries.is_empty() {
+        bail!("the manifest is empty");
+    }
+    Ok(manifest)
+}
+
+fn name(request: &Request) -> String {
+    let version = request.version.as_ref().map(|version| format!("{version}-"));
+    format!("platform-{}{}", version.unwrap_or_default(), request.stamp)
+}
+
+/// The digest of all that makes a platform what it is.
+fn inputs(
+    request: &Request,
+    manifest: &Manifest,
+    gathered: &Gathered,
+    scripts: &[PathBuf],
+    commits: &str,
+) -> Result<String> {
+    let mut recipe = Recipe::default();
+    recipe.add("version", stage::VERSION);
+    recipe.add("name", name(request));
+    recipe.add("time", request.time.to_string());
+    recipe.add("form", format!("{:?} {:?}", request.form, request.media.kinds()));
+    recipe.add("commits", stage::recipe::sha256(commits.as_bytes()));
+    let password = request.password.as_deref().unwrap_or("");
+    recipe.add("password", stage::recipe::sha256(password.as_bytes()));
+    recipe.add("second", request.second.clone());
+    for script in scripts {
+        let bytes = fs::read(script).with_context(|| script.display().to_string())?;
+        recipe.add(format!("script/{}", script.display()), stage::recipe::sha256(&bytes));
+    }
+    recipe.add("manifest", stage::recipe::sha256(manifest.to_string().as_bytes()));
+    let mut files = String::with_capacity(gathered.files.len() * 128);
+    for (path, source) in &gathered.files {
+        files.push_str(path);
+        files.push(' ');
+        files.push_str(&hex(&source.digests.sha256));
+        files.push('\n');
+    }
+    recipe.add("files", stage::recipe::sha256(files.as_bytes()));
+    Ok(recipe.digest())
+}
+
+/// A build at work.
+struct Job<'a> {
+    request: &'a Request,
+    world: &'a World<'a>,
+    log: &'a Log<'a>,
+    output: &'a Output,
+    gathered: &'a Gathered,
+    name: &'a str,
+}
+
+impl Job<'_> {
+    /// The image with all that was done to it, its own listing included.
+    fn image(&self, scripts: &[PathBuf]) -> Result<Image> {
+        let work = self.output.work();
+        let extent = if scripts.is_empty() { Extent::Part } else { Extent::Whole };
+        let request = self.request;
+        let mut workshop = Workshop::open(&work.join("root"), self.gathered, extent, request.time)?;
+        if !scripts.is_empty() {
+            (self.world.progress)("customize", 0, scripts.len() as u64, "scripts");
+            let scripts = Scripts {
+                files: scripts,
+                second: &request.second,
+                top: &request.top,
+                tmp: &work.join("tmp"),
+                cancel: self.world.cancel,
+            };
+            scripts.run(&mut workshop, &request.stamp, self.log)?;
+        }
+        let standard = Standard { stamp: &request.stamp, password: request.password.as_deref() };
+        standard.run(&mut workshop, self.log)?;
+        let image = workshop.image(self.gathered)?;
+        self.listed(image, &mut workshop)
+    }
+
+    fn listed(&self, image: Image, workshop: &mut Workshop) -> Result<Image> {
+        self.log.say("Writing manifest..");
+        let mut image = image;
+        let folder = MANIFEST.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let listings = listing::list(&image, &self.gathered.accounts);
+        self.write_listings(&listings)?;
+        if workshop.root.is_directory(folder) {
+            workshop.put(MANIFEST, listings.manifest.as_bytes(), Owned::root(0o644))?;
+            let row = workshop.root.tree.get(MANIFEST).context("the listing has no row")?;
+            image.tree.insert(MANIFEST, row.clone())?;
+            image.bodies.insert(MANIFEST.to_owned(), workshop.body(MANIFEST)?);
+        }
+        Ok(image)
+    }
+
+    fn write_listings(&self, listings: &Listings) -> Result<()> {
+        let archive = self.archive();
+        let above = archive.parent().context("the archive's folder")?;
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        for (suffix, text) in [
+            ("manifest", &listings.manifest),
+            ("md5sum", &listings.md5sum),
+            ("sha256sum", &listings.sha256sum),
+        ] {
+            self.beside(suffix, text)?;
+        }
+        Ok(())
+    }
+
+    /// Where the platform's folder is made.
+    fn folder(&self) -> PathBuf {
+        self.output.work().join("out").join(self.name)
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.folder().join("i86pc/amd64/boot_archive")
+    }
+
+    fn beside(&self, suffix: &str, text: &str) -> Result<()> {
+        let path = self.archive().with_extension(suffix);
+        fs::write(&path, text).with_context(|| path.display().to_string())
+    }
+
+    /// The folder, the tgz and the media.
+    fn platform(&self, image: &Image, commits: &str) -> Result<()> {
+        let (request, work) = (self.request, self.output.work());
+        self.kernel(image)?;
+        wanted_still(self.world)?;
+        self.log.say(&format!(
+            "creating {}",
+            self.output.dir().join(self.name).join("i86pc/amd64/boot_archive").display()
+        ));
+        (self.world.progress)("boot archive", 0, image.bytes(), "bytes");
+        let made = archive::make(image, request.form, request.time, &work, &self.archive())?;
+        self.log.say(&format!(
+            "boot archive: {} files, {} bytes",
+            made.written.files, made.written.bytes
+        ));
+        self.beside("hash", &made.hash)?;
+        self.beside("gitstatus", commits)?;
+        wanted_still(self.world)?;
+        (self.world.progress)("tgz", 0, 1, "files");
+        let out = work.join("out");
+        tarball::pack(&out, self.name, request.time, &out.join(format!("{}.tgz", self.name)))?;
+        let stamp = out.join("buildstamp");
+        fs::write(&stamp, format!("{}\n", request.stamp))
+            .with_context(|| stamp.display().to_string())?;
+        let asked = media::Asked {
+            folder: &self.folder(),
+            image,
+            archive_bytes: made.written.bytes,
+            hash: &made.hash,
+            time: request.time,
+            work: &work,
+        };
+        media::make(&request.media, &asked, self.world, self.log)
+    }
+
+    /// The kernel comes out of the image, so that it is the archive's own.
+    fn kernel(&self, image: &Image) -> Result<()> {
+        let Some((_, body)) = image.file(iso::KERNEL) else {
+            let near = nearest(iso::KERNEL, image.bodies.keys().map(String::as_str));
+            let near = near.map(|near| format!("; there is {near}")).unwrap_or_default();
+            bail!("the image has no kernel: {}{near}", iso::KERNEL);
+        };
+        let bytes = fs::read(&body.path).with_context(|| body.path.display().to_string())?;
+        if let Err(why) = check_kernel(&bytes) {
+            bail!("{} ({}): {why}", iso::KERNEL, body.path.display());
+        }
+        let to = self.folder().join("i86pc/kernel/amd64/unix");
+        let above = to.parent().unwrap_or(Path::new(""));
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        fs::write(&to, bytes).with_context(|| to.display().to_string())
+    }
+}
+
+/// A kernel must be an ELF file of class 64 for x86-64.
+fn check_kernel(bytes: &[u8]) -> Result<(), &'static str> {
+    match bytes {
+        [0x7f, b'E', b'L', b'F', 2, 1, ..] if bytes.get(18..20) == Some(&[0x3e, 0]) => Ok(()),
+        [0x7f, b'E', b'L', b'F', 1, ..] => {
+            Err("the kernel is a 32-bit one; platforms are of 64 bits")
+        }
+        [0x7f, b'E', b'L', b'F', ..] => Err("the kernel is not one for x86-64"),
+        _ => Err("the kernel is not an ELF file"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels() {
+        let elf = |class: u8, machine: u8| {
+            let mut bytes = vec![0x7f, b'E', b'L', b'F', class, 1];
+            bytes.resize(64, 0);
+            bytes[18] = machine;
+            bytes
+        };
+        for (bytes, wanted) in [
+            (elf(2, 0x3e), "Ok(())"),
+            (elf(1, 3), "32-bit"),
+            (elf(2, 0xb7), "not one for x86-64"),
+            (b"#!/bin/sh".to_vec(), "not an ELF file"),
+            (vec![], "not an ELF file"),
+        ] {
+            let told = format!("{:?}", check_kernel(&bytes));
+            assert!(told.contains(wanted), "{told}");
+        }
+    }
+}
