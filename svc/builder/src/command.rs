@@ -17,10 +17,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use process::{Account, Ended, Limits, Program};
+use process::{Account, Complaint, Ended, Limits, Program};
 use stage::{Failure, Stage};
-
-use crate::complaint::Complaint;
 
 /// What a build is given.
 #[derive(Debug)]

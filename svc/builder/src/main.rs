@@ -2,14 +2,12 @@
 //!
 //! Reading order: `gate` (a source workspace: its files and their time), `earlier` (the proto
 //! areas of earlier gates), `workspace` (the copy that is built), `command` (running the build),
-//! `complaint` (the first error of a compiler), `packages` (the repository that comes of it) and
-//! `stamps` (one FMRI, one content); `directory` is the whole road for a workspace, `published`
-//! that for a gate that is a repository.
+//! `packages` (the repository that comes of it) and `stamps` (one FMRI, one content); `directory` is
+//! the whole road for a workspace, `published` that for a gate that is a repository.
 //!
 //! Invariant: what was built is only seen whole: repository, proto area and stamp in one output.
 
 mod command;
-mod complaint;
 mod directory;
 mod earlier;
 mod gate;
