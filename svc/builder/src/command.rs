@@ -61,7 +61,7 @@ pub fn run(stage: &Stage, build: &Build<'_>) -> Result<u64, Failure> {
         Ended::Exited(0) => Ok(lines),
         Ended::Exited(_) | Ended::Signalled(_) => {
             stage.log(&format!("the build command {ended}"));
-            let text = complaint.text();
+            let text = complaint.text().map(str::to_owned);
             Err(Failure::fatal(text.unwrap_or_else(|| format!("the build command {ended}"))))
         }
         Ended::Stopped | Ended::TimedOut | Ended::Cancelled => {

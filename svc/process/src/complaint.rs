@@ -32,9 +32,17 @@ impl Complaint {
         self.last = Some(line.to_owned());
     }
 
+    /// What is an error by its form.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        let found = self.compiler.as_ref().or(self.packaging.as_ref()).or(self.starved.as_ref());
+        found.map(String::as_str)
+    }
+
     /// Why it failed, when it did.
-    pub fn text(self) -> Option<String> {
-        self.compiler.or(self.packaging).or(self.starved).or(self.last)
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.error().or(self.last.as_deref())
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
         let heard = |lines: &[&str]| {
             let mut complaint = Complaint::default();
             lines.iter().for_each(|line| complaint.hear(line));
-            complaint.text()
+            complaint.text().map(str::to_owned)
         };
         let error = "a.c:1:1: error: one";
         assert_eq!(
