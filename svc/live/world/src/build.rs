@@ -24,9 +24,6 @@ use stage::output::write_beside;
 use crate::steps::Step;
 use crate::{Buildstamp, Workspace, environment, nightly};
 
-/// Where a real gate's tools are on illumos.
-const TOOLS: [&str; 4] = ["/opt/onbld/bin", "/usr/ccs/bin", "/opt/SUNWspro/bin", "/opt/local/bin"];
-
 /// Copies a tree with its hard links.  A pipeline's status is that of its end alone.
 const COPY: &str = r#"
 rm -f "$3"
@@ -116,7 +113,7 @@ impl<'a> Builder<'a> {
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        environment::value(&self.build_env, name).filter(|value| !value.is_empty())
+        environment::value(&self.build_env, name)
     }
 
     /// Builds a step and stamps it.  `say` hears how it goes.
@@ -210,26 +207,16 @@ impl<'a> Builder<'a> {
     }
 
     fn environment(&self, place: &Path) -> Vec<(&'static str, String)> {
-        let proto = self.workspace.proto();
-        let text = proto.display().to_string();
-        let prefix = self.value("LAMPLIGHTER_PREFIX").unwrap_or("/").to_owned();
-        let path = &self.settings.path;
-        let tools = TOOLS.iter().filter(|_| self.value("GATE_IS_REAL").is_some());
-        let tools: String = tools.map(|tool| format!("{tool}:")).collect();
-        let jobs = self.settings.jobs.to_string();
-        vec![
-            ("PATH", format!("{prefix}/bin:{tools}{path}")),
-            ("LAMPLIGHTER_PREFIX", prefix),
+        let Settings { stamp, jobs, path, .. } = &self.settings;
+        let mut all = environment::surroundings(&self.build_env, &self.workspace.proto(), path);
+        all.extend([
             ("CODEMGR_WS", place.display().to_string()),
-            ("ONBLD", proto.join("opt/onbld").display().to_string()),
-            ("DESTDIR", text.clone()),
-            ("ROOT", text.clone()),
-            ("PROTO_ILLUMOS", text),
-            ("BUILDSTAMP", self.settings.stamp.text().to_owned()),
-            ("SOURCE_DATE_EPOCH", self.settings.stamp.seconds().to_string()),
-            ("MAX_JOBS", jobs.clone()),
-            ("DMAKE_MAX_JOBS", jobs),
-        ]
+            ("BUILDSTAMP", stamp.text().to_owned()),
+            ("SOURCE_DATE_EPOCH", stamp.seconds().to_string()),
+            ("MAX_JOBS", jobs.to_string()),
+            ("DMAKE_MAX_JOBS", jobs.to_string()),
+        ]);
+        all
     }
 
     /// Where a step runs, and what.

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use process::{Cancel, Ended, Limits, Program};
+use process::{Cancel, Limits, Program};
 use stage::output::remove_tree;
 
 use crate::{Workspace, environment};
@@ -67,50 +67,34 @@ fn logs(workspace: &Workspace) -> io::Result<()> {
 /// `make clobber` in the gate, `make clean` everywhere else.
 fn sources(workspace: &Workspace, path: &str, cancel: &Cancel) -> Vec<String> {
     let build = fs::read_to_string(workspace.path("build.env")).unwrap_or_default();
-    let value = |name: &str| environment::value(&build, name).filter(|value| !value.is_empty());
+    let value = |name: &str| environment::value(&build, name);
     let make = value("GNUMAKE").unwrap_or("make");
     let gate_make = if value("GATE_IS_REAL").is_some() { "dmake" } else { make };
-    let proto = workspace.proto().display().to_string();
     let mut all = Vec::new();
     if value("ILLUMOS_PROTO").is_none() {
-        all.push((workspace.illumos(), "usr/src", gate_make, "clobber"));
+        all.push((workspace.illumos().join("usr/src"), gate_make, "clobber"));
     }
-    let extra = workspace.path("projects").join(workspace.extra_name());
-    all.push((extra, ".", make, "clean"));
-    let locals = workspace.locals().unwrap_or_default();
-    all.extend(
-        locals.iter().map(|name| (workspace.path("projects/local").join(name), ".", make, "clean")),
-    );
-    all.push((workspace.path("src"), ".", make, "clean"));
+    all.push((workspace.path("projects").join(workspace.extra_name()), make, "clean"));
+    for name in workspace.locals().unwrap_or_default() {
+        all.push((workspace.path("projects/local").join(name), make, "clean"));
+    }
+    all.push((workspace.path("src"), make, "clean"));
     let mut wrong = Vec::new();
-    for (place, below, make, target) in all {
+    for (place, make, target) in all {
         let Ok(place) = place.canonicalize() else { continue };
-        let directory = place.join(below);
-        if !directory.join("Makefile").is_file() {
+        if !place.join("Makefile").is_file() {
             continue;
         }
-        let src = place.join("usr/src").display().to_string();
-        let program = Program::new(make)
-            .args(
-                ["--no-print-directory", target]
-                    .iter()
-                    .filter(|w| make != "dmake" || **w == target),
-            )
-            .directory(&directory)
-            .env("PATH", format!("/opt/onbld/bin:{path}"))
-            .env("SRC", src)
-            .env("CODEMGR_WS", place.display().to_string())
-            .env("ROOT", &proto)
-            .env("DESTDIR", &proto)
-            .env("PROTO_ILLUMOS", &proto)
-            .env("ONBLD", format!("{proto}/opt/onbld"))
-            .env("LAMPLIGHTER_PREFIX", value("LAMPLIGHTER_PREFIX").unwrap_or("/"));
+        let mut program = Program::new(make).arg(target).directory(&place).env("SRC", &place);
+        for (name, value) in environment::surroundings(&build, &workspace.proto(), path) {
+            program = program.env(name, value);
+        }
         let reason = match program.output(&Limits::until(cancel)) {
-            Ok(said) if said.ended == Ended::Exited(0) => continue,
+            Ok(said) if said.success() => continue,
             Ok(said) => said.complaint(),
             Err(error) => error.to_string(),
         };
-        wrong.push(format!("{}: {make} {target}: {reason}", directory.display()));
+        wrong.push(format!("{}: {make} {target}: {reason}", place.display()));
     }
     wrong
 }

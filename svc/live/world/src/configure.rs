@@ -55,7 +55,10 @@ pub fn configure(
         return Ok(report);
     }
     let lock = about.workspace.path("log/lock");
-    let _held = about.workspace.lock().map_err(at(&lock))?;
+    let Some(_held) = about.workspace.try_lock().map_err(at(&lock))? else {
+        report.problem("another configure or world works here", "wait for it, or end it");
+        return Ok(report);
+    };
     let fetcher = Fetcher { workspace: about.workspace, prefix, cancel };
     bring(about, &fetcher, &mut report, say);
     if report.problems.is_empty() {

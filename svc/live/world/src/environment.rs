@@ -2,7 +2,10 @@
 //!
 //! The gate's own `usr/src/tools/env/illumos.sh` is taken, and a value that a live image needs
 //! takes the place of the gate's, on its own line, so that what the gate derives from it follows.
-//! A name that the gate does not assign comes first, for the same reason.
+//! A name that the gate does not assign comes first, for the same reason.  Here is also what every
+//! source finds in its environment when it is built or cleaned.
+
+use std::path::Path;
 
 /// A value that a file assigns.
 pub type Assigned = (&'static str, String);
@@ -89,11 +92,32 @@ pub fn is_plain(value: &str) -> bool {
     !value.contains(['\n', '$', '#', '\\', '\'', '"', '`']) && value.trim() == value
 }
 
-/// What build.env says of a name.
+/// What build.env says of a name; what it leaves empty it does not say.
 #[must_use]
 pub fn value<'a>(build: &'a str, name: &str) -> Option<&'a str> {
     let pairs = build.lines().filter_map(|line| line.split_once('='));
-    pairs.filter(|(n, _)| *n == name).map(|(_, value)| value).next_back()
+    let last = pairs.filter(|(n, _)| *n == name).map(|(_, value)| value).next_back();
+    last.filter(|value| !value.is_empty())
+}
+
+/// Where a real gate's tools are on illumos.
+const TOOLS: [&str; 4] = ["/opt/onbld/bin", "/usr/ccs/bin", "/opt/SUNWspro/bin", "/opt/local/bin"];
+
+/// What every source finds in its environment, whatever is done with it.
+#[must_use]
+pub fn surroundings(build: &str, proto: &Path, path: &str) -> Vec<Assigned> {
+    let text = proto.display().to_string();
+    let prefix = value(build, "LAMPLIGHTER_PREFIX").unwrap_or("/").to_owned();
+    let tools = TOOLS.iter().filter(|_| value(build, "GATE_IS_REAL").is_some());
+    let tools: String = tools.map(|tool| format!("{tool}:")).collect();
+    vec![
+        ("PATH", format!("{prefix}/bin:{tools}{path}")),
+        ("LAMPLIGHTER_PREFIX", prefix),
+        ("ONBLD", proto.join("opt/onbld").display().to_string()),
+        ("DESTDIR", text.clone()),
+        ("ROOT", text.clone()),
+        ("PROTO_ILLUMOS", text),
+    ]
 }
 
 #[cfg(test)]
@@ -128,7 +152,7 @@ mod tests {
     fn build_env_is_read_as_it_was_written() {
         let text = build(&[("A", "/x y".into()), ("B", String::new())]);
         assert_eq!(value(&text, "A"), Some("/x y"));
-        assert_eq!(value(&text, "B"), Some(""));
+        assert_eq!(value(&text, "B"), None);
         assert_eq!(value(&text, "C"), None);
         for (text, plain) in [("/opt/x", true), ("a$b", false), (" a", false), ("a\nb", false)] {
             assert_eq!(is_plain(text), plain, "{text:?}");

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::FlockArg;
+use nix::fcntl::{FcntlArg, FdFlag, FlockArg, fcntl};
 
 /// A live workspace.
 #[derive(Debug, Clone)]
@@ -138,29 +138,46 @@ impl Workspace {
         }
     }
 
-    /// Holds the workspace against others who change it.
+    /// Holds the workspace against others who change it; `None` while somebody does.
+    ///
+    /// # Errors
+    /// The lock file cannot be made.
+    pub fn try_lock(&self) -> io::Result<Option<Held>> {
+        self.held(FlockArg::LockExclusiveNonblock)
+    }
+
+    /// Holds the workspace, as soon as nobody else does.
     ///
     /// # Errors
     /// The lock file cannot be made.
     pub fn lock(&self) -> io::Result<Held> {
-        let file = File::create(self.make_log()?.join("lock"))?;
         loop {
-            match flock(&file, FlockArg::LockExclusive) {
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-                Ok(()) => return Ok(Held { _file: file }),
+            if let Some(held) = self.held(FlockArg::LockExclusive)? {
+                return Ok(held);
             }
         }
     }
+
+    fn held(&self, how: FlockArg) -> io::Result<Option<Held>> {
+        let file = File::create(self.make_log()?.join("lock"))?;
+        match flock(&file, how) {
+            Err(Errno::EINTR | Errno::EWOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+            Ok(()) => {}
+        }
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(Some(Held { _file: file }))
+    }
 }
 
-#[allow(deprecated)] // nix's Flock does not know to wait again.
+#[allow(deprecated)] // nix's Flock would not let go of the file.
 fn flock(file: &File, how: FlockArg) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
     nix::fcntl::flock(file.as_raw_fd(), how)
 }
 
-/// The workspace, held while this lives.
+/// The workspace, held while this lives, and while any program does that was started meanwhile:
+/// what a killed world left at work keeps the next one waiting, and tears nothing of it.
 #[derive(Debug)]
 pub struct Held {
     _file: File,
@@ -187,6 +204,7 @@ mod tests {
         fs::create_dir(top.join("projects/illumos-extras")).unwrap();
         assert_eq!(workspace.extra_name(), "illumos-extras");
         let held = workspace.lock().unwrap();
+        assert!(workspace.try_lock().unwrap().is_none());
         assert!(fs::read_link(top.join("build")).is_ok_and(|to| to == Path::new("log")));
         drop(held);
         workspace.lock().unwrap();

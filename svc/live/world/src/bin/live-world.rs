@@ -83,13 +83,21 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 
 fn run(options: &Options) -> Result<()> {
     let workspace = Workspace::at(&options.top)?;
-    let wish = Wish::new().context("a wish to stop")?;
-    wish.hear_signals().context("signals")?;
-    let path = std::env::var("PATH").unwrap_or_default();
     if options.verb == Verb::List {
         return list(&workspace);
     }
-    let _held = workspace.lock().with_context(|| workspace.path("log").display().to_string())?;
+    let log = || workspace.path("log").display().to_string();
+    let _held = match workspace.try_lock().with_context(log)? {
+        Some(held) => held,
+        None => {
+            println!("another configure or world works here: waiting for it");
+            workspace.lock().with_context(log)?
+        }
+    };
+    // Signals are heard from here on: nothing interrupts the wait for a lock then.
+    let wish = Wish::new().context("a wish to stop")?;
+    wish.hear_signals().context("signals")?;
+    let path = std::env::var("PATH").unwrap_or_default();
     match options.verb {
         Verb::Build => build(&workspace, options, &wish, path),
         Verb::Clean(extent) => {

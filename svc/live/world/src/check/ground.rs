@@ -63,10 +63,14 @@ pub fn directories(about: &About<'_>, report: &mut Report) {
         match writable(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && path != top => {}
-            Err(error) => report.problem(
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => report.problem(
                 format!("{}: {error}", path.display()),
-                format!("chown -R \"$(id -un)\" {}", path.display()),
+                format!("chown -R \"$(id -un)\" {} (as root)", path.display()),
             ),
+            Err(error) => {
+                let path = path.display();
+                report.problem(format!("{path}: {error}"), format!("mv {path} {path}.old"));
+            }
         }
     }
     report.good(format!("workspace: {text}"));
