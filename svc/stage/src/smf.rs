@@ -138,14 +138,25 @@ pub fn svcs(words: &[&str]) -> Result<String, SmfError> {
     ran("svcs", words).map(|said| said.text())
 }
 
+/// Its state, and the one it is on its way to; `none` where there is none.
+fn state(fmri: &str) -> Result<(String, String), SmfError> {
+    let properties = Properties::parse(&ran("svcprop", &[fmri])?.text());
+    let word = |name: &str| properties.text(name).ok().flatten().unwrap_or("none").to_owned();
+    Ok((word("restarter/state"), word("restarter/next_state")))
+}
+
+/// Whether an instance is online, and to stay; one that is not there is not.
+#[must_use]
+pub fn is_online(fmri: &str) -> bool {
+    state(fmri).is_ok_and(|(state, next)| state == "online" && next == "none")
+}
+
 /// Whether an instance has come to rest, disabled.
 ///
 /// # Errors
 /// There is no such instance, or svcprop does not run.
 pub fn is_out(fmri: &str) -> Result<bool, SmfError> {
-    let properties = Properties::parse(&ran("svcprop", &[fmri])?.text());
-    let word = |name: &str| properties.text(name).ok().flatten().unwrap_or("none").to_owned();
-    let (state, next) = (word("restarter/state"), word("restarter/next_state"));
+    let (state, next) = state(fmri)?;
     // An instance that its restarter has not looked at yet runs nothing.
     Ok(matches!(state.as_str(), "disabled" | "uninitialized" | "none") && next == "none")
 }

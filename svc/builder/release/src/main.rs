@@ -4,7 +4,8 @@
 //! ```text
 //! $SMF_ROOT/var/lamplighter/release/INSTANCE/
 //!     repo/         the release repository: history, only ever appended to
-//!     media/        what the imager made of the same candidate, each replaced by rename
+//!     media/        what the imager made of the same candidate, and live of the same builders,
+//!                   each replaced by rename
 //!     out/, current the stamps: which inputs were released last
 //! ```
 //!
@@ -22,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ips_client::{Control, Origin, ReceiveOptions, Source, receive};
 use ips_model::Timestamp;
 use ips_repository::Repository;
+use stage::smf::is_online;
 use stage::{Failure, Input, Made, Recipe, Stage, StatCache};
 
 fn main() -> ExitCode {
@@ -39,15 +41,20 @@ fn work(stage: &Stage) -> Result<(), Failure> {
     let instance = named.unwrap_or_else(|| stage.smf().instance.clone());
     let imager = stage.input(&format!("imager/{instance}"))?;
     let candidate = candidate(stage, &imager)?;
+    let platform = platform(stage, &candidate)?;
     let mut recipe = stage.recipe();
     recipe.add("imager", imager.digest());
     recipe.add("candidate", candidate.part("repo"));
+    if let Some(platform) = &platform {
+        recipe.add("live", platform.digest());
+    }
     let mut cache = stage.stat_cache()?;
+    let made: Vec<&Input> = [Some(&imager), platform.as_ref()].into_iter().flatten().collect();
     // The stamp says it was done; the release itself says whether it still is.
     let there = is_released(stage, &candidate)?
-        && media::are_there(&imager, &stage.directory().join("media"), &mut cache)?;
+        && media::are_there(&made, &stage.directory().join("media"), &mut cache)?;
     if !(there && stage.is_up_to_date(&recipe)?) {
-        release(stage, &recipe, &imager, &candidate, &mut cache)?;
+        release(stage, &recipe, &made, &candidate, &mut cache)?;
     }
     cache.save()?;
     if let Some(depot) = depot {
@@ -71,6 +78,26 @@ fn candidate(stage: &Stage, imager: &Input) -> Result<Input, Failure> {
         return Ok(current);
     }
     Err(Failure::fatal(format!("{name}: out/{digest}, which the medium was made of, is gone")))
+}
+
+/// The platform that live has made of the builders that the candidate is of; none while live is
+/// not online: it may be left out of a distribution.
+fn platform(stage: &Stage, candidate: &Input) -> Result<Option<Input>, Failure> {
+    let named = stage.required("application/live").into_iter().next();
+    let instance = named.unwrap_or_else(|| stage.smf().instance.clone());
+    if !is_online(&format!("svc:/application/live:{instance}")) {
+        return Ok(None);
+    }
+    let platform = stage.input(&format!("live/{instance}"))?;
+    let (ours, theirs) = (&candidate.stamp().read, &platform.stamp().read);
+    let other = ours.iter().find(|(name, digest)| theirs.get(*name).is_some_and(|d| d != *digest));
+    match other {
+        None => Ok(Some(platform)),
+        Some((name, _)) => {
+            stage.log(&format!("the platform is of another {name} than the candidate: left out"));
+            Ok(None)
+        }
+    }
 }
 
 /// Whether every package of the candidate is in the release, with the same manifest.
@@ -98,19 +125,20 @@ fn is_released(stage: &Stage, candidate: &Input) -> Result<bool, Failure> {
 fn release(
     stage: &Stage,
     recipe: &Recipe,
-    imager: &Input,
+    made: &[&Input],
     candidate: &Input,
     cache: &mut StatCache,
 ) -> Result<(), Failure> {
     let added = append(stage, candidate)?;
-    let names = media::publish(imager, &stage.directory().join("media"), cache)?;
+    let names = media::publish(made, &stage.directory().join("media"), cache)?;
     let outputs = BTreeMap::from([
         ("packages added".to_owned(), added.to_string()),
         ("media".to_owned(), names.join(" ")),
     ]);
+    let read: Vec<&Input> = made.iter().copied().chain([candidate]).collect();
     let made = Made { outputs, source_date: candidate.stamp().source_date };
     // What is released is no longer a matter of being wanted; its stamp is.
-    stage.finish(recipe, made, &[imager, candidate], 3)?;
+    stage.finish(recipe, made, &read, 3)?;
     Ok(())
 }
 

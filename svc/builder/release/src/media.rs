@@ -1,4 +1,4 @@
-//! media.rs - the imager's media beside the release repository.
+//! media.rs - the imager's media, and live's platform, beside the release repository.
 //!
 //! A medium is written beside and renamed: whoever downloads the former one reads it to its end.
 //! One that is there already, byte for byte, is left alone.
@@ -12,18 +12,25 @@ use stage::{Failure, Files, Input, StatCache};
 
 use crate::fatal;
 
-/// What media are called.
-const EXTENSIONS: [&str; 3] = ["iso", "usb", "img"];
+/// What media are called, and a platform.
+const EXTENSIONS: [&str; 4] = ["iso", "usb", "img", "tgz"];
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
     |source| fatal(TreeError { path: path.to_owned(), source })
 }
 
-/// The media of an output, in the order of their names.
-fn media(imager: &Input) -> Result<Vec<PathBuf>, Failure> {
+/// The media of these outputs, in the order of their paths.
+fn media(made: &[&Input]) -> Result<Vec<PathBuf>, Failure> {
+    let mut all = Vec::new();
+    for output in made {
+        let path = output.path();
+        let entries =
+            fs::read_dir(path).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+        all.extend(entries.map_err(at(path))?);
+    }
     let mut found = Vec::new();
-    for entry in fs::read_dir(imager.path()).map_err(at(imager.path()))? {
-        let path = entry.map_err(at(imager.path()))?.path();
+    for entry in all {
+        let path = entry.path();
         if path.extension().is_some_and(|end| EXTENSIONS.iter().any(|one| *one == end)) {
             found.push(path);
         }
@@ -43,8 +50,8 @@ fn same(one: &Path, other: &Path, cache: &mut StatCache) -> Result<bool, Failure
 }
 
 /// Whether all of them are there.
-pub fn are_there(imager: &Input, to: &Path, cache: &mut StatCache) -> Result<bool, Failure> {
-    for medium in media(imager)? {
+pub fn are_there(made: &[&Input], to: &Path, cache: &mut StatCache) -> Result<bool, Failure> {
+    for medium in media(made)? {
         if !same(&medium, &to.join(medium.file_name().unwrap_or_default()), cache)? {
             return Ok(false);
         }
@@ -53,10 +60,10 @@ pub fn are_there(imager: &Input, to: &Path, cache: &mut StatCache) -> Result<boo
 }
 
 /// Publishes them; their names.
-pub fn publish(imager: &Input, to: &Path, cache: &mut StatCache) -> Result<Vec<String>, Failure> {
+pub fn publish(made: &[&Input], to: &Path, cache: &mut StatCache) -> Result<Vec<String>, Failure> {
     fs::create_dir_all(to).map_err(at(to))?;
     let mut names = Vec::new();
-    for medium in media(imager)? {
+    for medium in media(made)? {
         let name = medium.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = to.join(&name);
         if !same(&medium, &target, cache)? {

@@ -156,6 +156,48 @@ fn what_was_lost_is_released_again() {
 }
 
 #[test]
+fn the_platform_comes_with_the_media_of_the_same_builders() {
+    let world = World::new();
+    // The candidate is of builder:illumos b1.
+    let of = |digest: &str| [("builder:illumos".to_owned(), digest.to_owned())];
+    let platform = |digest: &str, builder: &str| {
+        let work = world.path("var/lamplighter/live/default/work");
+        fs::create_dir_all(work.join("platform-S")).unwrap();
+        fs::write(work.join("platform-S.tgz"), digest).unwrap();
+        world.finish("live", digest, "", &[("builder:illumos", builder)]);
+    };
+    world.made("m1", &[(FIRST, "1")], "one");
+    let merger = Outputs::of(&world.path("var/lamplighter/merger/default"));
+    let stamp = Stamp {
+        stage: "merger".into(),
+        digest: "m1".into(),
+        outputs: [("repo".to_owned(), "m1".to_owned())].into(),
+        read: of("b1").into(),
+        ..Stamp::default()
+    };
+    let work = world.path("var/lamplighter/merger/default/work");
+    fs::rename(world.path("var/lamplighter/merger/default/out/m1"), &work).unwrap();
+    merger.finish(&work, &stamp).unwrap();
+    let there = || fs::read_to_string(world.release("media/platform-S.tgz")).ok();
+
+    platform("l1", "b1");
+    world.does("finished");
+    assert_eq!(there(), None, "live is not online");
+    let properties = fs::read_to_string(world.path("properties")).unwrap();
+    let online = "restarter/state astring online\nrestarter/next_state astring none\n";
+    fs::write(world.path("properties"), properties + online).unwrap();
+    world.does("finished");
+    assert_eq!(there().as_deref(), Some("l1"));
+    world.does("up to date");
+    platform("l2", "b2");
+    world.does("the platform is of another builder:illumos than the candidate: left out");
+    assert_eq!(there().as_deref(), Some("l1"));
+    platform("l3", "b1");
+    world.does("finished");
+    assert_eq!(there().as_deref(), Some("l3"));
+}
+
+#[test]
 fn released_is_what_was_imaged() {
     let world = World::new();
     world.made("m1", &[(FIRST, "1")], "one");
