@@ -29,10 +29,14 @@ pub fn newest(place: &Place) -> Option<PathBuf> {
     folders.iter().find_map(|folder| newest_in(folder))
 }
 
+/// What is released of a platform is called so; it is no medium of the distribution.
+const PLATFORM: &str = "platform-";
+
 fn newest_in(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let isos = paths.filter(|path| path.extension().is_some_and(|extension| extension == "iso"));
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let is_iso = |name: &str| name.ends_with(".iso") && !name.starts_with(PLATFORM);
+    let isos = entries.filter(|entry| is_iso(&entry.file_name().to_string_lossy()));
+    let isos = isos.map(|entry| entry.path());
     let dated = isos.filter_map(|path| {
         let time = std::fs::metadata(&path).and_then(|about| about.modified()).ok()?;
         Some((time, path))
@@ -87,6 +91,7 @@ mod tests {
         let media = place.release("default").join("media");
         std::fs::create_dir_all(&media).unwrap();
         std::fs::write(media.join("b.iso"), "abc").unwrap();
+        std::fs::write(media.join("platform-S.iso"), "newer").unwrap();
         let medium = Medium::read(newest(&place).unwrap()).unwrap();
         assert_eq!((medium.path, medium.size), (media.join("b.iso"), 3));
         assert!(medium.sha256.starts_with("ba7816bf8f01cfea"), "{}", medium.sha256);
