@@ -2,6 +2,7 @@
 //!
 //! A build is what its bill of materials and, if there is one, its metadata table say.  Without a
 //! table only files are compared; with one also directories, links and devices, modes and owners.
+//! Media are compared where both builds name theirs: how they were packed shows nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,6 +10,7 @@ use std::fmt;
 use image_tree::{Entry, Kind, Tree};
 use serde_json::{Value, json};
 
+use crate::facts::Facts;
 use crate::read::Bill;
 
 /// What a path of a build is.
@@ -29,6 +31,8 @@ pub struct Build {
     items: BTreeMap<String, Item>,
     /// Its items are all there is, not only files.
     has_table: bool,
+    /// By name: length and SHA-256.
+    media: Option<BTreeMap<String, (u64, String)>>,
 }
 
 impl Build {
@@ -43,7 +47,7 @@ impl Build {
             (file.path.clone(), Item { nature, size: file.size, sha256 })
         });
         let (packages, items) = (packages.collect(), files.collect());
-        let mut build = Build { packages, items, has_table: table.is_some() };
+        let mut build = Build { packages, items, has_table: table.is_some(), media: None };
         for (path, entry) in table.into_iter().flat_map(Tree::iter) {
             let size = if let Kind::File { size } = entry.kind { size } else { 0 };
             let none = || Item { nature: String::new(), size, sha256: String::new() };
@@ -51,6 +55,14 @@ impl Build {
             item.nature = nature(entry);
         }
         build
+    }
+
+    /// All that a build's facts say.
+    #[must_use]
+    pub fn of_facts(facts: &Facts) -> Build {
+        let media = facts.contents.media.iter();
+        let media = media.map(|one| (one.name.clone(), (one.size, one.sha256.clone())));
+        Build { media: Some(media.collect()), ..Build::of(&facts.bill(), Some(&facts.table)) }
     }
 }
 
@@ -92,6 +104,17 @@ pub struct PathDifference {
     pub nature: Option<(String, String)>,
 }
 
+/// A medium that is in one build, or in both with other bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediumDifference {
+    /// Its file name.
+    pub name: String,
+    /// Its length in the first build.
+    pub before: Option<u64>,
+    /// Its length in the second.
+    pub after: Option<u64>,
+}
+
 /// How two builds differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -99,6 +122,8 @@ pub struct Difference {
     pub packages: Vec<PackageDifference>,
     /// Paths, in byte order.
     pub paths: Vec<PathDifference>,
+    /// Media, by name.
+    pub media: Vec<MediumDifference>,
     /// Bytes of all files in the first build, and in the second.
     pub bytes: (u64, u64),
 }
@@ -109,6 +134,7 @@ pub fn compare(before: &Build, after: &Build) -> Difference {
     let total = |build: &Build| build.items.values().map(|item| item.size).sum();
     let mut difference =
         Difference { bytes: (total(before), total(after)), ..Difference::default() };
+    difference.media = media(before, after);
     let names: BTreeSet<&String> = before.packages.keys().chain(after.packages.keys()).collect();
     for name in names {
         let (one, two) = (before.packages.get(name), after.packages.get(name));
@@ -145,11 +171,27 @@ pub fn compare(before: &Build, after: &Build) -> Difference {
     difference
 }
 
+fn media(before: &Build, after: &Build) -> Vec<MediumDifference> {
+    let Some((before, after)) = before.media.as_ref().zip(after.media.as_ref()) else {
+        return Vec::new();
+    };
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let size = |media: &BTreeMap<String, (u64, String)>, name| media.get(name).map(|one| one.0);
+    differing
+        .map(|name| MediumDifference {
+            name: name.clone(),
+            before: size(before, name),
+            after: size(after, name),
+        })
+        .collect()
+}
+
 impl Difference {
     /// Whether the builds are the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.packages.is_empty() && self.paths.is_empty()
+        self.packages.is_empty() && self.paths.is_empty() && self.media.is_empty()
     }
 
     /// The same as JSON.
@@ -164,7 +206,9 @@ impl Difference {
                 "after": { "bytes": path.after, "is": after },
             })
         };
+        let medium = |medium: &MediumDifference| json!({ "name": medium.name, "before": medium.before, "after": medium.after });
         json!({
+            "media": self.media.iter().map(medium).collect::<Vec<_>>(),
             "packages": self.packages.iter().map(package).collect::<Vec<_>>(),
             "paths": self.paths.iter().map(path).collect::<Vec<_>>(),
             "bytes": { "before": self.bytes.0, "after": self.bytes.1 },
@@ -202,6 +246,18 @@ impl fmt::Display for Difference {
                 }
                 (Some(before), None) => writeln!(out, "- {path}: {before} bytes")?,
                 (None, after) => writeln!(out, "+ {path}: {} bytes", after.unwrap_or_default())?,
+            }
+        }
+        for MediumDifference { name, before, after } in &self.media {
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    let change = signed(*before, *after);
+                    writeln!(out, "~ medium {name}: {before} -> {after} bytes ({change})")?;
+                }
+                (Some(before), None) => writeln!(out, "- medium {name}: {before} bytes")?,
+                (None, after) => {
+                    writeln!(out, "+ medium {name}: {} bytes", after.unwrap_or_default())?;
+                }
             }
         }
         let (packages, paths) = (self.packages.len(), self.paths.len());

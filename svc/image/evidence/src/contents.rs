@@ -1,7 +1,9 @@
 //! contents.rs - what an image is made of, as the evidence has it.
 
+use serde::{Deserialize, Serialize};
+
 /// The program that built the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -10,7 +12,7 @@ pub struct Tool {
 }
 
 /// Hashes of some bytes, in lower-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
     /// SHA-1: what SPDX demands of a file.
     pub sha1: String,
@@ -19,16 +21,18 @@ pub struct Digests {
 }
 
 /// A medium: an ISO, a USB image, a disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Medium {
     /// Its file name.
     pub name: String,
+    /// Length in bytes.
+    pub size: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
 }
 
 /// A package in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// The publisher.
     pub publisher: String,
@@ -56,7 +60,7 @@ impl Package {
 }
 
 /// A regular file in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Its path, relative to the image's root.
     pub path: String,
@@ -65,11 +69,12 @@ pub struct File {
     /// Length in bytes.
     pub size: u64,
     /// Hashes of its bytes.
+    #[serde(flatten)]
     pub digests: Digests,
 }
 
 /// What an image is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// The distribution's name.
     pub name: String,

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`contents`] (an image's packages and files), [`license`] (what packages say of
 //! their licences, as SPDX says it), [`bill`] (the SPDX 2.3 document, written), [`read`] (read back),
-//! [`provenance`] (the in-toto statement with SLSA's predicate), [`envelope`] (signed, by DSSE),
+//! [`facts`] (all that is known of a build, for programs), [`provenance`] (the in-toto statement with SLSA's predicate), [`envelope`] (signed, by DSSE),
 //! [`compare`] (two builds side by side).
 //!
 //! Law: the same contents give the same bytes; the only time is the one handed in.
@@ -13,6 +13,7 @@ pub mod bill;
 pub mod compare;
 pub mod contents;
 pub mod envelope;
+pub mod facts;
 pub mod license;
 pub mod provenance;
 pub mod read;
@@ -21,5 +22,6 @@ pub use bill::spdx;
 pub use compare::{Build, Difference, compare};
 pub use contents::{Contents, Digests, File, Medium, Package, Tool};
 pub use envelope::{Key, KeyError, envelope};
+pub use facts::{Facts, FactsError};
 pub use provenance::{Material, Provenance, statement};
 pub use read::{ReadError, read};

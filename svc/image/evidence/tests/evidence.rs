@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use image_evidence::{
-    Build, Contents, Digests, File, Key, Material, Medium, Package, Provenance, Tool, compare,
-    envelope, read, spdx, statement,
+    Build, Contents, Digests, Facts, File, Key, Material, Medium, Package, Provenance, Tool,
+    compare, envelope, read, spdx, statement,
 };
 use image_tree::Tree;
 use serde_json::Value;
@@ -56,7 +56,11 @@ fn sample() -> Contents {
             file("kernel/genunix", Some("system/kernel"), 200),
             file(".image_info", None, 7),
         ],
-        media: vec![Medium { name: "Sample_X86.iso".to_owned(), sha256: "cd".repeat(32) }],
+        media: vec![Medium {
+            name: "Sample_X86.iso".to_owned(),
+            size: 4096,
+            sha256: "cd".repeat(32),
+        }],
     }
 }
 
@@ -287,4 +291,53 @@ fn tables_tell_modes_owners_and_links() {
     assert_eq!(text, wanted);
     // Who has no table says nothing of what only a table knows.
     assert!(compare(&build(&contents, None), &one).is_empty());
+}
+
+const TABLE: &str = "d 0755 0 0 0 - usr\nl 0777 0 0 0 a%20b usr/sh\n";
+
+#[test]
+fn facts_are_read_as_they_were_written() {
+    let facts = Facts { contents: sample(), table: Tree::parse(TABLE).unwrap() };
+    let mut other = facts.clone();
+    other.contents.files.reverse();
+    other.contents.packages.reverse();
+    assert_eq!(facts.to_text(), other.to_text(), "order does not matter");
+    let back = Facts::parse(&facts.to_text()).unwrap();
+    assert_eq!(back.to_text(), facts.to_text());
+    assert_eq!(back.table, facts.table);
+    let empty = Facts { table: Tree::new(), ..facts.clone() };
+    assert_eq!(Facts::parse(&empty.to_text()).unwrap().table, Tree::new());
+    for (text, wanted) in [
+        ("{", "these are no facts of a build: "),
+        ("{}", "these are no facts of a build: missing field `format`"),
+        (&facts.to_text().replace("\"format\": 1", "\"format\": 9"), "facts of format 9"),
+        (&facts.to_text().replace("d 0755", "z 0755"), "the facts' table: line 1"),
+    ] {
+        let error = Facts::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
+fn media_differ_where_nothing_else_does() {
+    let facts = Facts { contents: sample(), table: Tree::new() };
+    let mut other = facts.clone();
+    other.contents.media[0].sha256 = "ce".repeat(32);
+    other.contents.media.push(Medium {
+        name: "x.usb".to_owned(),
+        size: 7,
+        sha256: "ff".repeat(32),
+    });
+    let (one, two) = (Build::of_facts(&facts), Build::of_facts(&other));
+    assert!(compare(&one, &one).is_empty());
+    let difference = compare(&one, &two);
+    let wanted = "\
+~ medium Sample_X86.iso: 4096 -> 4096 bytes (+0)
++ medium x.usb: 7 bytes
+0 packages and 0 paths differ; 607 -> 607 bytes (+0)
+";
+    assert_eq!(difference.to_string(), wanted);
+    assert_eq!(difference.to_json()["media"][1]["after"], 7);
+    // A bill of materials says nothing that media could be compared by.
+    assert!(compare(&build(&sample(), None), &two).is_empty());
 }
