@@ -6,6 +6,7 @@
 //! | `packages.rs` | packages into an image's root |
 //! | `steps/` | the steps that are built in, one file each |
 //! | `source.rs` | a manifest on disk, of any form: read, completed, checked |
+//! | `evidence/` | what is in an image, beside it |
 //! | `socket.rs` | the socket at which finalizer scripts ask for its values |
 //! | `zfs.rs` | zfs of the host, for build areas |
 //!
@@ -14,6 +15,10 @@
 //! Not here: properties, locks, outputs and the exit status, which are the program's.
 
 pub mod build;
+pub mod evidence;
+pub mod host;
+pub mod inner;
+pub mod medium;
 pub mod packages;
 pub mod socket;
 pub mod source;

@@ -10,6 +10,7 @@
 //! | `image/manifest` | the image manifest |
 //! | `image/pause_at` | the step before which to stop; never online then |
 //! | `image/resume_from` | the step to go back to |
+//! | `image/evidence_key` | the file with the key that signs what is said of the media |
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use image_boot::{Accelerator, Qemu};
 use image_checkpoint::{Area, Options, Place};
+use image_evidence::Key;
 use image_formats::iso::{self, Platform};
 use image_manifest::{Native, Step};
 use image_rooted::host::Contained;
@@ -31,6 +33,9 @@ use imager::build::door::{self, Caller, Manifest};
 use imager::build::ids;
 use imager::build::logs::Logs;
 use imager::build::run::Ended;
+use imager::evidence::{self, Policy};
+use imager::host::{Contained, Zfs};
+use imager::medium::{self, Tools};
 use imager::packages::Repositories;
 use imager::steps::{Facts, Places, Trial, World};
 use imager::zfs::Zfs;
@@ -59,6 +64,7 @@ struct Wanted {
     keep: u64,
     request: Request,
     script_time: Option<Duration>,
+    key: Option<Key>,
 }
 
 impl Wanted {
@@ -78,6 +84,8 @@ impl Wanted {
             let step = properties.text(property)?.filter(|step| !step.is_empty());
             request.options.extend(step.map(|step| option(step.to_owned())));
         }
+        let key = evidence::key(properties.text("image/evidence_key")?, &manifest.image)
+            .map_err(|error| Failure::configuration(format!("image/evidence_key: {error:#}")))?;
         let seconds = properties.count("image/script_timeout", 0)?;
         Ok(Self {
             digest: stage::recipe::sha256(&manifest.text),
@@ -86,6 +94,7 @@ impl Wanted {
             output: properties.text("image/output")?.map(PathBuf::from),
             keep: properties.count("image/keep", 3)?,
             request,
+            key,
             script_time: (seconds > 0).then(|| Duration::from_secs(seconds)),
         })
     }
@@ -125,6 +134,7 @@ fn make(stage: &Stage) -> Result<()> {
     recipe.add("merger", input.part("repo"));
     recipe.add("image/manifest", wanted.digest.clone());
     recipe.add("image/boot_test", wanted.boot_test.to_string());
+    recipe.add("image/evidence_key", wanted.key.as_ref().map(Key::id).unwrap_or_default());
     for tool in ["xorriso", "grub-mkimage"] {
         recipe.add(tool, host.version(tool)?);
     }
@@ -163,7 +173,9 @@ fn work(
     };
     let trial = Trial { accelerator: Accelerator::Tcg, time: BOOT_TIME };
     let origin = Origin::directory(&input.path().join("repo"));
+    let origin_name = format!("svc:/application/{}", merger(stage).replacen('/', ":", 1));
     let world = World {
+        evidence: Policy { key: wanted.key.as_ref(), origin: Some(&origin_name) },
         packages: &Repositories { instead: Some(origin), cancel: host.cancel },
         tools: host,
         emulator: &Qemu { cancel: host.cancel },
@@ -217,7 +229,8 @@ fn take(area: &Area, manifest: &Manifest, to: &Path) -> Result<BTreeMap<String, 
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         // Media are never rolled back: those of another name are an earlier manifest's.
         let own = name.strip_prefix(manifest.image.name.as_str());
-        if own.is_some_and(|rest| rest.starts_with('.')) || name == "boot-test.log" {
+        let is_own = own.is_some_and(|rest| rest.starts_with('.')) || name.starts_with("boot-test");
+        if is_own && path.is_file() {
             copy(&path, name)?;
         }
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{MEDIA, SLIM, Yard, absent, files};
+use common::{MEDIA, SLIM, Yard, absent, media};
 
 const USAGE: &str = "\nUsage:\n    distro_const build -R <manifest-file>\n    \
                      distro_const build -r <step name or number> <manifest-file>\n    \
@@ -59,14 +59,17 @@ fn the_guides_examples() {
     assert_eq!(banners.len(), 13, "{}", said.err);
     assert_eq!(banners[0], "==== im-mod: Image area modifications ");
     assert_eq!(yard.run(&["build", "-l", "slim_cd_x86.xml"]).err, table(14));
-    let first = files(&yard.path("area/media"));
-    assert_eq!(first.keys().collect::<Vec<_>>(), ["Orchard.iso", "Orchard.usb"]);
+    let first = media(&yard.path("area/media"));
+    assert_eq!(
+        first.keys().collect::<Vec<_>>(),
+        ["Orchard.facts.json", "Orchard.iso", "Orchard.spdx.json", "Orchard.usb"]
+    );
 
     // # distro_const build -R slim_cd_x86.xml: again from the last step that was begun.
     let said = yard.run(&["build", "-R", "slim_cd_x86.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
     assert!(said.err.contains("==== usb: USB image creation \nBuild completed"), "{}", said.err);
-    assert_eq!(files(&yard.path("area/media")), first);
+    assert_eq!(media(&yard.path("area/media")), first);
 
     // # distro_const build slim_cd_x86.xml: with nothing changed, and elsewhere.
     let said = yard.run(&["build", "slim_cd_x86.xml"]);
@@ -74,7 +77,7 @@ fn the_guides_examples() {
     let other = Yard::new();
     slim(&other);
     assert_eq!(other.run(&["build", "slim_cd_x86.xml"]).status, 0);
-    assert!(files(&other.path("area/media")) == first, "another place makes another medium");
+    assert!(media(&other.path("area/media")) == first, "another place makes another medium");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{MEDIA, SLIM, Yard, absent, files};
+use common::{MEDIA, SLIM, Yard, absent, media};
 
 #[test]
 fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
@@ -128,7 +128,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
     let left_alone = Yard::new();
     left_alone.manifest("m", &steps);
     assert_eq!(left_alone.run(&["build", "m.xml"]).status, 0);
-    let wanted = files(&left_alone.path("area/media"));
+    let wanted = media(&left_alone.path("area/media"));
     for moment in 0..10 {
         let yard = Yard::new();
         yard.manifest("m", &steps);
@@ -142,6 +142,6 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
         let fresh = said_after.err.starts_with("There are no valid steps");
         let done = if fresh { yard.run(&["build", "m.xml"]) } else { said_after };
         assert_eq!(done.status, 0, "killed after {said} lines: {}", done.err);
-        assert!(files(&yard.path("area/media")) == wanted, "killed after {said} lines");
+        assert!(media(&yard.path("area/media")) == wanted, "killed after {said} lines");
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! old   build [-R] [-r step] [-p step] [-l] manifest      getopt: options end at the manifest
 //! dc    build [-v] [-r checkpoint] [-p checkpoint] [-l] manifest       options may follow it
+//! both  -k file: the key that signs what is said of the media; ours, not the original's
 //! ```
 //!
 //! Which form holds is known only when the manifest has been read, so the words are read by both
@@ -50,6 +51,8 @@ pub struct Request {
     pub verbose: bool,
     /// `-d`: the manifest's server tells what it is asked.
     pub debug: bool,
+    /// `-k`: the file with the key that signs.
+    pub key: Option<String>,
 }
 
 /// The words are not a command; the text says why, where the form has a text for it.
@@ -78,7 +81,7 @@ impl Both {
     }
 }
 
-/// getopt(3) with `r:p:hRl?d`.
+/// getopt(3) with `r:p:hRl?d`, and `k:`.
 fn getopt(words: &[String]) -> Result<Request, Misuse> {
     let mut request = Request::default();
     let mut words = words.iter();
@@ -91,12 +94,15 @@ fn getopt(words: &[String]) -> Result<Request, Misuse> {
             break words.next().ok_or(Misuse(""))?;
         }
         for (at, letter) in letters.char_indices() {
-            if let 'r' | 'p' = letter {
+            if let 'r' | 'p' | 'k' = letter {
                 let rest = &letters[at + 1..];
                 let value = if rest.is_empty() { words.next().cloned() } else { Some(rest.into()) };
                 let value = value.ok_or(Misuse(""))?;
-                let asked = if letter == 'r' { Asked::Resume } else { Asked::Pause };
-                request.options.push(asked(value));
+                match letter {
+                    'r' => request.options.push(Asked::Resume(value)),
+                    'p' => request.options.push(Asked::Pause(value)),
+                    _ => request.key = Some(value),
+                }
                 break;
             }
             flag(&mut request, letter)?;
@@ -150,10 +156,16 @@ fn optparse(words: &[String]) -> Result<Request, Misuse> {
             "p" | "pause" => Some(Asked::Pause(value()?)),
             "l" | "list" => Some(Asked::List),
             "h" | "help" => Some(Asked::Help),
-            "v" | "verbose" => None,
+            "v" | "verbose" => {
+                request.verbose = true;
+                None
+            }
+            "k" | "key" => {
+                request.key = Some(value()?);
+                None
+            }
             _ => return Err(Misuse("no such option")),
         };
-        request.verbose |= asked.is_none();
         if let Some(asked) = asked {
             // The last of a name counts.
             request.options.retain(|other| discriminant(other) != discriminant(&asked));
@@ -200,19 +212,20 @@ mod tests {
 
     #[test]
     fn the_old_form_stops_at_the_manifest() {
-        let cases: [(&str, Request); 7] = [
+        let cases: [(&str, Request); 8] = [
             ("m.xml", request("m.xml", &[])),
             ("-R m.xml", request("m.xml", &[Asked::ResumeLast])),
             ("-r im-mod -p iso m.xml", request("m.xml", &[resume("im-mod"), pause("iso")])),
             ("-r1 -r 2 m", request("m", &[resume("1"), resume("2")])),
             ("-lR m -p x", request("m", &[Asked::List, Asked::ResumeLast])),
+            ("-k key -k other m", Request { key: Some("other".into()), ..request("m", &[]) }),
             ("-dh m n o", Request { debug: true, ..request("m", &[Asked::Help]) }),
             ("-- -m", request("-m", &[])),
         ];
         for (line, wanted) in cases {
             assert_eq!(both(line).old, Ok(wanted), "{line}");
         }
-        for line in ["", "-l", "-x m", "-r", "-v m", "--list m", "--"] {
+        for line in ["", "-l", "-x m", "-r", "-v m", "--list m", "--", "-k", "-k m"] {
             assert!(both(line).old.is_err(), "{line}");
         }
     }
@@ -220,11 +233,12 @@ mod tests {
     #[test]
     fn the_newer_form_takes_long_options_anywhere() {
         let verbose = |request: Request| Request { verbose: true, ..request };
-        let cases: [(&str, Request); 5] = [
+        let cases: [(&str, Request); 6] = [
             ("m -l", request("m", &[Asked::List])),
             ("-vl m", verbose(request("m", &[Asked::List]))),
             ("--resume=a m --pause b", request("m", &[resume("a"), pause("b")])),
             ("-r a -r b m -v", verbose(request("m", &[resume("b")]))),
+            ("m --key=a", Request { key: Some("a".into()), ..request("m", &[]) }),
             ("--help", request("", &[Asked::Help])),
         ];
         for (line, wanted) in cases {

@@ -132,6 +132,7 @@ pub fn build(
     let server = server.with_context(|| socket.display().to_string())?;
     let build = Build {
         checked: &manifest.checked,
+        manifest: &manifest.path,
         text: &manifest.text,
         image: &manifest.image,
         world: caller.world,

@@ -4,6 +4,8 @@
 //! going back to its checkpoint first, so a step that was killed begins as it began before.  A
 //! build that goes on from no step uses what is there of the same ids, and begins anew otherwise.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name};
 use image_manifest::{Checked, Image, Step};
@@ -11,12 +13,15 @@ use image_manifest::{Checked, Image, Step};
 use super::logs::Logs;
 use super::script::{self, Scripts};
 use super::{complete, ids};
+use crate::evidence::{self, Subject};
 use crate::steps::{self, Places, Work, World};
 
 /// A build.
 pub struct Build<'a> {
     /// The manifest.
     pub checked: &'a Checked,
+    /// Its file.
+    pub manifest: &'a Path,
     /// Its text, for the checkpoints.
     pub text: &'a [u8],
     /// The model of it.
@@ -65,6 +70,7 @@ impl Build<'_> {
             },
         };
         complete::forget(area.root())?;
+        evidence::forget(area.media(), &self.image.name)?;
         let ended = self.steps(area, from, pause)?;
         area.settle()?;
         Ok(ended)
@@ -99,6 +105,9 @@ impl Build<'_> {
         if let (None, Some(last)) = (pause, states.last()) {
             if complete::is_there(area.root(), area.media(), last)? {
                 self.logs.info("Everything is there: nothing has changed since the last build.");
+                let steps = self.image.steps.iter().zip(states.iter().skip(1));
+                let steps = steps.map(|(step, id)| (step.name.clone(), id.to_string()));
+                self.evidence(area, &steps.collect::<Vec<_>>(), last)?;
                 return Ok(None);
             }
         }
@@ -123,6 +132,7 @@ impl Build<'_> {
     fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
         let places = Places::of(area.build_data(), area.media());
         let (mut id, mut failed) = (from.id, None);
+        let mut made = self.earlier(area, from.step);
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
             if self.image.flags.checkpoints && !kept {
@@ -150,12 +160,40 @@ impl Build<'_> {
                 }
             };
             id = next;
+            made.push((name.clone(), id.to_string()));
         }
         if let Some(number) = failed {
             return Ok(Ended::Failed(number));
         }
+        self.evidence(area, &made, &id)?;
         complete::keep(area.root(), area.media(), &id)?;
         Ok(Ended::Done)
+    }
+
+    /// The steps before a build's first one with the states that they led to: the checkpoints of
+    /// the steps that followed them.
+    fn earlier(&self, area: &Area, first: usize) -> Vec<(String, String)> {
+        let led_to = area.checkpoints().iter().skip(1);
+        let steps = self.image.steps[..first].iter().zip(led_to);
+        steps.map(|(step, next)| (step.name.clone(), next.id.to_string())).collect()
+    }
+
+    /// Writes what is in the media, unless it is there as it is wanted.
+    fn evidence(&self, area: &Area, steps: &[(String, String)], last: &Id) -> Result<()> {
+        let Some(step) = self.image.steps.last() else { return Ok(()) };
+        let (places, world) = (Places::of(area.build_data(), area.media()), self.world);
+        let there = complete::is_there(area.root(), area.media(), last)?;
+        if there && evidence::are_there(&places.media, &self.image.name, world.evidence) {
+            return Ok(());
+        }
+        let id = last.as_str();
+        let work = Work { image: self.image, step, places: &places, id, world, logs: self.logs };
+        let subject = Subject { manifest: self.manifest, text: self.text, steps };
+        evidence::write(&work, &subject).context("the evidence of the build")?;
+        if there {
+            complete::keep(area.root(), area.media(), last)?;
+        }
+        Ok(())
     }
 
     /// Runs one step; gives the state it leads to.

@@ -45,6 +45,8 @@ use image_manifest::{Image, Native, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::build::logs::Logs;
+use crate::evidence::{self, Policy};
+use crate::medium::Tools;
 use crate::packages::Packages;
 use image_rooted::Rooted;
 use image_rooted::medium::Tools;
@@ -135,6 +137,8 @@ pub struct World<'a> {
     pub emulator: &'a dyn Emulator,
     /// How a medium is tried; none: not at all.
     pub trial: Option<Trial>,
+    /// What the documents beside the media say.
+    pub evidence: Policy<'a>,
     /// Hears how far a step is: phase, done, total, unit.
     pub progress: &'a (dyn Fn(&str, u64, u64, &str) + Sync),
 }
@@ -204,7 +208,10 @@ impl Work<'_> {
 /// Runs a step that is built in.
 pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
     match native {
-        Native::ImPop => im_pop::run(work),
+        Native::ImPop => {
+            im_pop::run(work)?;
+            evidence::keep(work)
+        }
         // The image was installed with what the installed system starts with.
         Native::SetIpsAttributes => Ok(()),
         Native::ImMod => im_mod::run(work),
@@ -220,7 +227,10 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
         Native::PlatSetup => strip::platform(work),
         Native::GrubSetup => menu::grub(work),
         Native::LoaderSetup => menu::loader(work),
-        Native::PostMod => post_mod::run(work),
+        Native::PostMod => {
+            evidence::record(work)?;
+            post_mod::run(work)
+        }
         Native::GenCdCont => contents::run(work),
         Native::Iso => iso::run(work),
         Native::Usb => usb::run(work),

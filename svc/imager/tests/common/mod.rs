@@ -254,6 +254,14 @@ pub fn absent() -> Option<&'static str> {
     })
 }
 
+/// The media of a folder by name, and what is said of them; not who made them from which manifest,
+/// which names its own place.
+pub fn media(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut media = files(folder);
+    media.retain(|name, _| !name.ends_with(".provenance.json"));
+    media
+}
+
 /// The files of a directory, by name.
 pub fn files(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());

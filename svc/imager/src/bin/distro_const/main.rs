@@ -1,10 +1,12 @@
 //! distro_const - builds the image that a manifest describes.
 //!
 //! `distro_const build [-R] [-r step] [-p step] [-l] manifest`; of manifests of the newer form also
-//! its long options.  What is said goes to standard error, by way of the build's logs.
+//! its long options; `-k file` signs what is said of the media.  What is said goes to standard
+//! error, by way of the build's logs.  `distro_const diff` is in diff.rs.
 //!
 //! Exit status: 0 done, paused or listed; 1 anything that failed; 2 usage.
 
+mod diff;
 mod progress;
 
 use std::path::Path;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use image_boot::{Accelerator, Qemu};
 use image_checkpoint::Options;
+use image_evidence::Key;
 use image_manifest::Form;
 use image_rooted::host::Contained;
 use imager::build::arguments::{Both, Misuse, Request};
@@ -21,6 +24,8 @@ use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::logs::Logs;
 use imager::build::run::Ended;
+use imager::evidence::{self, Policy};
+use imager::host::{Contained, Zfs};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
 use imager::zfs::Zfs;
@@ -44,14 +49,17 @@ const DC_USAGE: &str = "Usage: distro_const build [-v] [-r <checkpoint name>] \
                         [-p <checkpoint name>] [-l] manifest";
 
 fn main() -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some((_, builds)) = words.split_first().filter(|(word, _)| *word == "diff") {
+        return ExitCode::from(diff::run(builds));
+    }
     // Only illumos has images whose owners are on the disk.
     if cfg!(target_os = "illumos") && !nix::unistd::Uid::current().is_root() {
         eprintln!("You must be root to run distro_const");
         return ExitCode::from(FAILED);
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    let words: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     ExitCode::from(match words.split_first() {
         None => usage(&[]),
         Some((_, [])) => usage(&[]),
@@ -116,7 +124,14 @@ fn chosen(manifest: &Manifest, request: &Request) -> u8 {
             0
         }
         Ok(Choice::Build { resume, pause }) => {
-            let ended = steps(manifest, &mut area, (resume, pause), request);
+            let key = match evidence::key(request.key.as_deref(), &manifest.image) {
+                Ok(key) => key,
+                Err(error) => {
+                    eprintln!("distro_const: {error:#}");
+                    return FAILED;
+                }
+            };
+            let ended = steps(manifest, &mut area, (resume, pause), request, key.as_ref());
             match ended {
                 Ok(Ended::Done | Ended::Paused(_)) => 0,
                 Ok(Ended::Failed(_)) | Err(_) => FAILED,
@@ -130,6 +145,7 @@ fn steps(
     area: &mut image_checkpoint::Area,
     (resume, pause): (Option<usize>, Option<usize>),
     request: &Request,
+    key: Option<&Key>,
 ) -> anyhow::Result<Ended> {
     let cancel = Cancel::new()?;
     end_by_signals(&cancel)?;
@@ -138,6 +154,7 @@ fn steps(
     let logs = Logs::new(&console, request.verbose);
     let tools = Contained { cancel: &cancel };
     let world = World {
+        evidence: Policy { key, origin: None },
         packages: &Repositories { instead: None, cancel: &cancel },
         tools: &tools,
         emulator: &Qemu { cancel: &cancel },

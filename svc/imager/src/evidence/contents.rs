@@ -1,0 +1,96 @@
+//! contents.rs - what the image holds: every path, and the hashes of every file.
+//!
+//! Taken when all steps have had their say and the root is still a root: before post-mod packs it,
+//! or at the end where nothing does.  The boot archive is a root of its own: of it only what is
+//! otherwise than in the image's root is listed, below `boot_archive/`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use image_evidence::{Contents, Digests, Facts, File, Tool};
+use image_tree::{Entry, Kind, Tree};
+
+use super::contents_at;
+use super::hashes::{self, Hashed, Wanted};
+use super::packages::Brought;
+use crate::rooted::Rooted;
+use crate::steps::Work;
+
+/// Where the archive's own paths are listed.
+const ARCHIVE: &str = "boot_archive";
+/// Progress is told every so many files.
+const TOLD: usize = 256;
+
+/// Keeps what the image holds.
+pub fn record(work: &Work<'_>) -> Result<()> {
+    let brought = Brought::read(work.places)?;
+    let (root, archive) = (work.root()?, work.archive()?);
+    let of_root = hashed(work, &root)?;
+    let of_archive = hashed(work, &archive)?;
+    let mut table = root.tree.clone();
+    let mut files = Vec::with_capacity(of_root.len());
+    for (path, hashed) in &of_root {
+        files.push(file(path, brought.owner(path), hashed));
+    }
+    for (path, entry) in archive.tree.iter().filter(|(path, _)| !path.is_empty()) {
+        let own = of_archive.get(path);
+        if is_same(root.tree.get(path), entry) && own == of_root.get(path) {
+            continue;
+        }
+        let listed = format!("{ARCHIVE}/{path}");
+        files.extend(own.map(|hashed| file(&listed, brought.owner(path), hashed)));
+        insert(&mut table, &listed, entry.clone())?;
+    }
+    let contents = Contents {
+        name: work.image.name.clone(),
+        time: root.time(),
+        tool: Tool { name: "lamplighter".to_owned(), version: stage::VERSION.to_owned() },
+        packages: brought.packages,
+        files,
+        media: Vec::new(),
+    };
+    let text = Facts { contents, table }.to_text();
+    crate::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())
+}
+
+/// Puts a row; a hard link's target is named as the row is.
+fn insert(table: &mut Tree, path: &str, mut entry: Entry) -> Result<()> {
+    if let Kind::HardLink { target } = &mut entry.kind {
+        *target = format!("{ARCHIVE}/{target}");
+    }
+    table.insert(path, entry).with_context(|| path.to_owned())
+}
+
+/// Times apart: the archive's files are copies.
+fn is_same(one: Option<&Entry>, other: &Entry) -> bool {
+    one.is_some_and(|one| {
+        (&one.kind, one.mode, one.uid, one.gid) == (&other.kind, other.mode, other.uid, other.gid)
+    })
+}
+
+fn file(path: &str, package: Option<&str>, hashed: &Hashed) -> File {
+    File {
+        path: path.to_owned(),
+        package: package.map(str::to_owned),
+        size: hashed.size,
+        digests: Digests { sha1: hashed.sha1.clone(), sha256: hashed.sha256.clone() },
+    }
+}
+
+/// The files of a root, under their first names.
+fn hashed(work: &Work<'_>, root: &Rooted) -> Result<BTreeMap<String, Hashed>> {
+    let files = root.tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }));
+    let paths: Vec<&str> = files.map(|(path, _)| path).collect();
+    let places =
+        paths.iter().map(|path| root.on_disk(path)).collect::<Result<Vec<PathBuf>, _>>()?;
+    let total = places.len() as u64;
+    let (progress, step) = (work.world.progress, &work.step.name);
+    let hear = |done: usize| {
+        if done % TOLD == 0 || done as u64 == total {
+            progress(step, done as u64, total, "files hashed");
+        }
+    };
+    let hashes = hashes::all(&places, Wanted::Both, &hear)?;
+    Ok(paths.into_iter().map(str::to_owned).zip(hashes).collect())
+}

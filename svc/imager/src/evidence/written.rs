@@ -1,0 +1,221 @@
+//! written.rs - the documents beside the media.
+//!
+//! The media are the files in the folder that are called `NAME.` and something; of a folder that is
+//! called so, all files in it.  Every document appears whole or not at all, and the statement,
+//! which names the others' hashes, last.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image_evidence::{Facts, Material, Medium, Provenance, envelope, spdx, statement};
+use image_manifest::{Image, Native};
+
+use super::hashes::{self, Wanted};
+use super::{Policy, contents, contents_at};
+use crate::archive::write_file;
+use crate::steps::Work;
+
+const BILL: &str = "spdx.json";
+const FACTS: &str = "facts.json";
+const STATEMENT: &str = "provenance.json";
+const ENVELOPE: &str = "intoto.jsonl";
+const DOCUMENTS: [&str; 4] = [BILL, FACTS, STATEMENT, ENVELOPE];
+
+/// What kind of build this is, and how its parameters are meant: dc_manifest(5).
+const BUILD_TYPE: &str = "urn:lamplighter:distro_const:build:1";
+/// Who builds.
+const BUILDER: &str = "urn:lamplighter:distro_const";
+
+/// A build, as its evidence names it.
+pub struct Subject<'a> {
+    /// The manifest's file.
+    pub manifest: &'a Path,
+    /// Its text.
+    pub text: &'a [u8],
+    /// Every step with the id of the state that it led to.
+    pub steps: &'a [(String, String)],
+}
+
+fn at(media: &Path, name: &str, document: &str) -> PathBuf {
+    media.join(format!("{name}.{document}"))
+}
+
+/// Whether the documents of media that are as they were made are there, signed as is wanted now.
+pub fn are_there(media: &Path, name: &str, policy: Policy<'_>) -> bool {
+    let there = |document| at(media, name, document).exists();
+    let envelope = std::fs::read_to_string(at(media, name, ENVELOPE));
+    let signed = match policy.key {
+        Some(key) => envelope.is_ok_and(|text| text.contains(&key.id())),
+        None => envelope.is_err(),
+    };
+    signed && [BILL, FACTS, STATEMENT].into_iter().all(there)
+}
+
+/// Takes the documents away: what is made now is something else.
+pub fn forget(media: &Path, name: &str) -> Result<()> {
+    DOCUMENTS.into_iter().try_for_each(|document| remove(&at(media, name, document)))
+}
+
+/// Writes the documents; `work`: the last step's.
+pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
+    let (media, name) = (&work.places.media, &work.image.name);
+    let packed = work.image.steps.iter().any(|step| step.native == Some(Native::PostMod));
+    let kept = contents_at(&work.places.build_data);
+    if !packed || !kept.exists() {
+        contents::record(work)?;
+    }
+    let text = std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
+    let mut facts = Facts::parse(&text).with_context(|| kept.display().to_string())?;
+    facts.contents.media = hashed_media(work)?;
+    let bill = spdx(&facts.contents);
+    write_file(&at(media, name, BILL), bill.as_bytes())?;
+    write_file(&at(media, name, FACTS), facts.to_text().as_bytes())?;
+    let own = Medium {
+        name: format!("{name}.{BILL}"),
+        size: bill.len() as u64,
+        sha256: stage::recipe::sha256(bill.as_bytes()),
+    };
+    let text = statement(&provenance(work, subject, facts, own));
+    let signed = at(media, name, ENVELOPE);
+    // The statement comes last: whoever sees it sees everything that it names.
+    match work.world.evidence.key {
+        Some(key) => write_file(&signed, envelope(text.trim_end(), key)?.as_bytes())?,
+        None => remove(&signed)?,
+    }
+    write_file(&at(media, name, STATEMENT), text.as_bytes())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn provenance(work: &Work<'_>, subject: &Subject<'_>, facts: Facts, bill: Medium) -> Provenance {
+    let Facts { contents, .. } = facts;
+    let material = |package: &image_evidence::Package| Material {
+        uri: package.fmri(),
+        sha256: package.manifest_sha256.clone(),
+    };
+    let file = subject.manifest.file_name().unwrap_or_default();
+    Provenance {
+        manifest: Material {
+            uri: file.to_string_lossy().into_owned(),
+            sha256: stage::recipe::sha256(subject.text),
+        },
+        origins: origins(work.image, work.world.evidence),
+        steps: subject.steps.to_vec(),
+        packages: contents.packages.iter().map(material).collect(),
+        tool: contents.tool,
+        build_type: BUILD_TYPE.to_owned(),
+        builder: BUILDER.to_owned(),
+        time: contents.time,
+        media: contents.media.into_iter().chain([bill]).collect(),
+    }
+}
+
+fn origins(image: &Image, policy: Policy<'_>) -> Vec<(String, String)> {
+    let publishers = &image.publishers;
+    let all = std::iter::once(&publishers.preferred).chain(&publishers.additional);
+    let named = all.flat_map(|publisher| {
+        publisher.origins.iter().map(|origin| (publisher.name.clone(), origin.clone()))
+    });
+    match policy.origin {
+        // One repository with the packages of all publishers.
+        Some(origin) => vec![("*".to_owned(), origin.to_owned())],
+        None => named.collect(),
+    }
+}
+
+fn hashed_media(work: &Work<'_>) -> Result<Vec<Medium>> {
+    let (folder, name) = (&work.places.media, &work.image.name);
+    let names = names(folder, name)?;
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    let hashes = hashes::all(&paths, Wanted::Sha256, &|_| {})?;
+    let medium = |(name, hashed): (String, hashes::Hashed)| Medium {
+        name,
+        size: hashed.size,
+        sha256: hashed.sha256,
+    };
+    Ok(names.into_iter().zip(hashes).map(medium).collect())
+}
+
+/// The media of a name, below their folder, in order.
+fn names(folder: &Path, name: &str) -> Result<Vec<String>> {
+    let own = |file: &str| {
+        let rest = file.strip_prefix(name)?.strip_prefix('.')?;
+        (!DOCUMENTS.contains(&rest)).then_some(())
+    };
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inside) = folders.pop() {
+        let here = folder.join(&inside);
+        let named = || here.display().to_string();
+        for entry in std::fs::read_dir(&here).with_context(named)? {
+            let entry = entry.with_context(named)?;
+            let Ok(file) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type().with_context(named)?;
+            if inside.is_empty() && own(&file).is_none() {
+                continue;
+            }
+            let path = if inside.is_empty() { file } else { format!("{inside}/{file}") };
+            match (kind.is_dir(), kind.is_file()) {
+                (true, _) => folders.push(path),
+                (_, true) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_are_what_is_called_so() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        for path in [
+            "x.iso",
+            "x.spdx.json",
+            "x.facts.json",
+            "xy.iso",
+            ".x.iso.new",
+            "boot-test.log",
+            "x.netboot/boot/loader",
+            "x.netboot/boot.ipxe",
+        ] {
+            std::fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+            std::fs::write(folder.join(path), path).unwrap();
+        }
+        let wanted = ["x.iso", "x.netboot/boot.ipxe", "x.netboot/boot/loader"];
+        assert_eq!(names(folder, "x").unwrap(), wanted);
+    }
+
+    #[test]
+    fn documents_are_there_when_they_are_signed_as_is_wanted() {
+        let scratch = tempfile::tempdir().unwrap();
+        let media = scratch.path();
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIGhgKwOi39HPBM8ji4fcy7p7awxRU6waVNVWi/M3Twgq\n\
+                   -----END PRIVATE KEY-----\n";
+        let key = image_evidence::Key::parse(pem.as_bytes(), "k").unwrap();
+        let unsigned = Policy::default();
+        let signed = Policy { key: Some(&key), origin: None };
+        assert!(!are_there(media, "x", unsigned));
+        for document in [BILL, FACTS, STATEMENT] {
+            std::fs::write(at(media, "x", document), "").unwrap();
+        }
+        assert!(are_there(media, "x", unsigned) && !are_there(media, "x", signed));
+        std::fs::write(at(media, "x", ENVELOPE), "another key's").unwrap();
+        assert!(!are_there(media, "x", unsigned) && !are_there(media, "x", signed));
+        std::fs::write(at(media, "x", ENVELOPE), key.id()).unwrap();
+        assert!(!are_there(media, "x", unsigned) && are_there(media, "x", signed));
+    }
+}
