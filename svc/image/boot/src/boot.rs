@@ -13,7 +13,8 @@ use std::time::Duration;
 use process::Ended;
 
 use crate::console::Console;
-use crate::machine::{Accelerator, Drive, Machine, Uefi};
+use crate::machine::{Accelerator, Drive, Machine, NETWORK_ROM, Uefi};
+use crate::screen::Watch;
 
 /// The program.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -53,7 +54,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// All four.
+    /// All four of a hybrid medium.
     pub const ALL: [Self; 4] = [
         Self { firmware: Firmware::Bios, drive: Drive::Cd },
         Self { firmware: Firmware::Bios, drive: Drive::Disk },
@@ -71,6 +72,7 @@ impl fmt::Display for Way {
         let drive = match self.drive {
             Drive::Cd => "CD",
             Drive::Disk => "disk",
+            Drive::Network => "network",
         };
         write!(out, "{firmware}, {drive}")
     }
@@ -113,6 +115,8 @@ pub struct Booted {
     pub text: String,
     /// Whether KVM was used.
     pub kvm: bool,
+    /// The last that was seen of its screen, as PNG.
+    pub screen: Option<Vec<u8>>,
 }
 
 /// Why no boot took place.
@@ -124,6 +128,9 @@ pub enum BootError {
     /// OVMF is not installed.
     #[error("there is no UEFI firmware for {QEMU}: apt-get install ovmf")]
     NoUefi,
+    /// No card to start from the network by.
+    #[error("{} is absent: apt-get install ipxe-qemu", NETWORK_ROM)]
+    NoNetwork,
     /// It cannot be started or heard.
     #[error("{QEMU}")]
     Emulator(#[source] io::Error),
@@ -135,6 +142,9 @@ pub enum BootError {
 /// by itself; when it stays, it is stopped at the end of the time, and the verdict stands.
 pub fn boot(boot: &Boot<'_>, emulator: &dyn Emulator) -> Result<Booted, BootError> {
     let uefi = firmware(boot.way.firmware)?;
+    if boot.way.drive == Drive::Network && !Path::new(NETWORK_ROM).exists() {
+        return Err(BootError::NoNetwork);
+    }
     let kvm = match boot.accelerator {
         Accelerator::Tcg => false,
         Accelerator::Kvm => true,
@@ -160,7 +170,7 @@ fn firmware(firmware: Firmware) -> Result<Option<Uefi>, BootError> {
 
 fn machine<'a>(boot: &Boot<'a>, uefi: Option<&'a Uefi>, kvm: bool) -> Machine<'a> {
     let Boot { iso, memory_mb, way, .. } = *boot;
-    Machine { iso, drive: way.drive, uefi, memory_mb, kvm }
+    Machine { iso, drive: way.drive, uefi, memory_mb, kvm, questions: None }
 }
 
 fn probe(machine: &Machine<'_>, emulator: &dyn Emulator) -> Result<bool, BootError> {
@@ -179,13 +189,20 @@ fn run(
     emulator: &dyn Emulator,
 ) -> Result<Booted, BootError> {
     let mut console = Console::new(boot.pattern);
+    let watch = Watch::new().map_err(BootError::Emulator)?;
+    let socket = watch.socket();
+    let machine = Machine { questions: Some(&socket), ..*machine };
     let mut hear = |bytes: &[u8]| {
-        console.take(bytes);
+        let before = console.seen();
+        if console.take(bytes) && !before {
+            watch.look();
+        }
         ControlFlow::Continue(())
     };
     let ended = emulator.run(&machine.arguments(), boot.time, &mut hear).map_err(failed)?;
     let verdict = if console.seen() { Verdict::Seen } else { Verdict::Missed(ended) };
-    Ok(Booted { verdict, ended, text: console.text(), kvm: machine.kvm })
+    let screen = watch.last();
+    Ok(Booted { verdict, ended, text: console.text(), kvm: machine.kvm, screen })
 }
 
 fn failed(error: io::Error) -> BootError {

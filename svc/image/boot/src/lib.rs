@@ -1,10 +1,12 @@
-//! image-boot - boot a medium under QEMU and read what the guest says on its serial line.
+//! image-boot - boot a medium under QEMU, read what the guest says on its serial line, and see its
+//! screen.
 //!
 //! | file | what |
 //! |---|---|
 //! | `machine.rs` | QEMU's arguments |
 //! | `console.rs` | the guest's text: cleaned, and watched for a pattern |
 //! | `boot.rs` | one boot from start to verdict; the choice of an accelerator |
+//! | `screen.rs` | what the guest shows on its screen |
 //! | `qemu.rs` | the emulator of this host |
 //!
 //! Law: the serial line comes as QEMU's standard output, so nothing polls a file; QEMU runs
@@ -15,6 +17,7 @@ mod boot;
 mod console;
 mod machine;
 mod qemu;
+mod screen;
 
 pub use boot::{
     Boot, BootError, Booted, Emulator, Firmware, QEMU, Verdict, Way, accelerator, boot,

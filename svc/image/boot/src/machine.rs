@@ -1,7 +1,8 @@
 //! machine.rs - QEMU's arguments.
 //!
-//! A PC with the serial line on standard output, no network, no display, and the device
-//! isa-debug-exit at port 0xf4: a guest that writes N there ends QEMU with status 2N + 1.
+//! A PC with the serial line on standard output, a screen that nobody sees, no network but the one
+//! it starts from, and the device isa-debug-exit at port 0xf4: a guest that writes N there ends QEMU
+//! with status 2N + 1.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -73,14 +74,29 @@ pub enum Drive {
     /// A CD.
     #[default]
     Cd,
-    /// A disk, as a USB stick is one.
+    /// A disk, as a USB stick is one; of the form that its file's name ends in: qcow2, vmdk, else
+    /// raw.
     Disk,
+    /// The network: the folder is what a server offers by TFTP, `boot.ipxe` what it starts from.
+    Network,
+}
+
+/// QEMU's ROM with iPXE for the network card it starts from.
+pub(crate) const NETWORK_ROM: &str = "/usr/lib/ipxe/qemu/efi-e1000.rom";
+
+/// The form of a disk, as QEMU calls it.
+fn format(disk: &Path) -> &'static str {
+    match disk.extension().and_then(|extension| extension.to_str()) {
+        Some("qcow2") => "qcow2",
+        Some("vmdk") => "vmdk",
+        _ => "raw",
+    }
 }
 
 /// The machine to boot.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
-    /// The medium.
+    /// The medium: a file, or of a network a folder.
     pub iso: &'a Path,
     /// As what it is put in.
     pub drive: Drive,
@@ -90,6 +106,8 @@ pub struct Machine<'a> {
     pub memory_mb: u32,
     /// Whether KVM is used.
     pub kvm: bool,
+    /// Where QEMU listens for questions about itself.
+    pub questions: Option<&'a Path>,
 }
 
 /// MiB that OVMF takes for itself.
@@ -113,6 +131,8 @@ impl Machine<'_> {
             "-no-user-config",
             "-display",
             "none",
+            "-device",
+            "VGA",
             "-monitor",
             "none",
             "-serial",
@@ -131,15 +151,28 @@ impl Machine<'_> {
             let variables = value(&uefi.variables);
             drive(format!("file={variables},if=pflash,unit=1,format=raw,snapshot=on"));
         }
-        drive(match self.drive {
-            Drive::Cd => format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on"),
-            Drive::Disk => format!("file={iso},format=raw,if=ide,media=disk,snapshot=on"),
-        });
+        let form = format(self.iso);
+        match self.drive {
+            Drive::Cd => drive(format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on")),
+            Drive::Disk => {
+                drive(format!("file={iso},format={form},if=ide,media=disk,snapshot=on"));
+            }
+            Drive::Network => {
+                let net = format!("user,id=net,tftp={iso},bootfile=boot.ipxe");
+                let card = "e1000,netdev=net".to_string();
+                arguments.extend(["-netdev".to_string(), net, "-device".to_string(), card]);
+            }
+        }
         let boot = match self.drive {
             Drive::Cd => "d",
             Drive::Disk => "c",
+            Drive::Network => "n",
         };
         arguments.extend(["-boot".to_string(), boot.to_string()]);
+        if let Some(socket) = self.questions {
+            let socket = format!("unix:{},server=on,wait=off", value(socket));
+            arguments.extend(["-qmp".to_string(), socket]);
+        }
         arguments
     }
 }
@@ -157,7 +190,8 @@ mod tests {
     fn a_comma_in_a_path_is_no_option() {
         let drive = Drive::Cd;
         let iso = Path::new("/a,b.iso");
-        let machine = Machine { iso, drive, uefi: None, memory_mb: 256, kvm: false };
+        let machine =
+            Machine { iso, drive, uefi: None, memory_mb: 256, kvm: false, questions: None };
         let arguments = machine.arguments();
         assert!(arguments.iter().any(|word| word.starts_with("file=/a,,b.iso,format=raw,")));
         assert!(arguments.windows(2).any(|pair| pair == ["-accel", "tcg"]));
@@ -169,7 +203,14 @@ mod tests {
         let uefi = Uefi { code: "/code".into(), variables: "/variables".into() };
         for drive in [Drive::Cd, Drive::Disk] {
             let iso = Path::new("/x.iso");
-            let machine = Machine { iso, drive, uefi: Some(&uefi), memory_mb: 256, kvm: false };
+            let machine = Machine {
+                iso,
+                drive,
+                uefi: Some(&uefi),
+                memory_mb: 256,
+                kvm: false,
+                questions: None,
+            };
             let arguments = machine.arguments();
             let drives: Vec<&String> =
                 arguments.iter().filter(|word| word.starts_with("file=")).collect();
@@ -178,6 +219,31 @@ mod tests {
                 assert!(text.ends_with("readonly=on") || text.ends_with("snapshot=on"), "{text}");
             }
             assert!(arguments.windows(2).any(|pair| pair == ["-m", "384"]));
+        }
+    }
+
+    #[test]
+    fn forms_and_ways() {
+        for (name, drive, wanted) in [
+            ("/x.iso", Drive::Cd, "file=/x.iso,format=raw,if=ide,media=cdrom,readonly=on -boot d"),
+            ("/x.raw", Drive::Disk, "file=/x.raw,format=raw,if=ide,media=disk,snapshot=on -boot c"),
+            ("/x.qcow2", Drive::Disk, "format=qcow2,if=ide,media=disk,snapshot=on -boot c"),
+            ("/x.vmdk", Drive::Disk, "format=vmdk,if=ide,media=disk,snapshot=on -boot c"),
+            (
+                "/x.netboot",
+                Drive::Network,
+                "-netdev user,id=net,tftp=/x.netboot,bootfile=boot.ipxe -device e1000,netdev=net \
+                 -boot n",
+            ),
+        ] {
+            let (iso, socket) = (Path::new(name), Path::new("/q"));
+            let mut machine =
+                Machine { iso, drive, uefi: None, memory_mb: 256, kvm: false, questions: None };
+            let text = machine.arguments().join(" ");
+            assert!(text.ends_with(wanted), "{text}");
+            machine.questions = Some(socket);
+            let text = machine.arguments().join(" ");
+            assert!(text.ends_with(" -qmp unix:/q,server=on,wait=off"), "{text}");
         }
     }
 

@@ -109,6 +109,8 @@ fn a_medium_boots_and_its_archive_is_whole() {
         ] {
             assert!(booted.text.contains(line), "{line}: {said}");
         }
+        let screen = booted.screen.unwrap();
+        assert_eq!(screen[..8], *b"\x89PNG\r\n\x1a\n", "{way}");
     }
 
     let work = scratch.path().join("wrong");

@@ -90,15 +90,16 @@ fn raw(work: &Path) -> PathBuf {
 }
 
 fn boots(path: &Path, format: &str, uefi: Option<&Uefi>) {
-    let machine = Machine { iso: path, drive: Drive::Disk, uefi, memory_mb: 256, kvm: false };
+    let machine = Machine {
+        iso: path,
+        drive: Drive::Disk,
+        uefi,
+        memory_mb: 256,
+        kvm: false,
+        questions: None,
+    };
     let arguments = machine.arguments();
-    let form =
-        |word: &String| word.replace("format=raw,if=ide", &format!("format={format},if=ide"));
-    let out = Command::new("timeout")
-        .args(["120", QEMU])
-        .args(arguments.iter().map(form))
-        .output()
-        .unwrap();
+    let out = Command::new("timeout").args(["120", QEMU]).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
     let what = format!(
         "{format}, uefi {}: {text}\n{}",
