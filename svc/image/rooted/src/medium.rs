@@ -52,7 +52,7 @@ pub fn environment(time: i64) -> [(&'static str, String); 1] {
 }
 
 /// GRUB's modules for a platform, where all that is needed is there.
-fn modules(platform: Platform) -> Result<PathBuf> {
+pub fn modules(platform: Platform) -> Result<PathBuf> {
     let (file, package) = match platform {
         Platform::Bios => ("boot_hybrid.img", "grub-pc-bin"),
         Platform::Uefi => ("multiboot.mod", "grub-efi-amd64-bin"),

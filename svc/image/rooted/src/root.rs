@@ -83,7 +83,8 @@ impl Owned {
         Self { mode, uid: 0, gid: 3 }
     }
 
-    fn entry(self, kind: Kind, mtime: i64) -> Entry {
+    /// A row of it.
+    pub fn entry(self, kind: Kind, mtime: i64) -> Entry {
         Entry { kind, mode: self.mode, uid: self.uid, gid: self.gid, mtime }
     }
 }

@@ -50,16 +50,20 @@ pub enum Native {
     Iso,
     /// Makes the USB image.
     Usb,
+    /// Makes disk images; `format`, `root`, `size_mb`, `console`.
+    Disk,
+    /// Makes the folder that machines start from over the network; `console`.
+    Netboot,
     /// Publishes the image as a package.
     AiPublishPkg,
-    /// Boots the medium and waits for a word on its serial line.
+    /// Boots the media and waits for a word on their serial lines; `media`, `pattern`.
     BootTest,
 }
 
 /// Step, its name, file names of scripts (below [`SCRIPTS`]), ends of class names.
 ///
 /// A class is compared by its end: `LiveCDPkgImgMod`, `TextPkgImgMod` and `AIPkgImgMod` are one.
-const TABLE: [(Native, &str, &[&str], &[&str]); 22] = [
+const TABLE: [(Native, &str, &[&str], &[&str]); 24] = [
     (Native::ImPop, "im-pop", &["im_pop.py", "im_pop"], &["TransferIPS"]),
     (Native::SetIpsAttributes, "set-ips-attributes", &[], &[]),
     (
@@ -110,6 +114,8 @@ const TABLE: [(Native, &str, &[&str], &[&str]); 22] = [
     ),
     (Native::Iso, "iso", &["create_iso"], &["CreateISO"]),
     (Native::Usb, "usb", &["create_usb"], &["CreateUSB"]),
+    (Native::Disk, "disk", &["create_disk"], &["CreateDisk"]),
+    (Native::Netboot, "netboot", &["create_netboot"], &["CreateNetboot"]),
     (Native::AiPublishPkg, "ai-publish-pkg", &["ai_publish_pkg"], &["AIPublishPackages"]),
     (Native::BootTest, "boot-test", &["boot_test"], &["BootTest"]),
 ];

@@ -112,6 +112,10 @@ pub fn build(
     caller: &Caller<'_>,
 ) -> Result<Ended> {
     let logs = caller.logs;
+    if let Err(error) = crate::steps::check(&manifest.image) {
+        logs.error(&super::run::told(&error));
+        return Err(error);
+    }
     warn(manifest, area, resume, logs)?;
     let paths = Logs::paths(area.logs(), &stamp());
     for (kind, path) in ["Simple", "Detail"].iter().zip(&paths) {

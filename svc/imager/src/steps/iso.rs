@@ -29,8 +29,19 @@ fn check_name(name: &str) -> Result<()> {
     }
 }
 
+/// Whether what a medium starts by is in the root; `menu`: GRUB's, where it is GRUB that starts.
+pub(super) fn check_starts(root: &Rooted, menu: Option<&str>) -> Result<()> {
+    let needed = [iso::KERNEL, iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH];
+    for path in needed.into_iter().chain(menu) {
+        if !root.is_file(path) {
+            bail!("{path} is not in {}: the medium could not start", root.dir().display());
+        }
+    }
+    Ok(())
+}
+
 /// The id of the volume set, in the image's root: the archive's.
-fn volume_set(work: &Work<'_>, root: &mut Rooted) -> Result<String> {
+pub(super) fn volume_set(work: &Work<'_>, root: &mut Rooted) -> Result<String> {
     if root.read(iso::VOLUME_SET_ID)?.is_none() {
         if let Some(id) = work.archive()?.read(iso::VOLUME_SET_ID)? {
             root.put(iso::VOLUME_SET_ID, &id, Owned::root(0o444))?;
@@ -47,13 +58,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let mut root = work.root()?;
     let volume_set = volume_set(work, &mut root)?;
     let own = root.is_file(iso::CDBOOT);
-    let menu = (!own).then_some(iso::MENU);
-    let needed = [iso::KERNEL, iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH];
-    for path in needed.into_iter().chain(menu) {
-        if !root.is_file(path) {
-            bail!("{path} is not in {}: the medium could not start", root.dir().display());
-        }
-    }
+    check_starts(&root, (!own).then_some(iso::MENU))?;
     let media = &work.places.media;
     let beside = media.join(format!(".{name}.iso.new"));
     let output = media.join(format!("{name}.iso"));

@@ -13,7 +13,10 @@
 //! | `post_mod.rs` | post-mod: what is left of the image, compressed |
 //! | `contents.rs` | gen-cd-cont: the list of the medium's files |
 //! | `iso.rs` | iso |
+//! | `gpt.rs` | a disk that starts by itself, for the two that follow |
 //! | `usb.rs` | usb |
+//! | `disk.rs` | disk: raw, qcow2, vmdk |
+//! | `netboot.rs` | netboot |
 //! | `publish.rs` | ai-publish-pkg: the image as a package |
 //! | `boot_test.rs` | boot-test |
 //!
@@ -26,11 +29,14 @@ mod ba_config;
 mod ba_init;
 mod boot_test;
 mod contents;
+mod disk;
+mod gpt;
 mod im_mod;
 mod im_pop;
 mod iso;
 mod live;
 mod menu;
+mod netboot;
 mod post_mod;
 mod publish;
 mod strip;
@@ -205,6 +211,34 @@ impl Work<'_> {
     }
 }
 
+/// Whether the arguments of a manifest's steps make sense: asked before the first of them runs.
+pub fn check(image: &Image) -> Result<()> {
+    for step in &image.steps {
+        let checked = match step.native {
+            Some(Native::Disk) => disk::check(step),
+            Some(Native::Netboot) => netboot::check(step),
+            Some(Native::BootTest) => boot_test::check(step),
+            _ => Ok(()),
+        };
+        checked.with_context(|| format!("step {}", step.name))?;
+    }
+    Ok(())
+}
+
+/// The values of a step's argument: of the old form `NAME=VALUE,VALUE`, of the newer a named one.
+fn values(step: &Step, name: &str) -> Vec<String> {
+    let named = step.named.iter().filter(|(one, _)| one == name).flat_map(|(_, values)| values);
+    let words = step.arguments.iter().filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let all = named.map(String::as_str).chain(words);
+    let all = all.flat_map(|text| text.split(',')).map(str::trim);
+    all.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+}
+
+/// The first of them.
+fn value(step: &Step, name: &str) -> Option<String> {
+    values(step, name).into_iter().next()
+}
+
 /// Runs a step that is built in.
 pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
     match native {
@@ -234,6 +268,8 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
         Native::GenCdCont => contents::run(work),
         Native::Iso => iso::run(work),
         Native::Usb => usb::run(work),
+        Native::Disk => disk::run(work),
+        Native::Netboot => netboot::run(work),
         Native::AiPublishPkg => publish::run(work),
         Native::BootTest => boot_test::run(work),
     }
@@ -256,7 +292,8 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         Native::GrubSetup | Native::LoaderSetup => format!("{:?}", image.boot_menu),
         Native::PostMod => post_mod::options(image, world)?,
         Native::Iso => iso::options(image, world)?,
-        Native::Usb => image.name.clone(),
+        Native::Usb => gpt::options(image, world)?,
+        Native::Disk => disk::options(image, step, world)?,
         Native::AiPublishPkg => format!("{} {}", image.name, image.publishers.installed.name),
         Native::BootTest => format!("{:?} {:?}", world.trial, image.pairs.get(PATTERN)),
         Native::SetIpsAttributes
@@ -268,6 +305,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         | Native::SlimPostMod
         | Native::PostModCustom
         | Native::PlatSetup
+        | Native::Netboot
         | Native::GenCdCont => String::new(),
     };
     Ok(format!("{native:?} {arguments} {own}"))

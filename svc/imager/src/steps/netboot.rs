@@ -1,0 +1,77 @@
+//! netboot.rs - what a server offers to machines that start over the network, as a folder.
+//!
+//! `AREA/media/NAME.netboot` has iPXE's script, kernel, boot archive and hash, what the running
+//! system fetches, and the image's own loader with its files where it ships one.  Served as it is
+//! by HTTP or TFTP, its `boot.ipxe` starts the image.  The argument `console` is the kernel's
+//! console.
+//!
+//! The folder appears whole, under its name by one rename.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use image_formats::netboot;
+use image_manifest::Step;
+
+use super::Work;
+use crate::rooted::Rooted;
+
+/// The arguments of the kernel.
+fn arguments(step: &Step) -> String {
+    let console = super::value(step, "console").unwrap_or_else(|| "ttya".to_owned());
+    if console.is_empty() { String::new() } else { format!("-B console={console}") }
+}
+
+/// Whether what is asked can be.
+pub(super) fn check(step: &Step) -> Result<()> {
+    netboot::script(&[], &arguments(step)).map(|_| ()).context("console")
+}
+
+/// The folder's name among the media.
+pub(super) fn name(image: &str) -> String {
+    format!("{image}.netboot")
+}
+
+pub(super) fn run(work: &Work<'_>) -> Result<()> {
+    let root = work.root()?;
+    let files = netboot::files(&root.tree)?;
+    let script = netboot::script(&files, &arguments(work.step))?;
+    let media = &work.places.media;
+    let to = media.join(name(&work.image.name));
+    let beside = media.join(format!(".{}.new", name(&work.image.name)));
+    empty(&beside)?;
+    for (number, path) in (1..).zip(&files) {
+        copy(&root, path, &beside)?;
+        work.progress(number, files.len() as u64, "files");
+    }
+    let place = beside.join(netboot::SCRIPT);
+    std::fs::write(&place, script).with_context(|| place.display().to_string())?;
+    empty(&to)?;
+    std::fs::rename(&beside, &to).with_context(|| to.display().to_string())?;
+    work.debug(&format!("{}: {} files", to.display(), files.len() + 1));
+    Ok(())
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| folder.display().to_string())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn copy(root: &Rooted, path: &str, folder: &Path) -> Result<()> {
+    let (from, to) = (root.on_disk(path)?, folder.join(path));
+    let named = || to.display().to_string();
+    if !std::fs::symlink_metadata(&from).with_context(|| from.display().to_string())?.is_file() {
+        bail!("{path} is no file of the image");
+    }
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent).with_context(named)?;
+    }
+    std::fs::copy(&from, &to).with_context(named)?;
+    // A server's user reads them, whoever may write the image's.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&to, mode).with_context(named)
+}
