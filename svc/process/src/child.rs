@@ -25,7 +25,7 @@ use smf_contract::{Contract, Contracts, Pid, Way};
 use crate::cancel::Cancel;
 use crate::orphans;
 use crate::program::{ProcessError, Program};
-use crate::sys::Prepared;
+use crate::sys::{Prepared, Witness};
 
 /// The maker of contracts that tools run in.
 const OWNER: &str = "tool";
@@ -119,13 +119,15 @@ pub struct Child {
     waiter: Option<JoinHandle<Option<process::Child>>>,
     /// Members that were seen: orphans among them come to this process and are reaped.
     seen: Vec<Pid>,
+    /// Writes down what it says of owners.
+    witness: Option<Witness>,
 }
 
 impl Child {
     pub(crate) fn start(program: &Program) -> Result<Child, ProcessError> {
         let name = program.name();
         let contract = if program.contained { Some(contract(&name)?) } else { None };
-        let mut command = command(program, contract.as_ref())?;
+        let (mut command, witness) = command(program, contract.as_ref())?;
         let failed = |source| ProcessError::Start { program: name.clone(), source };
         let (out, out_write) = stream().map_err(failed)?;
         let (err, err_write) = stream().map_err(failed)?;
@@ -154,6 +156,7 @@ impl Child {
             ended,
             waiter: Some(waiter),
             seen: Vec::new(),
+            witness,
         };
         if let Some(contract) = &mut started.contract {
             let known = contract.started(pid);
@@ -177,6 +180,7 @@ impl Child {
         let grace = if reason.is_some() { limits.grace } else { Duration::ZERO };
         self.end(grace)?;
         let status = self.status()?;
+        self.witness.iter_mut().for_each(Witness::end);
         // What members wrote before they ended; their writing ends are closed by now.
         if reason.is_none() {
             self.drain(hear)?;
@@ -415,7 +419,11 @@ fn stream() -> io::Result<(File, OwnedFd)> {
     Ok((read, write))
 }
 
-fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, ProcessError> {
+/// The command, and who answers in the system's place.
+fn command(
+    program: &Program,
+    contract: Option<&Contract>,
+) -> Result<(Command, Option<Witness>), ProcessError> {
     let mut command = if cfg!(target_os = "illumos") && program.contained {
         // The kernel's own contract: all of it is killed when ctrun ends.
         let mut command = Command::new("/usr/bin/ctrun");
@@ -450,12 +458,23 @@ fn command(program: &Program, contract: Option<&Contract>) -> Result<Command, Pr
         // SAFETY: between fork and exec only system calls are made.
         unsafe { command.pre_exec(move || prepared.enter()) };
     }
+    let mut witness = None;
+    if let Some(ledger) = &program.ledger {
+        let started = Witness::start(ledger);
+        let started =
+            started.map_err(|source| ProcessError::Start { program: program.name(), source })?;
+        if let Some((answers, filter)) = started {
+            witness = Some(answers);
+            // SAFETY: between fork and exec only system calls are made.
+            unsafe { command.pre_exec(move || filter.enter()) };
+        }
+    }
     if let Some(account) = program.account.clone() {
         // Last: a contract is entered with the caller's rights.
         // SAFETY: between fork and exec only system calls are made.
         unsafe { command.pre_exec(move || account.assume()) };
     }
-    Ok(command)
+    Ok((command, witness))
 }
 
 /// A caller may block signals for itself; a program starts with none blocked, or it could not be

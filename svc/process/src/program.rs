@@ -8,12 +8,14 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use smf_contract::ContractError;
 
 use crate::account::Account;
 use crate::child::{Child, Ended, Limits, Stream};
 use crate::confinement::Confinement;
+use crate::ledger::Ledger;
 use crate::lines::Lines;
 
 /// Where programs are looked for when the caller has no PATH.
@@ -97,6 +99,7 @@ pub struct Program {
     pub(crate) contained: bool,
     pub(crate) account: Option<Account>,
     pub(crate) confinement: Option<Confinement>,
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl Program {
@@ -113,6 +116,7 @@ impl Program {
             contained: true,
             account: None,
             confinement: None,
+            ledger: None,
         }
     }
 
@@ -166,6 +170,14 @@ impl Program {
     #[must_use]
     pub fn confined(mut self, confinement: Confinement) -> Program {
         self.confinement = Some(confinement);
+        self
+    }
+
+    /// It may give files away and make devices as root does: what it says of them is in the ledger
+    /// instead of on the disk.  Where the system knows no way, it may what its rights allow.
+    #[must_use]
+    pub fn ledger(mut self, ledger: &Arc<Ledger>) -> Program {
+        self.ledger = Some(Arc::clone(ledger));
         self
     }
 

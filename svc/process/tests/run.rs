@@ -256,3 +256,126 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
     assert_eq!(std::fs::read_to_string(below("area/file")).unwrap(), "x\n");
     assert!(!below("scripts/file").exists());
 }
+
+#[cfg(target_os = "linux")]
+mod owners {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use process::account::Account;
+    use process::{Claim, Confinement, Device, Ledger};
+
+    use super::*;
+
+    /// Runs a script in a directory as somebody without privilege; what it said of owners.
+    fn told(folder: &Path, script: &str, confined: bool) -> (String, Arc<Ledger>) {
+        let ledger = Arc::new(Ledger::default());
+        let mut program = shell(script).directory(folder).ledger(&ledger);
+        if confined {
+            let writable = vec![folder.to_path_buf()];
+            program = program.confined(Confinement { writable, readable: Vec::new() });
+        }
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(folder, Some(65_534), Some(65_534)).unwrap();
+            program = program.account(Account::of("nobody").unwrap());
+        }
+        let said = program.output(&Limits::of(DEADLINE)).unwrap();
+        let err = String::from_utf8_lossy(&said.err).into_owned();
+        assert!(said.success(), "{err}");
+        (said.text() + &err, ledger)
+    }
+
+    fn claim(ledger: &Ledger, path: &Path) -> Option<(Option<u32>, Option<u32>)> {
+        let claim = ledger.of(path, &std::fs::symlink_metadata(path).unwrap())?;
+        assert_eq!(claim.device, None);
+        Some((claim.uid, claim.gid))
+    }
+
+    #[test]
+    fn what_is_given_away_stands_in_the_ledger() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().canonicalize().unwrap();
+        let script = "set -e; mkdir d; touch a d/b c e f g; ln -s c link; ln -s nowhere loose
+            ln -s d to; ln -s $PWD/d whole; chmod 6755 g; umask 077
+            chown 5:6 a; chown 7 a; chown -R 1:2 d; chgrp 3 link; chown -h 9:9 loose
+            chown 4:4 to/../e; chown 8 whole/../f; (cd d && chown 10:11 \"$OLDPWD/g\")
+            python3 -c 'import os; f = os.open(\"c\", 0); os.fchown(f, 12, -1)' 2>/dev/null || chown 12 c
+            chown 5 missing 2>/dev/null && exit 1
+            stat -c %u a; mkfifo p";
+        let (said, ledger) = told(&folder, script, false);
+        let own = std::fs::metadata(folder.join("a")).unwrap().uid();
+        assert_eq!(said, format!("{own}\n"), "a file that is looked at has its old owner");
+        for (path, wanted) in [
+            ("a", Some((Some(7), Some(6)))),
+            ("d", Some((Some(1), Some(2)))),
+            ("d/b", Some((Some(1), Some(2)))),
+            ("c", Some((Some(12), Some(3)))),
+            ("loose", Some((Some(9), Some(9)))),
+            ("e", Some((Some(4), Some(4)))),
+            ("f", Some((Some(8), None))),
+            ("g", Some((Some(10), Some(11)))),
+            ("link", None),
+            ("p", None),
+        ] {
+            assert_eq!(claim(&ledger, &folder.join(path)), wanted, "{path}");
+        }
+        let mode = std::fs::metadata(folder.join("g")).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o755, "a program that is given away is set to nobody's id");
+        // A file that has the number of one that is gone has nothing of it.
+        std::fs::remove_file(folder.join("a")).unwrap();
+        for count in 0..20 {
+            let next = folder.join(format!("next{count}"));
+            std::fs::write(&next, "").unwrap();
+            assert_eq!(claim(&ledger, &next), None);
+        }
+    }
+
+    #[test]
+    fn devices_are_empty_files() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().canonicalize().unwrap();
+        let script = "set -e; umask 027; mkdir dev; mknod dev/null c 13 2; chmod 666 dev/null
+            mknod -m 640 dev/disk b 300 70000; mknod dev/plain p; chown 0:3 dev/null
+            mknod dev/null c 1 1 2>/dev/null && exit 1; mknod no/null c 1 1 2>/dev/null && exit 1
+            exit 0";
+        let (_, ledger) = told(&folder, script, false);
+        for (path, mode, device, owner) in [
+            ("dev/null", 0o666, Some((false, 13, 2)), (Some(0), Some(3))),
+            ("dev/disk", 0o640, Some((true, 300, 70_000)), (None, None)),
+        ] {
+            let about = std::fs::symlink_metadata(folder.join(path)).unwrap();
+            assert!(about.is_file() && about.len() == 0, "{path}");
+            assert_eq!(about.permissions().mode() & 0o7777, mode, "{path}");
+            let device = device.map(|(is_block, major, minor)| Device { is_block, major, minor });
+            let wanted = Claim { uid: owner.0, gid: owner.1, device };
+            assert_eq!(ledger.of(&folder.join(path), &about), Some(wanted), "{path}");
+        }
+    }
+
+    /// What answers reaches no further than who asks.
+    #[test]
+    fn nothing_is_made_where_the_program_may_not_write() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().canonicalize().unwrap();
+        let (inside, outside) = (folder.join("inside"), folder.join("outside"));
+        for path in [&inside, &outside] {
+            std::fs::create_dir(path).unwrap();
+        }
+        std::fs::set_permissions(&outside, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(outside.join("file"), "").unwrap();
+        let script = format!(
+            "ln -s {0} whole; ln -s ../outside part
+             for to in whole part ../outside {0} /proc/self/cwd/../outside; do
+                mknod $to/device c 1 1 && exit 1
+             done
+             exec 2>/dev/null; mknod /proc/self/fd/0/x c 1 1 && exit 1
+             chown 5 whole/missing && exit 1; exit 0",
+            outside.display()
+        );
+        let (_, ledger) = told(&inside, &script, true);
+        let names: Vec<_> = std::fs::read_dir(&outside).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        drop(ledger);
+    }
+}
