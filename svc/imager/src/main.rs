@@ -38,8 +38,7 @@ use imager::host::{Contained, Zfs};
 use imager::medium::{self, Tools};
 use imager::packages::Repositories;
 use imager::steps::{Facts, Places, Trial, World};
-use imager::zfs::Zfs;
-use ips_client::Origin;
+use ips_client::{Origin, Transport};
 use stage::{Failure, Input, Recipe, Stage};
 
 /// How long a guest may take, in software on a busy host.
@@ -175,8 +174,12 @@ fn work(
     let origin = Origin::directory(&input.path().join("repo"));
     let origin_name = format!("svc:/application/{}", merger(stage).replacen('/', ":", 1));
     let world = World {
-        evidence: Policy { key: wanted.key.as_ref(), origin: Some(&origin_name) },
-        packages: &Repositories { instead: Some(origin), cancel: host.cancel },
+        packages: &Repositories {
+            instead: Some(origin),
+            cancel: host.cancel,
+            surroundings: |_| Ok(Transport::default()),
+            kept: None,
+        },
         tools: host,
         emulator: &Qemu { cancel: host.cancel },
         trial: wanted.boot_test.then_some(trial),

@@ -4,10 +4,14 @@
 //! table that comes back.  Every time in it is that of the newest catalog, so the same repositories
 //! give the same image.
 //!
+//! What comes by a network is asked for again when the network was lost; payloads that came before
+//! a build failed are kept for the next one, which looks at each of them again.
+//!
 //! Law: one call installs everything; a publisher of the build that the installed system has not
 //! is taken out at the end, as are caches and history.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image_manifest::{Authority, Image as Wanted};
@@ -15,11 +19,13 @@ use image_tree::Tree;
 use ips_client::change::{Order as Change, Want, carry_out, plan, resolve};
 use ips_client::image::{
     Change as Record, Configuration, CreateOptions, Image, ImageKind, ImageLock, Publisher,
-    PublisherUri, Refresh,
+    PublisherUri, Refresh, Surroundings,
 };
 use ips_client::{Control, Origin, PopulateOptions, Progress, Source};
 use ips_model::{Pattern, Timestamp};
 use process::Cancel;
+
+use crate::network::again;
 
 /// What is to be filled.
 pub struct Order<'a> {
@@ -56,6 +62,10 @@ pub struct Repositories<'a> {
     pub instead: Option<Origin>,
     /// The wish to stop.
     pub cancel: &'a Cancel,
+    /// How depots are spoken to.
+    pub surroundings: Surroundings,
+    /// Where payloads wait for the next build; none: they go.
+    pub kept: Option<PathBuf>,
 }
 
 /// The time of an image without catalogs: never seen, for nothing can be installed then.
@@ -88,7 +98,7 @@ impl Repositories<'_> {
         for authority in std::iter::once(&publishers.preferred).chain(&publishers.additional) {
             let open = |text: &String| {
                 let origin = Origin::parse(text).with_context(|| format!("origin {text}"))?;
-                let source = Source::open(&origin);
+                let source = Source::open_by(&origin, &(self.surroundings)(text)?);
                 // What is wrong names the origin itself.
                 source.with_context(|| format!("publisher {}", authority.name))
             };
@@ -109,7 +119,7 @@ fn newest(publishers: &[(Authority, Vec<Source>)]) -> Timestamp {
 impl Packages for Repositories<'_> {
     fn digest(&self, image: &Wanted) -> Result<String> {
         let mut text = String::new();
-        for (authority, sources) in self.publishers(image)? {
+        for (authority, sources) in again(self.cancel, &|_| {}, || self.publishers(image))? {
             text.push_str(&format!("{}\n", authority.name));
             for source in sources {
                 let mut packages: Vec<String> =
@@ -122,15 +132,32 @@ impl Packages for Repositories<'_> {
     }
 
     fn fill(&self, order: &Order<'_>) -> Result<Filled> {
-        let publishers = self.publishers(order.image)?;
+        let publishers = again(self.cancel, order.say, || self.publishers(order.image))?;
         let time = newest(&publishers);
         let tell = |now: &Progress| (order.progress)(now.phase.name(), now.done, now.total);
         let control = Control::new(&tell, self.cancel.flag());
-        let mut filling = Filling::begin(order, &publishers, time, control)?;
+        let mut filling = Filling::begin(order, &publishers, (time, self.surroundings), control)?;
+        if let Some(kept) = &self.kept {
+            move_if_there(kept, &filling.stage())?;
+        }
+        let filled = self.fill_it(order, &mut filling);
+        if let (Err(_), Some(kept)) = (&filled, &self.kept) {
+            // Room to keep them there may not be; what failed is the more important thing to say.
+            let _lost = move_if_there(&filling.stage(), kept);
+        }
+        filled?;
+        filling.finish(order, &publishers)
+    }
+}
+
+impl Repositories<'_> {
+    fn fill_it(&self, order: &Order<'_>, filling: &mut Filling<'_>) -> Result<()> {
+        again(self.cancel, order.say, || filling.refresh())?;
         (order.say)("Verifying the contents of the IPS repository");
         filling.verify(&order.image.packages)?;
         (order.say)("Installing the designated packages");
-        filling.change(Want::Install(order.image.packages.clone()))?;
+        let install = || filling.change(Want::Install(order.image.packages.clone()));
+        again(self.cancel, order.say, install)?;
         let removed = &order.image.removed_packages;
         if !removed.is_empty() {
             (order.say)("Uninstalling the designated packages");
@@ -138,8 +165,30 @@ impl Packages for Repositories<'_> {
                 filling.change(Want::Uninstall(vec![name.clone()]))?;
             }
         }
-        filling.finish(order, &publishers)
+        Ok(())
     }
+}
+
+/// Moves a folder; what was at the new place goes.
+fn move_if_there(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    let moved = || {
+        match std::fs::remove_dir_all(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        match std::fs::rename(from, to) {
+            // Another file system: they come once more.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                std::fs::remove_dir_all(from)
+            }
+            other => other,
+        }
+    };
+    moved().with_context(|| to.display().to_string())
 }
 
 /// An image that is being filled.
@@ -154,7 +203,7 @@ impl<'a> Filling<'a> {
     fn begin(
         order: &Order<'_>,
         publishers: &[(Authority, Vec<Source>)],
-        time: Timestamp,
+        (time, surroundings): (Timestamp, Surroundings),
         control: Control<'a>,
     ) -> Result<Self> {
         let variants = PopulateOptions::default().variants;
@@ -172,14 +221,21 @@ impl<'a> Filling<'a> {
         }
         let kind = ImageKind::Full;
         let options = CreateOptions { kind, configuration, force: false, rootless: true, time };
-        let mut image = Image::create(order.root, "pkg", &options)?;
+        let mut image = Image::create(order.root, "pkg", &options)?.within(surroundings);
         let lock = image.lock()?;
-        let refreshed = image.refresh(&lock, &[], Refresh::Now, time)?;
-        if let Some((name, _, failures)) = refreshed.failed.first() {
-            let why: Vec<String> = failures.iter().map(|one| format!("{one:?}")).collect();
-            bail!("publisher {name}: {}", why.join("; "));
-        }
         Ok(Self { image, lock, time, control })
+    }
+
+    /// Where payloads come to.
+    fn stage(&self) -> PathBuf {
+        self.image.metadata().join("cache/stage")
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        let refreshed = self.image.refresh(&self.lock, &[], Refresh::Now, self.time)?;
+        let Some((name, _, failures)) = refreshed.failed.into_iter().next() else { return Ok(()) };
+        let Some(first) = failures.into_iter().next() else { bail!("publisher {name}") };
+        Err(anyhow::Error::from(*first.error).context(format!("publisher {name}")))
     }
 
     /// Every name must be one of a package that can be had.

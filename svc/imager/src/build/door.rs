@@ -15,6 +15,7 @@ use process::Cancel;
 use super::arguments::Request;
 use super::choice::{Choice, Ground, Named, Refused};
 use super::logs::Logs;
+use super::room;
 use super::run::{Build, Ended};
 use super::script::Scripts;
 use super::table::{self, Row};
@@ -146,6 +147,9 @@ pub fn build(
     let ended = build.run(area, resume, pause);
     if let Err(error) = &ended {
         logs.error(&super::run::told(error));
+        if let Some(line) = room::lacking("the build", error, &super::run::written(area), None) {
+            logs.error(&line);
+        }
     }
     logs.info(&format!("Build completed {}", ctime()));
     match ended {

@@ -12,8 +12,7 @@ use image_manifest::{Checked, Image, Step};
 
 use super::logs::Logs;
 use super::script::{self, Scripts};
-use super::{complete, ids};
-use crate::evidence::{self, Subject};
+use super::{complete, ids, room};
 use crate::steps::{self, Places, Work, World};
 
 /// A build.
@@ -136,8 +135,13 @@ impl Build<'_> {
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
             if self.image.flags.checkpoints && !kept {
-                area.checkpoint(&self.name(number)?, &id, self.text)
-                    .with_context(|| format!("step {}", step.name))?;
+                let kept = area.checkpoint(&self.name(number)?, &id, self.text);
+                if let Err(error) =
+                    kept.with_context(|| format!("checkpoint of step {}", step.name))
+                {
+                    self.explain(&error, step, area);
+                    return Ok(Ended::Failed(number));
+                }
             }
             let Step { name, message, built_in, .. } = step;
             if pause == Some(number) {
@@ -150,7 +154,7 @@ impl Build<'_> {
             let next = match self.step(step, &places, &id) {
                 Ok(next) => next,
                 Err(error) => {
-                    self.logs.error(&told(&error));
+                    self.explain(&error, step, area);
                     failed = failed.or(Some(number));
                     let cancelled = self.scripts.cancel.is_set();
                     if self.image.flags.stop_on_error || *built_in || cancelled {
@@ -170,30 +174,15 @@ impl Build<'_> {
         Ok(Ended::Done)
     }
 
-    /// The steps before a build's first one with the states that they led to: the checkpoints of
-    /// the steps that followed them.
-    fn earlier(&self, area: &Area, first: usize) -> Vec<(String, String)> {
-        let led_to = area.checkpoints().iter().skip(1);
-        let steps = self.image.steps[..first].iter().zip(led_to);
-        steps.map(|(step, next)| (step.name.clone(), next.id.to_string())).collect()
-    }
-
-    /// Writes what is in the media, unless it is there as it is wanted.
-    fn evidence(&self, area: &Area, steps: &[(String, String)], last: &Id) -> Result<()> {
-        let Some(step) = self.image.steps.last() else { return Ok(()) };
-        let (places, world) = (Places::of(area.build_data(), area.media()), self.world);
-        let there = complete::is_there(area.root(), area.media(), last)?;
-        if there && evidence::are_there(&places.media, &self.image.name, world.evidence) {
-            return Ok(());
+    /// Says why a step failed, and where there is no room if it is that.
+    fn explain(&self, error: &anyhow::Error, step: &Step, area: &Area) {
+        self.logs.error(&told(error));
+        let places = Places::of(area.build_data(), area.media());
+        let takes = room::takes(step.native, &places);
+        let who = format!("step {}", step.name);
+        if let Some(line) = room::lacking(&who, error, &written(area), takes) {
+            self.logs.error(&line);
         }
-        let id = last.as_str();
-        let work = Work { image: self.image, step, places: &places, id, world, logs: self.logs };
-        let subject = Subject { manifest: self.manifest, text: self.text, steps };
-        evidence::write(&work, &subject).context("the evidence of the build")?;
-        if there {
-            complete::keep(area.root(), area.media(), last)?;
-        }
-        Ok(())
     }
 
     /// Runs one step; gives the state it leads to.
@@ -219,6 +208,11 @@ impl Build<'_> {
             None => Ok(id),
         }
     }
+}
+
+/// The places that a build writes.
+pub(super) fn written(area: &Area) -> [&Path; 4] {
+    [area.build_data(), area.media(), area.root(), area.logs()]
 }
 
 /// An error with its causes, each once.

@@ -10,6 +10,8 @@
 //! hosts with mount namespaces anything else is refused by the system.  What it did to the two
 //! roots, owners and modes included, is in their tables afterwards.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,8 +23,12 @@ use process::{Cancel, Ended};
 use super::logs::Logs;
 use crate::steps::Work;
 
-/// Most bytes of one script's standard output in the detail log.
-const LOGGED: u64 = 64 << 20;
+/// Most bytes of each stream of a script in the logs.
+const LOGGED: usize = 16 << 20;
+/// What a line costs at least: a million empty ones are too many, too.
+const LINE: usize = 64;
+/// The last lines are heard whatever came before them: they say why it failed.
+const LAST: usize = 10;
 
 /// What scripts run with.
 pub struct Scripts<'a> {
@@ -96,29 +102,67 @@ fn custom_command(step: &Step, work: &Work<'_>) -> Vec<String> {
 
 fn heard(work: &Work<'_>, scripts: &Scripts<'_>, command: &[String]) -> Result<Ended> {
     let logs: &Logs<'_> = work.logs;
-    let script = Script {
-        command,
-        environment: &[
-            ("TMPDIR", work.places.tmp.display().to_string()),
-            ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
-        ],
-        directory: None,
-        confinement: confinement(work, scripts),
-        time: scripts.time,
-        cancel: scripts.cancel,
-    };
-    let mut left = LOGGED;
-    let mut debug = |line: &str| {
-        let cost = line.len() as u64 + 1;
-        if cost <= left {
-            left -= cost;
-            logs.debug(line);
-        } else if left > 0 {
-            left = 0;
-            logs.debug("(the rest of its standard output is not kept)");
+    let tmp = work.places.tmp.display().to_string();
+    let program = Program::new(&command[0])
+        .args(&command[1..])
+        .env("TMPDIR", &tmp)
+        .env("SOURCE_DATE_EPOCH", work.facts()?.time.to_string())
+        .pass(&["HOME", "USER", "LOGNAME"])
+        .confined(confinement(work, scripts));
+    let limits = Limits { time: scripts.time, cancel: Some(scripts.cancel), ..Limits::none() };
+    let (mut out, mut err) = (Lines::default(), Lines::default());
+    let mut heard = [Heard::new("output"), Heard::new("error")];
+    let [of_out, of_err] = &mut heard;
+    let mut debug = |line: &str| of_out.line(line, &|line| logs.debug(line));
+    let mut error = |line: &str| of_err.line(line, &|line| logs.error(line));
+    let ended = program.start()?.wait(&limits, &mut |stream, bytes| {
+        match stream {
+            Stream::Out => out.push(bytes, &mut debug),
+            Stream::Err => err.push(bytes, &mut error),
         }
-    };
-    Ok(script.run(&mut debug, &mut |line| logs.error(line))?)
+        ControlFlow::Continue(())
+    });
+    out.finish(&mut debug);
+    err.finish(&mut error);
+    of_out.end(&|line| logs.debug(line));
+    of_err.end(&|line| logs.error(line));
+    Ok(ended?)
+}
+
+/// What was heard of a stream.
+struct Heard {
+    name: &'static str,
+    left: usize,
+    /// The last of the lines that were passed over.
+    last: VecDeque<String>,
+    passed: usize,
+}
+
+impl Heard {
+    fn new(name: &'static str) -> Self {
+        Self { name, left: LOGGED, last: VecDeque::new(), passed: 0 }
+    }
+
+    fn line(&mut self, line: &str, log: &dyn Fn(&str)) {
+        let cost = line.len().max(LINE);
+        if self.passed == 0 && cost <= self.left {
+            self.left -= cost;
+            return log(line);
+        }
+        self.passed += 1;
+        if self.last.len() == LAST {
+            self.last.pop_front();
+        }
+        self.last.push_back(line.to_owned());
+    }
+
+    fn end(&mut self, log: &dyn Fn(&str)) {
+        let lost = self.passed - self.last.len();
+        if lost > 0 {
+            log(&format!("({lost} lines of its standard {} are not kept)", self.name));
+        }
+        self.last.drain(..).for_each(|line| log(&line));
+    }
 }
 
 /// What a script may write, and what it must find below /tmp, which is its own.

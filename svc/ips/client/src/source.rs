@@ -32,7 +32,7 @@ use ips_repository::{PathError, Repository};
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
-use crate::transport::{Endurance, Transport};
+use crate::transport::{Transport, is_passing, tried};
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
 /// number of processors there is here.
@@ -137,6 +137,17 @@ pub enum SourceError {
         /// What is wrong.
         source: Box<PayloadError>,
     },
+}
+
+impl SourceError {
+    /// Whether the same may be answered the next time: what broke off, or is said to pass.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Status { status, .. } => is_passing(*status),
+            _ => false,
+        }
+    }
 }
 
 /// A publisher's catalog.

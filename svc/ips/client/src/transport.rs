@@ -54,6 +54,33 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// What a program's surroundings say: its variables `PKG_CLIENT_CONNECT_TIMEOUT` and
+    /// `PKG_CLIENT_LOWSPEED_TIMEOUT` in seconds, 0 = no limit; `PKG_CLIENT_MAX_TIMEOUT`, how often a
+    /// request is tried; `PKG_CLIENT_MAX_REDIRECT`.
+    pub fn told(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, TransportError> {
+        let number = |name: &str| -> Result<Option<u32>, TransportError> {
+            let wrong = |text: &String| TransportError {
+                what: format!("{name} is not a number"),
+                reason: format!("'{text}'"),
+            };
+            variable(name).map(|text| text.trim().parse().map_err(|_| wrong(&text))).transpose()
+        };
+        let seconds = |number: Option<u32>, usual: Option<Duration>| match number {
+            None => usual,
+            Some(0) => None,
+            Some(seconds) => Some(Duration::from_secs(seconds.into())),
+        };
+        let usual = Self::default();
+        Ok(Self {
+            connect: seconds(number("PKG_CLIENT_CONNECT_TIMEOUT")?, usual.connect),
+            stall: seconds(number("PKG_CLIENT_LOWSPEED_TIMEOUT")?, usual.stall),
+            tries: number("PKG_CLIENT_MAX_TIMEOUT")?.unwrap_or(usual.tries),
+            redirects: number("PKG_CLIENT_MAX_REDIRECT")?.unwrap_or(usual.redirects),
+        })
+    }
+}
+
 impl Transport {
     /// Without a certificate of one's own; trusts the certificates everybody does.
     pub fn new(patience: Patience) -> Self {
@@ -193,8 +220,7 @@ pub(crate) fn tried<T>(
     let mut tried = 1;
     loop {
         match once() {
-            Err(SourceError::Status { status, .. }) if is_passing(status) && tried < tries => {}
-            Err(SourceError::Transport { .. }) if tried < tries => {}
+            Err(error) if error.is_passing() && tried < tries => {}
             answer => return answer,
         }
         tried += 1;

@@ -12,7 +12,6 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ips_client::{Patience, Transport, TransportError};
 
@@ -68,24 +67,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn patience() -> Result<Patience, Failure> {
-    let number = |name: &str| -> Result<Option<u32>, Failure> {
-        let wrong = |text: &String| Failure::new(format!("{name} is not a number: '{text}'"));
-        set(name).map(|text| text.trim().parse().map_err(|_| wrong(&text))).transpose()
-    };
-    let seconds = |number: Option<u32>, usual: Option<Duration>| match number {
-        None => usual,
-        Some(0) => None,
-        Some(seconds) => Some(Duration::from_secs(seconds.into())),
-    };
-    let usual = Patience::default();
-    Ok(Patience {
-        connect: seconds(number("PKG_CLIENT_CONNECT_TIMEOUT")?, usual.connect),
-        stall: seconds(number("PKG_CLIENT_LOWSPEED_TIMEOUT")?, usual.stall),
-        answer: seconds(number("PKG_CLIENT_READ_TIMEOUT")?, usual.answer),
-        tries: number("PKG_CLIENT_MAX_TIMEOUT")?.unwrap_or(usual.tries),
-        errors: number("PKG_CLIENT_MAX_CONSECUTIVE_ERROR")?.unwrap_or(usual.errors),
-        redirects: number("PKG_CLIENT_MAX_REDIRECT")?.unwrap_or(usual.redirects),
-    })
+    Patience::told(&set).map_err(Failure::new)
 }
 
 /// The proxy for a URI, as curl and pkg5 find it.

@@ -28,7 +28,7 @@ use imager::evidence::{self, Policy};
 use imager::host::{Contained, Zfs};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
-use imager::zfs::Zfs;
+use ips_client::{Patience, Transport, TransportError};
 use process::Cancel;
 
 /// How long a guest may take, in software on a busy host.
@@ -154,8 +154,12 @@ fn steps(
     let logs = Logs::new(&console, request.verbose);
     let tools = Contained { cancel: &cancel };
     let world = World {
-        evidence: Policy { key, origin: None },
-        packages: &Repositories { instead: None, cancel: &cancel },
+        packages: &Repositories {
+            instead: None,
+            cancel: &cancel,
+            surroundings,
+            kept: Some(area.root().join(".fetched")),
+        },
         tools: &tools,
         emulator: &Qemu { cancel: &cancel },
         trial: Some(Trial { accelerator: Accelerator::Tcg, time: BOOT_TIME }),
@@ -171,6 +175,12 @@ fn steps(
     let debug = Arc::new(tell);
     let caller = Caller { world: &world, script_time, debug, cancel: &cancel, logs: &logs };
     door::build(manifest, area, resume, pause, &caller)
+}
+
+/// How depots are spoken to: pkg's own variables.
+fn surroundings(_uri: &str) -> Result<Transport, TransportError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Ok(Transport::new(Patience::told(&variable)?))
 }
 
 /// Seconds that one script may take, from the manifest's pairs.
