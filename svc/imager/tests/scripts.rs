@@ -83,6 +83,60 @@ fn nothing_of_a_script_stays_and_nothing_outside_is_written() {
     }
 }
 
+/// Whoever builds, the image has the owners and devices that its scripts gave it.
+#[test]
+fn owners_that_scripts_set_are_those_of_the_image() {
+    let tables = [None, Some("65534")].map(|user| {
+        let yard = Yard::new();
+        let text = "#!/bin/sh\nset -e\numask 022\ncd \"$2\"\nmkdir dev\nmknod dev/null c 13 2\n\
+             chmod 666 dev/null\nchown 0:3 dev/null\nmkdir -p export/jack\n\
+             echo x >export/jack/file\nln -s file export/jack/link\n\
+             ln export/jack/file export/jack/name\n\
+             chown -R 65432:10 export/jack\nchmod 4755 export/jack/file\n\
+             chown 7 \"$4\"\nchown 0:0 etc/motd; chgrp 4 usr/bin/su; chmod 4750 usr/bin/su\n\
+             chown 0:12 .\nstat -c %u export/jack/file\n";
+        let script = yard.script("owns", text);
+        let again = yard.script(
+            "again",
+            "#!/bin/sh\nset -e\ncd $2/export/jack\n\
+             chown 5 file; mv file other; cp other file; touch link2; cp -dp link link3;\n\
+             sed -i s/hello/hi/ ../../etc/motd; sed -i s/TZ/Z/ ../../etc/default/init; chgrp 65432 link2\n",
+        );
+        let steps = [SLIM[0], ["owns", "Own", &script, ""], ["again", "Again", &again, ""]];
+        yard.manifest("m", &steps);
+        let said = match user {
+            None => yard.run(&["build", "m.xml"]),
+            Some(user) => match yard.run_as(user, &["build", "m.xml"]) {
+                Some(said) => said,
+                None => return None,
+            },
+        };
+        assert_eq!(said.status, 0, "{user:?}: {}", said.err);
+        let table =
+            |name: &str| std::fs::read_to_string(yard.path("area/build_data").join(name)).unwrap();
+        Some(table("pkg_image.table") + &table("boot_archive.table"))
+    });
+    let [Some(root), other] = tables else { panic!("no build") };
+    for row in [
+        "c 0666 0 3 1700000000 13,2 dev/null\n",
+        "d 0755 65432 10 1700000000 - export/jack\n",
+        "f 0755 5 10 1700000000 2 export/jack/name\n",
+        "l 0777 65432 10 1700000000 file export/jack/link3\n",
+        "d 0755 0 12 1700000000 - %\n",
+        "f 0755 0 0 1700000000 2 export/jack/file\n",
+        "f 0644 0 65432 1700000000 0 export/jack/link2\n",
+        "f 4750 0 4 1700000000 2 usr/bin/su\n",
+        "f 0644 0 0 1700000000 3 etc/motd\n",
+        "f 0644 0 3 1700000000 13 etc/default/init\n",
+    ] {
+        assert!(root.contains(row), "{row}{root}");
+    }
+    match other {
+        Some(other) => assert_eq!(other, root),
+        None => eprintln!("SKIPPED: nobody else can build here"),
+    }
+}
+
 #[test]
 fn a_script_that_hangs_is_ended() {
     let yard = Yard::new();

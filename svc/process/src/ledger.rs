@@ -4,7 +4,8 @@
 //! A program without privilege may give no file away and make no device.  With a ledger
 //! ([`crate::Program::ledger`]) it may: the calls are answered as the system answers root, and what
 //! they asked for is written here, by file, not by name.  A device is an empty file on the disk.
-//! A file that the program looks at afterwards has the owner that it had: only the ledger knows.
+//! A program that looks at a file sees what the ledger says of it, so that who copies a file with
+//! its owner, or replaces it by another, gives it the owner that it has.
 //!
 //! Invariant: a claim belongs to the file that it was made of.  One that is gone leaves its claim
 //! to no other, even where the file system uses its number again.
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sys;
@@ -47,6 +49,7 @@ pub(crate) type Generation = Vec<u8>;
 pub struct Ledger {
     /// By file system and number.
     claims: Mutex<HashMap<(u64, u64), (Generation, Claim)>>,
+    witnessed: AtomicBool,
 }
 
 impl Ledger {
@@ -60,12 +63,36 @@ impl Ledger {
         self.claims().is_empty()
     }
 
+    /// Whether a program's calls were answered: only then does silence mean something.
+    #[must_use]
+    pub fn is_witnessed(&self) -> bool {
+        self.witnessed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn witness(&self) {
+        self.witnessed.store(true, Ordering::SeqCst);
+    }
+
+    /// Says of the file at a path, of which the system says `about`, what is known of it.
+    pub fn know(&self, path: &Path, about: &Metadata, claim: Claim) {
+        self.say((about.dev(), about.ino()), sys::generation_at(path), claim);
+    }
+
+    /// What was said of a file, whose generation is asked for only where it matters.
+    pub(crate) fn claim(
+        &self,
+        file: (u64, u64),
+        generation: impl FnOnce() -> Generation,
+    ) -> Option<Claim> {
+        let claims = self.claims();
+        let (known, claim) = claims.get(&file)?;
+        (*known == generation()).then_some(*claim)
+    }
+
     /// What was said of the file at a path, of which the system says `about`.
     #[must_use]
     pub fn of(&self, path: &Path, about: &Metadata) -> Option<Claim> {
-        let claims = self.claims();
-        let (generation, claim) = claims.get(&(about.dev(), about.ino()))?;
-        (*generation == sys::generation_at(path)).then_some(*claim)
+        self.claim((about.dev(), about.ino()), || sys::generation_at(path))
     }
 
     /// Adds to what was said of a file: the newest word counts.

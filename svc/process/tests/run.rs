@@ -302,10 +302,13 @@ mod owners {
             chown 4:4 to/../e; chown 8 whole/../f; (cd d && chown 10:11 \"$OLDPWD/g\")
             python3 -c 'import os; f = os.open(\"c\", 0); os.fchown(f, 12, -1)' 2>/dev/null || chown 12 c
             chown 5 missing 2>/dev/null && exit 1
-            stat -c %u a; mkfifo p";
+            mkfifo p; cp -p a copy; cp -dp loose loose2; sed -i s/x/y/ d/b
+            stat -c %u:%g a d/b link loose; stat -L -c %u:%g link; ls -n a | cut -d' ' -f3,4";
         let (said, ledger) = told(&folder, script, false);
-        let own = std::fs::metadata(folder.join("a")).unwrap().uid();
-        assert_eq!(said, format!("{own}\n"), "a file that is looked at has its old owner");
+        let own = std::fs::metadata(folder.join("a")).unwrap();
+        let own = format!("{}:{}", own.uid(), own.gid());
+        let seen = format!("7:6\n1:2\n{own}\n9:9\n12:3\n7 6\n");
+        assert_eq!(said, seen, "who looks at a file sees what was said of it");
         for (path, wanted) in [
             ("a", Some((Some(7), Some(6)))),
             ("d", Some((Some(1), Some(2)))),
@@ -317,6 +320,8 @@ mod owners {
             ("g", Some((Some(10), Some(11)))),
             ("link", None),
             ("p", None),
+            ("copy", Some((Some(7), Some(6)))),
+            ("loose2", Some((Some(9), Some(9)))),
         ] {
             assert_eq!(claim(&ledger, &folder.join(path)), wanted, "{path}");
         }
@@ -338,10 +343,12 @@ mod owners {
         let script = "set -e; umask 027; mkdir dev; mknod dev/null c 13 2; chmod 666 dev/null
             mknod -m 640 dev/disk b 300 70000; mknod dev/plain p; chown 0:3 dev/null
             mknod dev/null c 1 1 2>/dev/null && exit 1; mknod no/null c 1 1 2>/dev/null && exit 1
-            exit 0";
-        let (_, ledger) = told(&folder, script, false);
+            cp -a dev/null dev/zero; stat -c '%F %t %T' dev/null dev/disk";
+        let (said, ledger) = told(&folder, script, false);
+        assert_eq!(said, "character special file d 2\nblock special file 12c 11170\n");
         for (path, mode, device, owner) in [
             ("dev/null", 0o666, Some((false, 13, 2)), (Some(0), Some(3))),
+            ("dev/zero", 0o666, Some((false, 13, 2)), (Some(0), Some(3))),
             ("dev/disk", 0o640, Some((true, 300, 70_000)), (None, None)),
         ] {
             let about = std::fs::symlink_metadata(folder.join(path)).unwrap();

@@ -51,7 +51,10 @@ pub fn run(work: &Work<'_>, scripts: &Scripts<'_>) -> Result<()> {
     let before = (root.look()?, archive.look()?);
     let command = command(work, scripts)?;
     work.logs.debug(&format!("exec command: {}", command.join(" ")));
-    let ended = heard(work, scripts, &command)?;
+    let ledger = Arc::default();
+    root.tell(&ledger)?;
+    archive.tell(&ledger)?;
+    let ended = heard(work, scripts, &command, &ledger)?;
     // Also of one that failed: stop_on_error may say to go on.
     root.reconcile(&before.0)?;
     root.save()?;

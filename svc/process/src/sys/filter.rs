@@ -1,4 +1,4 @@
-//! filter.rs - the calls of a program that another process answers: chown and mknod.
+//! filter.rs - the calls of a program that another process answers: chown, mknod and stat.
 //!
 //! ```text
 //! child    NO_NEW_PRIVS; seccomp(NEW_LISTENER); sends the listener; executes
@@ -21,9 +21,17 @@ const ARCHITECTURE: Option<u32> = Some(0xc000_00b7);
 const ARCHITECTURE: Option<u32> = None;
 
 /// The calls that every architecture has.
-const COMMON: [libc::c_long; 3] = [libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_mknodat];
+const COMMON: [libc::c_long; 6] = [
+    libc::SYS_newfstatat,
+    libc::SYS_fstat,
+    libc::SYS_statx,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_mknodat,
+];
 #[cfg(target_arch = "x86_64")]
-const OLDER: [libc::c_long; 3] = [libc::SYS_chown, libc::SYS_lchown, libc::SYS_mknod];
+const OLDER: [libc::c_long; 5] =
+    [libc::SYS_stat, libc::SYS_lstat, libc::SYS_chown, libc::SYS_lchown, libc::SYS_mknod];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: [libc::c_long; 0] = [];
 

@@ -4,6 +4,8 @@
 mod confine;
 #[cfg(target_os = "linux")]
 mod filter;
+#[cfg(target_os = "linux")]
+mod look;
 #[cfg(not(target_os = "linux"))]
 mod nothing;
 #[cfg(target_os = "linux")]

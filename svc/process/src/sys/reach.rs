@@ -96,6 +96,13 @@ impl Other {
         Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
     }
 
+    /// Puts bytes into its memory.
+    pub fn put(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        let memory = File::from(self.own("mem", libc::O_WRONLY)?);
+        let fault = |_| io::Error::from_raw_os_error(libc::EFAULT);
+        memory.write_all_at(bytes, address).map_err(fault)
+    }
+
     /// How it makes files.
     pub fn maker(&self) -> io::Result<Maker> {
         let mut text = String::new();
@@ -118,6 +125,17 @@ impl Other {
     pub fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
         let closed = |_| io::Error::from_raw_os_error(libc::EBADF);
         self.own(&format!("fd/{number}"), libc::O_PATH).map_err(closed)
+    }
+
+    /// What it means by the words of the newer calls: a folder, a path, and flags.
+    pub fn named(&self, folder: i32, address: u64, flags: i32) -> io::Result<OwnedFd> {
+        let path = if address == 0 { CString::default() } else { self.text(address)? };
+        let itself = path.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
+        match (itself, folder) {
+            (true, libc::AT_FDCWD) => self.path(folder, c".", true),
+            (true, _) => self.descriptor(folder),
+            (false, _) => self.path(folder, &path, flags & libc::AT_SYMLINK_NOFOLLOW == 0),
+        }
     }
 
     /// What it means by a path, as a handle of it.

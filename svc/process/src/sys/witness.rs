@@ -1,5 +1,5 @@
 //! witness.rs - answers a program's chown and mknod as the system answers root, and writes down
-//! what they asked for.
+//! what they asked for; answers its stat with what is written.
 //!
 //! One thread per program; it ends with the last process that has the filter.  What a caller's
 //! memory says is read while the caller waits; a caller that changes it meanwhile deceives only
@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::filter::{self, Filter};
+use super::look::Look;
 use super::reach::{self, Other};
 use crate::ledger::{Claim, Device, Ledger};
 
@@ -61,6 +62,7 @@ impl Witness {
             // Without a listener there is nothing to hear.
             let listener = is_ready(from.as_fd(), &ended).then(|| filter::receive(&from));
             let Some(listener) = listener.flatten() else { return };
+            ledger.witness();
             while is_ready(listener.as_fd(), &ended) {
                 answer(&listener, &ledger);
             }
@@ -136,49 +138,44 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn answer(&self) -> io::Result<Answer> {
-        let arguments = self.asked.data.args;
         let call = libc::c_long::from(self.asked.data.nr);
-        let number = |at: usize| arguments[at] as u32;
+        if Look::of(&self.asked.data).is_some() && self.ledger.is_empty() {
+            return Ok(Answer::Kernel);
+        }
         let other = Other::of(self.asked.pid)?;
         // From here on what was opened is the caller's: it still waits.
         self.is_waiting()?;
-        let owner = |uid: u32, gid: u32| Claim {
-            uid: (uid != SAME).then_some(uid),
-            gid: (gid != SAME).then_some(gid),
+        if let Some(look) = Look::of(&self.asked.data) {
+            // What cannot be reached here the kernel will know, or refuse in its own words.
+            let seen = look.answer(&other, self.ledger).unwrap_or(false);
+            return Ok(if seen { Answer::Done } else { Answer::Kernel });
+        }
+        let arguments = self.asked.data.args;
+        let number = |at: usize| arguments[at] as u32;
+        let folder = number(0) as i32;
+        let owner = |at: usize| Claim {
+            uid: Some(number(at)).filter(|uid| *uid != SAME),
+            gid: Some(number(at + 1)).filter(|gid| *gid != SAME),
             device: None,
         };
-        if call == libc::SYS_fchown {
-            let file = other.descriptor(number(0) as i32)?;
-            return self.give(&file, owner(number(1), number(2)));
-        }
-        if call == libc::SYS_fchownat {
-            let (folder, flags) = (number(0) as i32, number(4) as i32);
-            let path = other.text(arguments[1])?;
-            let itself = path.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
-            let file = match (itself, folder) {
-                (true, libc::AT_FDCWD) => other.path(folder, c".", true)?,
-                (true, _) => other.descriptor(folder)?,
-                (false, _) => other.path(folder, &path, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?,
-            };
-            return self.give(&file, owner(number(2), number(3)));
-        }
-        if call == libc::SYS_mknodat {
-            let path = arguments[1];
-            return self.make(&other, number(0) as i32, path, (number(2), number(3)));
-        }
-        #[cfg(target_arch = "x86_64")]
-        {
-            if call == libc::SYS_chown || call == libc::SYS_lchown {
-                let path = other.text(arguments[0])?;
-                let file = other.path(libc::AT_FDCWD, &path, call == libc::SYS_chown)?;
-                return self.give(&file, owner(number(1), number(2)));
+        match call {
+            libc::SYS_fchown => self.give(&other.descriptor(folder)?, owner(1)),
+            libc::SYS_fchownat => {
+                self.give(&other.named(folder, arguments[1], number(4) as i32)?, owner(2))
             }
-            if call == libc::SYS_mknod {
+            libc::SYS_mknodat => self.make(&other, folder, arguments[1], (number(2), number(3))),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_chown | libc::SYS_lchown => {
+                let flags = if call == libc::SYS_chown { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+                self.give(&other.named(libc::AT_FDCWD, arguments[0], flags)?, owner(1))
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mknod => {
                 let about = (number(1), number(2));
-                return self.make(&other, libc::AT_FDCWD, arguments[0], about);
+                self.make(&other, libc::AT_FDCWD, arguments[0], about)
             }
+            _ => Ok(Answer::Kernel),
         }
-        Ok(Answer::Kernel)
     }
 
     /// A number may be another's by the time that its directory is opened, unless its owner waits.

@@ -97,6 +97,29 @@ impl Rooted {
         Ok(())
     }
 
+    /// Tells a ledger whose the files of the table are, where the disk cannot say it: of root alone
+    /// the disk has the owners.
+    pub fn tell(&self, ledger: &Ledger) -> Result<()> {
+        if nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        let link = |entry: &Entry| matches!(entry.kind, Kind::HardLink { .. });
+        for (path, entry) in self.tree.iter().filter(|(_, entry)| !link(entry)) {
+            if (entry.uid, entry.gid) == (0, 0) {
+                continue;
+            }
+            let at = if path.is_empty() { self.dir.clone() } else { self.on_disk(path)? };
+            let about = match fs::symlink_metadata(&at) {
+                // Devices are in the table alone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                about => about.map_err(io_at(&at))?,
+            };
+            let claim = Claim { uid: Some(entry.uid), gid: Some(entry.gid), device: None };
+            ledger.know(&at, &about, claim);
+        }
+        Ok(())
+    }
+
     /// Takes over what somebody did to the disk since `before`: rows come, change and go.  A mode
     /// or owner that was changed lands in the table; times after the image's own are its own.
     pub fn reconcile(&mut self, before: &Before) -> Result<usize> {
@@ -116,7 +139,13 @@ impl Rooted {
             let same = old.filter(|old| discriminant(&old.kind) == discriminant(&kind));
             let entry = match same {
                 Some(old) if seen == Some(&Stamp::of(about)) => Entry { kind, ..old.clone() },
-                same => merged(same, seen, about, kind, (me, time)),
+                same => {
+                    // A file that came in another's place is root's, unless it was given away.
+                    let is_new = seen.is_some_and(|seen| seen.inode != about.ino());
+                    let owned = !(ledger.is_witnessed() && is_new);
+                    let fresh = merged(same, seen, about, kind, (me, time));
+                    if owned { fresh } else { Entry { uid: 0, gid: 0, ..fresh } }
+                }
             };
             now.insert(path.into(), entry);
             Ok(())
