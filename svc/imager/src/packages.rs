@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image_manifest::{Authority, Image as Wanted};
 use image_tree::Tree;
-use ips_client::change::{Order as Change, Want, carry_out, plan, resolve};
+use ips_client::change::{Order as Change, Resolved, Want, carry_out, plan, resolve};
 use ips_client::image::{
     Change as Record, Configuration, CreateOptions, Image, ImageKind, ImageLock, Publisher,
     PublisherUri, Refresh, Surroundings,
@@ -25,6 +25,7 @@ use ips_client::{Control, Origin, PopulateOptions, Progress, Source};
 use ips_model::{Pattern, Timestamp};
 use process::Cancel;
 
+use crate::build::room::says_full;
 use crate::network::again;
 
 /// What is to be filled.
@@ -169,6 +170,17 @@ impl Repositories<'_> {
     }
 }
 
+/// A cause that tells how many bytes a piece of work takes.
+#[derive(Debug, thiserror::Error)]
+#[error("the packages take {} KiB", .0.div_ceil(1 << 10))]
+pub struct Takes(pub u64);
+
+/// Bytes of the files that packages are to have.
+fn bytes(resolved: &Resolved) -> u64 {
+    let actions = resolved.side(&resolved.after).flat_map(|package| &package.manifest.actions);
+    actions.filter_map(|action| action.get("pkg.size")?.parse::<u64>().ok()).sum()
+}
+
 /// Moves a folder; what was at the new place goes.
 fn move_if_there(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
@@ -258,8 +270,11 @@ impl<'a> Filling<'a> {
             return Ok(());
         }
         let Self { image, lock, time, control } = self;
-        carry_out(image, lock, &change, &planned, *time, control)?;
-        Ok(())
+        let done = carry_out(image, lock, &change, &planned, *time, control);
+        let Err(error) = done else { return Ok(()) };
+        let error = anyhow::Error::from(error);
+        // Payloads wait in the stage while files are made of them.
+        Err(if says_full(&error) { error.context(Takes(2 * bytes(&resolved))) } else { error })
     }
 
     fn finish(

@@ -11,15 +11,13 @@ use image_manifest::Native;
 use image_tree::{Kind, Tree};
 use nix::sys::statvfs::statvfs;
 
+use crate::packages::Takes;
 use crate::steps::Places;
 
 /// A file system with less than this has no room.
 const LEAST: u64 = 64 << 10;
-
-/// A cause that tells how many bytes a piece of work takes.
-#[derive(Debug, thiserror::Error)]
-#[error("{} are to be installed", size(*.0))]
-pub struct Takes(pub u64);
+/// How xorriso says it.
+const TOO_SMALL: &str = " exceeds free space on media";
 
 /// The line that explains the failure of `who`, where it is one of room.
 pub fn lacking(
@@ -34,7 +32,9 @@ pub fn lacking(
             all.push(place);
         }
     }
-    let takes = takes.or_else(|| error.downcast_ref::<Takes>().map(|Takes(bytes)| *bytes));
+    let takes = counted(error)
+        .or(takes)
+        .or_else(|| error.downcast_ref::<Takes>().map(|Takes(bytes)| *bytes));
     let said = says_full(error);
     // What was half made may be gone again by now: the fullest one it was.
     let place = all.iter().min_by_key(|place| (!place.is_full(), place.bytes))?;
@@ -67,7 +67,7 @@ impl Place {
         let same = |above: &&Path| above.metadata().is_ok_and(|about| about.dev() == device);
         let mounted = path.ancestors().take_while(same).last().unwrap_or(&path).to_path_buf();
         let room = statvfs(&path).ok()?;
-        let bytes = u64::from(room.blocks_available()) * u64::from(room.fragment_size());
+        let bytes = room.blocks_available() * room.fragment_size();
         // Some file systems count no files.
         let has_names = room.files() == 0 || room.files_available() > 0;
         Some(Self { device, mounted, bytes, has_names })
@@ -78,14 +78,24 @@ impl Place {
     }
 }
 
-fn says_full(error: &anyhow::Error) -> bool {
+/// Whether a file system was full, by what was said.
+pub fn says_full(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         let text = cause.to_string();
         matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            || text.contains(TOO_SMALL)
             || text.contains("No space left on device")
             || text.contains("Disk quota exceeded")
     })
+}
+
+/// What xorriso counted: `Image size 186s exceeds free space on media 34s`, in sectors.
+fn counted(error: &anyhow::Error) -> Option<u64> {
+    let text = format!("{error:#}");
+    let (before, _) = text.split_once(TOO_SMALL)?;
+    let sectors = before.rsplit("Image size ").next()?.strip_suffix('s')?;
+    Some(sectors.parse::<u64>().ok()? * 2048)
 }
 
 /// Bytes that a step writes, about; none where nothing tells.
@@ -146,6 +156,9 @@ mod tests {
         assert!(line.contains("takes about 100 KiB"), "{line}");
         assert_eq!(lacking("step iso", &anyhow::anyhow!("other"), &[&here], None), None);
         assert_eq!(lacking("step iso", &tool, &[], None), None);
+        let xorriso = "xorriso : FAILURE : Image size 186s exceeds free space on media 34s";
+        let line = lacking("step iso", &anyhow::anyhow!(xorriso), &[&here], Some(5)).unwrap();
+        assert!(line.contains("takes about 372 KiB"), "{line}");
     }
 
     #[test]

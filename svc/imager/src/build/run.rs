@@ -62,7 +62,13 @@ impl Build<'_> {
         pause: Option<usize>,
     ) -> Result<Ended> {
         let from = match resume {
-            Some(step) => self.go_back(area, step)?,
+            Some(step) => match self.go_back(area, step) {
+                Ok(from) => from,
+                Err(error) => {
+                    self.explain(&error, &self.image.steps[step], area);
+                    return Ok(Ended::Failed(step));
+                }
+            },
             None => match self.begin(area, pause)? {
                 Some(from) => from,
                 None => return Ok(Ended::Done),

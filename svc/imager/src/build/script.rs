@@ -55,17 +55,31 @@ pub fn run(work: &Work<'_>, scripts: &Scripts<'_>) -> Result<()> {
     root.tell(&ledger)?;
     archive.tell(&ledger)?;
     let ended = heard(work, scripts, &command, &ledger)?;
+    let ended = outcome(ended, &work.step.script);
     // Also of one that failed: stop_on_error may say to go on.
-    root.reconcile(&before.0)?;
-    root.save()?;
-    archive.reconcile(&before.1)?;
-    archive.save()?;
+    let mut take_over = || -> Result<()> {
+        root.reconcile_by(&before.0, &ledger)?;
+        root.save()?;
+        archive.reconcile_by(&before.1, &ledger)?;
+        Ok(archive.save()?)
+    };
+    match (ended, take_over()) {
+        (Err(error), Err(later)) => {
+            // One may be the cause of the other.
+            work.logs.error(&format!("{later:#}"));
+            Err(error)
+        }
+        (ended, taken) => ended.and(taken),
+    }
+}
+
+fn outcome(ended: Ended, script: &str) -> Result<()> {
     match ended {
         Ended::Exited(0) => Ok(()),
         Ended::Exited(status) => bail!("Child returned err {status}"),
         Ended::Signalled(signal) => bail!("Child was terminated by signal {signal}"),
-        Ended::TimedOut => bail!("{}: took too long and was ended", work.step.script),
-        Ended::Cancelled | Ended::Stopped => bail!("{}: no longer wanted", work.step.script),
+        Ended::TimedOut => bail!("{script}: took too long and was ended"),
+        Ended::Cancelled | Ended::Stopped => bail!("{script}: no longer wanted"),
     }
 }
 

@@ -26,6 +26,7 @@ mod pack;
 mod restore;
 mod take;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use index::{Index, Moment};
@@ -109,8 +110,12 @@ impl Packed {
 /// Whether two files can have blocks in common here.
 fn can_share(disk: &Disk, folder: &Path) -> Result<bool, PathError> {
     let (one, two) = (folder.join("share.from"), folder.join("share.to"));
-    disk.replace(&one, &[7; 4096])?;
-    disk.replace(&two, b"")?;
+    let written = disk.replace(&one, &[7; 4096]).and_then(|()| disk.replace(&two, b""));
+    match written {
+        // What needs room is to say so; whether blocks are shared does not matter then.
+        Err(error) if error.source.kind() == io::ErrorKind::StorageFull => return Ok(false),
+        other => other?,
+    }
     let from = std::fs::File::open(&one).map_err(at(&one))?;
     let to = std::fs::File::options().write(true).open(&two).map_err(at(&two))?;
     let shares = sys::share(&from, &to, 0, 4096).is_ok();

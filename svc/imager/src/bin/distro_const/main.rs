@@ -23,6 +23,7 @@ use imager::build::arguments::{Both, Misuse, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::logs::Logs;
+use imager::build::room;
 use imager::build::run::Ended;
 use imager::evidence::{self, Policy};
 use imager::host::{Contained, Zfs};
@@ -110,6 +111,9 @@ fn chosen(manifest: &Manifest, request: &Request) -> u8 {
         Ok(area) => area,
         Err(error) => {
             eprintln!("distro_const: {error}");
+            let place = Path::new(&manifest.image.build_area);
+            let line = room::lacking("the build area", &error.into(), &[place], None);
+            line.iter().for_each(|line| eprintln!("{line}"));
             return FAILED;
         }
     };
