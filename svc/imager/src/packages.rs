@@ -232,8 +232,11 @@ impl<'a> Filling<'a> {
             configuration.set_publisher(publisher(authority));
         }
         let kind = ImageKind::Full;
-        let options = CreateOptions { kind, configuration, force: false, rootless: true, time };
-        let mut image = Image::create(order.root, "pkg", &options)?.within(surroundings);
+        // A build that the power leaves begins the step anew.
+        let lasting = false;
+        let options =
+            CreateOptions { kind, configuration, force: false, rootless: true, lasting, time };
+        let mut image = Image::create(order.root, "pkg", &options)?;
         let lock = image.lock()?;
         Ok(Self { image, lock, time, control })
     }

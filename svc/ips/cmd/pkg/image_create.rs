@@ -68,6 +68,7 @@ pub fn image_create(call: &Call) -> Result<u8, Failure> {
         configuration,
         force: given.has("f"),
         rootless: !Uid::effective().is_root(),
+        lasting: true,
         time: clock::publication()?,
     };
     let image = Image::create(&root, "pkg", &options)

@@ -112,7 +112,7 @@ pub fn open(image: &Image, steps: &Steps, change: &Change) -> Result<(), Execute
     let change = serde_json::to_string(&Written::of(change))?;
     durable::write_new(&new.join("steps"), steps.print()?.as_bytes())?;
     durable::write_new(&new.join("change"), change.as_bytes())?;
-    durable::sync_filesystem(&new)?;
+    image.flush(&new)?;
     fs::rename(&new, &folder).map_err(at(&folder))?;
     Ok(durable::sync_folder(metadata)?)
 }
@@ -148,13 +148,13 @@ pub fn finish(
         performer.clear(&steps.clear)?;
         // What follows must not reach the disk before what went.
         if !steps.clear.is_empty() {
-            durable::sync_filesystem(&folder)?;
+            image.flush(&folder)?;
         }
         durable::write_new(&cleared, b"")?;
     }
     performer.make(&steps.make)?;
     performer.finished();
-    durable::sync_filesystem(&folder)?;
+    image.flush(&folder)?;
     if !is_recorded(image, &change)? {
         image.record(lock, &change)?;
     }

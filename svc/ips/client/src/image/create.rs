@@ -50,6 +50,9 @@ pub struct CreateOptions {
     /// Whether owners and modes are kept in a table instead of on the disk: without privilege they
     /// cannot be on the disk.
     pub rootless: bool,
+    /// Whether it outlives a power failure at any moment.  Whoever begins anew after one need not
+    /// wait for the disk.
+    pub lasting: bool,
     /// When.
     pub time: Timestamp,
 }
@@ -86,6 +89,7 @@ impl Image {
             options.configuration.to_string().as_bytes(),
         )?;
         let mut image = Self::of(Place { root, metadata, kind: options.kind }, client)?;
+        image.lasting = options.lasting;
         let lock = image.lock()?;
         let mut change = Change::at(options.time);
         change.table = options.rootless.then(|| empty_table(options.time));

@@ -58,6 +58,7 @@ use image_tree::{TableError, Tree};
 use ips_model::catalog::{DEPENDENCY, Part, PartText, SUMMARY};
 use ips_model::fmri::Fmri;
 use ips_model::json::SignedError;
+use ips_repository::{PathError, durable};
 
 use crate::transport::{Transport, TransportError};
 
@@ -175,6 +176,8 @@ pub struct Image {
     place: place::Place,
     client: String,
     surroundings: Surroundings,
+    /// Flushed at its commit points.
+    lasting: bool,
     configuration: Configuration,
     known: OnceLock<StateCatalog>,
     installed: OnceLock<StateCatalog>,
@@ -217,6 +220,7 @@ impl Image {
             place,
             client: client.to_string(),
             surroundings: |_| Ok(Transport::default()),
+            lasting: true,
             configuration,
             known: OnceLock::new(),
             installed: OnceLock::new(),
@@ -228,6 +232,11 @@ impl Image {
     /// The same image, whose publishers are spoken to as the surroundings say.
     pub fn within(self, surroundings: Surroundings) -> Self {
         Self { surroundings, ..self }
+    }
+
+    /// Flushes what was written so far, unless nobody would look for it after a power failure.
+    pub(crate) fn flush(&self, path: &Path) -> Result<(), PathError> {
+        if self.lasting { durable::sync_filesystem(path) } else { Ok(()) }
     }
 
     /// The image's root.
@@ -264,7 +273,8 @@ impl Image {
         }
         let lock = ImageLock::take(&self.place.metadata, &self.client)?;
         record::finish(&self.place.metadata)?;
-        *self = Self::of(self.place.clone(), &self.client)?.within(self.surroundings);
+        let read = Self::of(self.place.clone(), &self.client)?.within(self.surroundings);
+        *self = Self { lasting: self.lasting, ..read };
         Ok(lock)
     }
 

@@ -157,7 +157,7 @@ impl Image {
             }
         }
         carry_over(&state, &new, &kept)?;
-        durable::sync_filesystem(&new)?;
+        self.flush(&new)?;
         durable::swap_folder(&new, &state)?;
         durable::sync_folder(&metadata)?;
         finish(&metadata)?;

@@ -230,8 +230,28 @@ impl Image {
         if before.as_ref() == Some(&fetched.files) {
             return Ok(false);
         }
-        keep(&folder, &fetched)?;
+        self.keep_catalog(&folder, &fetched)?;
         Ok(true)
+    }
+
+    /// Puts a fetched catalog in the place of the one that is kept.
+    fn keep_catalog(&self, folder: &Path, fetched: &Fetched) -> Result<(), PathError> {
+        let parent = folder.parent().unwrap_or(folder);
+        durable::make_folder(parent)?;
+        durable::recover(folder)?;
+        let new = folder.with_extension("new");
+        match fs::remove_dir_all(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PathError { path: new, source: error });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        durable::make_folder(&new)?;
+        for (name, text) in &fetched.files {
+            durable::write_new(&new.join(name), text.as_bytes())?;
+        }
+        self.flush(&new)?;
+        durable::swap_folder(&new, folder)
     }
 
     /// Takes away what was fetched of a publisher, but the manifests of what is installed from it.
@@ -429,24 +449,4 @@ fn updated(
         files.insert(name.clone(), signed.text);
     }
     Ok(Some(files))
-}
-
-/// Puts a fetched catalog in the place of the one that is kept.
-fn keep(folder: &Path, fetched: &Fetched) -> Result<(), PathError> {
-    let parent = folder.parent().unwrap_or(folder);
-    durable::make_folder(parent)?;
-    durable::recover(folder)?;
-    let new = folder.with_extension("new");
-    match fs::remove_dir_all(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(PathError { path: new, source: error });
-        }
-        Ok(()) | Err(_) => {}
-    }
-    durable::make_folder(&new)?;
-    for (name, text) in &fetched.files {
-        durable::write_new(&new.join(name), text.as_bytes())?;
-    }
-    durable::sync_filesystem(&new)?;
-    durable::swap_folder(&new, folder)
 }

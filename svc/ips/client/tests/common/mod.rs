@@ -67,6 +67,7 @@ impl World {
             configuration: Configuration::new(&variants),
             force: false,
             rootless: true,
+            lasting: true,
             time: Timestamp::from_seconds(NOW),
         };
         let image = Image::create(&place.path().join("root"), "pkg", &options).unwrap();
