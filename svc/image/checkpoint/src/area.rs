@@ -28,7 +28,7 @@ use crate::lock::Lock;
 use crate::name::{Id, Step};
 use crate::place::{Place, Placed};
 use crate::record::{self, Record};
-use crate::store::{Kept, Store};
+use crate::store::{Kept, KeptFile, Store};
 use crate::sys;
 
 /// 2025-01-01: numbers of checkpoints are seconds since then, or one more than the last.
@@ -56,7 +56,7 @@ impl BackEnd {
         match self {
             Self::Zfs { .. } => "zfs",
             Self::Btrfs => "btrfs",
-            Self::Reflink | Self::Embedded => "packed",
+            Self::Reflink | Self::Embedded => record::PACKED,
         }
     }
 }
@@ -322,8 +322,8 @@ impl Area {
     }
 
     /// Keeps the state of build_data and its table as the state before `step`.  It is there when
-    /// this returns, whatever kills the process later; after a power failure it is there if
-    /// [`Area::settle`] or the next open came to its end, and otherwise not at all.
+    /// this returns, whatever kills the process later; after a power failure it is there if all of
+    /// it had reached the disk (after [`Area::settle`] it has), and otherwise not at all.
     ///
     /// # Errors
     /// There is one of that step, or something cannot be read or written; then there is none.
@@ -365,10 +365,13 @@ impl Area {
     fn keep(&mut self, number: u32, folder: &Path, made: &Checkpoint) -> Result<Taken, StoreError> {
         self.disk.ensure_folder(folder)?;
         let Kept { taken, files } = self.store.take(number, &made.step)?;
-        if let Some(table) = contents(&self.table)? {
-            self.disk.replace(&folder.join("table"), &table)?;
+        let table = contents(&self.table)?;
+        let own = table.iter().map(|table| ("table", table));
+        let mut files = files;
+        for (name, bytes) in own.chain([("manifest", &made.manifest)]) {
+            self.disk.replace(&folder.join(name), bytes)?;
+            files.push(KeptFile::of(name, bytes));
         }
-        self.disk.replace(&folder.join("manifest"), &made.manifest)?;
         self.disk.replace(&record::side_car(&self.root, &made.step), &made.manifest)?;
         let record = Record::new(made, self.back_end.kind(), &self.boot, files);
         record.write(&self.disk, folder)?;
@@ -410,11 +413,19 @@ impl Area {
     }
 
     /// Waits until all checkpoints would survive a power failure and what was removed is gone.
-    /// Dropping the area does the same but tells nobody of errors.
     ///
     /// # Errors
     /// The disk refuses, or a file system is mounted in what was to be removed.
     pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.keeper.settle()
+    }
+
+    /// Waits until what was removed is gone.  Dropping the area does the same but tells nobody of
+    /// errors.
+    ///
+    /// # Errors
+    /// The disk refuses, or a file system is mounted in what was to be removed.
+    pub fn tidy(&mut self) -> Result<(), StoreError> {
         self.keeper.wait()
     }
 }

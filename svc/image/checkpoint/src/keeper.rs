@@ -2,12 +2,15 @@
 //!
 //! A checkpoint is there for every process as soon as its record is.  Only a power failure could
 //! take it back, so it is flushed here, and `durable` is put beside the record when it has been.
+//! That waits until the system has written most of it by itself: a short build would wait for bytes
+//! that its next step removes.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use nix::sys::stat::SFlag;
 
@@ -18,15 +21,20 @@ use crate::sys::{self, Removed};
 /// The mark of a checkpoint that survives a power failure.
 pub(crate) const DURABLE: &str = "durable";
 
+/// How long a checkpoint waits to be flushed: as long as systems keep what was written.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many directories are open at once while a tree is removed.
 const DEEPEST: usize = 100;
 
 enum Order {
-    /// Make the checkpoint in this folder last.
+    /// Make the checkpoint in this folder last, by and by.
     Flush(PathBuf),
+    /// Do so now.
+    Hurry,
     /// Remove what is in `gone`.
     Sweep,
-    /// Say when all before is done, or what went wrong.
+    /// Say when all before is done but what may wait, or what went wrong.
     Answer(Sender<Result<(), StoreError>>),
 }
 
@@ -60,6 +68,12 @@ impl Keeper {
     }
 
     /// Waits until all is done.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        self.order(Order::Hurry);
+        self.wait()
+    }
+
+    /// Waits until what is gone is removed.
     pub(crate) fn wait(&self) -> Result<(), StoreError> {
         let (answer, told) = channel();
         self.order(Order::Answer(answer));
@@ -79,16 +93,27 @@ impl Drop for Keeper {
 
 fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
     let mut failed = None;
-    while let Ok(first) = inbox.recv() {
-        let (mut folders, mut sweep, mut answers) = (Vec::new(), false, Vec::new());
-        for order in std::iter::once(first).chain(inbox.try_iter()) {
+    let (mut folders, mut since) = (Vec::new(), None);
+    while let Some(orders) = next(inbox, since) {
+        // None at all: the oldest has waited long enough.
+        let mut hurry = orders.is_empty();
+        let (mut sweep, mut answers) = (false, Vec::new());
+        for order in orders {
             match order {
-                Order::Flush(folder) => folders.push(folder),
+                Order::Flush(folder) => {
+                    folders.push(folder);
+                    since.get_or_insert_with(Instant::now);
+                }
+                Order::Hurry => hurry = true,
                 Order::Sweep => sweep = true,
                 Order::Answer(answer) => answers.push(answer),
             }
         }
-        let mut done = flush(disk, checkpoints, &folders).map_err(StoreError::from);
+        let mut done = Ok(());
+        if hurry {
+            done = flush(disk, checkpoints, &std::mem::take(&mut folders)).map_err(Into::into);
+            since = None;
+        }
         if sweep {
             done = done.and(remove_below(disk, &checkpoints.join("gone")));
         }
@@ -99,6 +124,20 @@ fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
             let _told = answer.send(failed.take().map_or(Ok(()), Err));
         }
     }
+}
+
+/// What is ordered next; nothing when patience with what has waited since then is at its end, `None`
+/// when nobody orders any more.
+fn next(inbox: &Receiver<Order>, since: Option<Instant>) -> Option<Vec<Order>> {
+    let first = match since {
+        None => inbox.recv().ok()?,
+        Some(since) => match inbox.recv_timeout(PATIENCE.saturating_sub(since.elapsed())) {
+            Ok(order) => order,
+            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        },
+    };
+    Some(std::iter::once(first).chain(inbox.try_iter()).collect())
 }
 
 /// Flushes the file system once, then marks those checkpoints that are still there.

@@ -8,9 +8,12 @@
 //! .checkpoints/gone/        what is to be removed
 //! ```
 //!
-//! Law: a folder without a record is none.  A record that was not flushed counts only in the boot
-//! it was written in.  A checkpoint ends by its folder's move into `gone`, in one rename.
+//! Law: a folder without a record is none.  In another boot than it was written in a record that was
+//! not flushed counts if the bytes of all its files are those that were written; where nobody knows
+//! their sums, it does not.  A checkpoint ends by its folder's move into `gone`, in one rename.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +23,13 @@ use crate::disk::Disk;
 use crate::error::{PathError, at};
 use crate::keeper::DURABLE;
 use crate::name::{Id, Step};
+use crate::store::KeptFile;
+
+/// The kind of the back end whose checkpoints are files in their folders.
+pub(crate) const PACKED: &str = "packed";
 
 /// The version of the record.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The record's text.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +41,7 @@ pub(crate) struct Record {
     /// Which kind of back end keeps it.
     pub(crate) kind: String,
     pub(crate) boot: String,
-    pub(crate) files: Vec<(String, u64)>,
+    pub(crate) files: Vec<KeptFile>,
 }
 
 impl Record {
@@ -43,7 +50,7 @@ impl Record {
         checkpoint: &Checkpoint,
         kind: &str,
         boot: &str,
-        files: Vec<(String, u64)>,
+        files: Vec<KeptFile>,
     ) -> Record {
         let Checkpoint { step, id, made, .. } = checkpoint.clone();
         Record { format: FORMAT, step, id, made, kind: kind.into(), boot: boot.into(), files }
@@ -76,7 +83,9 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
         let is_durable = folder.join(DURABLE).is_file();
         let checkpoint = read(&folder).filter(|(_, record)| {
             let same_boot = !boot.is_empty() && record.boot == boot;
-            record.kind == kind && (is_durable || same_boot) && is_whole(&folder, record)
+            record.kind == kind
+                && is_whole(&folder, record)
+                && (is_durable || same_boot || is_intact(&folder, record))
         });
         let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
         found.push(Found { number, checkpoint, is_durable });
@@ -96,10 +105,30 @@ fn read(folder: &Path) -> Option<(Checkpoint, Record)> {
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {
-    record.files.iter().all(|(name, length)| {
+    record.files.iter().all(|KeptFile { name, length, .. }| {
         let about = std::fs::symlink_metadata(folder.join(name));
         about.is_ok_and(|about| about.is_file() && about.len() == *length)
     })
+}
+
+/// Whether all bytes that were written are there; only of packs everything is in the folder.
+fn is_intact(folder: &Path, record: &Record) -> bool {
+    let same = |file: &KeptFile| {
+        let sum = sum(&folder.join(&file.name));
+        file.sum.is_some_and(|wanted| sum.is_ok_and(|sum| sum == wanted))
+    };
+    record.kind == PACKED && record.files.iter().all(same)
+}
+
+fn sum(path: &Path) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let (mut sum, mut part) = (crc32fast::Hasher::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(sum.finalize()),
+            read => sum.update(&part[..read]),
+        }
+    }
 }
 
 /// The side-car of a step: the manifest as it was, for people and other tools.

@@ -1,15 +1,34 @@
 //! store.rs - the narrow door between the area and what keeps its states.
 
+use serde::{Deserialize, Serialize};
+
 use crate::area::{BackEnd, Restored, Taken};
 use crate::error::StoreError;
 use crate::name::Step;
+
+/// A file in a checkpoint's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptFile {
+    pub(crate) name: String,
+    pub(crate) length: u64,
+    /// CRC-32 of its bytes; `None`: nobody has read them.
+    pub(crate) sum: Option<u32>,
+}
+
+impl KeptFile {
+    /// A file of these bytes.
+    pub(crate) fn of(name: &str, bytes: &[u8]) -> KeptFile {
+        let (length, sum) = (bytes.len() as u64, Some(crc32fast::hash(bytes)));
+        KeptFile { name: name.to_owned(), length, sum }
+    }
+}
 
 /// What was kept of a state.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) taken: Taken,
-    /// Files in the checkpoint's folder that must be there with these lengths.
-    pub(crate) files: Vec<(String, u64)>,
+    /// Files that must be in the checkpoint's folder, whole.
+    pub(crate) files: Vec<KeptFile>,
 }
 
 /// A back end.  Records, side-cars and the table are the area's; numbers name the folders of

@@ -222,6 +222,22 @@ fn of_another_boot(folder: &Path) {
     fs::write(&record, json.to_string()).unwrap();
 }
 
+fn unflushed(folder: &Path) {
+    fs::remove_file(folder.join("durable")).unwrap();
+}
+
+/// As if its file of that name had its length on the disk, and not all of its bytes.
+fn torn(folder: &Path, name: &str) {
+    unflushed(folder);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(name);
+    let mut files = files.filter(|path| named(path) && fs::metadata(path).unwrap().len() > 0);
+    let file = files.next().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
 fn folders(root: &Path) -> Vec<std::path::PathBuf> {
     let mut found: Vec<_> = fs::read_dir(root.join(".checkpoints"))
         .unwrap()
@@ -235,9 +251,12 @@ fn folders(root: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
     type Damage = fn(&Path);
-    let cases: [(&str, Damage, &[&str]); 6] = [
+    let cases: [(&str, Damage, &[&str]); 9] = [
         ("flushed", |_| {}, &["a", "b", "c"]),
-        ("not flushed", |folder| fs::remove_file(folder.join("durable")).unwrap(), &["a"]),
+        ("not flushed, and whole", unflushed, &["a", "b", "c"]),
+        ("not flushed, a pack torn", |folder| torn(folder, "pack"), &["a"]),
+        ("not flushed, the index torn", |folder| torn(folder, "index"), &["a"]),
+        ("not flushed, the manifest torn", |folder| torn(folder, "manifest"), &["a"]),
         ("no record", |folder| fs::remove_file(folder.join("record")).unwrap(), &["a"]),
         ("half a record", |folder| fs::write(folder.join("record"), "{\"form").unwrap(), &["a"]),
         ("no manifest", |folder| fs::remove_file(folder.join("manifest")).unwrap(), &["a"]),
@@ -245,7 +264,7 @@ fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
             "later format",
             |folder| {
                 let record = fs::read_to_string(folder.join("record")).unwrap();
-                let record = record.replace("\"format\":1", "\"format\":2");
+                let record = record.replace("\"format\":2", "\"format\":3");
                 fs::write(folder.join("record"), record).unwrap();
             },
             &["a"],
@@ -256,7 +275,12 @@ fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
         let mut area = open(place.path());
         for (number, name) in (0..).zip(["a", "b", "c"]) {
             fs::write(area.build_data().join(name), name).unwrap();
-            area.checkpoint(&step(name), &id(number), b"").unwrap();
+            area.checkpoint(&step(name), &id(number), b"manifest").unwrap();
+        }
+        area.settle().unwrap();
+        let sums = !matches!(area.back_end(), image_checkpoint::BackEnd::Btrfs);
+        if !sums && name.starts_with("not flushed") {
+            continue;
         }
         drop(area);
         let folders = folders(place.path());

@@ -77,7 +77,11 @@ impl Build<'_> {
         complete::forget(area.root())?;
         evidence::forget(area.media(), &self.image.name)?;
         let ended = self.steps(area, from, pause)?;
-        area.settle()?;
+        match ended {
+            // What is made is on the disk; of the way to it the rest gets there by itself.
+            Ended::Done => area.tidy()?,
+            Ended::Paused(_) | Ended::Failed(_) => area.settle()?,
+        }
         Ok(ended)
     }
 

@@ -191,7 +191,14 @@ fn a_new_image_is_an_image() {
     for (kind, rootless) in [(ImageKind::Full, false), (ImageKind::User, true)] {
         let variants = [("variant.arch".to_string(), "i386".to_string())].into();
         let configuration = Configuration::new(&variants);
-        let options = CreateOptions { kind, configuration, force: false, rootless, lasting: true, time: now() };
+        let options = CreateOptions {
+            kind,
+            configuration,
+            force: false,
+            rootless,
+            lasting: true,
+            time: now(),
+        };
         let root = root.join(kind.as_str());
         Image::create(&root, "pkg", &options).unwrap();
         assert!(Image::create(&root, "pkg", &options).is_err(), "there is one already");

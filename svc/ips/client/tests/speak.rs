@@ -20,7 +20,8 @@ fn refreshed(publisher: Publisher) -> String {
     configuration.set_publisher(publisher);
     let time = Timestamp::from_seconds(1_750_000_000);
     let kind = ImageKind::Full;
-    let options = CreateOptions { kind, configuration, force: false, rootless: true, lasting: true, time };
+    let options =
+        CreateOptions { kind, configuration, force: false, rootless: true, lasting: true, time };
     let mut image = Image::create(&place.path().join("root"), "pkg", &options).unwrap();
     let lock = image.lock().unwrap();
     let done = image.refresh(&lock, &[], Refresh::Now, time).unwrap();

@@ -38,7 +38,7 @@ use crate::disk::{self, Disk};
 use crate::error::{PathError, StoreError, at};
 use crate::keeper::remove_all;
 use crate::name::Step;
-use crate::store::{Kept, Store};
+use crate::store::{Kept, KeptFile, Store};
 use crate::sys;
 
 /// See the module.
@@ -156,7 +156,7 @@ impl Store for Packed {
         let bytes = index.to_bytes();
         self.disk.replace(&folder.join("index"), &bytes)?;
         let mut files = read.packs;
-        files.push(("index".to_owned(), bytes.len() as u64));
+        files.push(KeptFile::of("index", &bytes));
         self.known = Some((number, index));
         let (paths, new_bytes, shared_bytes) = (read.paths, read.new_bytes, read.shared_bytes);
         Ok(Kept { taken: Taken { paths, new_bytes, shared_bytes }, files })

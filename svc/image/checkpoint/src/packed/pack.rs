@@ -17,6 +17,7 @@ use nix::unistd::Whence;
 use super::index::{Content, Segments};
 use crate::disk::Disk;
 use crate::error::{PathError, at};
+use crate::store::KeptFile;
 use crate::sys;
 
 /// How much is gathered before it is written, and read at once.
@@ -40,6 +41,8 @@ pub(super) struct Packer<'a> {
     /// Gathered, to be written at `written`.
     gathered: Vec<u8>,
     written: u64,
+    /// Of what is written; `None`: some was shared and never read.
+    sum: Option<crc32fast::Hasher>,
     /// Bytes kept by this one.
     pub(super) kept: u64,
 }
@@ -56,7 +59,8 @@ impl<'a> Packer<'a> {
         disk.before("create").map_err(at(&path))?;
         let file = File::options().write(true).create_new(true).open(&path).map_err(at(&path))?;
         let gathered = Vec::with_capacity(2 * GATHER);
-        Ok(Packer { disk, path, file, checkpoint, pack, shares, gathered, written: 0, kept: 0 })
+        let (written, sum, kept) = (0, Some(crc32fast::Hasher::new()), 0);
+        Ok(Packer { disk, path, file, checkpoint, pack, shares, gathered, written, sum, kept })
     }
 
     /// Keeps the bytes of an open file, whose path is for messages.
@@ -77,7 +81,7 @@ impl<'a> Packer<'a> {
                 self.flush()?;
                 let offset = self.written.next_multiple_of(BLOCK);
                 if sys::share(file, &self.file, offset, size).is_ok() {
-                    self.written = offset + size;
+                    (self.written, self.sum) = (offset + size, None);
                     return Ok(content(offset, None));
                 }
             }
@@ -122,15 +126,19 @@ impl<'a> Packer<'a> {
         if !self.gathered.is_empty() {
             self.disk.write(&self.file, &self.gathered, self.written).map_err(at(&self.path))?;
             self.written += self.gathered.len() as u64;
+            if let Some(sum) = &mut self.sum {
+                sum.update(&self.gathered);
+            }
             self.gathered.clear();
         }
         Ok(())
     }
 
-    /// Writes what is gathered; the pack's name and length.
-    pub(super) fn finish(mut self) -> Result<(String, u64), PathError> {
+    /// Writes what is gathered; what the pack must be.
+    pub(super) fn finish(mut self) -> Result<KeptFile, PathError> {
         self.flush()?;
-        Ok((name(self.pack), self.written))
+        let (name, length) = (name(self.pack), self.written);
+        Ok(KeptFile { name, length, sum: self.sum.map(crc32fast::Hasher::finalize) })
     }
 }
 

@@ -23,6 +23,7 @@ use super::index::{Child, Content, Folder, Index, Meta, Moment, Node, Stamp};
 use super::pack::{Buffers, Packer, Packs};
 use crate::disk::{self, Disk, Spot};
 use crate::error::{StoreError, at};
+use crate::store::KeptFile;
 use crate::sys;
 
 /// What the last checkpoint knows of the tree, and whether its stamps count.
@@ -115,8 +116,8 @@ struct Reading<'a> {
 pub(super) struct Read {
     pub(super) root: Meta,
     pub(super) folders: Vec<Folder>,
-    /// The packs written: name and length.
-    pub(super) packs: Vec<(String, u64)>,
+    /// The packs written.
+    pub(super) packs: Vec<KeptFile>,
     pub(super) paths: u64,
     pub(super) new_bytes: u64,
     pub(super) shared_bytes: u64,
