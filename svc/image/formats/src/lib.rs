@@ -9,7 +9,6 @@
 //! | `ufs/allocate.rs` | which fragments a file gets |
 //! | `ufs/map.rs` | a file's addresses, by indirect blocks up to three deep |
 //! | `ufs/plan.rs` | a metadata table turned into inodes and directory blocks |
-//! | `ufs/feed.rs` | the files' bytes, read ahead |
 //! | `ufs/window.rs` | where the writer's bytes go |
 //! | `ufs/write.rs` | the plan written out |
 //! | `ufs/summary.rs` | superblock and cylinder groups as bytes |
@@ -17,11 +16,14 @@
 //! | `ufs/check/` | does every counter, bitmap and name of an image agree with its files |
 //! | `archive.rs` | gzip and `boot_archive.hash` |
 //! | `content.rs` | where the bytes of files come from |
+//! | `feed.rs` | the files' bytes, read ahead |
+//! | `pipe.rs` | a writer's bytes, read by another thread |
 //! | `waves.rs` | a stream cut into pieces that are worked on at once |
 //! | `lofi.rs`, `lofi/` | compressed images of lofi, written and read |
 //! | `cpio.rs`, `cpio/` | cpio archives, written and read |
 //! | `date.rs` | seconds since the epoch as a date |
 //! | `fat.rs` | the EFI system partition |
+//! | `iso9660/` | ISO 9660 with Rock Ridge, written: the parts of an image that are mounted |
 //! | `iso.rs`, `iso/` | xorriso's and grub-mkimage's arguments, GRUB's menu, El Torito's catalog, hybrid media |
 //! | `disk.rs`, `disk/` | partition tables, boot records, qcow2, VMDK |
 //! | `netboot.rs` | what a machine is started from over the network |
@@ -35,8 +37,11 @@ pub mod cpio;
 mod date;
 pub mod disk;
 pub mod fat;
+mod feed;
 pub mod iso;
+pub mod iso9660;
 pub mod lofi;
 pub mod netboot;
+pub mod pipe;
 pub mod ufs;
 mod waves;

@@ -6,7 +6,6 @@
 
 mod allocate;
 mod check;
-mod feed;
 mod geometry;
 mod layout;
 mod map;

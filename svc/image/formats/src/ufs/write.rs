@@ -1,7 +1,7 @@
 //! write.rs - the plan written out.
 //!
 //! The size is found first, from the table alone.  Then the files' bytes come, read ahead in order
-//! (`feed.rs`); each block gets its address when it is there (`allocate.rs`, `map.rs`) and goes out
+//! (`../feed.rs`); each block gets its address when it is there (`allocate.rs`, `map.rs`) and goes out
 //! through a window (`window.rs`).  The inodes of a group go out when they are all known; groups
 //! and superblock at the end, counted from what is left.  What is not written stays a hole of the
 //! stream; the last byte is always written.
@@ -13,7 +13,6 @@ use std::io::{self, Seek, Write};
 use image_tree::Tree;
 
 use super::allocate::{Allocator, Left, measure};
-use super::feed::{Feed, Want};
 use super::geometry::{Geometry, GeometryError, Inodes, Space};
 use super::layout::*;
 use super::map::{Map, indirect_blocks};
@@ -21,6 +20,7 @@ use super::plan::{Body, Inode, Plan, PlanError};
 use super::summary::{self, Counts, Usage};
 use super::window::Window;
 use crate::content::Content;
+use crate::feed::{Feed, FeedError, Want};
 
 /// What becomes of a file's blocks that hold only NULs; the last one is always written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub enum WriteError {
     /// The stream cannot be written.
     #[error("the file system cannot be written")]
     Output(#[from] io::Error),
+}
+
+impl From<FeedError> for WriteError {
+    fn from(FeedError { path, source }: FeedError) -> Self {
+        Self::Content { path, source }
+    }
 }
 
 /// Writes `tree` with `content` as a file system to `out`, from its byte 0 on.  Where nothing is

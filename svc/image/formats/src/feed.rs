@@ -12,17 +12,24 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
-use super::layout::BLOCK;
-use super::write::WriteError;
 use crate::content::{Content, longer};
 
-/// Bytes of a batch or a part; a multiple of the block, so a part ends where a block does.
-const PARCEL: u64 = 128 * BLOCK;
+/// Bytes of a batch or a part; a multiple of every format's block, so a part ends where a block does.
+const PARCEL: u64 = 1 << 20;
 const FILES: usize = 256;
 const THREADS: usize = 4;
 const ROOM: usize = 2;
 
-type Parcel = Result<Vec<u8>, WriteError>;
+/// The failure of a file's contents: they cannot be read, or are not as long as the table says.
+#[derive(Debug)]
+pub struct FeedError {
+    /// The file.
+    pub path: String,
+    /// What happened.
+    pub source: io::Error,
+}
+
+type Parcel = Result<Vec<u8>, FeedError>;
 
 /// A file to be read.
 pub type Want<'a> = (&'a str, u64);
@@ -58,10 +65,10 @@ impl<'a> Feed<'a> {
     }
 
     /// Hands the next file's bytes to `take`, in parts that end where a block does, but the last.
-    pub fn next(
+    pub fn next<E: From<FeedError>>(
         &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.files.is_empty() {
             self.files = batch(self.wants, self.files.end);
             self.batches += 1;
@@ -137,7 +144,7 @@ fn send_batch(
     };
     if let &[(path, size)] = wants {
         if size > PARCEL {
-            let failed = |source| send(Err(WriteError::Content { path: path.to_string(), source }));
+            let failed = |source| send(Err(FeedError { path: path.to_string(), source }));
             return match parts(content, path, size, &send) {
                 Ok(sent) => sent,
                 Err(source) => failed(source),
@@ -150,7 +157,7 @@ fn send_batch(
     for &(path, size) in wants {
         let end = at + size as usize;
         if let Err(source) = whole(content, path, &mut bytes[at..end]) {
-            return send(Err(WriteError::Content { path: path.to_string(), source }));
+            return send(Err(FeedError { path: path.to_string(), source }));
         }
         at = end;
     }
