@@ -18,9 +18,13 @@ use std::io::{self, Read, Write};
 use sha1::{Digest, Sha1};
 use zlib_rs::{Deflate, DeflateFlush, Status};
 
+use crate::pieces::{Earlier, Packed as Part, Piece};
 use crate::waves::{self, Cut};
 
 const CUT: Cut = Cut { piece: 128 << 10, before: 32 << 10 };
+
+/// The last block, and the sums.
+const TRAILER: u64 = 10;
 
 /// What [`pack`] made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,26 +57,42 @@ pub fn pack(
     level: u8,
     out: &mut (impl Write + Send),
 ) -> io::Result<Packed> {
+    Ok(pack_after(None, archive, level, out)?.0)
+}
+
+/// The same, with the pieces that an earlier archive had; gives those of this one as well.
+pub fn pack_after(
+    earlier: Option<&dyn Earlier>,
+    archive: &mut (impl Read + Send),
+    level: u8,
+    out: &mut (impl Write + Send),
+) -> io::Result<(Packed, Vec<Piece>)> {
     let level = level.clamp(1, 9);
     let quality = [0, 4, 0, 0, 0, 0, 0, 0, 0, 2][usize::from(level)];
     out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, quality, 0xff])?;
-    let (mut sha1, mut crc, mut packed) = (Sha1::new(), libdeflater::Crc::new(), 20);
+    let (mut sha1, mut crc, mut packed) = (Sha1::new(), libdeflater::Crc::new(), 10 + TRAILER);
+    let (how, mut pieces) = (format!("gzip {level}"), Vec::new());
     let plain = waves::in_order(
         archive,
         CUT,
-        |before, piece| deflate(level, before, piece),
-        |piece, blocks: Vec<u8>| {
+        |before, piece| {
+            let parts = [how.as_bytes(), before, piece];
+            Part::find(earlier, &parts, || deflate(level, before, piece))
+        },
+        |piece, blocks: Part| {
             sha1.update(piece);
             crc.update(piece);
-            packed += blocks.len() as u64;
-            out.write_all(&blocks)
+            // The trailer is counted already; the header lies before all.
+            pieces.extend(blocks.piece(packed - TRAILER));
+            packed += blocks.bytes.len() as u64;
+            out.write_all(&blocks.bytes)
         },
     )?;
     out.write_all(&[3, 0])?;
     out.write_all(&crc.sum().to_le_bytes())?;
     // The format keeps the length modulo 2^32.
     out.write_all(&(plain as u32).to_le_bytes())?;
-    Ok(Packed { hash: hash_text(sha1), plain, packed })
+    Ok((Packed { hash: hash_text(sha1), plain, packed }, pieces))
 }
 
 /// Raw deflate of `piece`, ended on a byte; distances may reach into `before`.
@@ -145,6 +165,20 @@ mod tests {
         let archive = sample(5_000_000);
         let sizes = [1, 9].map(|level| gzip(&archive, level).len());
         assert!(sizes[0] > sizes[1], "{sizes:?}");
+    }
+
+    #[test]
+    fn pieces_are_where_they_are_said_to_be() {
+        let (archive, mut out) = (sample(700_000), Vec::new());
+        let nothing = crate::pieces::Nothing;
+        let (packed, pieces) =
+            pack_after(Some(&nothing), &mut archive.as_slice(), 6, &mut out).unwrap();
+        assert_eq!((pieces.len(), packed.packed), (6, out.len() as u64));
+        for piece in &pieces {
+            let at = piece.at as usize;
+            let bytes = &out[at..at + piece.length as usize];
+            assert_eq!(crate::pieces::digest(bytes), piece.sum);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | `archive.rs` | gzip and `boot_archive.hash` |
 //! | `content.rs` | where the bytes of files come from |
 //! | `feed.rs` | the files' bytes, read ahead |
+//! | `pieces.rs` | pieces of a packed stream that an earlier one had too |
 //! | `pipe.rs` | a writer's bytes, read by another thread |
 //! | `waves.rs` | a stream cut into pieces that are worked on at once |
 //! | `lofi.rs`, `lofi/` | compressed images of lofi, written and read |
@@ -42,6 +43,7 @@ pub mod iso;
 pub mod iso9660;
 pub mod lofi;
 pub mod netboot;
+pub mod pieces;
 pub mod pipe;
 pub mod ufs;
 mod waves;

@@ -18,6 +18,7 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
+use crate::pieces::{Earlier, Packed, Piece};
 use crate::waves::{self, Cut};
 
 mod read;
@@ -88,6 +89,18 @@ pub fn compress<W: Write + Seek + Send>(
     segment: u32,
     out: &mut W,
 ) -> Result<Compressed, LofiError> {
+    Ok(compress_after(None, image, length, algorithm, segment, out)?.0)
+}
+
+/// The same, with the segments that an earlier file had; gives those of this one as well.
+pub fn compress_after<W: Write + Seek + Send>(
+    earlier: Option<&dyn Earlier>,
+    image: &mut (impl Read + Send),
+    length: u64,
+    algorithm: Algorithm,
+    segment: u32,
+    out: &mut W,
+) -> Result<(Compressed, Vec<Piece>), LofiError> {
     if !segment.is_power_of_two() || !SEGMENTS.contains(&segment) {
         return Err(LofiError::Segment(segment));
     }
@@ -98,18 +111,23 @@ pub fn compress<W: Write + Seek + Send>(
     let index_end = HEADER as u64 + 8 * (u64::from(segments) + 1);
     out.seek(SeekFrom::Start(index_end))?;
     let mut index: Vec<u64> = vec![0];
-    let mut stored = 0;
+    let (mut stored, mut pieces) = (0, Vec::new());
+    let how = format!("lofi {} {segment}", algorithm.name());
     let cut = Cut { piece: segment as usize, before: 0 };
     // One byte more than there should be shows that there is more.
     let read = waves::in_order(
         &mut image.take(length + 1),
         cut,
-        |_, piece| Ok(segment::pack(algorithm, piece, segment)),
-        |_, bytes: Vec<u8>| {
-            stored += u32::from(bytes[0] == segment::STORED);
-            let end = index.last().copied().unwrap_or(0) + bytes.len() as u64;
-            index.push(end);
-            out.write_all(&bytes)
+        |_, piece| {
+            let parts = [how.as_bytes(), piece];
+            Packed::find(earlier, &parts, || Ok(segment::pack(algorithm, piece, segment)))
+        },
+        |_, packed: Packed| {
+            let begin = index.last().copied().unwrap_or(0);
+            stored += u32::from(packed.bytes[0] == segment::STORED);
+            pieces.extend(packed.piece(index_end + begin));
+            index.push(begin + packed.bytes.len() as u64);
+            out.write_all(&packed.bytes)
         },
     )?;
     if read != length {
@@ -122,7 +140,7 @@ pub fn compress<W: Write + Seek + Send>(
     out.seek(SeekFrom::Start(0))?;
     out.write_all(&header(algorithm, segment, last as u32, &index))?;
     out.flush()?;
-    Ok(Compressed { segments, stored, bytes })
+    Ok((Compressed { segments, stored, bytes }, pieces))
 }
 
 fn header(algorithm: Algorithm, segment: u32, last: u32, index: &[u64]) -> Vec<u8> {
@@ -229,6 +247,45 @@ mod tests {
             pool.install(|| packed(&image, Algorithm::Gzip, SEGMENT)).0
         });
         assert!(made[0] == made[1] && made[1] == made[2]);
+    }
+
+    /// Pieces of a file in memory, and how many were found.
+    struct Before(Vec<u8>, Vec<Piece>, std::sync::atomic::AtomicUsize);
+
+    impl Earlier for Before {
+        fn piece(&self, digest: &crate::pieces::Digest) -> Option<Vec<u8>> {
+            let piece = self.1.iter().find(|piece| piece.digest == *digest)?;
+            self.2.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let at = piece.at as usize;
+            let bytes = self.0[at..at + piece.length as usize].to_vec();
+            assert_eq!(crate::pieces::digest(&bytes), piece.sum);
+            Some(bytes)
+        }
+    }
+
+    #[test]
+    fn earlier_segments_are_taken_and_nothing_else() {
+        let image = sample(131_072 * 12);
+        let mut changed = image.clone();
+        changed[131_072 * 5] ^= 1;
+        let after = |earlier: &dyn Earlier, image: &[u8], algorithm| {
+            let (mut out, length) = (Cursor::new(Vec::new()), image.len() as u64);
+            let done =
+                compress_after(Some(earlier), &mut &*image, length, algorithm, SEGMENT, &mut out);
+            (out.into_inner(), done.unwrap().1)
+        };
+        let (file, pieces) = after(&crate::pieces::Nothing, &image, Algorithm::Gzip);
+        assert_eq!(file, packed(&image, Algorithm::Gzip, SEGMENT).0);
+        let before = Before(file, pieces, Default::default());
+        assert_eq!(
+            after(&before, &changed, Algorithm::Gzip).0,
+            packed(&changed, Algorithm::Gzip, SEGMENT).0
+        );
+        assert_eq!(before.2.load(std::sync::atomic::Ordering::Relaxed), 11);
+        // Made otherwise, they are others.
+        let other = after(&before, &image, Algorithm::Gzip9).0;
+        assert_eq!(other, packed(&image, Algorithm::Gzip9, SEGMENT).0);
+        assert_eq!(before.2.load(std::sync::atomic::Ordering::Relaxed), 11);
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! pieces.rs - pieces of a packed stream that an earlier stream had too.
+//!
+//! Whoever keeps a packed file and what is said here of its pieces can pack a stream that is nearly
+//! the same at the cost of hashing it.
+//!
+//! Law: what is found is what would be made.  A digest covers all that a packed piece depends on.
+
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256.
+pub type Digest = [u8; 32];
+
+/// A piece of a packed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Of what it was made of, and how.
+    pub digest: Digest,
+    /// Of its bytes.
+    pub sum: Digest,
+    /// Where it lies in the file.
+    pub at: u64,
+    /// How long it is there.
+    pub length: u32,
+}
+
+/// Packed pieces from before.
+pub trait Earlier: Sync {
+    /// The bytes made of what has this digest, if they are there and whole.
+    fn piece(&self, digest: &Digest) -> Option<Vec<u8>>;
+}
+
+/// Nothing was kept.
+pub struct Nothing;
+
+impl Earlier for Nothing {
+    fn piece(&self, _digest: &Digest) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// The digest of bytes.
+pub fn digest(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+/// A packed piece with its digests, where somebody asked for them.
+pub(crate) struct Packed {
+    pub bytes: Vec<u8>,
+    digests: Option<(Digest, Digest)>,
+}
+
+impl Packed {
+    /// Finds what was made of these parts before, or makes it.
+    pub fn find<E>(
+        earlier: Option<&dyn Earlier>,
+        parts: &[&[u8]],
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
+        let Some(earlier) = earlier else { return Ok(Self { bytes: make()?, digests: None }) };
+        let mut hash = Sha256::new();
+        for part in parts {
+            // The length keeps lists apart whose joined bytes are equal.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let of: Digest = hash.finalize().into();
+        let bytes = earlier.piece(&of).map_or_else(make, Ok)?;
+        let sum = digest(&bytes);
+        Ok(Self { bytes, digests: Some((of, sum)) })
+    }
+
+    /// What is to be said of it at a place of the file.
+    pub fn piece(&self, at: u64) -> Option<Piece> {
+        let (digest, sum) = self.digests?;
+        Some(Piece { digest, sum, at, length: self.bytes.len() as u32 })
+    }
+}
