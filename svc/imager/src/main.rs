@@ -221,7 +221,7 @@ fn paused(stage: &Stage, step: &str) -> Failure {
 
 /// Copies what was made, under the names that outputs have.
 fn take(area: &Area, manifest: &Manifest, to: &Path) -> Result<BTreeMap<String, String>> {
-    let places = Places::of(area.build_data(), area.media());
+    let places = Places::of(area);
     let mut outputs = BTreeMap::new();
     let copy = |from: &Path, name: &str| -> Result<()> {
         fs::copy(from, to.join(name)).with_context(|| from.display().to_string())?;

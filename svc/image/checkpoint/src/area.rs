@@ -7,6 +7,7 @@
 //!   .table               the metadata table of build_data (crate image-tree); may be absent
 //!   .step_NAME           the manifest as it was when NAME's checkpoint was taken
 //!   .checkpoints/        what the back end needs, and each checkpoint's record (record.rs)
+//!   .checkpoints/spare/  directories that a step moved out of build_data instead of removing them
 //!   distro_const.lock    held while the area is open; says by whom
 //! ```
 //!
@@ -132,6 +133,7 @@ pub struct Area {
     table: PathBuf,
     /// `.checkpoints`
     folders: PathBuf,
+    spare: PathBuf,
     disk: Disk,
     boot: String,
     store: Box<dyn Store>,
@@ -159,7 +161,8 @@ impl Area {
         let [build_data, media, logs, folders] =
             ["build_data", "media", "logs", ".checkpoints"].map(|name| root.join(name));
         place.make_datasets(options.tools.as_ref())?;
-        for folder in [&media, &logs, &folders, &folders.join("gone")] {
+        let spare = folders.join("spare");
+        for folder in [&media, &logs, &folders, &folders.join("gone"), &spare] {
             disk.ensure_folder(folder)?;
         }
         let store = place.store(&disk, &options.tools, &build_data, &folders)?;
@@ -171,6 +174,7 @@ impl Area {
             media,
             logs,
             folders,
+            spare,
             boot: sys::boot(),
             back_end: store.back_end(),
             store,
@@ -293,6 +297,14 @@ impl Area {
         &self.table
     }
 
+    /// Where a step may move a directory of build_data instead of removing it, under the name that
+    /// [`spare_name`] gives: a rollback that wants it back need not make it again.  What is not
+    /// wanted back stays until the area is cleared or it is replaced.
+    #[must_use]
+    pub fn spare(&self) -> &Path {
+        &self.spare
+    }
+
     /// How checkpoints are kept here.
     #[must_use]
     pub fn back_end(&self) -> &BackEnd {
@@ -316,6 +328,8 @@ impl Area {
         self.remove_side_cars()?;
         self.disk.discard(&self.table)?;
         self.store.clear()?;
+        self.put_away(&self.spare)?;
+        self.disk.ensure_folder(&self.spare)?;
         self.keeper.sweep();
         self.torn = false;
         Ok(())
@@ -428,6 +442,12 @@ impl Area {
     pub fn tidy(&mut self) -> Result<(), StoreError> {
         self.keeper.wait()
     }
+}
+
+/// The name in [`Area::spare`] of a directory, by its path below build_data.
+#[must_use]
+pub fn spare_name(path: &str) -> String {
+    path.replace('%', "%25").replace('/', "%2F")
 }
 
 /// What a file holds; `None` when it is not there.

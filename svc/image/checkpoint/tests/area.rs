@@ -203,6 +203,41 @@ fn a_change_right_after_a_checkpoint_is_seen() {
 }
 
 #[test]
+fn what_was_moved_away_is_taken_back_and_made_right() {
+    let place = place();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    let inode = |name: &str| fs::metadata(data.join(name)).unwrap().ino();
+    fs::create_dir_all(data.join("top/usr/lib")).unwrap();
+    for name in ["kept", "gone", "changed"] {
+        fs::write(data.join("top/usr/lib").join(name), name.repeat(1_000)).unwrap();
+    }
+    area.checkpoint(&step("a"), &id(1), b"").unwrap();
+    let (before, kept) = (picture(&data), inode("top/usr/lib/kept"));
+    for round in 0..2 {
+        let away = area.spare().join(image_checkpoint::spare_name("top/usr"));
+        fs::rename(data.join("top/usr"), &away).unwrap();
+        area.checkpoint(&step("b"), &id(2), b"").unwrap();
+        // Somebody has been there.
+        fs::remove_file(away.join("lib/gone")).unwrap();
+        fs::write(away.join("lib/changed"), "CHANGED".repeat(1_000)).unwrap();
+        fs::write(away.join("lib/new"), "new").unwrap();
+        drop(area);
+        area = open(place.path());
+        area.rollback(&step("a")).unwrap();
+        assert_eq!(picture(&data), before, "round {round}");
+        let taken = !matches!(
+            area.back_end(),
+            image_checkpoint::BackEnd::Btrfs | image_checkpoint::BackEnd::Zfs { .. }
+        );
+        assert!(!taken || inode("top/usr/lib/kept") == kept, "round {round}");
+    }
+    fs::rename(data.join("top/usr"), area.spare().join("top%2Fusr")).unwrap();
+    area.clear().unwrap();
+    assert_eq!(fs::read_dir(area.spare()).unwrap().count(), 0);
+}
+
+#[test]
 fn one_build_at_a_time() {
     let place = place();
     let area = open(place.path());

@@ -3,13 +3,16 @@
 //! An archive is read back before it is used, because no kernel checks one before it writes to it.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image_formats::content::Content;
 use image_formats::{archive, ufs};
 use image_tree::Tree;
+
+use crate::kept::Kept;
+use crate::root::Rooted;
 
 /// Writes a file that matters: beside, synced, renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -53,25 +56,24 @@ pub fn write(
 }
 
 /// Packs a plain archive by gzip, or not at all, to its place by a new file; gives the text of its
-/// hash, which is of the bytes as they are unpacked.
-pub fn pack(plain: &Path, level: Option<u8>, to: &Path) -> Result<String> {
+/// hash, which is of the bytes as they are unpacked.  The plain one goes.  Pieces of the last one of
+/// its name are taken from `kept`, and its own are kept there.
+pub fn pack(plain: &Path, level: Option<u8>, kept: Kept, to: &Path) -> Result<String> {
     let named = || to.display().to_string();
     let mut from = File::open(plain).with_context(|| plain.display().to_string())?;
-    let beside = to.with_extension("new");
-    let hash = match level {
-        Some(level) => {
-            let mut out = BufWriter::new(File::create(&beside).with_context(named)?);
-            let packed = archive::pack(&mut from, level, &mut out).with_context(named)?;
-            out.flush().with_context(named)?;
-            packed.hash
-        }
-        None => {
-            let hash = archive::hash(&mut from).with_context(named)?;
-            from.rewind()?;
-            std::fs::copy(plain, &beside).with_context(named)?;
-            hash
-        }
+    let Some(level) = level else {
+        let hash = archive::hash(&mut from).with_context(named)?;
+        std::fs::rename(plain, to).with_context(named)?;
+        return Ok(hash);
     };
+    let beside = to.with_extension("new");
+    let mut out = BufWriter::new(File::create(&beside).with_context(named)?);
+    let packed = archive::pack_after(Some(&kept), &mut from, level, &mut out);
+    let (packed, pieces) = packed.with_context(named)?;
+    out.flush().with_context(named)?;
+    drop(out);
+    kept.replace(&beside, &pieces)?;
     std::fs::rename(&beside, to).with_context(named)?;
-    Ok(hash)
+    std::fs::remove_file(plain).with_context(|| plain.display().to_string())?;
+    Ok(packed.hash)
 }

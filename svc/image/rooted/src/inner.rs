@@ -1,20 +1,21 @@
-//! inner.rs - an ISO 9660 image of a part of a root, with owners and modes from its table.
+//! inner.rs - an ISO 9660 image of a part of a root, with owners and modes from its table, compressed
+//! or as it is.
 //!
-//! xorriso reads modes from the disk, which without privilege has not those of the image.  So the
-//! commonest of each is its default, and what differs is told by a file of commands.
+//! The image itself is on no disk: what writes it hands it over to what compresses it.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use image_tree::Kind;
+use image_formats::iso9660::{Options, Plan};
+use image_formats::{lofi, pipe};
+use image_tree::{Entry, Kind, Tree};
 
-use crate::medium::{Tools, environment};
+use crate::kept::Kept;
 use crate::root::Rooted;
 
-/// Paths in one command.
-const BATCH: usize = 50;
+const VOLUME: &str = "compress";
 
 /// What becomes an image.
 pub struct Inner<'a> {
@@ -28,168 +29,129 @@ pub struct Inner<'a> {
     pub sort: Option<&'a str>,
 }
 
+/// An image that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// Bytes of the image.
+    pub plain: u64,
+    /// Bytes of its file.
+    pub packed: u64,
+}
+
 impl Inner<'_> {
+    /// What stands before a path of the image in the root.
+    fn above(&self) -> &str {
+        self.parts.first().filter(|_| self.is_top).copied().unwrap_or("")
+    }
+
     /// A path of the root in the image.
-    fn inside(&self, path: &str) -> String {
-        let top = self.parts.first().filter(|_| self.is_top);
-        let rest = top.map_or(path, |top| path.strip_prefix(top).unwrap_or(path));
-        format!("/{}", rest.trim_start_matches('/'))
+    fn inside<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(self.above()).unwrap_or(path).trim_start_matches('/')
     }
 
-    fn rows(&self) -> impl Iterator<Item = (&str, &image_tree::Entry)> {
-        let part = |path: &str, part: &str| {
-            path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// A path of the image in the root.
+    fn outside(&self, path: &str) -> String {
+        match self.above() {
+            "" => path.to_owned(),
+            above => format!("{above}/{path}"),
+        }
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let below = |part: &&str| {
+            path.strip_prefix(*part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let wanted = move |path: &str| self.parts.iter().any(|one| part(path, one));
-        self.root.tree.iter().filter(move |(path, entry)| {
-            wanted(path) && !matches!(entry.kind, Kind::HardLink { .. })
-        })
+        self.parts.iter().any(below)
     }
 
-    /// Writes it to `output`, by help of files in `work`.
-    pub fn write(&self, work: &Path, output: &Path, tools: &dyn Tools) -> Result<()> {
-        let commands = work.join("owners.xorriso");
-        let defaults = self.defaults();
-        let text = self.commands(&defaults);
-        std::fs::write(&commands, text).with_context(|| commands.display().to_string())?;
-        match std::fs::remove_file(output) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| output.display().to_string());
-            }
-            Ok(()) | Err(_) => {}
+    /// The table of the image.  A file whose first name is not in it is called by the next.
+    fn tree(&self) -> Result<Tree> {
+        let mut tree = Tree::new();
+        if !self.is_top {
+            let time = self.root.time();
+            let root = Entry { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: time };
+            tree.insert("", root)?;
         }
-        let time = self.root.time();
-        let mut arguments = self.arguments(&defaults, output, time)?;
-        if let Some(sort) = self.sort {
-            let weights = work.join("sort-weights");
-            std::fs::write(&weights, self.weights(sort))
-                .with_context(|| weights.display().to_string())?;
-            arguments.extend(["--sort-weight-list".into(), weights.display().to_string()]);
-        }
-        if self.is_top {
-            let top = self.root.dir().join(self.parts.first().copied().unwrap_or(""));
-            arguments.push(top.display().to_string());
-        } else {
-            arguments.push("-graft-points".into());
-            for part in self.parts {
-                let from = self.root.dir().join(part);
-                // An equals sign or a backslash in a path would part it elsewhere.
-                let from = from.display().to_string().replace('\\', "\\\\").replace('=', "\\=");
-                arguments.push(format!("/{part}={from}"));
-            }
-        }
-        arguments.extend(["--", "-options_from_file"].map(str::to_string));
-        arguments.push(commands.display().to_string());
-        tools.run("xorriso", &arguments, &environment(time))
-    }
-
-    fn arguments(&self, defaults: &Defaults, output: &Path, time: i64) -> Result<Vec<String>> {
-        let date = date(time)?;
-        // The file is one step's own: nothing waits for the disk.
-        let mut arguments: Vec<String> =
-            ["-no_rc", "-stdio_sync", "off", "-as", "mkisofs", "-quiet"]
-                .map(str::to_string)
-                .to_vec();
-        let mut pair = |name: &str, value: String| arguments.extend([name.into(), value]);
-        pair("-o", output.display().to_string());
-        pair("-V", "compress".into());
-        pair("--set_all_file_dates", date.clone());
-        pair("-uid", "0".into());
-        pair("-gid", defaults.gid.to_string());
-        pair("-dir-mode", format!("{:04o}", defaults.directory));
-        pair("-file-mode", format!("{:04o}", defaults.file));
-        arguments.push(format!("--modification-date={date}"));
-        arguments.extend(["-R", "-D", "-d", "-N", "-l", "-U"].map(str::to_string));
-        Ok(arguments)
-    }
-
-    /// The commonest modes and group.
-    fn defaults(&self) -> Defaults {
-        let (mut files, mut directories, mut groups) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (_, entry) in self.rows() {
-            match entry.kind {
-                // Special bits are no default: xorriso takes plain modes alone.
-                Kind::File { .. } if entry.mode < 0o1000 => {
-                    *files.entry(entry.mode).or_insert(0) += 1;
+        let mut firsts = std::collections::BTreeMap::new();
+        for (path, entry) in self.root.tree.iter().filter(|(path, _)| self.has(path)) {
+            let inside = self.inside(path);
+            let mut entry = entry.clone();
+            if let Kind::HardLink { target } = &entry.kind {
+                let known = firsts.get(target).copied();
+                let first = if self.has(target) { Some(self.inside(target)) } else { known };
+                match (first, self.root.tree.get(target)) {
+                    (Some(first), _) => {
+                        entry.kind = Kind::HardLink { target: first.to_owned() };
+                    }
+                    (None, Some(file)) => {
+                        firsts.insert(target.clone(), inside);
+                        entry = file.clone();
+                    }
+                    (None, None) => {}
                 }
-                Kind::Directory if entry.mode < 0o1000 => {
-                    *directories.entry(entry.mode).or_insert(0) += 1;
-                }
-                _ => {}
             }
-            *groups.entry(entry.gid).or_insert(0) += 1;
+            tree.insert(inside, entry)?;
         }
-        let commonest = |counts: &BTreeMap<u32, i32>, other: u32| {
-            counts.iter().max_by_key(|(_, count)| **count).map_or(other, |(value, _)| *value)
+        Ok(tree)
+    }
+
+    /// Weights by paths of the image.
+    fn weights(&self) -> String {
+        let line = |line: &str| {
+            let (path, weight) = line.trim().rsplit_once(char::is_whitespace)?;
+            let path = path.trim().trim_start_matches("./").trim_start_matches('/');
+            Some(format!("{}\t{}\n", self.inside(path), weight.trim()))
         };
-        Defaults {
-            file: commonest(&files, 0o644),
-            directory: commonest(&directories, 0o755),
-            gid: commonest(&groups, 0),
-        }
+        self.sort.unwrap_or("").lines().filter_map(line).collect()
     }
 
-    fn commands(&self, defaults: &Defaults) -> String {
-        let mut commands: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (path, entry) in self.rows() {
-            let mut say = |command: String| {
-                commands.entry(command).or_default().push(quoted(&self.inside(path)));
-            };
-            let usual = match entry.kind {
-                Kind::File { .. } => Some(defaults.file),
-                Kind::Directory => Some(defaults.directory),
-                _ => None,
-            };
-            if usual.is_some_and(|usual| usual != entry.mode) {
-                say(format!("-chmod 0{:o}", entry.mode));
+    /// Writes it to `output`, compressed or as it is; pieces of what was packed under its name
+    /// before are taken from `kept`, and its own are kept there.
+    pub fn pack(&self, how: Option<lofi::Algorithm>, kept: Kept, output: &Path) -> Result<Made> {
+        let tree = self.tree()?;
+        let weights = self.weights();
+        let options = Options { volume: VOLUME, time: self.root.time(), weights: &weights };
+        let plan = Plan::new(&tree, &options)?;
+        let content = |path: &str| -> io::Result<Box<dyn Read>> {
+            let at = self.root.on_disk(&self.outside(path)).map_err(io::Error::other)?;
+            Ok(Box::new(File::open(at)?))
+        };
+        let named = || output.display().to_string();
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(output).with_context(named)?);
+        let plain = plan.bytes();
+        let Some(algorithm) = how else {
+            plan.write(&content, &mut out).with_context(named)?;
+            out.flush().with_context(named)?;
+            return Ok(Made { plain, packed: plain });
+        };
+        let (mut to, mut from) = pipe::pipe();
+        let (packed, pieces) = std::thread::scope(|scope| {
+            let writing = scope.spawn(move || -> Result<()> {
+                plan.write(&content, &mut to)?;
+                Ok(to.end()?)
+            });
+            let segment = lofi::SEGMENT;
+            let done =
+                lofi::compress_after(Some(&kept), &mut from, plain, algorithm, segment, &mut out);
+            // Who writes learns that nobody reads any more.
+            drop(from);
+            let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (written, done) {
+                // The writer's failure is the cause of the other's, unless nobody read.
+                (Err(error), Err(_)) if !is_cut_off(&error) => Err(error),
+                (_, Err(error)) => Err(error.into()),
+                (written, Ok((made, pieces))) => written.map(|()| (made.bytes, pieces)),
             }
-            if entry.uid != 0 {
-                say(format!("-chown {}", entry.uid));
-            }
-            if entry.gid != defaults.gid {
-                say(format!("-chgrp {}", entry.gid));
-            }
-        }
-        let mut text = String::new();
-        for (command, paths) in commands {
-            for batch in paths.chunks(BATCH) {
-                // Writing to a String cannot fail.
-                let _done = writeln!(text, "{command} {} --", batch.join(" "));
-            }
-        }
-        text
-    }
-
-    /// xorriso's order of fields: weight, then path in the image.
-    fn weights(&self, sort: &str) -> String {
-        let mut text = String::new();
-        for line in sort.lines() {
-            if let Some((path, weight)) = line.rsplit_once(char::is_whitespace) {
-                let path = self.inside(path.trim().trim_start_matches("./"));
-                let _done = writeln!(text, "{} {path}", weight.trim());
-            }
-        }
-        text
+        })?;
+        drop(out);
+        kept.replace(output, &pieces)?;
+        Ok(Made { plain, packed })
     }
 }
 
-/// ECMA-119's sixteen digits; the last two are hundredths of a second.
-fn date(time: i64) -> Result<String> {
-    let stamp = jiff::Timestamp::from_second(time).context("the time of the image")?;
-    Ok(stamp.strftime("%Y%m%d%H%M%S00").to_string())
-}
-
-struct Defaults {
-    file: u32,
-    directory: u32,
-    gid: u32,
-}
-
-/// A word as xorriso reads words: either quote holds everything but itself.
-fn quoted(path: &str) -> String {
-    let parts: Vec<String> = path.split('\'').map(|part| format!("'{part}'")).collect();
-    parts.join("\"'\"")
+fn is_cut_off(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    kinds.map(io::Error::kind).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -197,31 +159,79 @@ mod tests {
     use super::*;
     use crate::root::Owned;
 
+    fn rooted(scratch: &Path) -> Rooted {
+        let dir = scratch.join("r");
+        let mut root = Rooted::create(&dir, &dir.with_extension("table"), 9).unwrap();
+        for (path, bytes) in [("usr/bin/a", "one"), ("usr/lib/b", "two"), ("etc/x", "three")] {
+            root.put(path, bytes.as_bytes(), Owned { mode: 0o4555, uid: 5, gid: 2 }).unwrap();
+        }
+        for (path, target) in [("usr/bin/c", "usr/lib/b"), ("usr/x", "etc/x"), ("usr/y", "etc/x")] {
+            let kind = Kind::HardLink { target: target.to_owned() };
+            let entry = Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 };
+            root.tree.insert(path, entry).unwrap();
+            std::fs::hard_link(root.dir().join(target), root.dir().join(path)).unwrap();
+        }
+        root
+    }
+
     #[test]
-    fn what_differs_is_told() {
+    fn a_part_is_a_tree_of_its_own() {
         let scratch = tempfile::tempdir().unwrap();
-        let dir = scratch.path().join("r");
-        let mut root = Rooted::create(&dir, &dir.with_extension("table"), 0).unwrap();
-        for (path, mode, uid, gid) in [
-            ("usr/bin/a", 0o555, 0, 2),
-            ("usr/bin/b", 0o555, 0, 2),
-            ("usr/bin/it's", 0o4555, 5, 2),
-            ("etc/x", 0o600, 0, 3),
-        ] {
-            root.put(path, b"", Owned { mode, uid, gid }).unwrap();
-        }
-        for path in ["usr", "usr/bin"] {
-            root.tree.get_mut(path).unwrap().gid = 2;
-        }
-        let inner = Inner { root: &root, parts: &["usr"], is_top: true, sort: None };
-        let defaults = inner.defaults();
-        assert_eq!((defaults.file, defaults.directory, defaults.gid), (0o555, 0o755, 2));
-        assert_eq!(
-            inner.commands(&defaults),
-            "-chmod 04555 '/bin/it'\"'\"'s' --\n-chown 5 '/bin/it'\"'\"'s' --\n"
-        );
-        assert_eq!(inner.weights("usr/bin/a\t10\n"), "10 /bin/a\n");
+        let root = rooted(scratch.path());
+        let sort = Some("usr/bin/a\t10\n./etc/x 3\nnothing\n");
+        let top = Inner { root: &root, parts: &["usr"], is_top: true, sort };
+        let tree = top.tree().unwrap();
+        let paths: Vec<&str> = tree.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["", "bin", "bin/a", "bin/c", "lib", "lib/b", "x", "y"]);
+        let kind = |path: &str| tree.get(path).unwrap().kind.clone();
+        assert_eq!(kind("bin/c"), Kind::HardLink { target: "lib/b".into() });
+        assert_eq!(kind("x"), Kind::File { size: 5 });
+        assert_eq!(kind("y"), Kind::HardLink { target: "x".into() });
+        assert_eq!(tree.get("x").unwrap().mode, 0o4555);
+        assert_eq!(top.weights(), "bin/a\t10\netc/x\t3\n");
         let parts = Inner { root: &root, parts: &["etc", "usr"], is_top: false, sort: None };
-        assert!(parts.commands(&parts.defaults()).contains("-chmod 0600 '/etc/x' --\n"));
+        let tree = parts.tree().unwrap();
+        assert_eq!(tree.get("usr/x").unwrap().kind, Kind::HardLink { target: "etc/x".into() });
+        assert_eq!(tree.get("").unwrap().mode, 0o755);
+    }
+
+    #[test]
+    fn images_are_the_same_with_and_without_what_was_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut root = rooted(scratch.path());
+        root.put("usr/lib/large", &[7; 900_000], Owned::root(0o644)).unwrap();
+        let dir = scratch.path().join("kept");
+        let pack = |root: &Rooted, dir: &Path, how| {
+            let inner = Inner { root, parts: &["usr"], is_top: true, sort: None };
+            let output = scratch.path().join("out");
+            let made = inner.pack(how, Kept::open(dir, "usr"), &output).unwrap();
+            let bytes = std::fs::read(&output).unwrap();
+            std::fs::remove_file(&output).unwrap();
+            assert_eq!(made.packed, bytes.len() as u64);
+            bytes
+        };
+        let gzip = Some(lofi::Algorithm::Gzip);
+        let first = pack(&root, &dir, gzip);
+        assert!(first == pack(&root, &dir, gzip));
+        root.put("usr/bin/a", b"another", Owned::root(0o644)).unwrap();
+        let changed = pack(&root, &dir, gzip);
+        assert!(changed != first && changed == pack(&root, &scratch.path().join("new"), gzip));
+        let mut reader = lofi::Reader::open(io::Cursor::new(&changed)).unwrap();
+        let mut plain = Vec::new();
+        reader.copy(&mut plain).unwrap();
+        assert!(plain == pack(&root, &dir, None));
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = rooted(scratch.path());
+        std::fs::write(root.dir().join("usr/bin/a"), "longer").unwrap();
+        let inner = Inner { root: &root, parts: &["usr"], is_top: true, sort: None };
+        for how in [None, Some(lofi::Algorithm::Gzip)] {
+            let kept = Kept::open(scratch.path(), "kept");
+            let error = inner.pack(how, kept, &scratch.path().join("out")).unwrap_err();
+            assert!(format!("{error:#}").contains("bin/a: longer than the 3 bytes"), "{error:#}");
+        }
     }
 }

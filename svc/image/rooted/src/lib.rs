@@ -10,6 +10,7 @@
 //! | `host.rs` | the host's tools |
 //! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
+//! | `kept.rs` | the pieces of a packed file, kept until the next is packed |
 //! | `removal.rs` | a large tree removed from the disk |
 //!
 //! Law: programs run only through a seam that is handed in; every date comes from the caller.
@@ -18,6 +19,7 @@
 pub mod archive;
 pub mod host;
 pub mod inner;
+pub mod kept;
 pub mod medium;
 pub mod password;
 pub mod removal;

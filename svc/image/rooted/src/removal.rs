@@ -12,6 +12,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const THREADS: usize = 2;
 
+/// Removes a directory with everything in it, or a file.  Nothing there: nothing done.
+pub fn remove(path: &Path) -> io::Result<()> {
+    empty(path)?;
+    let removed = match fs::symlink_metadata(path) {
+        Ok(about) if about.is_dir() => fs::remove_dir(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Removes everything below a directory, which stays.  Nothing there: nothing done.
 pub fn empty(top: &Path) -> io::Result<()> {
     match fs::symlink_metadata(top) {

@@ -19,6 +19,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::removal;
 use image_tree::{Entry, Kind, TableError, Tree, check_path};
 
 pub use reconcile::Before;
@@ -281,6 +282,30 @@ impl Rooted {
         self.retain(|one| one != path && !one.starts_with(&below))
     }
 
+    /// Takes a directory away with all below it, by moving it to where `to` is; what is there goes.
+    /// Where it cannot be moved it is removed.  Nothing there: nothing done.
+    pub fn set_aside(&mut self, path: &str, to: &Path) -> Result<()> {
+        if !self.is_directory(path) {
+            return self.remove(path);
+        }
+        let at = self.on_disk(path)?;
+        removal::remove(to).map_err(io_at(to))?;
+        match fs::rename(&at, to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Another file system.
+            Err(_) => removal::remove(&at).map_err(io_at(&at))?,
+        }
+        let gone: Vec<String> = self.tree.below(path).map(|(below, _)| below.to_string()).collect();
+        let mut files = BTreeMap::new();
+        for path in gone.into_iter().chain([path.to_string()]) {
+            if let Some(entry @ Entry { kind: Kind::File { .. }, .. }) = self.tree.remove(&path) {
+                files.insert(path, entry);
+            }
+        }
+        self.promote(&files)
+    }
+
     /// Takes away what `keep` does not want.  Directories that hold something stay, whatever it
     /// says.  Of a file's names that stay, the first becomes its first name.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) -> Result<()> {
@@ -441,6 +466,31 @@ mod tests {
         assert!(root.directory("etc/x", Owned::root(0o755)).is_err());
         assert!(root.put("../x", b"x", Owned::root(0o644)).is_err());
         assert_eq!(fs::read_dir(scratch.path().join("outside")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_whole_and_leaves_the_other_names_of_a_file() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut root = rooted(scratch.path(), "r");
+        let aside = scratch.path().join("aside");
+        for round in ["one", "two"] {
+            root.put("a/b/file", round.as_bytes(), Owned::root(0o555)).unwrap();
+            root.directory("c", Owned::root(0o755)).unwrap();
+            root.remove("c/name").unwrap();
+            fs::hard_link(root.dir().join("a/b/file"), root.dir().join("c/name")).unwrap();
+            let kind = Kind::HardLink { target: "a/b/file".into() };
+            root.insert("c/name", Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 }).unwrap();
+            root.set_aside("a", &aside).unwrap();
+            assert_eq!(fs::read_to_string(aside.join("b/file")).unwrap(), round);
+            assert!(!root.dir().join("a").exists());
+            let kept: Vec<&str> = root.tree.iter().map(|(path, _)| path).collect();
+            assert_eq!(kept, ["", "c", "c/name"]);
+            assert_eq!(root.text("c/name").unwrap().as_deref(), Some(round));
+        }
+        root.set_aside("none", &aside).unwrap();
+        root.link("link", "c").unwrap();
+        root.set_aside("link", &aside).unwrap();
+        assert!(root.dir().join("c").exists() && root.kind("link").is_none());
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Build<'_> {
     }
 
     fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
-        let places = Places::of(area.build_data(), area.media());
+        let places = Places::of(area);
         let (mut id, mut failed) = (from.id, None);
         let mut made = self.earlier(area, from.step);
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {

@@ -39,7 +39,6 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         (entry.kind, entry.mode) = (Kind::File { size }, 0o644);
     }
     root.put(&format!("{to}.hash"), hash.as_bytes(), Owned::root(0o644))?;
-    std::fs::remove_file(&plain).with_context(|| plain.display().to_string())?;
     root.save()?;
     let mut facts = work.facts()?;
     facts.archive_bytes = facts.archive_bytes.max(written.bytes);
@@ -64,7 +63,8 @@ fn pack(work: &Work<'_>, plain: &Path, root: &Rooted, to: &str) -> Result<String
         Compression::None => None,
         other => bail!("a boot archive for x86 is packed by gzip or not at all, not by {other:?}"),
     };
-    archive::pack(plain, level, &root.on_disk(to)?)
+    let kept = work.kept(&to.replace('/', "-"));
+    archive::pack(plain, level, kept, &root.on_disk(to)?)
 }
 
 /// The rows of one architecture's archive.

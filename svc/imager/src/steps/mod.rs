@@ -47,6 +47,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use image_boot::{Accelerator, Emulator};
+use image_checkpoint::{Area, spare_name};
 use image_manifest::{Image, Native, Step};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,7 @@ use crate::evidence::{self, Policy};
 use crate::medium::Tools;
 use crate::packages::Packages;
 use image_rooted::Rooted;
+use image_rooted::kept::Kept;
 use image_rooted::medium::Tools;
 
 pub use boot_test::PATTERN;
@@ -72,11 +74,16 @@ pub struct Places {
     pub boot_archive: PathBuf,
     /// `AREA/media`: what a build is for.
     pub media: PathBuf,
+    /// `AREA/.pieces`: pieces of what was packed, for the next build; never rolled back.
+    pub pieces: PathBuf,
+    /// Where directories go that a step is done with: a rollback takes them back.
+    pub spare: PathBuf,
 }
 
 impl Places {
     /// The places in an area.
-    pub fn of(build_data: &Path, media: &Path) -> Self {
+    pub fn of(area: &Area) -> Self {
+        let (build_data, media) = (area.build_data(), area.media());
         let below = |name: &str| build_data.join(name);
         Self {
             build_data: build_data.to_path_buf(),
@@ -84,6 +91,8 @@ impl Places {
             tmp: below("tmp"),
             boot_archive: below("boot_archive"),
             media: media.to_path_buf(),
+            pieces: area.root().join(".pieces"),
+            spare: area.spare().to_path_buf(),
         }
     }
 
@@ -195,6 +204,18 @@ impl Work<'_> {
         image_rooted::archive::write_file(&self.places.facts(), &serde_json::to_vec_pretty(facts)?)
     }
 
+    /// The pieces of what was packed under a name in the last build.
+    pub fn kept(&self, name: &str) -> Kept {
+        Kept::open(&self.places.pieces, name)
+    }
+
+    /// Takes a directory of the image's root away, with all below it.
+    pub fn set_aside(&self, root: &mut Rooted, path: &str) -> Result<()> {
+        let below = root.dir().strip_prefix(&self.places.build_data).ok().and_then(Path::to_str);
+        let name = spare_name(&format!("{}/{path}", below.context("a root is in build_data")?));
+        Ok(root.set_aside(path, &self.places.spare.join(name))?)
+    }
+
     /// A line for whoever watches: what a script of the original writes to standard error.
     pub fn say(&self, line: &str) {
         self.logs.error(line);
@@ -290,7 +311,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
             format!("{} {} {:?}", archive.size_pad_mb, archive.nbpi, archive.compression)
         }
         Native::GrubSetup | Native::LoaderSetup => format!("{:?}", image.boot_menu),
-        Native::PostMod => post_mod::options(image, world)?,
+        Native::PostMod => post_mod::options(image)?,
         Native::Iso => iso::options(image, world)?,
         Native::Usb => gpt::options(image, world)?,
         Native::Disk => disk::options(image, step, world)?,

@@ -8,29 +8,23 @@
 //! Both are mounted by the running system: /usr, /mnt/misc.  An image that is not compressed is
 //! stored as it is: lofi takes a file without its header for a plain one.
 //!
-//! What an image was made of is removed from the disk while the image is compressed: most of that
-//! time is waiting for the disk.
-
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+//! What the images were made of is moved out of the way, not removed: the next build takes it back.
 
 use anyhow::{Context, Result, bail};
 use image_formats::{iso, lofi};
 use image_manifest::{Compression, Image};
 use image_tree::Kind;
 
-use super::{Work, World};
+use super::Work;
 use image_rooted::Owned;
 use image_rooted::inner::Inner;
-use image_rooted::removal;
 
 const SORT: &str = "iso_sort";
 
-pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
+pub(super) fn options(image: &Image) -> Result<String> {
     let sort = sort(image)?.unwrap_or_default();
     let sort = stage::recipe::sha256(sort.as_bytes());
-    Ok(format!("{:?} {sort} {}", image.live_compression, world.tools.version("xorriso")?))
+    Ok(format!("{:?} {sort}", image.live_compression))
 }
 
 fn sort(image: &Image) -> Result<Option<String>> {
@@ -66,7 +60,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         }
     }
     for path in ["opt", "etc", "var", "usr"] {
-        root.remove(path)?;
+        work.set_aside(&mut root, path)?;
     }
     Ok(root.save()?)
 }
@@ -116,38 +110,8 @@ fn pack(
 ) -> Result<u64> {
     let tmp = &work.places.tmp;
     std::fs::create_dir_all(tmp).with_context(|| tmp.display().to_string())?;
-    let plain = tmp.join("part.iso");
-    part.write(tmp, &plain, work.world.tools)?;
-    let to = tmp.join(name);
-    let remove = || -> Result<()> {
-        for one in part.parts {
-            let dir = part.root.on_disk(one)?;
-            removal::empty(&dir).with_context(|| dir.display().to_string())?;
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let removing = scope.spawn(remove);
-        let size = compress(work, &plain, how, &to);
-        let removed = removing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        removed.and(size)
-    })
-}
-
-/// Makes `to` of the plain image, which goes; gives its size.
-fn compress(work: &Work<'_>, plain: &Path, how: Option<lofi::Algorithm>, to: &Path) -> Result<u64> {
-    let named = |path: &Path| path.display().to_string();
-    let Some(algorithm) = how else {
-        std::fs::rename(plain, to).with_context(|| named(to))?;
-        return Ok(std::fs::metadata(to).with_context(|| named(to))?.len());
-    };
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let mut from = File::open(plain).with_context(|| named(plain))?;
-    let length = from.metadata().with_context(|| named(plain))?.len();
-    let mut out = BufWriter::new(File::create(to).with_context(|| named(to))?);
-    let made = lofi::compress(&mut from, length, algorithm, lofi::SEGMENT, &mut out)
-        .with_context(|| format!("compression of {name} failed"))?;
-    work.debug(&format!("{name}: {length} bytes in {}", made.bytes));
-    std::fs::remove_file(plain).with_context(|| named(plain))?;
-    Ok(made.bytes)
+    let made = part.pack(how, work.kept(name), &tmp.join(name));
+    let made = made.with_context(|| format!("compression of {name} failed"))?;
+    work.debug(&format!("{name}: {} bytes in {}", made.plain, made.packed));
+    Ok(made.packed)
 }

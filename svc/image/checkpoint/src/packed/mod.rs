@@ -163,15 +163,23 @@ impl Store for Packed {
     }
 
     fn restore(&mut self, number: u32, _step: &Step) -> Result<Restored, StoreError> {
-        let mut wanted = self.read(number, "index")?;
+        // What the last rollback left has the stamps that may still be on the disk.
+        let index = self.read(number, "now").or_else(|_| self.read(number, "index"));
+        let mut wanted = index?;
+        let wanted_counts = self.counts(&wanted);
         let known = self.known.take();
         let known = known.as_ref().map_or(&wanted, |(_, index)| index).clone();
         let counts = self.counts(&known);
         let known = Known { index: &known, counts };
         let packs = Packs::new(&self.checkpoints);
         let room = |name: &str| disk::open_path(&self.checkpoints.join(name));
-        let rooms =
-            restore::Rooms { gone: room("gone")?, apart: room("apart")?, links: room("links")? };
+        let rooms = restore::Rooms {
+            gone: room("gone")?,
+            apart: room("apart")?,
+            links: room("links")?,
+            spare: room("spare")?,
+        };
+        let known = restore::Stamped { newest: known, wanted_counts };
         let done =
             restore::restore(&self.disk, &self.build_data, &mut wanted, known, &packs, &rooms)?;
         wanted.boot = self.boot.clone();

@@ -24,6 +24,7 @@ use super::pack::{Buffers, Packs};
 use super::take::{
     self, Known, Shut, depth, device, is_denied, kind, link, meta, mode, size, stamp,
 };
+use crate::area::spare_name;
 use crate::disk::{self, Disk, Spot};
 use crate::error::{StoreError, at};
 use crate::sys;
@@ -36,6 +37,17 @@ pub(super) struct Rooms {
     pub(super) apart: OwnedFd,
     /// Where files with several names have one more for the moment.
     pub(super) links: OwnedFd,
+    /// Where directories are that were moved out of the tree.
+    pub(super) spare: OwnedFd,
+}
+
+/// By what it is known that a file was not touched.
+#[derive(Clone, Copy)]
+pub(super) struct Stamped<'a> {
+    /// What the newest checkpoint, or the last restoring, saw in the tree.
+    pub(super) newest: Known<'a>,
+    /// Whether the stamps of the state that is wanted, when it was there, are of this boot.
+    pub(super) wanted_counts: bool,
 }
 
 /// A directory to be made right.
@@ -72,8 +84,9 @@ struct Hand {
 /// What all threads share.
 struct Restoring<'a> {
     disk: &'a Disk,
+    root: &'a Path,
     wanted: &'a Index,
-    known: Known<'a>,
+    known: Stamped<'a>,
     packs: &'a Packs<'a>,
     rooms: &'a Rooms,
     device: u64,
@@ -99,7 +112,7 @@ pub(super) fn restore(
     disk: &Disk,
     root: &Path,
     wanted: &mut Index,
-    known: Known<'_>,
+    known: Stamped<'_>,
     packs: &Packs<'_>,
     rooms: &Rooms,
 ) -> Result<Done, StoreError> {
@@ -117,6 +130,7 @@ pub(super) fn restore(
     };
     let restoring = Restoring {
         disk,
+        root,
         wanted,
         known,
         packs,
@@ -168,7 +182,8 @@ impl Restoring<'_> {
             } else {
                 disk::look_for(&*opened, &child.name).map_err(spot.wrong())?
             };
-            let known = task.known.and_then(|known| self.known.index.child(known, &child.name));
+            let known =
+                task.known.and_then(|known| self.known.newest.index.child(known, &child.name));
             let Some(number) = child.folder() else {
                 stamps.push(self.leaf(hand, &spot, &Wish { child, known, there })?);
                 continue;
@@ -234,12 +249,31 @@ impl Restoring<'_> {
             self.disk.make_folder(folder, name, 0o700).map_err(spot.wrong())?;
             return Ok(true);
         }
+        if self.take_back(spot).map_err(spot.wrong())? {
+            self.check_mount(spot, &disk::look(folder, name).map_err(spot.wrong())?)?;
+            return Ok(false);
+        }
         let unique = self.unique();
         let made = || -> io::Result<()> {
             self.disk.make_folder(&self.rooms.apart, &unique, 0o700)?;
             self.disk.rename((&self.rooms.apart, &unique), (folder, name))
         };
         made().map_err(spot.wrong())?;
+        Ok(true)
+    }
+
+    /// Takes a directory that was moved away back to its place, whatever is in it; whether there was
+    /// one.
+    fn take_back(&self, spot: &Spot<'_>) -> io::Result<bool> {
+        let path = spot.path.strip_prefix(self.root).ok().and_then(Path::to_str);
+        let Some(path) = path else { return Ok(false) };
+        let Ok(name) = CString::new(spare_name(path)) else { return Ok(false) };
+        let spare = &self.rooms.spare;
+        let there = disk::look_for(spare, &name)?;
+        if !there.is_some_and(|about| kind(&about) == SFlag::S_IFDIR) {
+            return Ok(false);
+        }
+        self.disk.rename((spare, &name), (spot.folder, spot.name))?;
         Ok(true)
     }
 
@@ -309,8 +343,12 @@ impl Restoring<'_> {
                 if kind(about) != SFlag::S_IFREG || size(about) != content.size {
                     return Ok(false);
                 }
-                let known = wish.known.filter(|known| self.known.untouched(known, about));
-                if known.and_then(Child::content) == Some(content) {
+                let Stamped { newest, wanted_counts } = self.known;
+                let wanted = Known { index: self.wanted, counts: wanted_counts };
+                let newest = wish.known.filter(|known| newest.untouched(known, about));
+                if newest.and_then(Child::content) == Some(content)
+                    || wanted.untouched(wish.child, about)
+                {
                     return Ok(true);
                 }
                 let file = take::open(self.disk, spot, mode(about)).map_err(spot.wrong())?;
