@@ -10,7 +10,7 @@
 //! stands on `conditions` (variants and facets), `solve` (the closed
 //! set), `mediators` and `plan` (the actions of all packages as one) and `conflicts`, `root`
 //! (writing below a root), `below` (looking, moving, removing there) and `lay`, `accounts`, `drivers` and `edits` (edits of its files), `owners`; for images that keep track of
-//! their packages, `image`, `change` (what is to become of one), `execute` (done whole or not at all); `search` (queries).
+//! their packages, `image`, `change` (what is to become of one), `execute` (done whole or not at all); `search` (queries); `donor` (files of an image that goes, for one that comes).
 //!
 //! The library prints nothing and reads no environment.
 
@@ -24,6 +24,7 @@ mod conflicts;
 mod control;
 mod deliver;
 mod digest;
+mod donor;
 mod drivers;
 mod edits;
 pub mod execute;
@@ -56,6 +57,7 @@ pub use conditions::Conditions;
 pub use control::{Control, Phase, Progress};
 pub use deliver::{DeliverError, deliver};
 pub use digest::PayloadError;
+pub use donor::Donor;
 pub use drivers::DriverError;
 pub use merge::{MergeError, MergeOptions, MergeSource, Merged, merge};
 pub use mirror::mirror;

@@ -137,6 +137,12 @@ impl Root {
     }
 }
 
+/// The mode on the disk of a file whose action says `mode`.  The group and others get nothing to
+/// write: the builder's umask is no part of an image.
+pub(crate) fn staged_mode(mode: u32) -> u32 {
+    (mode & 0o755) | 0o600
+}
+
 pub(crate) fn io_error(path: &str, source: io::Error) -> RootError {
     RootError::Io { path: path.to_string(), source }
 }
@@ -162,8 +168,7 @@ impl Directory {
         let failed = |source| io_error(&self.path_of(name), source);
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        // The group and others get nothing to write: the builder's umask is no part of an image.
-        let mode = Mode::from_bits_truncate((mode as nix::libc::mode_t & 0o755) | 0o600);
+        let mode = Mode::from_bits_truncate(staged_mode(mode) as nix::libc::mode_t);
         let fd =
             openat(self.fd.as_fd(), name, flags, mode).map_err(|errno| failed(errno.into()))?;
         let mut file = File::from(fd);

@@ -113,7 +113,7 @@ impl<'a> Change<'a> {
     pub fn run_in(&self, mut session: Session, want: Want) -> Result<u8, Failure> {
         let sources = self.sources()?;
         let reject = self.given.values("reject").map(str::to_string).collect();
-        let order = Order { want, reject, sources: &sources };
+        let order = Order { want, reject, sources: &sources, donor: None };
         match self.changed(&mut session, &order) {
             Ok(status) => {
                 let dry = self.given.has("n");

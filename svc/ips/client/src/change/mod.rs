@@ -25,6 +25,7 @@ use ips_model::Fmri;
 use ips_model::pattern::PatternError;
 
 use crate::accounts::AccountError;
+use crate::donor::Donor;
 use crate::drivers::DriverError;
 use crate::execute::ExecuteError;
 use crate::image::{
@@ -84,12 +85,14 @@ pub struct Order<'a> {
     pub reject: Vec<String>,
     /// Further sources, for this operation.
     pub sources: &'a [Source],
+    /// Where payloads lie that need not be fetched.
+    pub donor: Option<&'a Donor>,
 }
 
 impl Order<'_> {
     /// An operation without extras.
     pub fn of(want: Want) -> Self {
-        Self { want, reject: Vec::new(), sources: &[] }
+        Self { want, reject: Vec::new(), sources: &[], donor: None }
     }
 }
 

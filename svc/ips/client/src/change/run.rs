@@ -21,13 +21,18 @@ use crate::plan::{Item, mode};
 use crate::root::{Directory, Root, RootError};
 use crate::source::Source;
 
+/// What the name of an edited file in the stage begins with; of all others it is a hash.
+const EDITED: &str = "edited";
+
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// How many steps it took.
     pub steps: usize,
     /// How many bytes of files had to be fetched.
     pub bytes: u64,
+    /// Files that were put, and the hash of what each has; none: its content was edited.
+    pub put: Vec<(String, Option<String>)>,
 }
 
 /// Does what a plan says.
@@ -62,9 +67,17 @@ pub fn carry_out(
         })?);
     }
     let count = steps.len();
+    let put = steps.make.iter().filter_map(put).collect();
     journal::open(image, &steps, &change)?;
     journal::finish(image, lock, control)?;
-    Ok(Done { steps: count, bytes })
+    Ok(Done { steps: count, bytes, put })
+}
+
+/// The path of a file that is put, and the hash that its name in the stage tells.
+fn put(step: &Step) -> Option<(String, Option<String>)> {
+    let Step::Put { path, staged, .. } = step else { return None };
+    let hash = staged.rsplit_once('.').map(|(hash, _)| hash.to_string());
+    Some((path.clone(), hash.filter(|hash| hash != EDITED)))
 }
 
 /// The paths that carrying out a plan would touch; nothing is fetched.
@@ -182,7 +195,7 @@ fn fetch_all(
     }
     let mirrors = image.mirrors()?;
     let places = places(image.sources()?, &mirrors, order.sources);
-    Ok(fetch(&prepared.wanted, &places, stage, control)?)
+    Ok(fetch(&prepared.wanted, &places, order.donor, stage, control)?)
 }
 
 fn change(planned: &Planned<'_>, time: Timestamp) -> Change {
@@ -320,7 +333,7 @@ impl<'a> Stepper<'a, '_> {
             (None, None) if path == PASSWORD_LOCK => Owned { mode: 0o755, uid: 0, gid: 0 },
             (None, None) => Owned { mode: 0o644, uid: 0, gid: 0 },
         };
-        let staged = format!("edited.{number}");
+        let staged = format!("{EDITED}.{number}");
         self.stage.unlink(&staged)?;
         self.stage.create_now(&staged, text.as_bytes(), owned.mode)?;
         let (path, size) = (path.to_string(), text.len() as u64);

@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use super::ExecuteError;
 use crate::control::{Control, Phase};
 use crate::digest::check_contents;
+use crate::donor::Donor;
 use crate::root::Directory;
 use crate::source::{Source, SourceError, side_by_side};
 
@@ -93,6 +94,7 @@ impl<'a> Place<'a> {
 pub fn fetch(
     wanted: &[Wanted<'_>],
     places: &[Place<'_>],
+    donor: Option<&Donor>,
     stage: &Directory,
     control: &Control<'_>,
 ) -> Result<u64, ExecuteError> {
@@ -115,7 +117,8 @@ pub fn fetch(
         let mut lacking = Vec::with_capacity(group.len());
         for one in group {
             going()?;
-            match is_staged(one, stage)? {
+            let given = donor.map_or(Ok(false), |donor| donor.give(one, stage))?;
+            match given || is_staged(one, stage)? {
                 true => count(one),
                 false => lacking.push(*one),
             }
