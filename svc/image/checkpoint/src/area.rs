@@ -35,6 +35,9 @@ use crate::sys;
 /// 2025-01-01: numbers of checkpoints are seconds since then, or one more than the last.
 const EPOCH: i64 = 1_735_689_600;
 
+/// How many folders are kept below the checkpoints for their bytes.
+const BASES: usize = 16;
+
 /// How the area keeps its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackEnd {
@@ -138,6 +141,8 @@ pub struct Area {
     boot: String,
     store: Box<dyn Store>,
     back_end: BackEnd,
+    /// Folders below all checkpoints that hold bytes for them, and how many.
+    bases: Vec<(u32, u64)>,
     /// Of each checkpoint the number of its folder.
     numbers: Vec<u32>,
     checkpoints: Vec<Checkpoint>,
@@ -178,6 +183,7 @@ impl Area {
             boot: sys::boot(),
             back_end: store.back_end(),
             store,
+            bases: Vec::new(),
             numbers: Vec::new(),
             checkpoints: Vec::new(),
             torn: false,
@@ -200,9 +206,13 @@ impl Area {
             };
             let folder = self.folder(found.number);
             match found.checkpoint.filter(in_store) {
-                Some(checkpoint) if whole => {
+                Some(checkpoint) if whole && !(found.is_base && !self.numbers.is_empty()) => {
                     if !found.is_durable {
                         self.keeper.flush(&folder);
+                    }
+                    if found.is_base {
+                        self.bases.push((found.number, found.bytes));
+                        continue;
                     }
                     self.numbers.push(found.number);
                     self.checkpoints.push(checkpoint);
@@ -325,6 +335,10 @@ impl Area {
     pub fn clear(&mut self) -> Result<(), ClearError> {
         self.torn = true;
         self.forget_after(0)?;
+        while let Some((number, _)) = self.bases.last() {
+            self.put_away(&self.folder(*number))?;
+            self.bases.pop();
+        }
         self.remove_side_cars()?;
         self.disk.discard(&self.table)?;
         self.store.clear()?;
@@ -353,7 +367,7 @@ impl Area {
         if self.torn {
             return Err(CheckpointError::Torn);
         }
-        let newest = self.numbers.last().copied();
+        let newest = self.newest();
         self.store.remember(newest);
         // Never a number that a power failure could bring back from among the removed.
         let now = jiff::Timestamp::now().as_second();
@@ -400,7 +414,7 @@ impl Area {
             .and_then(|()| self.disk.discard(&record::side_car(&self.root, step)))
             .map_err(StoreError::from)
             .and_then(|()| self.store.forget(number, step));
-        self.store.remember(self.numbers.last().copied());
+        self.store.remember(self.newest());
         self.keeper.sweep();
     }
 
@@ -424,6 +438,78 @@ impl Area {
         self.keeper.sweep();
         self.torn = false;
         Ok(restored)
+    }
+
+    fn newest(&self) -> Option<u32> {
+        self.numbers.last().copied().or(self.bases.last().map(|(number, _)| *number))
+    }
+
+    /// Makes the state before `reached` the state before `first` as well, with this id, and forgets all
+    /// checkpoints but that: a build can begin with what an earlier one reached, and its checkpoints
+    /// share bytes with it.  `false`, and nothing is done: there is no such checkpoint, what is kept
+    /// for that has become too much, or these checkpoints are not kept so.
+    ///
+    /// # Errors
+    /// Something cannot be read or written; a repeat, or [`Area::clear`], goes on.
+    pub fn restart(
+        &mut self,
+        reached: &Step,
+        first: &Step,
+        id: &Id,
+        manifest: &[u8],
+    ) -> Result<bool, RollbackError> {
+        let found = self.checkpoints.iter().position(|made| made.step == *reached);
+        let Some(found) = found.filter(|_| self.back_end.kind() == record::PACKED) else {
+            return Ok(false);
+        };
+        let mut bases = self.bases.clone();
+        for number in &self.numbers[..found] {
+            let bytes = Record::of(&self.folder(*number)).map_err(StoreError::from)?.bytes();
+            bases.push((*number, bytes));
+        }
+        let first_bytes = bases.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+        let all: u64 = bases.iter().map(|(_, bytes)| *bytes).sum();
+        if bases.len() > BASES || all > 2 * first_bytes {
+            return Ok(false);
+        }
+        self.rollback(reached)?;
+        self.torn = true;
+        self.rename_checkpoint(found, first, id, manifest).map_err(StoreError::from)?;
+        self.bases = bases;
+        let made = self.checkpoints.split_off(found).into_iter().map(|made| Checkpoint {
+            step: first.clone(),
+            id: id.clone(),
+            manifest: manifest.to_vec(),
+            ..made
+        });
+        self.checkpoints = made.collect();
+        self.numbers.drain(..found);
+        self.remove_side_cars().map_err(StoreError::from)?;
+        self.torn = false;
+        Ok(true)
+    }
+
+    /// Makes bases of those before a checkpoint, then calls it otherwise.
+    fn rename_checkpoint(
+        &self,
+        found: usize,
+        step: &Step,
+        id: &Id,
+        manifest: &[u8],
+    ) -> Result<(), PathError> {
+        for number in &self.numbers[..found] {
+            let folder = self.folder(*number);
+            Record { is_base: true, ..Record::of(&folder)? }.write(&self.disk, &folder)?;
+        }
+        let folder = self.folder(self.numbers[found]);
+        let mut record = Record::of(&folder)?;
+        // Until the record is there the sum of the manifest is wrong: it is no checkpoint then.
+        self.disk.replace(&folder.join("manifest"), manifest)?;
+        self.disk.replace(&record::side_car(&self.root, step), manifest)?;
+        record.files.retain(|file| file.name != "manifest");
+        record.files.push(KeptFile::of("manifest", manifest));
+        (record.step, record.id) = (step.clone(), id.clone());
+        record.write(&self.disk, &folder)
     }
 
     /// Waits until all checkpoints would survive a power failure and what was removed is gone.

@@ -8,6 +8,9 @@
 //! .checkpoints/gone/        what is to be removed
 //! ```
 //!
+//! A build that begins with what an earlier one reached ([`crate::Area::restart`]) leaves folders that are
+//! no checkpoints any more: bases, below all checkpoints.
+//!
 //! Law: a folder without a record is none.  In another boot than it was written in a record that was
 //! not flushed counts if the bytes of all its files are those that were written; where nobody knows
 //! their sums, it does not.  A checkpoint ends by its folder's move into `gone`, in one rename.
@@ -42,6 +45,9 @@ pub(crate) struct Record {
     pub(crate) kind: String,
     pub(crate) boot: String,
     pub(crate) files: Vec<KeptFile>,
+    /// It is no checkpoint any more: later ones name its packs.
+    #[serde(default)]
+    pub(crate) is_base: bool,
 }
 
 impl Record {
@@ -53,7 +59,28 @@ impl Record {
         files: Vec<KeptFile>,
     ) -> Record {
         let Checkpoint { step, id, made, .. } = checkpoint.clone();
-        Record { format: FORMAT, step, id, made, kind: kind.into(), boot: boot.into(), files }
+        Record {
+            format: FORMAT,
+            step,
+            id,
+            made,
+            kind: kind.into(),
+            boot: boot.into(),
+            files,
+            is_base: false,
+        }
+    }
+
+    /// Bytes of its files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+
+    /// What a folder's record says, to be written anew.
+    pub(crate) fn of(folder: &Path) -> Result<Record, PathError> {
+        let path = folder.join("record");
+        let text = std::fs::read(&path).map_err(at(&path))?;
+        serde_json::from_slice(&text).map_err(io::Error::from).map_err(at(&path))
     }
 
     /// Writes it into the checkpoint's folder: from now on it is one.
@@ -70,6 +97,9 @@ pub(crate) struct Found {
     /// `None`: torn, or of another boot or back end.
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) is_durable: bool,
+    pub(crate) is_base: bool,
+    /// Bytes of its files.
+    pub(crate) bytes: u64,
 }
 
 /// All folders of checkpoints, by number.
@@ -87,8 +117,11 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
                 && is_whole(&folder, record)
                 && (is_durable || same_boot || is_intact(&folder, record))
         });
+        let record = checkpoint.as_ref().map(|(_, record)| record);
+        let is_base = record.is_some_and(|record| record.is_base);
+        let bytes = record.map_or(0, Record::bytes);
         let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
-        found.push(Found { number, checkpoint, is_durable });
+        found.push(Found { number, checkpoint, is_durable, is_base, bytes });
     }
     found.sort_by_key(|found| found.number);
     Ok(found)

@@ -238,6 +238,54 @@ fn what_was_moved_away_is_taken_back_and_made_right() {
 }
 
 #[test]
+fn a_build_begins_with_what_an_earlier_one_reached() {
+    let place = place();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    let packed = !matches!(
+        area.back_end(),
+        image_checkpoint::BackEnd::Btrfs | image_checkpoint::BackEnd::Zfs { .. }
+    );
+    area.checkpoint(&step("fill"), &id(0), b"").unwrap();
+    for number in 0..50 {
+        fs::write(data.join(format!("f{number}")), number.to_string().repeat(2_000)).unwrap();
+    }
+    area.checkpoint(&step("next"), &id(1), b"").unwrap();
+    assert!(!area.restart(&step("none"), &step("fill"), &id(0), b"").unwrap());
+    let mut full = 0;
+    for round in 2..24 {
+        let filled = picture(&data);
+        fs::write(data.join("later"), "by another step").unwrap();
+        area.checkpoint(&step("last"), &id(round), b"").unwrap();
+        if !area.restart(&step("next"), &step("fill"), &id(0), b"again").unwrap() {
+            assert_checkpoints(&area, &["fill", "next", "last"]);
+            full = round;
+            break;
+        }
+        assert_checkpoints(&area, &["fill"]);
+        assert_eq!(area.checkpoints()[0].manifest, b"again");
+        assert_eq!(picture(&data), filled);
+        drop(area);
+        area = open(place.path());
+        assert_checkpoints(&area, &["fill"]);
+        fs::write(data.join("f7"), format!("round {round}")).unwrap();
+        let changed = picture(&data);
+        let taken = area.checkpoint(&step("next"), &id(round), b"").unwrap();
+        assert!(taken.new_bytes < 100 && taken.shared_bytes > 100_000, "{taken:?}");
+        area.rollback(&step("fill")).unwrap();
+        assert_eq!(picture(&data), filled);
+        fs::write(data.join("f7"), format!("round {round}")).unwrap();
+        area.checkpoint(&step("next"), &id(round), b"").unwrap();
+        assert_eq!(changed.len(), picture(&data).len());
+    }
+    // What is kept below has an end; where nothing can be kept so there is none of it.
+    assert!(full > if packed { 10 } else { 1 }, "{full}");
+    area.clear().unwrap();
+    area.settle().unwrap();
+    assert!(folders(place.path()).is_empty());
+}
+
+#[test]
 fn one_build_at_a_time() {
     let place = place();
     let area = open(place.path());
