@@ -10,6 +10,7 @@
 //! | `removal.rs` | a large tree removed from the disk |
 //! | `network.rs` | what is asked again when the network was lost |
 //! | `packages.rs` | packages into an image's root |
+//! | `payloads.rs` | what packages delivered, for the next image |
 //! | `steps/` | the steps that are built in, one file each |
 //! | `source.rs` | a manifest on disk, of any form: read, completed, checked |
 //! | `evidence/` | what is in an image, beside it |
@@ -27,6 +28,7 @@ pub mod inner;
 pub mod medium;
 pub mod network;
 pub mod packages;
+pub mod payloads;
 pub mod socket;
 pub mod source;
 pub mod steps;

@@ -10,8 +10,8 @@
 //! Law: one call installs everything; a publisher of the build that the installed system has not
 //! is taken out at the end, as are caches and history.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image_manifest::{Authority, Image as Wanted};
@@ -21,7 +21,7 @@ use ips_client::image::{
     Change as Record, Configuration, CreateOptions, Image, ImageKind, ImageLock, Publisher,
     PublisherUri, Refresh, Surroundings,
 };
-use ips_client::{Control, Origin, PopulateOptions, Progress, Source};
+use ips_client::{Control, Donor, Origin, PopulateOptions, Progress, Source};
 use ips_model::{Pattern, Timestamp};
 use process::Cancel;
 
@@ -34,6 +34,8 @@ pub struct Order<'a> {
     pub image: &'a Wanted,
     /// The root; an empty directory.
     pub root: &'a Path,
+    /// A root that was filled before and is not needed any more.
+    pub donor: Option<&'a Donor>,
     /// Takes a line for whoever watches.
     pub say: &'a dyn Fn(&str),
     /// Hears how far it is: phase, done, total.
@@ -46,6 +48,8 @@ pub struct Filled {
     pub tree: Tree,
     /// The FMRIs of its packages, with publisher and time stamp.
     pub packages: Vec<String>,
+    /// By path, the hashes of files as packages delivered them.
+    pub payloads: BTreeMap<String, String>,
 }
 
 /// The seam to the packages.
@@ -209,11 +213,13 @@ struct Filling<'a> {
     lock: ImageLock,
     time: Timestamp,
     control: Control<'a>,
+    donor: Option<&'a Donor>,
+    payloads: BTreeMap<String, String>,
 }
 
 impl<'a> Filling<'a> {
     fn begin(
-        order: &Order<'_>,
+        order: &Order<'a>,
         publishers: &[(Authority, Vec<Source>)],
         (time, surroundings): (Timestamp, Surroundings),
         control: Control<'a>,
@@ -238,7 +244,12 @@ impl<'a> Filling<'a> {
             CreateOptions { kind, configuration, force: false, rootless: true, lasting, time };
         let mut image = Image::create(order.root, "pkg", &options)?;
         let lock = image.lock()?;
-        Ok(Self { image, lock, time, control })
+        let refreshed = image.refresh(&lock, &[], Refresh::Now, time)?;
+        if let Some((name, _, failures)) = refreshed.failed.first() {
+            let why: Vec<String> = failures.iter().map(|one| format!("{one:?}")).collect();
+            bail!("publisher {name}: {}", why.join("; "));
+        }
+        Ok(Self { image, lock, time, control, donor: order.donor, payloads: BTreeMap::new() })
     }
 
     /// Where payloads come to.
@@ -266,18 +277,21 @@ impl<'a> Filling<'a> {
     }
 
     fn change(&mut self, want: Want) -> Result<()> {
-        let change = Change::of(want);
+        let change = Change { donor: self.donor, ..Change::of(want) };
         let resolved = resolve(&self.image, &change, &self.control)?;
         let planned = plan(&self.image, &resolved)?;
         if planned.is_empty() {
             return Ok(());
         }
-        let Self { image, lock, time, control } = self;
-        let done = carry_out(image, lock, &change, &planned, *time, control);
-        let Err(error) = done else { return Ok(()) };
-        let error = anyhow::Error::from(error);
-        // Payloads wait in the stage while files are made of them.
-        Err(if says_full(&error) { error.context(Takes(2 * bytes(&resolved))) } else { error })
+        let Self { image, lock, time, control, payloads, .. } = self;
+        let done = carry_out(image, lock, &change, &planned, *time, control)?;
+        for (path, hash) in done.put {
+            match hash {
+                Some(hash) => payloads.insert(path, hash),
+                None => payloads.remove(&path),
+            };
+        }
+        Ok(())
     }
 
     fn finish(
@@ -322,7 +336,7 @@ impl<'a> Filling<'a> {
             };
             removed.with_context(|| path.display().to_string())?;
         }
-        Ok(Filled { tree, packages: installed })
+        Ok(Filled { tree, packages: installed, payloads: self.payloads })
     }
 }
 

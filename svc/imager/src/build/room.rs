@@ -140,7 +140,12 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use image_checkpoint::{Area, Options, Place};
+
     use super::*;
+    use crate::zfs::Zfs;
 
     #[test]
     fn room_is_told_of_when_it_is_what_lacks() {
@@ -164,7 +169,10 @@ mod tests {
     #[test]
     fn a_step_takes_what_its_files_do() {
         let scratch = tempfile::tempdir().unwrap();
-        let places = Places::of(scratch.path(), scratch.path());
+        let options = Options { tools: Arc::new(Zfs), calls: None };
+        let area = Area::open(&Place::Directory(scratch.path().to_owned()), &options).unwrap();
+        let places = Places::of(&area);
+        std::fs::create_dir(&places.build_data).unwrap();
         assert_eq!(takes(Some(Native::Iso), &places), None);
         let table = "d 0755 0 0 0 - usr\nf 0644 0 0 0 1000 usr/a\nf 0644 0 0 0 20 usrb\n";
         let tree = Tree::parse(table).map(|tree| tree.to_string());

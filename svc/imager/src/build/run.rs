@@ -2,13 +2,14 @@
 //!
 //! Law: a checkpoint is taken before its step runs and never again.  Going on from a step means
 //! going back to its checkpoint first, so a step that was killed begins as it began before.  A
-//! build that goes on from no step uses what is there of the same ids, and begins anew otherwise.
+//! build that goes on from no step uses what is there of the same ids, and begins anew otherwise:
+//! with the packages of the last build, where it filled an image.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name};
-use image_manifest::{Checked, Image, Step};
+use image_manifest::{Checked, Image, Native, Step};
 
 use super::logs::Logs;
 use super::script::{self, Scripts};
@@ -129,13 +130,37 @@ impl Build<'_> {
         // A step before which to pause is never passed over.
         let same = pause.map_or(same, |pause| same.min(pause + 1));
         let Some(step) = same.checked_sub(1).filter(|step| *step > 0) else {
-            area.clear()?;
-            return Ok(Some(From { step: 0, id: first, has_checkpoint: false }));
+            return self.begin_anew(area, first, same > 0).map(Some);
         };
         let names: Vec<&str> =
             self.image.steps[..step].iter().map(|step| step.name.as_str()).collect();
         self.logs.info(&format!("Unchanged since the last build: {}", names.join(" ")));
         self.go_back(area, step).map(Some)
+    }
+
+    /// All steps are run.  If the first fills the image, it begins with the image of the last build
+    /// where there is one; `is_known` tells that the state before it is one of this program.
+    fn begin_anew(&self, area: &mut Area, first: Id, is_known: bool) -> Result<From> {
+        let fills = self.image.steps.first().is_some_and(|one| one.native == Some(Native::ImPop));
+        if is_known && fills {
+            let own = self.name(0)?;
+            let filled = self.image.steps.get(1).map(|_| self.name(1)).transpose()?;
+            let made: Vec<&Name> = area.checkpoints().iter().map(|made| &made.step).collect();
+            let restarted = match made.as_slice() {
+                // A build that began so was killed.
+                [_] => true,
+                [_, next, ..] if Some(*next) == filled.as_ref() => {
+                    let next = (*next).clone();
+                    area.restart(&next, &own, &first, self.text)?
+                }
+                _ => false,
+            };
+            if restarted {
+                return self.go_back(area, 0);
+            }
+        }
+        area.clear()?;
+        Ok(From { step: 0, id: first, has_checkpoint: false })
     }
 
     fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {

@@ -2,16 +2,23 @@
 //!
 //! One call installs all; packages that were only a means are taken out afterwards; the image is
 //! left with the publishers of the installed system, and without the history of how it came about.
+//! Where the step begins with the image of the last build, it is made anew all the same, but files that
+//! are delivered as before are moved from there.
+//!
 //! At its end `.image_info` tells the size, as every entry's rounded up to 1 KiB.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use image_manifest::{Authority, Image};
 use image_tree::Kind;
+use ips_client::Donor;
 use ips_model::{Fmri, Timestamp};
 
-use super::{Facts, Work, World};
+use super::{Facts, Places, Work, World};
 use crate::packages::{Filled, Order};
-use image_rooted::{Owned, Rooted};
+use crate::payloads;
+use image_rooted::{Owned, Rooted, removal};
 
 /// Facts about the image, for the installer, at its top.
 pub const IMAGE_INFO: &str = ".image_info";
@@ -28,6 +35,7 @@ pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let (image, dir) = (work.image, &work.places.pkg_image);
     let table = dir.with_extension("table");
+    let earlier = Earlier::take(work.places)?;
     Rooted::create(dir, &table, 0)?;
     work.say(&format!("Initializing the IPS package image area: {}", dir.display()));
     let publishers = &image.publishers;
@@ -38,12 +46,14 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let order = Order {
         image,
         root: dir,
+        donor: earlier.donor.as_ref(),
         say: &|line| work.say(line),
         progress: &|phase, done, total| {
             (work.world.progress)(&work.step.name, done, total, phase);
         },
     };
-    let Filled { tree, packages } = work.world.packages.fill(&order)?;
+    let Filled { tree, packages, payloads } = work.world.packages.fill(&order)?;
+    earlier.remove()?;
     work.debug(&format!("{} packages, {} paths", packages.len(), tree.len()));
     let time = newest(&packages)?;
     let mut root = Rooted::of(dir, &table, tree, time);
@@ -58,9 +68,34 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let info = format!("IMAGE_SIZE={}\n", kilobytes(&root));
     root.put(IMAGE_INFO, info.as_bytes(), Owned::root(0o644))?;
     root.save()?;
+    payloads::write(&work.places.payloads(), &payloads)?;
     let kept = work.places.root_table();
     image_rooted::archive::write_file(&kept, root.tree.to_string().as_bytes())?;
     work.keep(&Facts { time, packages, ..Facts::default() })
+}
+
+/// The root of the last build, where the step begins with one: what stays the same is taken from it.
+struct Earlier {
+    root: PathBuf,
+    donor: Option<Donor>,
+}
+
+impl Earlier {
+    fn take(places: &Places) -> Result<Self> {
+        let root = places.build_data.join("earlier");
+        removal::remove(&root).with_context(|| root.display().to_string())?;
+        let Some(payloads) = payloads::read(&places.payloads())? else {
+            return Ok(Self { root, donor: None });
+        };
+        std::fs::rename(&places.pkg_image, &root)
+            .with_context(|| places.pkg_image.display().to_string())?;
+        let donor = Some(Donor::open(&root, payloads)?);
+        Ok(Self { root, donor })
+    }
+
+    fn remove(self) -> Result<()> {
+        removal::remove(&self.root).with_context(|| self.root.display().to_string())
+    }
 }
 
 fn tell(work: &Work<'_>, what: &str, publisher: &Authority) {

@@ -100,6 +100,11 @@ impl Places {
         self.build_data.join("facts.json")
     }
 
+    /// What packages delivered, by path (payloads.rs).
+    pub fn payloads(&self) -> PathBuf {
+        self.build_data.join("payloads")
+    }
+
     /// The table of what packages brought, before other steps changed it.
     pub fn root_table(&self) -> PathBuf {
         self.build_data.join("root.table")
