@@ -297,13 +297,14 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
             ])?;
         }
         Row::Volatile(fmri, version) => {
-            let statement = "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?, ?)";
+            let statement = "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?, ?, zeroblob(?))";
             connection.prepare_cached(statement)?.execute(params![
                 fmri,
                 version.name(),
                 version.kind(),
                 signed(version.generation),
-                version.properties()
+                version.properties(),
+                room(version.generation, version.properties().len())
             ])?;
         }
         Row::NoVolatile(fmri, name) => {
@@ -322,6 +323,24 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
         }
     }
     Ok(())
+}
+
+/// A volatile group is written again and again, a little longer or shorter each time.  SQLite writes
+/// a row over the one it takes the place of where both are of one length, and otherwise moves its
+/// neighbours, perhaps to other pages: so the lengths are made equal, in steps that leave room for
+/// what svc.startd tells of an instance.  Two of the longer kind fit into a page.
+const STEP: usize = 448;
+
+/// Below this the length itself would be written more shortly.
+const LEAST_ROOM: usize = 64;
+
+/// So many bytes are added to a row of a volatile group.
+fn room(generation: u64, properties: usize) -> i64 {
+    // As SQLite stores a number.
+    let number = [8, 16, 24, 32, 48].iter().position(|bits| generation < 1 << (bits - 1));
+    let number = number.map_or(8, |at| [1, 2, 3, 4, 6][at]);
+    let length = number + properties + LEAST_ROOM;
+    i64::try_from(LEAST_ROOM + length.next_multiple_of(STEP) - length).unwrap_or(0)
 }
 
 fn numbers<'a>(versions: impl Iterator<Item = &'a Version>) -> String {

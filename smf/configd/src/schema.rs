@@ -5,7 +5,7 @@
 //!            generation    a version of a group; never changed, removed when nothing refers to it
 //!            snapshot      the versions an instance and its service were at
 //!            counter       generations below this may have been used
-//! volatile   property_group   the groups that end with the boot, whole
+//! volatile   property_group   the groups that end with the boot, whole, with room to change in place
 //!            stamp            what was done once in this boot
 //! ```
 //!
@@ -84,6 +84,11 @@ const VOLATILE: &[Step] = &[
                 PRIMARY KEY (entity, name)) WITHOUT ROWID;
             CREATE TABLE volatile.stamp (name TEXT PRIMARY KEY) WITHOUT ROWID;",
         fill: number_volatile,
+    },
+    Step {
+        // How much comes with the next write of a group (file.rs).
+        tables: "ALTER TABLE volatile.property_group ADD COLUMN room BLOB;",
+        fill: |_| Ok(()),
     },
 ];
 

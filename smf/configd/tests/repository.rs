@@ -440,3 +440,33 @@ fn snapshots_share_what_they_hold() {
     act(&mut open(root.path()), &[add_group(SERVICE, "q", false)]);
     assert_eq!(versions(root.path()), 2, "p and q of the service");
 }
+
+/// What is told of an instance is now a little longer, now a little shorter; its row in the file
+/// keeps its length, so that nothing but the row has to be written.
+#[test]
+fn a_volatile_group_is_written_in_its_place() {
+    let root = tempfile::tempdir().unwrap();
+    let mut repository = filled(root.path());
+    let name = |number: usize| format!("{SERVICE}:i{number:03}");
+    let made = (0..200).flat_map(|number| {
+        let state = value("astring", &["offline"]);
+        let name = name(number);
+        [Operation::Add(name.clone()), add_group(&name, "v", true), set(&name, "v", "state", state)]
+    });
+    repository.carry_out(&made.collect::<Vec<_>>(), &Caller::Owner).unwrap();
+    let log = root.path().join("volatile.db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    // A page and its head.
+    let least = 4096 + 24;
+    for number in 0..200 {
+        for text in ["online", &"x".repeat(250), ""] {
+            let before = length();
+            let operation = set(&name(number), "v", "told", value("astring", &[text]));
+            repository.carry_out(&[operation], &Caller::Owner).unwrap();
+            assert_eq!(length() - before, least, "{number} {text}");
+        }
+    }
+    drop(repository);
+    let told = open(root.path()).group(&name(7), "v").unwrap().properties["told"].clone();
+    assert_eq!(told, value("astring", &[""]));
+}

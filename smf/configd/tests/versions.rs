@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use smf_configd::rights::Caller;
 use smf_configd::{OpenError, Repository};
 use smf_scf::import::Operation;
-use smf_scf::import::merge::Groups;
+use smf_scf::import::merge::{Groups, Property};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/versions")
@@ -97,26 +97,41 @@ fn a_version_of_the_future_is_left_alone() {
 
 /// The volatile file outlives an upgrade of the programs within a boot.
 #[test]
-fn volatile_groups_of_the_first_version_are_kept() {
-    let root = tempfile::tempdir().unwrap();
-    let (lasting, volatile) = copied(&versions()[0], root.path());
-    let old = rusqlite::Connection::open(&volatile).unwrap();
-    old.execute_batch(
-        "CREATE TABLE property_group (
+fn volatile_groups_of_earlier_versions_are_kept() {
+    let first = "CREATE TABLE property_group (
             entity TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL,
             PRIMARY KEY (entity, name)) WITHOUT ROWID;
          INSERT INTO property_group VALUES ('svc:/site/sample:one', 'restarter', 'framework',
-            '{\"state\":{\"kind\":\"astring\",\"values\":[\"online\"]}}')",
-    )
-    .unwrap();
-    drop(old);
-    for repository in [
-        Repository::open_read_only(&lasting, &volatile).unwrap(),
-        Repository::open(&lasting, &volatile).unwrap(),
-        Repository::open(&lasting, &volatile).unwrap(),
-    ] {
-        let group = repository.group("svc:/site/sample:one", "restarter").unwrap();
-        assert!(group.volatile);
-        assert_eq!(group.properties["state"].values, ["online"]);
+            '{\"state\":{\"kind\":\"astring\",\"values\":[\"online\"]}}')";
+    let second = "CREATE TABLE property_group (
+            entity TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+            generation INTEGER NOT NULL, properties TEXT NOT NULL,
+            PRIMARY KEY (entity, name)) WITHOUT ROWID;
+         CREATE TABLE stamp (name TEXT PRIMARY KEY) WITHOUT ROWID;
+         INSERT INTO property_group VALUES ('svc:/site/sample:one', 'restarter', 'framework', 4711,
+            'state\tastring\tonline\n');
+         PRAGMA user_version = 2";
+    for written in [first, second] {
+        let root = tempfile::tempdir().unwrap();
+        let (lasting, volatile) = copied(&versions()[0], root.path());
+        let old = rusqlite::Connection::open(&volatile).unwrap();
+        old.execute_batch(written).unwrap();
+        drop(old);
+        let same = |repository: &Repository| {
+            let group = repository.group("svc:/site/sample:one", "restarter").unwrap();
+            assert!(group.volatile);
+            assert_eq!(group.properties["state"].values, ["online"]);
+        };
+        same(&Repository::open_read_only(&lasting, &volatile).unwrap());
+        same(&Repository::open(&lasting, &volatile).unwrap());
+        let mut again = Repository::open(&lasting, &volatile).unwrap();
+        same(&again);
+        let value = Property { kind: "astring".into(), values: vec!["disabled".into()] };
+        let (whose, group) = ("svc:/site/sample:one".to_owned(), "restarter".to_owned());
+        let set = Operation::Set(whose.clone(), group.clone(), "state".into(), value);
+        again.carry_out(&[set], &Caller::Owner).unwrap();
+        drop(again);
+        let group = Repository::open(&lasting, &volatile).unwrap().group(&whose, &group).unwrap();
+        assert_eq!(group.properties["state"].values, ["disabled"]);
     }
 }
