@@ -43,16 +43,21 @@ pub(crate) fn group(own: &str, group: &Group) -> Result<(), Refusal> {
 }
 
 pub(crate) fn property(own: &str, property: &Property) -> Result<(), Refusal> {
+    values(own, &property.kind, &property.values)
+}
+
+/// The name, the type and the values of a property.
+pub(crate) fn values(own: &str, kind: &str, values: &[String]) -> Result<(), Refusal> {
     name(own)?;
-    let Some(kind) = PropertyType::from_name(&property.kind) else {
-        return Err(Refusal::InvalidType(property.kind.clone()));
+    let Some(known) = PropertyType::from_name(kind) else {
+        return Err(Refusal::InvalidType(kind.to_owned()));
     };
-    for value in &property.values {
+    for value in values {
         if value.len() > VALUE_MAX {
             return Err(Refusal::TooLong { what: own.to_owned(), longest: VALUE_MAX });
         }
-        if Value::parse(kind, value).is_err() {
-            let (kind, value) = (property.kind.clone(), value.clone());
+        if Value::parse(known, value).is_err() {
+            let (kind, value) = (kind.to_owned(), value.clone());
             return Err(Refusal::InvalidValue { kind, value });
         }
     }

@@ -9,11 +9,27 @@ use std::sync::Arc;
 
 use smf_model::fmri::service_of;
 use smf_scf::import::Operation;
-use smf_scf::import::merge::{Group, Groups};
+use smf_scf::import::merge::{Group, Groups, Property};
 use smf_scf::protocol::{Expected, Refusal};
 
 use crate::check;
-use crate::version::{self, Entity, Level, Snapshot, Version};
+use crate::version::{self, Entity, Level, Snapshot, Version, Write};
+
+/// A step of a commit.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// What a client may ask for as well.
+    Operation(Operation),
+    /// Properties of a group are set, all in one go: svc.startd does it with every event.
+    Write {
+        /// The service or instance.
+        entity: &'a str,
+        /// The group.
+        group: &'a str,
+        /// What is set.
+        properties: &'a [Write<'a>],
+    },
+}
 
 /// Entities by name.
 pub(crate) type Entities = BTreeMap<String, Entity>;
@@ -103,6 +119,25 @@ impl Slot {
         *self = Slot::Kept(version.clone());
         version
     }
+
+    /// Sets properties; a group that nothing has opened is not taken apart for it.
+    fn set(&mut self, properties: &[Write<'_>], next: &mut u64) {
+        match self {
+            Slot::Open { group, .. } => {
+                for (name, kind, values) in properties {
+                    let value = Property { kind: (*kind).to_owned(), values: values.clone() };
+                    group.properties.insert((*name).to_owned(), value);
+                }
+            }
+            Slot::Kept(version) => {
+                let is = version.with(*next, properties);
+                if !version.same(&is) || is_an_order(version.name()) {
+                    *next += 1;
+                    *version = Arc::new(is);
+                }
+            }
+        }
+    }
 }
 
 /// Whether a group that is written has changed whatever it holds: to enable what is enabled, or to
@@ -187,6 +222,18 @@ impl<'r> Draft<'r> {
             return Ok(());
         }
         Err(Refusal::Outdated(format!("{}/:properties/{}", expected.entity, expected.group)))
+    }
+
+    pub fn step(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
+        let (entity, name, properties) = match step {
+            Step::Operation(operation) => return self.carry_out(operation),
+            Step::Write { entity, group, properties } => (entity, group, properties),
+        };
+        properties.iter().try_for_each(|(name, kind, values)| check::values(name, kind, values))?;
+        let mut next = self.next;
+        self.entity(entity)?.slot(entity, name)?.set(properties, &mut next);
+        self.next = next;
+        Ok(())
     }
 
     pub fn carry_out(&mut self, operation: &Operation) -> Result<(), Refusal> {

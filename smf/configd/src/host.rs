@@ -16,6 +16,7 @@ use smf_scf::import::Operation;
 use smf_scf::protocol::{Expected, Refusal};
 
 use crate::clients::Limits;
+use crate::draft::Step;
 use crate::repository::{Change, Repository};
 use crate::rights::Caller;
 use crate::server;
@@ -130,9 +131,22 @@ impl Host {
         &self,
         decide: impl FnOnce(&Repository) -> Vec<Operation>,
     ) -> Result<(), Refusal> {
+        self.update_by_steps(|repository| {
+            decide(repository).into_iter().map(Step::Operation).collect()
+        })
+    }
+
+    /// The same in steps of either kind.
+    ///
+    /// # Errors
+    /// A step is refused; nothing is done.
+    pub fn update_by_steps<'a>(
+        &self,
+        decide: impl FnOnce(&Repository) -> Vec<Step<'a>>,
+    ) -> Result<(), Refusal> {
         let mut repository = self.write();
-        let operations = decide(&repository);
-        let changes = repository.carry_out(&operations, &Caller::Owner)?;
+        let steps = decide(&repository);
+        let changes = repository.take_steps(&steps, &Caller::Owner)?;
         self.moved(&changes);
         Ok(())
     }

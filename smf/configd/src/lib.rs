@@ -30,6 +30,7 @@ mod version;
 pub mod view;
 
 pub use clients::Limits;
+pub use draft::Step;
 pub use host::{Host, ServeError};
 pub use reading::Reading;
 pub use repository::{Change, OpenError, Repository};

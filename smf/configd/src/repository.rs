@@ -16,7 +16,7 @@ use smf_scf::import::merge::{Group, Groups};
 use smf_scf::protocol::{Composed, Expected, Query, Refusal};
 
 use crate::authorization;
-use crate::draft::{Draft, Entities, Finished};
+use crate::draft::{Draft, Entities, Finished, Step};
 use crate::file::{self, File, Row, Upkeep};
 use crate::load::{Loaded, load};
 use crate::restore;
@@ -325,6 +325,18 @@ impl Repository {
         })
     }
 
+    /// Carries out all steps, or none.
+    ///
+    /// # Errors
+    /// One of them is refused, or the file cannot be written.
+    pub fn take_steps(
+        &mut self,
+        steps: &[Step<'_>],
+        caller: &Caller,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.change(caller, |draft| steps.iter().try_for_each(|step| draft.step(step)))
+    }
+
     pub(crate) fn every(&self) -> impl Iterator<Item = (&String, &Entity)> {
         self.entities.iter()
     }
@@ -365,8 +377,10 @@ impl Repository {
             Writes::Nothing | Writes::Volatile(..) => return Err(Refusal::ReadOnly),
         }
         self.write(&rows, next)?;
+        // Otherwise all that refers to lasting versions refers to the same ones.
+        let lasting = rows.iter().any(Row::is_lasting);
         drop(rows);
-        self.take_over(finished);
+        self.take_over(finished, lasting);
         self.next = next;
         Ok(changes.into_iter().collect())
     }
@@ -410,14 +424,16 @@ impl Repository {
         }
     }
 
-    fn take_over(&mut self, finished: Finished) {
+    fn take_over(&mut self, finished: Finished, lasting: bool) {
         let mut left: Vec<Arc<Version>> = Vec::new();
         for (fmri, entity) in finished {
             let was = match entity {
                 Some(entity) => self.entities.insert(fmri, entity),
                 None => self.entities.remove(&fmri),
             };
-            left.extend(was.iter().flat_map(Entity::references).cloned());
+            if lasting {
+                left.extend(was.iter().flat_map(Entity::references).cloned());
+            }
         }
         left.sort_unstable_by_key(|version| version.generation);
         left.dedup_by(|one, other| Arc::ptr_eq(one, other));

@@ -11,6 +11,9 @@ use smf_scf::import::merge::{Group, Groups};
 use smf_scf::packed;
 use smf_scf::protocol::Choice;
 
+/// A property that is set: name, type, values.
+pub type Write<'a> = (&'a str, &'a str, Vec<String>);
+
 /// A group as one commit left it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Version {
@@ -37,6 +40,29 @@ impl Version {
 
     pub fn of(generation: u64, name: &str, group: &Group) -> Self {
         Self::new(generation, name, &group.kind, group.volatile, &packed::pack(&group.properties))
+    }
+
+    /// What it becomes when properties are set: name, type, values.
+    pub fn with(&self, generation: u64, properties: &[Write<'_>]) -> Self {
+        let mut set: Vec<&Write<'_>> = properties.iter().collect();
+        set.sort_by_key(|(name, ..)| *name);
+        // Of those that are set more than once the last counts.
+        set.dedup_by(|later, kept| later.0 == kept.0 && std::mem::replace(kept, later).0 == kept.0);
+        let mut set = set.into_iter().peekable();
+        let mut text = String::with_capacity(self.text.len() + 64 * properties.len());
+        let put = |(name, kind, values): &Write<'_>, text: &mut String| {
+            packed::line(name, kind, values, text);
+        };
+        for (name, rest) in packed::lines(self.properties()) {
+            while let Some(before) = set.next_if(|(own, ..)| *own < name) {
+                put(before, &mut text);
+            }
+            if set.peek().is_none_or(|(own, ..)| *own != name) {
+                text.extend([name, "\t", rest, "\n"]);
+            }
+        }
+        set.for_each(|rest| put(rest, &mut text));
+        Self::new(generation, self.name(), self.kind(), self.volatile, &text)
     }
 
     pub fn name(&self) -> &str {
@@ -207,6 +233,8 @@ pub(crate) fn chosen(
 
 #[cfg(test)]
 mod tests {
+    use smf_scf::import::merge::Property;
+
     use super::*;
 
     fn level(text: &str) -> Level {
@@ -239,6 +267,35 @@ mod tests {
             });
             assert_eq!(shown.collect::<Vec<_>>().join(" "), want);
         }
+    }
+
+    /// As if the group were taken apart, changed, and put together.
+    #[test]
+    fn properties_are_set_in_the_text() {
+        for (before, set, want) in [
+            ("", "", ""),
+            ("", "b2 a1", "a1,b2"),
+            ("a1,c3", "b2", "a1,b2,c3"),
+            ("a1,c3", "c4 a2", "a2,c4"),
+            ("b1", "b2 a1 b3 c1", "a1,b3,c1"),
+            ("a1,b2", "", "a1,b2"),
+        ] {
+            let version = &level(&format!("name:{before}"))[0];
+            let mut group = version.group();
+            let words = set.split_whitespace();
+            let set: Vec<Write<'_>> =
+                words.map(|word| (&word[..1], "astring", vec![word[1..].to_owned()])).collect();
+            for (name, kind, values) in &set {
+                let property = Property { kind: (*kind).to_owned(), values: values.clone() };
+                group.properties.insert((*name).to_owned(), property);
+            }
+            let with = version.with(9, &set);
+            assert_eq!(with, Version::of(9, "name", &group));
+            assert_eq!(with.text, level(&format!("name:{want}"))[0].text);
+        }
+        let values = vec!["a\tb".to_owned(), String::new(), "\\".to_owned()];
+        let odd = level("name:")[0].with(2, &[("p", "ustring", values.clone())]);
+        assert_eq!(odd.group().properties["p"].values, values);
     }
 
     #[test]

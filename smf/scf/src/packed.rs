@@ -21,17 +21,17 @@ use crate::import::merge::{Group, Groups, Property};
 pub fn pack(properties: &BTreeMap<String, Property>) -> String {
     let mut text = String::new();
     for (name, property) in properties {
-        property_line(name, property, &mut text);
+        line(name, &property.kind, &property.values, &mut text);
     }
     text
 }
 
 /// Adds the text of a property.
-fn property_line(name: &str, property: &Property, text: &mut String) {
+pub fn line(name: &str, kind: &str, values: &[String], text: &mut String) {
     text.push_str(name);
     text.push('\t');
-    text.push_str(&property.kind);
-    for value in &property.values {
+    text.push_str(kind);
+    for value in values {
         text.push('\t');
         if !value.contains(['\\', '\t', '\n']) {
             text.push_str(value);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use smf_configd::{Host, Repository};
+use smf_configd::{Host, Repository, Step};
 use smf_model::fmri::service_of;
 use smf_scf::import::Operation;
 use smf_scf::import::merge;
@@ -75,21 +75,27 @@ impl Store for Host {
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         let whose = entries.first().map_or(MASTER, |entry| entry.fmri.as_str());
         let whose = whose.to_owned();
-        self.update(|repository| {
-            let mut operations = Vec::new();
+        self.update_by_steps(|repository| {
+            let mut steps = Vec::new();
             let mut made = BTreeSet::new();
             for Entry { fmri, writes, snapshots, finished } in entries {
-                if !writes.is_empty() && made.insert(fmri) {
-                    operations.extend(with_group(repository, fmri, "restarter"));
+                if !writes.is_empty() {
+                    if made.insert(fmri) {
+                        let group = with_group(repository, fmri, "restarter");
+                        steps.extend(group.map(Step::Operation));
+                    }
+                    steps.push(Step::Write {
+                        entity: fmri,
+                        group: "restarter",
+                        properties: writes,
+                    });
                 }
-                operations.extend(writes.iter().map(|write| set(fmri, "restarter", write)));
                 let take = |name: &&str| Operation::Take(fmri.clone(), (*name).to_owned());
-                operations.extend(snapshots.iter().map(take));
                 let done = finished.iter();
-                operations
-                    .extend(done.filter_map(|(name, value)| finish(repository, fmri, name, value)));
+                let done = done.filter_map(|(name, value)| finish(repository, fmri, name, value));
+                steps.extend(snapshots.iter().map(take).chain(done).map(Step::Operation));
             }
-            operations
+            steps
         })
         .map_err(failed(&whose, "writing states"))
     }
