@@ -91,14 +91,14 @@ mod here {
         let _leads = unsafe { call(libc::SYS_setsid, [0; 5]) };
     }
 
-    /// What is done at a signal is the default; no signal is blocked.
-    pub fn reset_signals() {
+    /// What is done at these signals (bit 1 is signal 1) is the default; no signal is blocked.
+    pub fn reset_signals(which: u32) {
         // The kernel's own structure: nothing but zeroes is SIG_DFL without flags or mask.
         let default = [0u64; 4];
         let none = 0u64;
         // SAFETY: both live through the calls, and eight is the size of the kernel's mask.
         unsafe {
-            for signal in 1..32 {
+            for signal in (1..32).filter(|signal| which & (1 << signal) != 0) {
                 // Two of them cannot be changed, and need not be.
                 let _fixed =
                     call(libc::SYS_rt_sigaction, [signal, default.as_ptr() as usize, 0, 8, 0]);
@@ -239,11 +239,11 @@ mod here {
         unsafe { libc::setsid() };
     }
 
-    /// What is done at a signal is the default; no signal is blocked.
-    pub fn reset_signals() {
+    /// What is done at these signals (bit 1 is signal 1) is the default; no signal is blocked.
+    pub fn reset_signals(which: u32) {
         // SAFETY: integers, and a set that lives through the calls.
         unsafe {
-            for signal in 1..32 {
+            for signal in (1..32).filter(|signal| which & (1 << signal) != 0) {
                 libc::signal(signal, libc::SIG_DFL);
             }
             let mut none: libc::sigset_t = std::mem::zeroed();

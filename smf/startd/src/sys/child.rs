@@ -22,6 +22,9 @@ const EXEC_FAILED: i32 = 10;
 const CONTEXT_FAILED: i32 = 96;
 const CONTEXT_FAILED_NOW: i32 = 1;
 
+/// Every signal, a bit each (bit 1 is signal 1).
+const EVERY_SIGNAL: u32 = u32::MAX;
+
 /// So many children may be on their way to their exec at once.
 const CRADLES: usize = 4;
 
@@ -78,6 +81,8 @@ pub struct Nursery {
     next: usize,
     /// Standard input.  Open as long as this: a child may be about to take it.
     null: File,
+    /// The signals that this process ignores, a bit each: its own are taken before.
+    ignored: u32,
 }
 
 #[derive(Debug)]
@@ -97,7 +102,8 @@ impl Nursery {
     pub fn new(null: &File) -> io::Result<Nursery> {
         let null = null.try_clone()?;
         let room = |_| Ok(Room { cradle: Cradle::new(), log: null.try_clone()? });
-        Ok(Nursery { rooms: (0..CRADLES).map(room).collect::<io::Result<_>>()?, next: 0, null })
+        let rooms = (0..CRADLES).map(room).collect::<io::Result<_>>()?;
+        Ok(Nursery { rooms, next: 0, null, ignored: ignored() })
     }
 
     /// Starts a method.  `log` becomes its standard output and error; `cgroup` is the directory of
@@ -122,14 +128,19 @@ impl Nursery {
         let room = &mut self.rooms[room];
         room.cradle.wait();
         over(log, &room.log)?;
-        let plan = Plan::new(birth, room.log.as_raw_fd(), self.null.as_raw_fd(), above);
+        let plan = Plan {
+            // The kernel sees to those that have handlers.
+            signals: self.ignored,
+            ..Plan::new(birth, room.log.as_raw_fd(), self.null.as_raw_fd(), above)
+        };
         // A signal for the newborn waits until it is itself: a handler of this process would swallow it.
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         // SAFETY: become_method makes bare system calls alone.
         let born = unsafe { room.cradle.spawn(cgroup, plan, become_method) };
         let born = born.or_else(|(_, plan)| {
             // A kernel or a sandbox without clone3: fork, and move.
-            let plan = Plan { entrance: Some(entrance()?), shares: None, ..plan };
+            let entrance = Some(entrance()?);
+            let plan = Plan { entrance, shares: None, signals: EVERY_SIGNAL, ..plan };
             // SAFETY: the child calls only what is async-signal-safe (see become_method).
             match unsafe { libc::fork() } {
                 0 => become_method(&plan),
@@ -147,6 +158,19 @@ impl Nursery {
         let highest = logs.chain([self.null.as_raw_fd()]).max();
         highest.and_then(|highest| u32::try_from(highest).ok()).map_or(3, |highest| highest + 1)
     }
+}
+
+/// The signals that this process ignores, a bit each: SIGPIPE, and what was ignored when it began.
+fn ignored() -> u32 {
+    let is_ignored = |signal: &i32| {
+        // SAFETY: all zero is a valid sigaction; nothing is changed, and there is room for the answer.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            let known = libc::sigaction(*signal, std::ptr::null(), &raw mut now) == 0;
+            known && now.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..32).filter(is_ignored).fold(0, |all, signal| all | 1 << signal)
 }
 
 /// Puts an open file in the place of another.
@@ -176,6 +200,8 @@ struct Plan {
     entrance: Option<Entrance>,
     /// The descriptors are its parent's, and it needs those below this one.
     shares: Option<u32>,
+    /// What is done at these signals is to be what is usual, a bit each.
+    signals: u32,
 }
 
 impl Plan {
@@ -184,7 +210,8 @@ impl Plan {
             strings.iter().map(|one| one.as_ptr() as usize).chain([0]).collect()
         };
         let (words, environment) = (addresses(&birth.words), addresses(&birth.environment));
-        Plan { birth, log, null, words, environment, entrance: None, shares: Some(above) }
+        let (entrance, shares, signals) = (None, Some(above), EVERY_SIGNAL);
+        Plan { birth, log, null, words, environment, entrance, shares, signals }
     }
 }
 
@@ -198,7 +225,7 @@ fn become_method(plan: &Plan) -> ! {
     bare::session();
     // Handlers end with the exec, but a signal that came since the birth is to count; and
     // SIGPIPE, which Rust ignores for itself, would stay ignored.
-    bare::reset_signals();
+    bare::reset_signals(plan.signals);
     bare::umask(birth.umask);
     if let Some(limit) = &birth.descriptors {
         bare::limit_descriptors(limit);

@@ -132,9 +132,13 @@ unsafe fn make(
 ) -> io::Result<i32> {
     use std::os::fd::AsRawFd;
     const INTO_CGROUP: u64 = 0x2_0000_0000;
+    // What is done at a signal is the default where this process has a handler.
+    const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
     let (into, fd) = cgroup.map_or((0, 0), |fd| (INTO_CGROUP, fd.as_raw_fd() as u64));
     let arguments = Arguments {
-        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID) as u64 | into,
+        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID) as u64
+            | CLEAR_SIGHAND
+            | into,
         child_tid: occupied.as_ptr() as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack as u64,
