@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::config::Restarter;
+use crate::config::{Restarter, Watching};
 use crate::evaluate::Evaluation;
 use crate::graph::Graph;
 use crate::methods::Birth;
@@ -52,6 +52,8 @@ pub(crate) enum Activity {
         deadline: Option<Duration>,
         timed_out: bool,
         stop: Option<Stop>,
+        /// As it was when the method was started.
+        watching: Watching,
     },
     /// The stop method is done; the service's processes are still to end.
     Draining { contract: u64, deadline: Option<Duration>, timed_out: bool, stop: Stop },

@@ -43,7 +43,7 @@ impl Attempt {
 pub(crate) struct Birth {
     pub attempt: Attempt,
     pub spawn: Spawn,
-    pub model: Model,
+    pub watching: Watching,
     pub timeout: Option<Duration>,
     /// All dependencies were satisfied.
     pub ready: bool,
@@ -212,7 +212,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             return;
         };
         self.contracts.insert(contract, fmri.to_owned());
-        self.about_to_run(attempt, contract, watching.model);
+        self.about_to_run(attempt, contract, *watching);
         if attempt.method == Method::Start {
             self.sys.rotate(fmri);
         }
@@ -228,9 +228,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if !self.fits(attempt, &spawn) {
             return;
         }
-        let (attempt, model) = (attempt.clone(), watching.model);
+        let (attempt, watching) = (attempt.clone(), *watching);
         let ready = self.ready(&attempt.fmri);
-        self.births.push(Birth { attempt, spawn, model, timeout, ready });
+        self.births.push(Birth { attempt, spawn, watching, timeout, ready });
     }
 
     /// Makes the processes that are to be made.
@@ -245,7 +245,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let waiting: Vec<bool> = births.iter().map(|birth| waits(self, birth)).collect();
         for (birth, waited) in births.into_iter().zip(waiting) {
             let waits = waited || waits(self, &birth);
-            let Birth { attempt, spawn, model, timeout, .. } = birth;
+            let Birth { attempt, spawn, watching, timeout, .. } = birth;
             if waits {
                 self.contracts.remove(&spawn.contract);
                 self.sys.release(spawn.contract);
@@ -257,7 +257,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
             let spawned = self.sys.spawn(&spawn);
             match self.noted(&spawn.fmri, spawned) {
-                Some(pid) => self.started(&attempt, pid, spawn.contract, model, timeout),
+                Some(pid) => self.started(&attempt, pid, spawn.contract, watching, timeout),
                 None => {
                     self.contracts.remove(&spawn.contract);
                     self.sys.abandon(spawn.contract);
@@ -296,9 +296,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     }
 
     /// Records what is about to happen, the contract included.
-    fn about_to_run(&mut self, attempt: &Attempt, contract: u64, model: Model) {
+    fn about_to_run(&mut self, attempt: &Attempt, contract: u64, watching: Watching) {
         let Some(instance) = self.instances.get_mut(&attempt.fmri) else { return };
-        let primary = attempt.method == Method::Start && model != Model::Transient;
+        let primary = attempt.method == Method::Start && watching.model != Model::Transient;
         instance.next = match (attempt.method, attempt.stop) {
             (Method::Start, _) => State::Online,
             (Method::Stop, Some(stop)) => stop.to,
@@ -316,6 +316,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             deadline: None,
             timed_out: false,
             stop: attempt.stop,
+            watching,
         });
         if attempt.method == Method::Start {
             writes.push(("logfile", "astring", vec![log]));
@@ -328,7 +329,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         attempt: &Attempt,
         pid: i32,
         contract: u64,
-        model: Model,
+        watching: Watching,
         timeout: Option<Duration>,
     ) {
         let fmri = attempt.fmri.as_str();
@@ -338,7 +339,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if attempt.method == Method::Start {
             instance.start_pid = Some(pid);
         }
-        if attempt.method == Method::Start && model == Model::Wait {
+        if attempt.method == Method::Start && watching.model == Model::Wait {
             instance.contract = Some(contract);
             instance.child = Some(pid);
             self.method_succeeded(attempt, None);
@@ -351,6 +352,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             deadline,
             timed_out: false,
             stop: attempt.stop,
+            watching,
         });
         self.set_timer(fmri, deadline);
     }

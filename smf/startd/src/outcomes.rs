@@ -130,13 +130,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
     /// The process of a method has ended.
     pub(crate) fn method_ended(&mut self, fmri: &str, status: i32) {
         let Some(instance) = self.instances.get_mut(fmri) else { return };
-        let Some(Activity::Running { method, contract, deadline, timed_out, stop, .. }) =
-            instance.activity.take()
+        let Some(Activity::Running {
+            method, contract, deadline, timed_out, stop, watching, ..
+        }) = instance.activity.take()
         else {
             return;
         };
         self.forget_timer(fmri, deadline);
-        let watching = self.watching(fmri);
         let name = method.name();
         let message = if libc::WIFEXITED(status) {
             format!("Method \"{name}\" exited with status {}.", libc::WEXITSTATUS(status))
