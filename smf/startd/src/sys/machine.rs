@@ -65,6 +65,8 @@ pub struct Machine {
     reaped: BTreeSet<u64>,
     /// Contracts that are empty, whose last member is still to be reaped.
     ending: BTreeSet<u64>,
+    /// Contracts that were released: they are looked at when there is nothing better to do.
+    released: Vec<u64>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -113,6 +115,7 @@ impl Machine {
             unwatched: BTreeSet::new(),
             reaped: BTreeSet::new(),
             ending: BTreeSet::new(),
+            released: Vec::new(),
         })
     }
 
@@ -292,6 +295,13 @@ impl Machine {
         }
     }
 
+    /// Lets go of those that were released since the last time.
+    fn part_with_released(&mut self, let_go: fn(&Contracts, Contract) -> Option<Contract>) {
+        for id in std::mem::take(&mut self.released) {
+            self.part_with(id, let_go);
+        }
+    }
+
     /// Lets go of a contract: most are of one process that has ended, and nobody has to be asked.
     fn part_with(&mut self, id: u64, let_go: fn(&Contracts, Contract) -> Option<Contract>) {
         self.prepared.remove(&id);
@@ -341,6 +351,7 @@ impl Machine {
     pub fn turned(&mut self) {
         self.write_all_lines();
         self.close_old_logs();
+        self.part_with_released(Contracts::keep_empty);
         self.contracts.turned();
     }
 
@@ -422,6 +433,7 @@ impl Sys for Machine {
     }
 
     fn meanwhile(&mut self) -> Vec<Happened> {
+        self.part_with_released(Contracts::keep_empty);
         let mut happened = self.reap();
         happened.extend(self.emptied());
         happened
@@ -544,10 +556,11 @@ impl Sys for Machine {
     }
 
     fn release(&mut self, contract: u64) {
-        self.part_with(contract, Contracts::keep_empty);
+        self.released.push(contract);
     }
 
     fn discard_used(&mut self) {
+        self.part_with_released(Contracts::remove_empty);
         self.contracts.forget_idle();
     }
 
