@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use smf_startd::daemon::{Signals, turn, wait};
 use smf_startd::engine::Engine;
 use smf_startd::state::State;
@@ -215,8 +216,12 @@ fn a_method_cut_off_is_ended_and_started_again() {
 
 #[test]
 fn what_a_method_gets() {
+    // As if this process had been started like that; SIGPIPE it ignores in any case.
+    // SAFETY: no handler is installed.
+    unsafe { signal(Signal::SIGTTOU, SigHandler::SigIgn) }.unwrap();
     both_ways(|| {
-        let start = "/bin/sh -c 'env | sort; pwd; read x || echo no input; umask; ls /proc/$$/fd'";
+        let start = "/bin/sh -c 'env | sort; pwd; read x || echo no input; umask; \
+                     grep -E \"Sig(Blk|Ign)\" /proc/self/status; ls /proc/$$/fd'";
         let mut host = Host::new(&[Service { start, ..Service::transient(A) }]);
         host.reach(A, State::Online);
         let messages = host.messages(A);
@@ -229,6 +234,10 @@ fn what_a_method_gets() {
             "/",
             "no input",
             "0022",
+            #[cfg(target_os = "linux")]
+            "SigBlk:\t0000000000000000",
+            #[cfg(target_os = "linux")]
+            "SigIgn:\t0000000000000000",
         ] {
             assert!(output.contains(&line), "{line} in {output:?}");
         }

@@ -91,14 +91,28 @@ mod here {
         let _leads = unsafe { call(libc::SYS_setsid, [0; 5]) };
     }
 
-    /// What is done at these signals (bit 1 is signal 1) is the default; no signal is blocked.
-    pub fn reset_signals(which: u32) {
+    /// The signals that this process ignores, a bit each, as the kernel counts them: bit 0 is
+    /// signal 1.  Its parent asks that for the child; of some the C library would not tell.
+    pub fn ignored_signals() -> u64 {
+        let is_ignored = |signal: &usize| {
+            let mut now = [0u64; 4];
+            let now_at = now.as_mut_ptr() as usize;
+            // SAFETY: nothing is changed; there is room for the kernel's structure, which begins
+            // with the handler.
+            let known = unsafe { call(libc::SYS_rt_sigaction, [*signal, 0, now_at, 8, 0]) };
+            known.is_ok() && now[0] == libc::SIG_IGN as u64
+        };
+        (1..=64).filter(is_ignored).fold(0, |all, signal| all | 1 << (signal - 1))
+    }
+
+    /// What is done at these signals is the default; no signal is blocked.
+    pub fn reset_signals(which: u64) {
         // The kernel's own structure: nothing but zeroes is SIG_DFL without flags or mask.
         let default = [0u64; 4];
         let none = 0u64;
         // SAFETY: both live through the calls, and eight is the size of the kernel's mask.
         unsafe {
-            for signal in (1..32).filter(|signal| which & (1 << signal) != 0) {
+            for signal in (1..=64).filter(|signal| which & (1 << (signal - 1)) != 0) {
                 // Two of them cannot be changed, and need not be.
                 let _fixed =
                     call(libc::SYS_rt_sigaction, [signal, default.as_ptr() as usize, 0, 8, 0]);
@@ -239,11 +253,16 @@ mod here {
         unsafe { libc::setsid() };
     }
 
-    /// What is done at these signals (bit 1 is signal 1) is the default; no signal is blocked.
-    pub fn reset_signals(which: u32) {
+    /// Nobody asks: here all are reset.
+    pub fn ignored_signals() -> u64 {
+        u64::MAX
+    }
+
+    /// What is done at these signals (bit 0 is signal 1) is the default; no signal is blocked.
+    pub fn reset_signals(which: u64) {
         // SAFETY: integers, and a set that lives through the calls.
         unsafe {
-            for signal in (1..32).filter(|signal| which & (1 << signal) != 0) {
+            for signal in (1..=64).filter(|signal| which & (1 << (signal - 1)) != 0) {
                 libc::signal(signal, libc::SIG_DFL);
             }
             let mut none: libc::sigset_t = std::mem::zeroed();

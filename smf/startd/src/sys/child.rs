@@ -22,8 +22,8 @@ const EXEC_FAILED: i32 = 10;
 const CONTEXT_FAILED: i32 = 96;
 const CONTEXT_FAILED_NOW: i32 = 1;
 
-/// Every signal, a bit each (bit 1 is signal 1).
-const EVERY_SIGNAL: u32 = u32::MAX;
+/// Every signal, a bit each.
+const EVERY_SIGNAL: u64 = u64::MAX;
 
 /// So many children may be on their way to their exec at once.
 const CRADLES: usize = 4;
@@ -82,7 +82,7 @@ pub struct Nursery {
     /// Standard input.  Open as long as this: a child may be about to take it.
     null: File,
     /// The signals that this process ignores, a bit each: its own are taken before.
-    ignored: u32,
+    ignored: u64,
 }
 
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Nursery {
         let null = null.try_clone()?;
         let room = |_| Ok(Room { cradle: Cradle::new(), log: null.try_clone()? });
         let rooms = (0..CRADLES).map(room).collect::<io::Result<_>>()?;
-        Ok(Nursery { rooms, next: 0, null, ignored: ignored() })
+        Ok(Nursery { rooms, next: 0, null, ignored: bare::ignored_signals() })
     }
 
     /// Starts a method.  `log` becomes its standard output and error; `cgroup` is the directory of
@@ -160,19 +160,6 @@ impl Nursery {
     }
 }
 
-/// The signals that this process ignores, a bit each: SIGPIPE, and what was ignored when it began.
-fn ignored() -> u32 {
-    let is_ignored = |signal: &i32| {
-        // SAFETY: all zero is a valid sigaction; nothing is changed, and there is room for the answer.
-        unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            let known = libc::sigaction(*signal, std::ptr::null(), &raw mut now) == 0;
-            known && now.sa_sigaction == libc::SIG_IGN
-        }
-    };
-    (1..32).filter(is_ignored).fold(0, |all, signal| all | 1 << signal)
-}
-
 /// Puts an open file in the place of another.
 fn over(file: BorrowedFd<'_>, place: &File) -> io::Result<()> {
     // SAFETY: descriptors that are open and that this program owns.
@@ -201,7 +188,7 @@ struct Plan {
     /// The descriptors are its parent's, and it needs those below this one.
     shares: Option<u32>,
     /// What is done at these signals is to be what is usual, a bit each.
-    signals: u32,
+    signals: u64,
 }
 
 impl Plan {
