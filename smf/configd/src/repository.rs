@@ -234,6 +234,14 @@ impl Repository {
         Ok(self.entity(instance)?.snapshot(name).map(groups))
     }
 
+    /// Whether an instance has a snapshot of this name.
+    ///
+    /// # Errors
+    /// There is no such instance.
+    pub fn has_snapshot(&self, instance: &str, name: &str) -> Result<bool, Refusal> {
+        Ok(self.entity(instance)?.snapshot(name).is_some())
+    }
+
     /// The names of the snapshots of an instance.
     ///
     /// # Errors

@@ -38,6 +38,9 @@ pub fn entered(graph: &mut Graph, t: Transition<'_>, exists: &dyn Fn(&str) -> bo
     reckon(graph, t.fmri, exists);
     own(graph, t, descended, exists, &mut orders);
     dependents(graph, t, exists, &mut orders);
+    if graph.flagged().next().is_none() {
+        return orders;
+    }
     // It may have been what held those it stands on.
     let mut beneath: Vec<String> = graph.successors(t.fmri).into_iter().cloned().collect();
     beneath.push(t.fmri.to_owned());

@@ -116,7 +116,7 @@ impl Store for Host {
     }
 
     fn has_snapshot(&mut self, fmri: &str, name: &str) -> Result<bool, StoreError> {
-        self.read(|repository| repository.snapshot(fmri, name).map(|found| found.is_some()))
+        self.read(|repository| repository.has_snapshot(fmri, name))
             .map_err(failed(fmri, "reading its snapshots"))
     }
 

@@ -380,21 +380,22 @@ impl Machine {
         };
         let held = self.held.get(&spawn.contract).ok_or("no such contract")?;
         let (name, value) = held.contract.environment();
-        let mut environment = vec![c_string(&format!("{name}={value}"))?];
+        let mut environment = Vec::with_capacity(spawn.environment.len() + 2);
+        environment.push(c_string(&[name, "=", value])?);
         for (name, value) in &spawn.environment {
-            environment.push(c_string(&format!("{name}={value}"))?);
+            environment.push(c_string(&[name, "=", value])?);
         }
         if !spawn.environment.iter().any(|(name, _)| name == "PWD") {
             // As the shell has it.
-            environment.push(c_string(&format!("PWD={}", identity.directory))?);
+            environment.push(c_string(&["PWD=", &identity.directory])?);
         }
         let birth = Birth {
-            script: c_string(&format!("exec {}", spawn.command))?,
+            script: c_string(&["exec ", &spawn.command])?,
             words: child::words(&spawn.command),
             environment,
             credential: identity.credential,
             capabilities: identity.capabilities,
-            directory: c_string(&identity.directory)?,
+            directory: c_string(&[&identity.directory])?,
             fixed_addresses: identity.fixed_addresses,
             umask: self.umask,
             descriptors: self.descriptors,
@@ -573,6 +574,11 @@ impl Sys for Machine {
     }
 
     fn rotate(&mut self, fmri: &str) {
+        // It is about to be written to, and so to be opened; most are far from large.
+        let length = self.opened(fmri).and_then(|log| log.metadata());
+        if length.is_ok_and(|about| about.len() <= log::LARGEST) {
+            return;
+        }
         match log::rotate(&self.logs.join(log::log_name(fmri)), log::LARGEST) {
             Ok(false) => {}
             Ok(true) => drop(self.open_logs.remove(fmri)),
@@ -651,6 +657,9 @@ fn ended_child() -> Option<i32> {
     }
 }
 
-fn c_string(text: &str) -> Result<CString, String> {
-    CString::new(text).map_err(|_| format!("\"{}\" has a NUL in it", text.escape_debug()))
+/// Some texts as one.
+fn c_string(parts: &[&str]) -> Result<CString, String> {
+    let mut text = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + 1);
+    parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+    CString::new(text).map_err(|_| format!("\"{}\" has a NUL in it", parts.concat().escape_debug()))
 }
