@@ -271,6 +271,12 @@ pub fn enabled(live: &Groups) -> Option<bool> {
     Some(is_true(word))
 }
 
+/// Whether it is enabled, whatever overrides that.
+#[must_use]
+pub fn lasting(live: &Groups) -> bool {
+    live.get("general").and_then(|group| group.first("enabled")).is_some_and(is_true)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -112,6 +112,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if self.instances.get(fmri).is_some_and(moved) {
             self.dismiss(fmri);
         }
+        if let (Some(node), Some(live)) = (self.graph.node_mut(fmri), &live) {
+            node.lasting = config::lasting(live);
+        }
         match (enabled, self.instances.contains_key(fmri)) {
             (None, true) => self.dismiss(fmri),
             (None, false) => {}
@@ -165,6 +168,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.graph.add(fmri, instance.state, enabled);
         if let Some(node) = self.graph.node_mut(fmri) {
             node.delegated = delegated;
+            node.lasting = config::lasting(&live);
         }
         self.instances.insert(fmri.to_owned(), instance);
         if fresh {

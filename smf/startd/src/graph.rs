@@ -75,6 +75,8 @@ pub struct Node {
     pub state: State,
     /// Whether it is to run.
     pub enabled: bool,
+    /// general/enabled alone: what an override, a milestone's too, leaves as it is.
+    pub lasting: bool,
     /// Another restarter runs it: no order reaches it.
     pub delegated: bool,
     /// Its dependencies.
@@ -119,8 +121,8 @@ impl Graph {
         if condemned { self.condemned.insert(fmri.to_owned()) } else { self.condemned.remove(fmri) }
     }
 
-    /// An instance and all it depends on: optionally only on what is enabled, by exclusion on
-    /// nothing.  That is what runs in a milestone.
+    /// An instance and all it depends on: optionally only on what is enabled, whatever overrides
+    /// that, by exclusion on nothing.  That is what runs in a milestone.
     #[must_use]
     pub fn subgraph(&self, fmri: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -131,7 +133,7 @@ impl Graph {
                 let optional = group.grouping == Grouping::OptionalAll;
                 let targets = group.entities.iter().flat_map(|entity| self.targets(entity));
                 let counts = |fmri: &&String| {
-                    !optional || self.nodes.get(*fmri).is_some_and(|node| node.enabled)
+                    !optional || self.nodes.get(*fmri).is_some_and(|node| node.lasting)
                 };
                 rest.extend(targets.filter(counts).filter(|to| !found.contains(*to)).cloned());
             }
@@ -165,6 +167,7 @@ impl Graph {
         let node = Node {
             state,
             enabled,
+            lasting: enabled,
             delegated: false,
             dependencies: Vec::new(),
             descent: Descent::None,
@@ -430,8 +433,12 @@ mod tests {
         graph.depend("svc:/m:x", groups);
         graph.depend("svc:/a:x", vec![on("svc:/b:x", Grouping::OptionalAll)]);
         graph.depend("svc:/b:x", vec![on("svc:/m:x", Grouping::RequireAny)]);
-        let found: Vec<String> = graph.subgraph("svc:/m:x").into_iter().collect();
-        assert_eq!(found, ["svc:/a:x", "svc:/b:x", "svc:/m:x"]);
+        let subgraph = |graph: &Graph| graph.subgraph("svc:/m:x").into_iter().collect::<Vec<_>>();
+        assert_eq!(subgraph(&graph), ["svc:/a:x", "svc:/b:x", "svc:/m:x"]);
+        // Disabled by the milestone before this one, or enabled for now.
+        graph.node_mut("svc:/b:x").unwrap().enabled = false;
+        graph.node_mut("svc:/c:x").unwrap().enabled = true;
+        assert_eq!(subgraph(&graph), ["svc:/a:x", "svc:/b:x", "svc:/m:x"]);
     }
 
     #[test]
