@@ -27,6 +27,17 @@ pub struct View {
 }
 
 impl View {
+    /// As if those who wait for files, but for this one, had not heard of any.
+    pub fn without_files(&mut self, fmri: &str) {
+        let names_file = |need: &Need| need.entities.iter().any(|on| on.starts_with("file:"));
+        for (name, known) in &mut self.instances {
+            let waits = known.state == State::Offline && known.needs.iter().any(names_file);
+            if waits && name != fmri {
+                known.state = State::Maintenance;
+            }
+        }
+    }
+
     /// The value of one group for an instance.
     pub fn group(&self, need: &Need) -> i32 {
         self.value(need, false, &mut Vec::new())

@@ -47,24 +47,27 @@ fn goes_down(state: State, next: State) -> bool {
     state.is_running() && next != State::None && !next.is_running()
 }
 
+/// Whether an order asks anything of who is in this state, on its way to the next.
+fn owes(state: State, next: State, kind: &str) -> bool {
+    let down = goes_down(state, next);
+    match kind {
+        "restart" => !down && (state.is_running() || next == State::Online),
+        "maint_on" | "maint_on_immediate" => !matches!(state, State::Maintenance | State::None),
+        "maint_off" => state == State::Maintenance,
+        "degraded" => state == State::Online && !down,
+        "restore" => state == State::Degraded && !down,
+        "refresh" => true,
+        _ => false,
+    }
+}
+
 impl Seen {
     /// An order for it is in the repository.
     pub fn order(&mut self, action: &str) {
-        let (state, next) = (self.state, self.next);
-        let down = goes_down(state, next);
-        let owed = match kind(action) {
-            "restart" => {
-                self.ordered.restarts.0 += 1;
-                !down && (state.is_running() || next == State::Online)
-            }
-            "maint_on" | "maint_on_immediate" => !matches!(state, State::Maintenance | State::None),
-            "maint_off" => state == State::Maintenance,
-            "degraded" => state == State::Online && !down,
-            "restore" => state == State::Degraded && !down,
-            "refresh" => true,
-            _ => false,
-        };
-        if owed {
+        if kind(action) == "restart" {
+            self.ordered.restarts.0 += 1;
+        }
+        if owes(self.state, self.next, kind(action)) {
             self.ordered.owed.insert(kind(action).to_owned(), false);
         }
     }
@@ -92,9 +95,8 @@ impl Seen {
 
     /// The engine died: what counts is what is written down.
     pub fn orphaned(&mut self) {
-        if self.state == State::Maintenance {
-            self.ordered.owed.retain(|action, _| !action.starts_with("maint_on"));
-        }
+        let (state, next) = (self.state, self.next);
+        self.ordered.owed.retain(|action, _| owes(state, next, action));
         self.ordered.resumes |= goes_down(self.state, self.next);
     }
 

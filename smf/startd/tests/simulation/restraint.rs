@@ -143,9 +143,10 @@ impl Reality {
         self.rules.restraint.milestone = Some(named).filter(|_| there);
     }
 
-    /// What the rules know, and who is so new that the engine has told nothing of him yet.
+    /// What the engine may know: of who is so new that it has told nothing of him yet, and of who is
+    /// gone and that was not dealt with.
     fn with_newcomers(&mut self) -> View {
-        let mut view = self.view();
+        let mut view = self.view_with_the_gone();
         for fmri in self.disk.instances().unwrap_or_default() {
             if view.instances.get(&fmri).is_some_and(|known| known.state != State::None) {
                 continue;

@@ -269,7 +269,7 @@ impl Reality {
             seen.unstopped = !seen.no_daemon;
         }
         // What was found may be gone by the time the instance has stopped for it.
-        seen.cyclic &= !to.is_running() || next == State::Maintenance;
+        seen.cyclic &= !to.is_running() || aux == "dependency_cycle";
         let cycle = to == State::Maintenance && from != to && aux == "dependency_cycle";
         if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
             self.rules.broke(format!("{fmri} is in no cycle"));
@@ -315,7 +315,7 @@ impl Reality {
     }
 
     /// The world as an engine sees it that has not dealt with deletions yet.
-    fn view_with_the_gone(&mut self) -> View {
+    pub fn view_with_the_gone(&mut self) -> View {
         let mut view = self.view();
         for (fmri, (needs, _)) in &self.rules.gone {
             let gone = Known { state: State::Offline, enabled: true, needs: needs.clone() };
@@ -383,6 +383,9 @@ impl Reality {
         // Files are not watched: whoever was to be told of one was not.
         if self.rules.disk_refused {
             view.files.clone_from(&self.files_before);
+            satisfied |= view.satisfied(fmri);
+            view.files.clone_from(&self.files);
+            view.without_files(fmri);
             satisfied |= view.satisfied(fmri);
         }
         let ending = self.rules.ending;
