@@ -80,7 +80,7 @@ fn run(options: &Options) -> Result<u8, RepositoryError> {
     let mut repository = Repository::open_live()?;
     match &options.verb {
         Verb::Milestone { name, default } => {
-            return milestone::set(&mut repository, name, *default);
+            return milestone::set(&mut repository, name, *default, options.verbose);
         }
         Verb::Backup { name } => return backup(&mut repository, name),
         _ => {}

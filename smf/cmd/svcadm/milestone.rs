@@ -41,7 +41,12 @@ fn named(name: &str) -> Option<&str> {
 }
 
 /// Stores a milestone.
-pub fn set(repository: &mut Repository, name: &str, for_good: bool) -> Result<u8, RepositoryError> {
+pub fn set(
+    repository: &mut Repository,
+    name: &str,
+    for_good: bool,
+    verbose: bool,
+) -> Result<u8, RepositoryError> {
     let Some(milestone) = named(name) else {
         say!("\"{name}\" is not a valid major milestone.");
         print_usage();
@@ -54,12 +59,23 @@ pub fn set(repository: &mut Repository, name: &str, for_good: bool) -> Result<u8
             // Somebody else was faster.
             Err(RepositoryError::Exists(_) | RepositoryError::NotFound(_)) => {}
             Err(RepositoryError::Denied) => {
-                say!("svcadm: {MASTER_RESTARTER}: Permission denied.");
+                let why = if verbose { denied(&operations) } else { "Permission denied.".into() };
+                say!("svcadm: {MASTER_RESTARTER}: {why}");
                 return Ok(1);
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What could not be done.
+fn denied(operations: &[Operation]) -> String {
+    let what = operations.iter().find_map(|operation| match operation {
+        Operation::AddGroup(_, group, _) => Some(format!("create \"{group}\" property group")),
+        Operation::Set(_, group, name, _) => Some(format!("modify \"{group}/{name}\" property")),
+        _ => None,
+    });
+    format!("Couldn't {} (permission denied).", what.unwrap_or_default())
 }
 
 /// The override goes in the commit that sets what it stood for.
