@@ -67,8 +67,10 @@ mod tests {
             ("a b", "", false),
         ] {
             let before: BTreeSet<Fmri> = before.split_whitespace().map(fmri).collect();
-            let action =
-                format!("file abc path=n mode=0644 owner=root group=sys release-note=\"{note}\"");
+            let hash = "a".repeat(40);
+            let action = format!(
+                "file {hash} path=n mode=0644 owner=root group=sys release-note=\"{note}\""
+            );
             let action = Action::parse(&action).unwrap();
             assert_eq!(is_due(&action, &own, &before), due, "{note} {before:?}");
         }
