@@ -4,6 +4,7 @@
 //! then a file for each subcommand.
 
 mod attach_linked;
+mod autoremove;
 mod avoid;
 mod call;
 mod change;
@@ -62,6 +63,7 @@ const RUNS: &[(&str, Run)] = &[
     ("attach-linked", attach_linked::attach_linked),
     ("audit-linked", linked::audit_linked),
     ("authority", publisher::publisher),
+    ("autoremove", autoremove::autoremove),
     ("avoid", avoid::avoid),
     ("change-facet", change_facet::change_facet),
     ("change-variant", change_variant::change_variant),
@@ -70,6 +72,7 @@ const RUNS: &[(&str, Run)] = &[
     ("exact-install", exact_install::exact_install),
     ("facet", facet::facet),
     ("fix", fix::fix),
+    ("flag", autoremove::flag),
     ("freeze", freeze::freeze),
     ("history", history::history),
     ("image-create", image_create::image_create),

@@ -1,7 +1,7 @@
 //! usage.rs - what each subcommand takes, as `pkg help` tells it.
 
 /// A subcommand and its arguments.
-pub const SUBCOMMANDS: [(&str, &str); 48] = [
+pub const SUBCOMMANDS: [(&str, &str); 50] = [
     (
         "install",
         "[-nvq] [-C n] [-g path_or_uri ...] [--accept]\n            [--licenses] [--no-be-activate] [--no-index] [--no-refresh]\n            \
@@ -75,6 +75,12 @@ pub const SUBCOMMANDS: [(&str, &str); 48] = [
          [-R | -r [-z image_name ... | -Z image_name ...]]\n            [--sync-actuators | --sync-actuators-timeout timeout]\n            \
          [--reject pkg_fmri_pattern ... ]\n            <facet_spec>=[True|False|None] ...",
     ),
+    (
+        "autoremove",
+        "[-nvq] [-C n] [--no-be-activate] [--no-index]\n            [--no-backup-be | --require-backup-be] [--backup-be-name]\n            \
+         [--deny-new-be | --require-new-be] [--be-name name]",
+    ),
+    ("flag", "[-mM] [pkg_fmri_pattern] ..."),
     ("avoid", "[pkg_fmri_pattern] ..."),
     ("unavoid", "[pkg_fmri_pattern] ..."),
     ("freeze", "[-n] [-c reason] [pkg_fmri_pattern] ..."),
@@ -188,13 +194,14 @@ The following commands are supported:
 
 Package Information  : list           search         info      contents
 Package Transitions  : update         install        uninstall
-                       history        exact-install
+                       history        exact-install autoremove
 Package Maintenance  : verify         fix            revert
 Publishers           : publisher      set-publisher  unset-publisher
 Package Configuration: mediator       set-mediator   unset-mediator
                        facet          change-facet
                        variant        change-variant
 Image Constraints    : avoid          unavoid        freeze    unfreeze
+                       flag
 Image Configuration  : refresh        rebuild-index  purge-history
                        property       set-property   add-property-value
                        unset-property remove-property-value

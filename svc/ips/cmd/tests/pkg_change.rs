@@ -168,6 +168,38 @@ fn what_is_broken_is_fixed() {
     assert!(said.out.ends_with("24\n"), "{said:?}");
 }
 
+/// What nobody asked for and nothing needs goes; what somebody asked for is known.
+#[test]
+fn what_is_no_longer_needed_goes() {
+    let place = Place::new();
+    let pkg = image(&place);
+    let steps = [
+        // Who asks for the old name of a package asks for the package.
+        ("install -q old/birne", 0, "", ""),
+        ("list -H pear", 0, "  im-\n", ""),
+        ("autoremove", 4, "No updates necessary for this image.\n", ""),
+        ("flag -M pear", 0, "", ""),
+        ("list -H pear", 0, "  i--\n", ""),
+        ("autoremove -n", 0, "Packages to remove: 1", ""),
+        ("flag pear", 2, "", "pkg flag: a flag must be specified\nUsage:"),
+        ("flag -m", 2, "", "pkg flag: at least one package name required\nUsage:"),
+        ("flag -mM pear", 1, "", "option may not be combined"),
+        ("flag -m nosuch", 1, "", "\n\tnosuch"),
+        ("flag -m pear", 0, "", ""),
+        ("list -H pear", 0, "  im-\n", ""),
+        ("autoremove", 4, "", ""),
+        ("flag -M pear", 0, "", ""),
+        ("autoremove x", 2, "", "command does not take operands ('x')"),
+        ("autoremove", 0, "Packages to remove: 1", ""),
+        ("list pear", 1, "", ""),
+    ];
+    for (line, status, out, err) in steps {
+        let said = pkg(line);
+        assert_eq!(said.status, status, "{line}: {said:?}");
+        assert!(said.out.contains(out) && said.err.contains(err), "{line}: {said:?}");
+    }
+}
+
 /// What the surroundings say reaches the publishers of an image, and what contradicts itself is
 /// refused before anything is asked.
 #[test]

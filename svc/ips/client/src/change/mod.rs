@@ -6,7 +6,7 @@
 //!
 //! In reading order: `wish` (patterns, the solver's task), `resolve`, `difference` (old actions against
 //! new ones), `plan` (with `notes`: which release notes are due), `files` (what becomes of files that may have been edited), `prepare` (differences as
-//! steps), `tables` (account, driver and other files that are edited), `run`.
+//! steps), `tables` (account, driver and other files that are edited), `run`; beside them `unneeded` (what could go).
 
 mod difference;
 mod files;
@@ -17,6 +17,7 @@ mod resolve;
 mod run;
 mod tables;
 mod universe;
+mod unneeded;
 mod wish;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ use crate::source::{Source, SourceError};
 pub use plan::{License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
 pub use run::{Done, Editables, carry_out, editables, free_space, payload_text, pending};
+pub use unneeded::unneeded;
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::conditions::Conditions;
 use crate::control::{Control, Phase};
 use crate::image::{AvoidSet, Certificates, Configuration, Image};
 use crate::plan::Package;
-use crate::solve::solve;
+use crate::solve::{Universe, solve};
 use crate::source::{Source, side_by_side};
 
 /// Packages before and after.
@@ -135,8 +135,9 @@ type Answer = (BTreeSet<Fmri>, BTreeSet<String>, Option<AvoidSet>);
 
 fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<Answer, ChangeError> {
     let known = Known::read(image, order.sources, conditions)?;
-    let (task, named) = wish::task(image, order, &known)?;
+    let (task, mut named) = wish::task(image, order, &known)?;
     let after: BTreeSet<Fmri> = solve(&known, &task)?.into_iter().collect();
+    follow_renames(&known, &after, &mut named);
     let mut avoided = image.avoided()?;
     let old = avoided.clone();
     // What groups bring and the user takes away is avoided from now on; what he asks for is not.
@@ -157,6 +158,24 @@ fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<An
     }
     let changed = (avoided != old).then_some(avoided);
     Ok((after, named, changed))
+}
+
+/// Who asks for an old name asks for what it leads to.
+fn follow_renames(known: &Known<'_>, after: &BTreeSet<Fmri>, named: &mut BTreeSet<String>) {
+    let has = |name: &str| after.iter().any(|fmri| fmri.name == name);
+    let mut gone: Vec<String> = named.iter().filter(|name| !has(name)).cloned().collect();
+    let mut seen: BTreeSet<String> = gone.iter().cloned().collect();
+    while let Some(name) = gone.pop() {
+        let renamed = known.candidates(&name).into_iter().filter(|one| one.renamed);
+        let targets = renamed.flat_map(|one| one.dependencies).filter(|one| one.pulls());
+        for target in targets.flat_map(|one| one.targets) {
+            if has(&target.name) {
+                named.insert(target.name);
+            } else if seen.insert(target.name.clone()) {
+                gone.push(target.name);
+            }
+        }
+    }
 }
 
 fn wanted_configuration(image: &Image, want: &Want) -> Configuration {

@@ -55,11 +55,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image_tree::{TableError, Tree};
+use ips_model::action::Action;
 use ips_model::catalog::{DEPENDENCY, Part, PartText, SUMMARY};
 use ips_model::fmri::Fmri;
 use ips_model::json::SignedError;
 use ips_repository::{PathError, durable};
 
+use crate::solve::candidate::Candidate;
 use crate::transport::{Transport, TransportError};
 
 pub use avoid::{AvoidSet, Frozen, FrozenSet, ListError};
@@ -382,6 +384,19 @@ impl Image {
             name: stem.to_string(),
             version: Some(package.version.clone()),
         }))
+    }
+
+    /// What is installed, with what it asks of others in this image.
+    pub(crate) fn installed_candidates(&self) -> Result<Vec<Candidate>, ImageError> {
+        let conditions = self.configuration().conditions();
+        let dependencies = self.installed_dependencies()?;
+        let candidate = |fmri: Fmri| {
+            let lines = dependencies.get(&fmri).map_or(&[][..], |entry| entry.actions.as_slice());
+            let actions: Vec<Action> =
+                lines.iter().filter_map(|line| Action::parse(line).ok()).collect();
+            Candidate::read(&fmri, &actions, &conditions)
+        };
+        Ok(self.installed()?.packages().map(|(fmri, _)| candidate(fmri)).collect())
     }
 
     /// What group dependencies do not bring.

@@ -75,6 +75,8 @@ pub struct Change {
     pub installed: Vec<Installed>,
     /// Packages that went; their manifests go too.
     pub removed: Vec<Fmri>,
+    /// Installed packages of which it is to be known whether the user named them.
+    pub manual: Vec<(Fmri, bool)>,
     /// The configuration.
     pub configuration: Option<Configuration>,
     /// Avoided packages.
@@ -93,6 +95,7 @@ impl Change {
         Self {
             installed: Vec::new(),
             removed: Vec::new(),
+            manual: Vec::new(),
             configuration: None,
             avoided: None,
             frozen: None,
@@ -114,7 +117,8 @@ pub(super) struct Parts {
 impl Image {
     /// Makes a change lasting: all of it, or, when it fails or the program dies, none.
     pub fn record(&mut self, lock: &ImageLock, change: &Change) -> Result<(), RecordError> {
-        let packages = !change.installed.is_empty() || !change.removed.is_empty();
+        let packages =
+            !change.installed.is_empty() || !change.removed.is_empty() || !change.manual.is_empty();
         let parts = if packages { Some(self.parts(change)?) } else { None };
         self.replace_state(lock, change, parts)?;
         for fmri in &change.removed {
@@ -226,6 +230,7 @@ impl Image {
                 }
             }
         }
+        mark(&change.manual, [&mut known, &mut installed]);
         let (mut known_dependency, mut known_summary) = (None, None);
         if !forgotten.is_empty() {
             let mut one = self.part_text("known", DEPENDENCY)?;
@@ -259,6 +264,17 @@ impl Image {
         // The folder of the name goes when it has no other version; anything else keeps it.
         if let (Ok(()), Some(folder)) = (gone, path.parent()) {
             let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Says in both catalogs whether the user named packages.
+fn mark(manual: &[(Fmri, bool)], catalogs: [&mut StateCatalog; 2]) {
+    for catalog in catalogs {
+        for (fmri, manual) in manual {
+            if let Some(here) = catalog.get_mut(fmri) {
+                here.set(states::MANUAL, *manual);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Image, ImageError, RecordError, read};
 use crate::solve::apart;
-use crate::solve::candidate::Candidate;
+use crate::solve::candidate::Parent;
 
 pub use attach::{Link, ParentState, Relink};
 pub use names::LinkedName;
@@ -376,16 +376,11 @@ impl Image {
 
     /// The installed packages that are not as their dependencies on the parent image ask.
     pub fn out_of_sync(&self, parent: &BTreeMap<String, Fmri>) -> Result<Vec<Fmri>, LinkedError> {
-        let conditions = self.configuration().conditions();
-        let dependencies = self.installed_dependencies()?;
         let mut apart_ones = Vec::new();
-        for (fmri, _) in self.installed()?.packages() {
-            let lines = dependencies.get(&fmri).map_or(&[][..], |entry| entry.actions.as_slice());
-            let actions: Vec<ips_model::Action> =
-                lines.iter().filter_map(|line| ips_model::Action::parse(line).ok()).collect();
-            let candidate = Candidate::read(&fmri, &actions, &conditions);
-            if candidate.parents.iter().any(|wish| apart(wish, &fmri, parent).is_some()) {
-                apart_ones.push(fmri);
+        for candidate in self.installed_candidates()? {
+            let is_apart = |wish: &Parent| apart(wish, &candidate.fmri, parent).is_some();
+            if candidate.parents.iter().any(is_apart) {
+                apart_ones.push(candidate.fmri);
             }
         }
         Ok(apart_ones)
