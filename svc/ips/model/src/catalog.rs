@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::action::{Action, Kind};
-use crate::fmri::Fmri;
+use crate::fmri::{Fmri, is_name, is_publisher};
 use crate::json::{Signed, SignedError, canonical, plainly_signed, sign, signed, string, verified};
 use crate::manifest::Manifest;
 use crate::time::Timestamp;
@@ -499,8 +499,15 @@ impl Log {
                 log.reserved.insert(publisher.clone(), stems.clone());
                 continue;
             }
+            if !is_publisher(publisher) {
+                return Err(shape(format!("publisher {publisher} is not valid")));
+            }
             let read = log.publishers.entry(publisher.clone()).or_default();
-            for (stem, entries) in stems.as_object().into_iter().flatten() {
+            for (stem, entries) in stems.as_object().ok_or_else(|| shape("no object of packages"))?
+            {
+                if !is_name(stem) {
+                    return Err(shape(format!("package name {stem} is not valid")));
+                }
                 let entries = entries.as_array().ok_or_else(|| shape("operations are no list"))?;
                 let entries = entries.iter().map(LogEntry::from_json);
                 read.insert(stem.clone(), entries.collect::<Result<_, _>>()?);
@@ -602,6 +609,7 @@ mod tests {
             r#"{"p":{"a":{}}}"#,
         ] {
             assert!(Part::parse(text).is_err(), "{text}");
+            assert!(Log::parse(text).is_err(), "{text}");
         }
     }
 
