@@ -41,7 +41,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn corrupt(path: &Path, error: &ConfigError) -> Failure {
     match error {
-        ConfigError::Module { .. } | ConfigError::Level(_) => Failure::argument(error),
+        ConfigError::Modules(_) | ConfigError::Level(_) => Failure::argument(error),
         ConfigError::Line(_) | ConfigError::Section => Failure::argument(format!(
             "missing or corrupt pkglintrc file {}: {error}",
             path.display()

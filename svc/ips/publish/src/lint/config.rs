@@ -27,16 +27,15 @@ pub enum ConfigError {
     /// No level.
     #[error("{0} is not a valid level")]
     Level(String),
-    /// Checks in Python that are not ours.
-    #[error(
+    /// Checks in Python that are not ours: property and module.
+    #[error("{}", .0.iter().map(unloadable).collect::<Vec<_>>().join("\n"))]
+    Modules(Vec<(String, String)>),
+}
+
+fn unloadable((key, module): &(String, String)) -> String {
+    format!(
         "Error parsing config value for {key}: No module named '{module}'; checks written in Python cannot be loaded here"
-    )]
-    Module {
-        /// The property.
-        key: String,
-        /// Its value.
-        module: String,
-    },
+    )
 }
 
 /// The modules of pkg5 whose checks are made here.
@@ -87,11 +86,13 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.level()?;
-        for (key, value) in self.values.iter().filter(|(key, _)| key.starts_with("pkglint.ext.")) {
-            if !MODULES.contains(&value.as_str()) {
-                let (key, module) = (key.clone(), value.clone());
-                return Err(ConfigError::Module { key, module });
-            }
+        let named = self.values.iter().filter(|(key, _)| key.starts_with("pkglint.ext."));
+        let foreign: Vec<(String, String)> = named
+            .filter(|(_, value)| !MODULES.contains(&value.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if !foreign.is_empty() {
+            return Err(ConfigError::Modules(foreign));
         }
         Ok(())
     }
@@ -172,6 +173,11 @@ mod tests {
             (
                 "[pkglint]\npkglint.ext.mine = my.checks\n",
                 "Error parsing config value for pkglint.ext.mine: No module named 'my.checks'; checks written in Python cannot be loaded here",
+            ),
+            (
+                "[pkglint]\npkglint.ext.a = pkg.lint.opensolaris\npkglint.ext.b = b.b\npkglint.ext.c = c.c\n",
+                "Error parsing config value for pkglint.ext.b: No module named 'b.b'; checks written in Python cannot be loaded here\n\
+                 Error parsing config value for pkglint.ext.c: No module named 'c.c'; checks written in Python cannot be loaded here",
             ),
         ] {
             assert_eq!(Config::of_file(text).unwrap_err().to_string(), error, "{text}");
