@@ -503,7 +503,8 @@ impl Log {
                 return Err(shape(format!("publisher {publisher} is not valid")));
             }
             let read = log.publishers.entry(publisher.clone()).or_default();
-            for (stem, entries) in stems.as_object().ok_or_else(|| shape("no object of packages"))?
+            for (stem, entries) in
+                stems.as_object().ok_or_else(|| shape("no object of packages"))?
             {
                 if !is_name(stem) {
                     return Err(shape(format!("package name {stem} is not valid")));
@@ -607,6 +608,7 @@ mod tests {
             r#"{"p":{"a":[{"version":"../1"}]}}"#,
             r#"{"p":[]}"#,
             r#"{"p":{"a":{}}}"#,
+            r#"{"_F":[255555555555555555555555]}"#,
         ] {
             assert!(Part::parse(text).is_err(), "{text}");
             assert!(Log::parse(text).is_err(), "{text}");

@@ -189,7 +189,7 @@ pub fn verified(text: &str) -> Result<(Value, Option<String>), SignedError> {
 }
 
 /// Whether there is a number that is no integer of 64 bits.
-fn has_fraction(value: &Value) -> bool {
+pub(crate) fn has_fraction(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),
         Value::Array(items) => items.iter().any(has_fraction),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Entry, Part};
 use crate::fmri::{is_name, is_publisher};
-use crate::json::SIGNATURE;
+use crate::json::{SIGNATURE, has_fraction};
 use crate::version::Version;
 
 /// A part as it is read: with what it says is its signature.
@@ -36,7 +36,12 @@ impl<'de> Deserialize<'de> for Read {
                     if name == SIGNATURE {
                         read.signature = Some(map.next_value()?);
                     } else if name.starts_with('_') {
-                        read.part.reserved.insert(name, map.next_value()?);
+                        let value: Value = map.next_value()?;
+                        if has_fraction(&value) {
+                            // It would be signed in another spelling than it was read in.
+                            return Err(A::Error::custom("a number that is no integer"));
+                        }
+                        read.part.reserved.insert(name, value);
                     } else if is_publisher(&name) {
                         read.part.publishers.insert(name, map.next_value::<Stems>()?.0);
                     } else {
