@@ -8,9 +8,10 @@ use ips_client::Control;
 use ips_client::change::{
     Order, Planned, Reverted, Want, carry_out, editables, pending, plan, resolve,
 };
-use ips_client::image::{Outcome, VerifiedPackage, VerifyOptions};
+use ips_client::image::{Image, Outcome, VerifiedPackage, VerifyOptions};
 use ips_cmd::Failure;
-use serde_json::json;
+use ips_model::Timestamp;
+use serde_json::{Value, json};
 
 use crate::call::{Call, Given};
 use crate::change::{Change, LICENSE, NOTHING, given};
@@ -176,18 +177,27 @@ impl Fix<'_> {
         let affected = affected.filter(|fmri| mended.contains(&fmri.stem()));
         let affected: Vec<String> = affected.map(ToString::to_string).collect();
         let time = session.start;
-        let mut edited = editables(&session.image, planned, time).map_err(Failure::new)?;
-        // Of what is put back only what is not as it should be counts.
-        for list in [&mut edited.installed, &mut edited.updated] {
-            list.retain(|path| paths.contains(path));
-        }
-        let none: Vec<String> = Vec::new();
-        let mut value = parsable::value(&session.image, self.order, planned, &none, time)?;
+        let image = &session.image;
+        let mut value = parsable::value(image, self.order, planned, &[], time)?;
         value.insert("affect-packages".into(), json!(affected));
-        value.insert("change-editables".into(), parsable::of_editables(&edited));
+        value.insert("change-editables".into(), edited(image, planned, paths, time)?);
         value.insert("item-messages".into(), findings.messages(&time.package()));
         parsable::write(value)
     }
+}
+
+/// Files that may be edited and are put back; only what is not as it should be counts.
+fn edited(
+    image: &Image,
+    planned: &Planned<'_>,
+    paths: &[String],
+    time: Timestamp,
+) -> Result<Value, Failure> {
+    let mut edited = editables(image, planned, time).map_err(Failure::new)?;
+    for list in [&mut edited.installed, &mut edited.updated] {
+        list.retain(|path| paths.contains(path));
+    }
+    Ok(parsable::of_editables(&edited))
 }
 
 fn reverted(
@@ -201,14 +211,22 @@ fn reverted(
     let resolved = resolve(&session.image, order, &silent).map_err(failed)?;
     let planned = plan(&session.image, &resolved).map_err(failed)?;
     let paths = pending(&session.image, &session.lock, &planned, session.start).map_err(failed)?;
-    if paths.is_empty() {
-        if !quiet {
-            println!("No updates necessary for this image.");
-        }
-        return Ok(NOTHING);
+    let owners = planned.owners(&paths);
+    if given.has("parsable") {
+        let own = resolved.after.iter().filter(|fmri| owners.contains_key(&fmri.stem()));
+        let affected: Vec<String> = own.map(ToString::to_string).collect();
+        let (image, time) = (&session.image, session.start);
+        let mut value = parsable::value(image, order, &planned, &[], time)?;
+        value.insert("affect-packages".into(), json!(affected));
+        value.insert("change-editables".into(), edited(image, &planned, &paths, time)?);
+        parsable::write(value)?;
+    } else if !quiet && paths.is_empty() {
+        println!("No updates necessary for this image.");
+    } else if !quiet {
+        tell(&owners);
     }
-    if !quiet {
-        tell(&planned.owners(&paths));
+    if paths.is_empty() {
+        return Ok(NOTHING);
     }
     if given.has("n") {
         return Ok(0);

@@ -131,6 +131,15 @@ fn findings_as_json() {
     let said = pkg("fix --parsable=0 --unpackaged");
     assert_eq!(said.status, 4);
     assert!(json(&said)["item-messages"]["unpackaged"].is_object());
+    for (status, packages, edited) in [
+        (0, serde_json::json!([PEAR]), serde_json::json!([["updated", ["etc/pear.conf"]]])),
+        (4, serde_json::json!([]), serde_json::json!([])),
+    ] {
+        let said = pkg("revert --parsable=0 /etc/pear.conf");
+        let value = json(&said);
+        assert_eq!(said.status, status, "{said:?}");
+        assert_eq!((&value["affect-packages"], &value["change-editables"]), (&packages, &edited));
+    }
 }
 
 #[test]
