@@ -103,20 +103,37 @@ pub struct Made {
     pub written: Written,
 }
 
-/// Makes `to` of an image, by help of files in `work`.
+/// An archive to be made.
+pub struct Making<'a> {
+    /// Its form.
+    pub form: Form,
+    /// Every time in it.
+    pub time: i64,
+    /// Where to work.
+    pub work: &'a Path,
+    /// The file to make.
+    pub to: &'a Path,
+    /// Hears what begins.
+    pub begins: &'a dyn Fn(&str),
+}
+
+/// Makes the boot archive of an image.
 ///
 /// # Errors
 /// A file cannot be read or written, or the image does not fit into a file system.
-pub fn make(image: &Image, form: Form, time: i64, work: &Path, to: &Path) -> Result<Made> {
+pub fn make(image: &Image, making: &Making<'_>) -> Result<Made> {
+    let Making { form, time, work, to, begins } = *making;
     let plain = work.join("boot_archive.ufs");
+    begins("file system");
     let (written, hash) = match form {
         Form::Ufs => {
             let written = write(image, time, SPARE_INODES, PAD_MB, &plain)?;
+            begins("compression");
             (written, archive::pack(&plain, Some(LEVEL), to)?)
         }
         Form::UsrLofi => {
             let (usr, mut root) = image.parted("usr");
-            let packed = usr_image(&usr, time, work)?;
+            let packed = usr_image(&usr, making)?;
             let kind = Kind::File { size: packed.about.size };
             root.tree
                 .insert("usr.lgz", Entry { kind, mode: 0o644, uid: 0, gid: 0, mtime: time })?;
@@ -136,7 +153,8 @@ fn write(image: &Image, time: i64, inodes: u32, pad_mb: u64, plain: &Path) -> Re
 }
 
 /// /usr as a compressed file system of its own, read-only: no room to spare.
-fn usr_image(usr: &Image, time: i64, work: &Path) -> Result<Body> {
+fn usr_image(usr: &Image, making: &Making<'_>) -> Result<Body> {
+    let Making { time, work, begins, .. } = *making;
     let mut own = Image::default();
     let inside =
         |path: &str| path.strip_prefix("usr").unwrap_or(path).trim_start_matches('/').to_owned();
@@ -150,6 +168,7 @@ fn usr_image(usr: &Image, time: i64, work: &Path) -> Result<Body> {
     own.bodies = usr.bodies.iter().map(|(path, body)| (inside(path), body.clone())).collect();
     let (plain, packed) = (work.join("usr.ufs"), work.join("usr.lgz"));
     write(&own, time, 0, 0, &plain)?;
+    begins("compression");
     let named = || plain.display().to_string();
     let mut from = File::open(&plain).with_context(named)?;
     let length = from.metadata().with_context(named)?.len();

@@ -312,8 +312,14 @@ impl Job<'_> {
             "creating {}",
             self.output.dir().join(self.name).join("i86pc/amd64/boot_archive").display()
         ));
-        (self.world.progress)("boot archive", 0, image.bytes(), "bytes");
-        let made = archive::make(image, request.form, request.time, &work, &self.archive())?;
+        let making = archive::Making {
+            form: request.form,
+            time: request.time,
+            work: &work,
+            to: &self.archive(),
+            begins: &|what| (self.world.progress)(what, 0, image.bytes(), "bytes"),
+        };
+        let made = archive::make(image, &making)?;
         self.log.say(&format!(
             "boot archive: {} files, {} bytes",
             made.written.files, made.written.bytes
