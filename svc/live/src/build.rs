@@ -122,7 +122,7 @@ fn work(request: &Request, world: &World<'_>, log: &Log<'_>) -> Result<Built> {
     log.say("=== Options/ ===");
     request.header.iter().for_each(|line| log.say(line));
     log.say("=== /Options ===");
-    let output = Output::take(&request.output)?;
+    let output = Output::take(&request.output, world.cancel)?;
     let made = make(request, world, log, &output);
     // Also what a failure left: nothing there is a platform.
     let cleared = output.clear();
@@ -163,6 +163,8 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
     wanted.check_unchanged(&gathered.files)?;
     wanted_still(world)?;
     log.say(&format!("creating {}", output.dir().join(&name).display()));
+    // A platform whose log cannot be written is none.
+    log.flush()?;
     output.finish(&name, &inputs)?;
     Ok(built)
 }

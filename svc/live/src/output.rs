@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image_rooted::archive::write_file;
-use nix::fcntl::{Flock, FlockArg};
+use process::Cancel;
+use stage::lock::{self, Lock};
 use stage::output::remove_tree;
 
 use crate::places::About;
@@ -30,7 +31,7 @@ use crate::places::About;
 pub struct Output {
     dir: PathBuf,
     own: PathBuf,
-    _lock: Flock<File>,
+    _lock: Lock,
 }
 
 impl Output {
@@ -38,19 +39,16 @@ impl Output {
     ///
     /// # Errors
     /// It cannot be written, or another build is at work in it.
-    pub fn take(dir: &Path) -> Result<Output> {
+    pub fn take(dir: &Path, cancel: &Cancel) -> Result<Output> {
         let own = dir.join(".build_live");
         fs::create_dir_all(&own).with_context(|| own.display().to_string())?;
         let lock = own.join("lock");
         let named = || lock.display().to_string();
-        let file = File::options().create(true).append(true).open(&lock).with_context(named)?;
-        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                bail!("{}: another build is at work", dir.display())
-            }
-            Err((_, error)) => return Err(error).with_context(named),
-        };
+        if let Some(worker) = lock::holder(&lock).with_context(named)? {
+            bail!("{}: another build is at work (process {})", dir.display(), worker.pid);
+        }
+        // What a killed build has started may still hold it for a while.
+        let lock = Lock::take(&lock, cancel).with_context(named)?;
         let output = Output { dir: dir.to_owned(), own, _lock: lock };
         output.clear()?;
         Ok(output)
@@ -171,9 +169,12 @@ mod tests {
     #[test]
     fn a_platform_is_whole_or_not_there() {
         let scratch = tempfile::tempdir().unwrap();
-        let output = Output::take(scratch.path()).unwrap();
-        let refused = Output::take(scratch.path()).map(drop).unwrap_err().to_string();
-        assert!(refused.ends_with("another build is at work"), "{refused}");
+        let output = Output::take(scratch.path(), &Cancel::new().unwrap()).unwrap();
+        let refused = Output::take(scratch.path(), &Cancel::new().unwrap())
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("another build is at work (process "), "{refused}");
         for text in ["one", "two"] {
             let out = output.work().join("out");
             fs::create_dir_all(out.join("platform-x/i86pc")).unwrap();
@@ -191,7 +192,7 @@ mod tests {
         assert!(!output.is_made("platform-x", "two"));
         drop(output);
         fs::create_dir_all(scratch.path().join(".build_live/work/left")).unwrap();
-        let output = Output::take(scratch.path()).unwrap();
+        let output = Output::take(scratch.path(), &Cancel::new().unwrap()).unwrap();
         assert!(!output.work().exists());
     }
 }

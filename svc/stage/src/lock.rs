@@ -58,6 +58,18 @@ impl Lock {
     }
 }
 
+/// Who holds a lock and lives; for who waits for others instead of ending them.
+///
+/// # Errors
+/// The file cannot be read; not if it is not there.
+pub fn holder(path: &Path) -> io::Result<Option<Worker>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(parse(&text).filter(Worker::is_alive)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A stage at rest: while this lives a newcomer waits.
 #[derive(Debug)]
 pub struct Rest {

@@ -184,7 +184,7 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 walk(&entry.path(), &format!("{name}/"), found);
-            } else {
+            } else if entry.file_type().unwrap().is_file() {
                 found.insert(name, fs::read(entry.path()).unwrap());
             }
         }
