@@ -73,6 +73,9 @@ enum Command {
         /// The first of the depots' four ports; 0: any that are free [default: 8000].
         #[arg(long, value_name = "BASE")]
         ports: Option<u16>,
+        /// Put the platform image (svc:/application/live) among the pipeline's stages.
+        #[arg(long)]
+        live: bool,
     },
     /// Build what is not up to date, and wait for the release.
     ///
@@ -174,8 +177,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
     let place = Place::here()?;
     let smf = Smf { place: &place, host: &host::Here };
     match command {
-        Command::Up { tiny, gates, ports } => {
-            let done = up::up(&smf, &up::Asked { tiny, gates, ports })?;
+        Command::Up { tiny, gates, ports, live } => {
+            let done = up::up(&smf, &up::Asked { tiny, gates, ports, live })?;
             let said = if done == up::Done::default() { "up already" } else { "up" };
             println!("{said}: {}", place.root.display());
         }
@@ -212,6 +215,7 @@ mod tests {
         Options::command().debug_assert();
         for (line, good) in [
             ("up --tiny --gates /g --ports 0", true),
+            ("up --live", true),
             ("up --ports 99999", false),
             ("build --json", true),
             ("build now", false),

@@ -78,6 +78,12 @@ impl Place {
         self.prefix.join("share/lamplighter/images").join(name)
     }
 
+    /// The live manifest of the sample gates, or of the tiny ones.
+    pub fn platform(&self, tiny: bool) -> PathBuf {
+        let name = if tiny { "live_tiny.manifest" } else { "live.manifest" };
+        self.prefix.join("share/lamplighter/images").join(name)
+    }
+
     /// A file that ends with the boot.
     pub fn volatile(&self, name: &str) -> PathBuf {
         self.root.join("etc/svc/volatile").join(name)

@@ -6,16 +6,21 @@
 use std::path::Path;
 
 use crate::place::Place;
+use crate::smf::{PIPELINE, RELEASE};
 
 /// Services whose methods lie in the prefix.
-pub const SERVICES: [&str; 6] = [
+pub const SERVICES: [&str; 7] = [
     "svc:/application/builder",
     "svc:/application/builder/pipeline",
     "svc:/application/builder/release",
     "svc:/application/merger",
     "svc:/application/imager",
+    "svc:/application/live",
     "svc:/application/pkg/server",
 ];
+
+/// The stage that makes platforms; not on the list of a fresh pipeline.
+pub const LIVE: &str = "svc:/application/live:default";
 
 /// The service that remembers what was imported and configured.
 pub const MEMORY: &str = "svc:/application/builder/pipeline";
@@ -29,7 +34,7 @@ pub const DEPOTS: [&str; 4] = [
 ];
 
 /// Instances that the bundles bring.
-const INSTANCES: [&str; 7] = [
+const INSTANCES: [&str; 8] = [
     "svc:/application/builder:illumos",
     "svc:/application/builder:pkg5",
     "svc:/application/builder:caiman",
@@ -37,6 +42,7 @@ const INSTANCES: [&str; 7] = [
     "svc:/application/builder/release:default",
     "svc:/application/merger:default",
     "svc:/application/imager:default",
+    LIVE,
 ];
 
 /// How a sample gate is built.
@@ -150,11 +156,26 @@ pub fn script(place: &Place, gates: Option<&Gates<'_>>) -> String {
         }
         script.push_str("select svc:/application/imager:default\n");
         set(&mut script, "image/manifest", "astring", &[text(&place.image(gates.tiny))]);
+        script.push_str(&format!("select {LIVE}\n"));
+        set(&mut script, "live/manifest", "astring", &[text(&place.platform(gates.tiny))]);
     }
     for instance in INSTANCES {
         script.push_str(&format!("select {instance}\nrefresh\n"));
     }
     script
+}
+
+/// The session that puts the platform among these stages, before the release; none where it is.
+pub fn with_live(stages: &[String]) -> Option<String> {
+    if stages.iter().any(|fmri| fmri == LIVE) {
+        return None;
+    }
+    let mut all = stages.to_vec();
+    let place = all.iter().position(|fmri| fmri == RELEASE).unwrap_or(all.len());
+    all.insert(place, LIVE.to_owned());
+    let mut script = format!("select {PIPELINE}\n");
+    set(&mut script, "pipeline/stages", "fmri", &all);
+    Some(script + "refresh\n")
 }
 
 /// The session that remembers what was done, `imported` being the digest of the bundles: the last
@@ -206,6 +227,7 @@ mod tests {
              setprop build/command = astring: \"sh ./nightly env.sh\"\n",
             "setprop build/reads = astring: (\"illumos:usr/include/**\" \"illumos:usr/lib/crt1.o\")\n",
             "image/manifest = astring: \"/opt/x\\\"y/share/lamplighter/images/tiny.xml\"\n",
+            "live/manifest = astring: \"/opt/x\\\"y/share/lamplighter/images/live_tiny.manifest\"\n",
             "lamplighter/gates = astring: \"/g\"\n",
         ] {
             assert!(script.contains(line), "{line}\nis not in\n{script}");
@@ -223,11 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn the_platform_is_a_stage_once_and_before_the_release() {
+        let stages = ["svc:/application/imager:default", RELEASE].map(str::to_owned);
+        let want = format!(
+            "select {PIPELINE}\nsetprop pipeline/stages = fmri: \
+             (\"svc:/application/imager:default\" \"{LIVE}\" \"{RELEASE}\")\nrefresh\n"
+        );
+        assert_eq!(with_live(&stages), Some(want));
+        assert_eq!(with_live(&[LIVE.to_owned()]), None);
+    }
+
+    #[test]
     fn a_root_that_is_configured_keeps_its_gates() {
         let script = script(&place(), None);
         assert!(!script.contains("build/gate") && !script.contains("image/manifest"), "{script}");
         assert!(!script.contains("lamplighter/imported"), "remembered last, by itself: {script}");
         assert!(remember("abc", None).ends_with("lamplighter/imported = astring: \"abc\"\n"));
-        assert_eq!(script.matches("\nrefresh\n").count(), 7);
+        assert_eq!(script.matches("\nrefresh\n").count(), 8);
     }
 }

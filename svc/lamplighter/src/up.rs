@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::plan::{self, Gates};
-use crate::smf::{Smf, UNAVAILABLE};
+use crate::smf::{PIPELINE, Smf, UNAVAILABLE};
 
 /// What is asked of a fresh root.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Asked {
     pub gates: Option<PathBuf>,
     /// The first of the depots' ports; 0: any that are free.
     pub ports: Option<u16>,
+    /// The platform is a stage of the pipeline.
+    pub live: bool,
 }
 
 /// What `up` found and did.
@@ -34,6 +36,8 @@ pub struct Done {
     pub imported: bool,
     /// Gates, image and depots were configured.
     pub configured: bool,
+    /// The platform came to the pipeline's stages.
+    pub added: bool,
 }
 
 /// Whether the repository of this root answers.
@@ -111,7 +115,19 @@ pub fn up(smf: &Smf<'_>, asked: &Asked) -> Result<Done> {
     if done.imported || done.configured {
         session(smf, &plan::remember(&digest, done.configured.then_some(folder.as_path())))?;
     }
+    if asked.live {
+        done.added = add_live(smf)?;
+    }
     Ok(done)
+}
+
+/// The platform becomes a stage; whether it was none.
+fn add_live(smf: &Smf<'_>) -> Result<bool> {
+    let said = smf.must("svcprop", &["-p", "pipeline/stages", PIPELINE])?;
+    let stages: Vec<String> = said.out.split_whitespace().map(str::to_owned).collect();
+    let Some(script) = plan::with_live(&stages) else { return Ok(false) };
+    session(smf, &script)?;
+    Ok(true)
 }
 
 /// What earlier calls left in the repository.
@@ -285,7 +301,7 @@ mod tests {
         host.answers.borrow_mut().push(answer(1, "", "svcprop: Pattern 'x' doesn't match"));
         let smf = Smf { place: &place, host: &host };
         let done = up(&smf, &Asked { tiny: true, ..Asked::default() }).unwrap();
-        assert_eq!(done, Done { started: false, imported: true, configured: true });
+        assert_eq!(done, Done { imported: true, configured: true, ..Done::default() });
         let asked: Vec<String> =
             host.asked.borrow().iter().map(|l| l.split(' ').next().unwrap().into()).collect();
         assert_eq!(asked, ["svcprop", "svccfg", "svccfg", "sh", "svccfg"]);

@@ -12,10 +12,10 @@ use crate::plan;
 use crate::smf::Smf;
 
 /// Groups that say what is built; of the rest nothing matters for the bytes.
-const GROUPS: [&str; 4] = ["build/", "merge/", "image/", "pipeline/"];
+const GROUPS: [&str; 5] = ["build/", "merge/", "image/", "live/", "pipeline/"];
 
 /// Properties that lead out of a temporary root.
-const OUTWARD: [&str; 1] = ["image/output"];
+const OUTWARD: [&str; 2] = ["image/output", "live/output"];
 
 /// How one of the two is built.
 #[derive(Debug)]
