@@ -12,7 +12,10 @@ use crate::plan;
 use crate::smf::Smf;
 
 /// Groups that say what is built; of the rest nothing matters for the bytes.
-const GROUPS: [&str; 5] = ["build/", "merge/", "image/", "live/", "pipeline/"];
+const GROUPS: [&str; 4] = ["build/", "merge/", "image/", "pipeline/"];
+
+/// That of the platform, in its own service; the release has a dependency of that name.
+const LIVE_GROUPS: [&str; 1] = ["live/"];
 
 /// Properties that lead out of a temporary root.
 const OUTWARD: [&str; 2] = ["image/output", "live/output"];
@@ -71,17 +74,19 @@ pub fn configuration(smf: &Smf<'_>) -> Result<String> {
     for fmri in smf.pipeline()? {
         let said = smf.must("svcprop", &[&fmri])?.out;
         script.push_str(&format!("select {fmri}\n"));
-        said.lines().filter_map(setprop).for_each(|line| script.push_str(&line));
+        let groups = if fmri == plan::LIVE { &LIVE_GROUPS[..] } else { &GROUPS };
+        let lines = said.lines().filter_map(|line| setprop(line, groups));
+        lines.for_each(|line| script.push_str(&line));
         script.push_str("refresh\n");
     }
     Ok(script)
 }
 
 /// A line of svcprop as a line of svccfg, when the property is to be copied.
-fn setprop(line: &str) -> Option<String> {
+fn setprop(line: &str, groups: &[&str]) -> Option<String> {
     let mut words = line.splitn(3, ' ');
     let (name, kind, text) = (words.next()?, words.next()?, words.next().unwrap_or_default());
-    let wanted = GROUPS.iter().any(|group| name.starts_with(group)) && !OUTWARD.contains(&name);
+    let wanted = groups.iter().any(|group| name.starts_with(group)) && !OUTWARD.contains(&name);
     let values = values(text);
     // None is a value too: it hides what a fresh root was given.
     wanted.then(|| {
@@ -152,7 +157,11 @@ mod tests {
             ("image/output astring /home/x", ""),
             ("general/enabled boolean true", ""),
         ] {
-            assert_eq!(setprop(line).unwrap_or_default(), want, "{line}");
+            assert_eq!(setprop(line, &GROUPS).unwrap_or_default(), want, "{line}");
         }
+        let line = "live/grouping astring optional_all";
+        assert_eq!(setprop(line, &GROUPS), None, "a dependency of the release");
+        let line = "live/archive astring ufs";
+        assert!(setprop(line, &LIVE_GROUPS).is_some());
     }
 }
