@@ -5,6 +5,7 @@
 mod place;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 
 use place::Place;
@@ -116,6 +117,45 @@ fn what_comes_wrong_does_not_come() {
     let there = place.names("projects");
     assert!(there.iter().all(|name| name.starts_with(".get.")), "{there:?}");
     assert!(!place.path("build.env").exists());
+}
+
+/// Answers one request after the other with these, and closes.
+fn serve(answers: Vec<Vec<u8>>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
+            while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    format!("http://{address}/man.tar")
+}
+
+#[test]
+fn an_archive_comes_over_the_net_whole() {
+    let place = Place::bare("");
+    place.gate("projects/illumos");
+    place.write("projects/illumos-extra/Makefile", "");
+    place.types("mkdir ../man; echo page >../man/README; tar cf ../man.tar -C .. man");
+    let archive = fs::read(place.path("../man.tar")).unwrap();
+    let head = |length: usize| {
+        let text =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        text.into_bytes()
+    };
+    let absent = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let cut = [head(archive.len()), archive[..1000].to_vec()].concat();
+    let whole = [head(archive.len()), archive].concat();
+    let url = serve(vec![absent.to_vec(), cut, whole]);
+    place.write("configure.site", &format!("GET_OPENSOLARIS_MAN={url}\n"));
+    place.configure(&[]).fails(&["opensolaris-man: http://", "404"]);
+    place.configure(&[]).fails(&["opensolaris-man: http://"]);
+    assert!(!place.path("projects/opensolaris-man").exists());
+    place.configure(&[]).ok();
+    assert_eq!(place.read("projects/opensolaris-man/README"), "page\n");
 }
 
 #[test]

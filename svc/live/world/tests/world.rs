@@ -132,6 +132,57 @@ fn killed_at_work_it_is_begun_again() {
 }
 
 #[test]
+fn killed_at_any_line_the_world_comes_out_the_same() {
+    let built = |place: &Place| -> Vec<String> {
+        let proto = place.path("proto");
+        ["buildstamp", "usr/bin/gate", "usr/lib/extra", "usr/lib/live", "usr/lib/one"]
+            .map(|file| fs::read_to_string(proto.join(file)).unwrap())
+            .into()
+    };
+    let place = Place::whole();
+    let start = || {
+        let mut command = place.command("live-world");
+        command.env("BUILDSTAMP", STAMP).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let want = {
+        assert!(start().wait().unwrap().success());
+        built(&place)
+    };
+    for last in 1..10 {
+        place.world(&["--clean"]).ok();
+        let mut world = start();
+        let said = BufReader::new(world.stdout.take().unwrap());
+        let heard = said.lines().take(last).filter(Result::is_ok).count();
+        world.kill().unwrap();
+        world.wait().unwrap();
+        assert_eq!(heard, last);
+        place.world(&[]).ok();
+        assert_eq!(built(&place), want, "killed after line {last}");
+        assert_eq!(place.stamps(), "extra illumos livesrc local-one");
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_no_stamp() {
+    if !mounts::are_own("a_full_disk_leaves_no_stamp") {
+        return;
+    }
+    let place = Place::whole();
+    let small = place.path("log");
+    fs::remove_dir_all(&small).unwrap();
+    mounts::mount("size=16k", &small);
+    let loud =
+        "all:\n\t@i=0; while [ $$i -lt 2000 ]; do echo line $$i of many; i=$$((i+1)); done\n";
+    let good = place.read("projects/illumos-extra/Makefile");
+    place.write("projects/illumos-extra/Makefile", loud);
+    place.world(&[]).fails(&["live-world: ", "/log/world.extra.", "No space left on device"]);
+    assert_eq!(place.stamps(), "illumos");
+    place.write("projects/illumos-extra/Makefile", &good);
+    place.world(&[]).ok();
+    assert_eq!(place.stamps(), "extra illumos livesrc local-one");
+}
+
+#[test]
 fn nightly_s_own_logs_tell_the_first_error() {
     let place = Place::whole();
     place.write(

@@ -12,6 +12,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use super::{About, Report};
 use crate::environment;
 use crate::site::Site;
@@ -109,6 +111,12 @@ pub fn check(about: &About<'_>, report: &mut Report) {
                 format!("{place}: illumos-gate is compiled on illumos only"),
                 "set ILLUMOS_PROTO, in configure.site, to a proto area of it built there",
             ),
+            // Sources are built in place.
+            Presence::There(_) if !source.is_optional && !is_writable(about, source.name) => report
+                .problem(
+                    format!("{place}: may not be written, and is built in place"),
+                    format!("cp -R {place}/. {place}.own && rm {place} && mv {place}.own {place}"),
+                ),
             Presence::There(_) => report.good(format!("projects/{}", source.name)),
             Presence::Dangling(to) => report.problem(
                 format!("{place}: a link to {}, which is not there", to.display()),
@@ -132,6 +140,11 @@ pub fn check(about: &About<'_>, report: &mut Report) {
         }
     }
     closed_bins(about, report);
+}
+
+fn is_writable(about: &About<'_>, name: &str) -> bool {
+    let path = about.workspace.path("projects").join(name);
+    rustix::fs::access(&path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 /// A proto area that is taken instead of building.
