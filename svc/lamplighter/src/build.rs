@@ -136,11 +136,16 @@ fn done(smf: &Smf<'_>, stages: &[String], marks: &Marks, report: &Report) -> Res
     let status = if marks.any_finished() { BUILT } else { UP_TO_DATE };
     let medium = medium::newest(smf.place).map(Medium::read).transpose()?;
     let guest = medium::guest(smf.place);
+    let platform = medium::platform(smf.place).filter(|_| stages.iter().any(|s| s == plan::LIVE));
     if report.is_json() {
         let iso = medium.map(
             |medium| json!({"path": medium.path, "size": medium.size, "sha256": medium.sha256}),
         );
-        report.object(&json!({"event": "result", "status": status, "iso": iso, "guest": guest}));
+        let mut result = json!({"event": "result", "status": status, "iso": iso, "guest": guest});
+        if let Some(platform) = platform {
+            result["platform"] = json!(platform);
+        }
+        report.object(&result);
         return Ok(());
     }
     report.line(smf.table(stages)?.trim_end());
@@ -148,6 +153,9 @@ fn done(smf: &Smf<'_>, stages: &[String], marks: &Marks, report: &Report) -> Res
         let Medium { path, size, sha256 } = medium;
         report.line(&format!("\nISO      {}", path.display()));
         report.line(&format!("size     {size} bytes\nSHA-256  {sha256}"));
+    }
+    if let Some(platform) = platform {
+        report.line(&format!("platform {}", platform.display()));
     }
     if let Some(guest) = guest {
         report.line("\nThe guest printed:");

@@ -33,11 +33,19 @@ pub fn newest(place: &Place) -> Option<PathBuf> {
 const PLATFORM: &str = "platform-";
 
 fn newest_in(folder: &Path) -> Option<PathBuf> {
+    newest_of(folder, &|name| name.ends_with(".iso") && !name.starts_with(PLATFORM))
+}
+
+/// The newest platform of the release.
+pub fn platform(place: &Place) -> Option<PathBuf> {
+    let media = place.release("default").join("media");
+    newest_of(&media, &|name| name.starts_with(PLATFORM) && name.ends_with(".tgz"))
+}
+
+fn newest_of(folder: &Path, is_one: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let is_iso = |name: &str| name.ends_with(".iso") && !name.starts_with(PLATFORM);
-    let isos = entries.filter(|entry| is_iso(&entry.file_name().to_string_lossy()));
-    let isos = isos.map(|entry| entry.path());
-    let dated = isos.filter_map(|path| {
+    let those = entries.filter(|entry| is_one(&entry.file_name().to_string_lossy()));
+    let dated = those.map(|entry| entry.path()).filter_map(|path| {
         let time = std::fs::metadata(&path).and_then(|about| about.modified()).ok()?;
         Some((time, path))
     });
@@ -92,6 +100,9 @@ mod tests {
         std::fs::create_dir_all(&media).unwrap();
         std::fs::write(media.join("b.iso"), "abc").unwrap();
         std::fs::write(media.join("platform-S.iso"), "newer").unwrap();
+        assert_eq!(platform(&place), None);
+        std::fs::write(media.join("platform-S.tgz"), "").unwrap();
+        assert_eq!(platform(&place), Some(media.join("platform-S.tgz")));
         let medium = Medium::read(newest(&place).unwrap()).unwrap();
         assert_eq!((medium.path, medium.size), (media.join("b.iso"), 3));
         assert!(medium.sha256.starts_with("ba7816bf8f01cfea"), "{}", medium.sha256);
