@@ -171,7 +171,15 @@ fn the_second_build_of_an_area_says_who_has_it() {
     assert_eq!(yard.run(&["build", "-R", "m.xml"]).status, 0);
 }
 
-/// Killed at ten moments, a build that goes on makes the medium of one that was left alone.
+/// How often builds are killed, and by which seed.
+fn kills() -> (u64, u64) {
+    let number =
+        |name: &str, usual| std::env::var(name).map_or(usual, |text| text.parse::<u64>().unwrap());
+    (number("LAMPLIGHTER_KILLS", 10), number("LAMPLIGHTER_SEED", 1))
+}
+
+/// Killed at random moments, again and again while it goes on, a build makes the medium of one that
+/// was left alone.
 #[test]
 fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
     if let Some(program) = absent() {
@@ -182,20 +190,37 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
     let left_alone = Yard::new();
     left_alone.manifest("m", &steps);
     assert_eq!(left_alone.run(&["build", "m.xml"]).status, 0);
-    let wanted = media(&left_alone.path("area/media"));
-    for moment in 0..10 {
+    let wanted = files(&left_alone.path("area/media"));
+    let (kills, seed) = kills();
+    let mut dice = dice::Dice(seed);
+    let (mut done, mut story) = (0, Vec::new());
+    while done < kills {
         let yard = Yard::new();
         yard.manifest("m", &steps);
-        let mut build = yard.command(&["build", "m.xml"]).stderr(Stdio::piped()).spawn().unwrap();
-        // The moment: after so many lines were said.
-        let lines = BufReader::new(build.stderr.take().unwrap()).lines();
-        let said = lines.map_while(Result::ok).take(6 + 2 * moment).count();
-        build.kill().unwrap();
-        build.wait().unwrap();
-        let said_after = yard.run(&["build", "-R", "m.xml"]);
-        let fresh = said_after.err.starts_with("There are no valid steps");
-        let done = if fresh { yard.run(&["build", "m.xml"]) } else { said_after };
-        assert_eq!(done.status, 0, "killed after {said} lines: {}", done.err);
-        assert!(media(&yard.path("area/media")) == wanted, "killed after {said} lines");
+        story.clear();
+        loop {
+            // Either way of going on has to lead there; -R has nothing to go on from at first.
+            let again = dice.below(2) == 0 && yard.path("area/.step_im-pop").exists();
+            let words: &[&str] =
+                if again { &["build", "-R", "m.xml"] } else { &["build", "m.xml"] };
+            let mut build = yard.command(words).stderr(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(build.stderr.take().unwrap()).lines();
+            let count = dice.below(30) as usize;
+            let said = lines.by_ref().map_while(Result::ok).take(count).count();
+            if said == count && build.try_wait().unwrap().is_none() {
+                dice.moment(100);
+                build.kill().unwrap();
+            }
+            let killed = build.wait().unwrap().code().is_none();
+            story.push(format!("{words:?} after {said} lines"));
+            if !killed {
+                break;
+            }
+            done += 1;
+        }
+        let ended = yard.run(&["build", "m.xml"]);
+        assert_eq!(ended.status, 0, "seed {seed}, {story:?}: {}", ended.err);
+        assert!(files(&yard.path("area/media")) == wanted, "seed {seed}, {story:?}");
     }
+    println!("{done} kills");
 }
