@@ -6,6 +6,7 @@
 //! with the packages of the last build, where it filled an image.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name};
@@ -13,6 +14,7 @@ use image_manifest::{Checked, Image, Native, Step};
 
 use super::logs::Logs;
 use super::script::{self, Scripts};
+use super::times::Times;
 use super::{complete, ids, room};
 use crate::steps::{self, Places, Work, World};
 
@@ -166,7 +168,7 @@ impl Build<'_> {
     fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
         let places = Places::of(area);
         let (mut id, mut failed) = (from.id, None);
-        let mut made = self.earlier(area, from.step);
+        let mut times = Times::of(area.root());
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
             if self.image.flags.checkpoints && !kept {
@@ -186,8 +188,14 @@ impl Build<'_> {
             }
             let blank = if *built_in { "" } else { " " };
             self.logs.info(&format!("==== {name}: {message}{blank}"));
+            // Who watches sees the step, also one that tells nothing of how far it is.
+            (self.world.progress)(name, 0, 0, "");
+            let begun = Instant::now();
             let next = match self.step(step, &places, &id) {
-                Ok(next) => next,
+                Ok(next) => {
+                    times.keep(name, begun.elapsed());
+                    next
+                }
                 Err(error) => {
                     self.explain(&error, step, area);
                     failed = failed.or(Some(number));

@@ -25,8 +25,7 @@ use imager::build::door::{self, Caller, Manifest};
 use imager::build::logs::Logs;
 use imager::build::room;
 use imager::build::run::Ended;
-use imager::evidence::{self, Policy};
-use imager::host::{Contained, Zfs};
+use imager::build::times::Times;
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
 use ips_client::{Patience, Transport, TransportError};
@@ -153,7 +152,8 @@ fn steps(
 ) -> anyhow::Result<Ended> {
     let cancel = Cancel::new()?;
     end_by_signals(&cancel)?;
-    let bar = progress::Bar::new();
+    let names = manifest.image.steps.iter().map(|step| step.name.clone()).collect();
+    let bar = progress::Bar::new(Times::of(area.root()), names);
     let console = |line: &str| bar.line(line);
     let logs = Logs::new(&console, request.verbose);
     let tools = Contained { cancel: &cancel };
