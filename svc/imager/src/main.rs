@@ -211,7 +211,7 @@ fn work(
 
 /// A pause is no output: the instance is in maintenance until somebody says how to go on.
 fn paused(stage: &Stage, step: &str) -> Failure {
-    let fmri = format!("svc:/application/{}", stage.name());
+    let fmri = &stage.smf().fmri;
     Failure::fatal(format!(
         "paused before step {step} in {}; to go on: svccfg -s {fmri} setprop image/pause_at = \
          astring: '\"\"' && svcadm refresh {fmri} && svcadm clear {fmri}",
