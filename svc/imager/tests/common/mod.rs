@@ -113,6 +113,18 @@ impl Yard {
         batch.commit(now).unwrap();
     }
 
+    /// Publishes a newer version with these actions alone, as somebody would who means harm: written
+    /// into the repository without being looked at.  False: it is refused even so.
+    pub fn publish_text(&self, actions: &str) -> bool {
+        let now = Timestamp::from_seconds(NOW + 1);
+        let repository = Repository::open(&self.path("repo")).unwrap();
+        let text = format!("set name=pkg.fmri value=pkg://orchard.example/entire@2.0\n{actions}");
+        let Ok(manifest) = Manifest::parse(&text) else { return false };
+        let batch = repository.batch().unwrap();
+        let sources = Sources { folders: vec![self.path("proto")], timestamps: Vec::new() };
+        batch.publish(&manifest, &sources, now).is_ok() && batch.commit(now).is_ok()
+    }
+
     /// Publishes a newer version in which one file is another.
     pub fn change(&self) {
         let files = FILES.map(|(path, mode, group, content)| {
