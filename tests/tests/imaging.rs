@@ -96,9 +96,19 @@ fn the_service_pauses_is_stopped_and_goes_on() {
     assert_eq!(world.building().len(), 0, "{:?}", world.alive());
     assert!(!world.stage("imager/default/current").exists());
 
-    // Wanted again, it goes on where it was.
+    // Wanted again, it hangs no longer than it may.
+    set(&world, &["image/script_timeout = count: 1"]);
+    world.run("svcadm", &["enable", "imager"]).ok();
+    world.await_state("imager", "maintenance");
+    let why = world.run("lamplighter", &["why", "imager"]).out;
+    let told = format!("step waits: {}: took too long and was ended", script.display());
+    assert!(why.contains(&told), "{why}");
+    assert_eq!(world.building().len(), 0, "{:?}", world.alive());
+
+    // Mended, it goes on where it was.
     executable(&script, "#!/bin/sh\necho waited >&2\n");
-    world.run("svcadm", &["enable", "-s", "imager"]).ok();
+    world.run("svcadm", &["clear", "imager"]).ok();
+    world.await_state("imager", "online");
     let run = last_run(&world);
     assert_eq!(steps(&run)[..1], ["waits"], "{run}");
     assert!(run.contains("waited\n"), "{run}");

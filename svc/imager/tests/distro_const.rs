@@ -160,6 +160,19 @@ fn misuse() {
             "{words:?}"
         );
     }
+    // Help is a word of the newer form alone; of a letter the manifest decides.
+    let dc = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../packaging/images/dc_server_x86.xml");
+    let dc = dc.to_str().unwrap();
+    for words in [&["build", "--help"][..], &["build", "-h", dc], &["build", dc, "--help"]] {
+        let said = yard.run(words);
+        assert!(said.status == 0 && said.err.is_empty(), "{words:?}: {said:?}");
+        assert!(said.out.starts_with("Usage: distro_const build [-v] [-r <checkpoint name>]"));
+        assert!(said.out.ends_with("List all possible checkpoints\n"), "{}", said.out);
+    }
+    let said = yard.run(&["build", dc, "more"]);
+    let wrong = "manifest\n\ndistro_const: error: invalid number of arguments to distro_const\n";
+    assert!(said.status == 2 && said.err.ends_with(wrong), "{said:?}");
     let said = yard.run(&["destroy", "m.xml"]);
     assert_eq!(said.err, format!("Invalid or missing subcommand\n{USAGE}"));
     let said = yard.run(&["build", "-l", "-R", "m.xml"]);

@@ -186,7 +186,8 @@ impl Checker<'_> {
                 if name.is_empty() {
                     let script = tree.attribute(script, "name").unwrap_or_default();
                     let reason = format!(
-                        "The checkpoint name to use for the finalizer script {script} is missing."
+                        "The checkpoint name to use for the finalizer script {script} is missing.\n\
+                         Please check your manifest file."
                     );
                     self.own(node, path, reason);
                     continue;

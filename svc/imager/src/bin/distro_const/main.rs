@@ -19,7 +19,7 @@ use image_checkpoint::Options;
 use image_evidence::Key;
 use image_manifest::Form;
 use image_rooted::host::Contained;
-use imager::build::arguments::{Both, Misuse, Request};
+use imager::build::arguments::{Asked, Both, Misuse, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::logs::Logs;
@@ -47,6 +47,15 @@ Usage:
 
 const DC_USAGE: &str = "Usage: distro_const build [-v] [-r <checkpoint name>] \
                         [-p <checkpoint name>] [-l] manifest";
+
+const DC_OPTIONS: &str = "Options:
+  -h, --help            show this help message and exit
+  -v, --verbose         Specifies verbose mode
+  -r RESUME_CHECKPOINT, --resume=RESUME_CHECKPOINT
+                        Checkpoint to resume execution from
+  -p PAUSE_CHECKPOINT, --pause=PAUSE_CHECKPOINT
+                        Checkpoint to pause execution on
+  -l, --list            List all possible checkpoints";
 
 fn main() -> ExitCode {
     let words: Vec<String> =
@@ -89,8 +98,21 @@ fn request(both: Both, form: Form) -> Result<Request, u8> {
     }
 }
 
+/// The newer form's help, which is asked for and no misuse.
+fn help() -> u8 {
+    println!("{DC_USAGE}\n\n{DC_OPTIONS}");
+    0
+}
+
+fn wants_help(request: &Result<Request, Misuse>) -> bool {
+    request.as_ref().is_ok_and(|request| request.options.contains(&Asked::Help))
+}
+
 fn build(both: &Both) -> u8 {
-    let Some(path) = both.manifest() else { return usage(&[]) };
+    // Words without a manifest are the older form's, where they are words of its.
+    let Some(path) = both.manifest().filter(|path| !path.is_empty()) else {
+        return if both.old.is_err() && wants_help(&both.dc) { help() } else { usage(&[]) };
+    };
     let manifest = match Manifest::read(Path::new(path)) {
         Ok(manifest) => manifest,
         Err(error) => {
@@ -98,6 +120,9 @@ fn build(both: &Both) -> u8 {
             return FAILED;
         }
     };
+    if manifest.image.form == Form::Dc && wants_help(&both.dc) {
+        return help();
+    }
     let both = Both { old: both.old.clone(), dc: both.dc.clone() };
     match request(both, manifest.image.form) {
         Ok(request) => chosen(&manifest, &request),
