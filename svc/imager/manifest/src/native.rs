@@ -50,6 +50,9 @@ pub enum Native {
     Iso,
     /// Makes the USB image.
     Usb,
+    /// Puts the service into the image by which an instance in a cloud becomes itself; `label`,
+    /// `url`.
+    MetadataAgent,
     /// Makes disk images; `format`, `root`, `size_mb`, `console`.
     Disk,
     /// Makes the folder that machines start from over the network; `console`.
@@ -63,7 +66,7 @@ pub enum Native {
 /// Step, its name, file names of scripts (below [`SCRIPTS`]), ends of class names.
 ///
 /// A class is compared by its end: `LiveCDPkgImgMod`, `TextPkgImgMod` and `AIPkgImgMod` are one.
-const TABLE: [(Native, &str, &[&str], &[&str]); 24] = [
+const TABLE: [(Native, &str, &[&str], &[&str]); 25] = [
     (Native::ImPop, "im-pop", &["im_pop.py", "im_pop"], &["TransferIPS"]),
     (Native::SetIpsAttributes, "set-ips-attributes", &[], &[]),
     (
@@ -114,6 +117,7 @@ const TABLE: [(Native, &str, &[&str], &[&str]); 24] = [
     ),
     (Native::Iso, "iso", &["create_iso"], &["CreateISO"]),
     (Native::Usb, "usb", &["create_usb"], &["CreateUSB"]),
+    (Native::MetadataAgent, "metadata-agent", &["metadata_agent"], &["MetadataAgent"]),
     (Native::Disk, "disk", &["create_disk"], &["CreateDisk"]),
     (Native::Netboot, "netboot", &["create_netboot"], &["CreateNetboot"]),
     (Native::AiPublishPkg, "ai-publish-pkg", &["ai_publish_pkg"], &["AIPublishPackages"]),

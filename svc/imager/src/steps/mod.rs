@@ -5,6 +5,7 @@
 //! | `im_pop.rs` | im-pop: packages into the image |
 //! | `im_mod.rs` | im-mod: the password of root |
 //! | `live.rs` | slim-im-mod, tm-im-mod, ai-im-mod, slim-ba-config, ai-ba-config: what a live system has otherwise |
+//! | `agent.rs`, `agent/` | metadata-agent: a service by which an instance becomes itself |
 //! | `ba_init.rs` | ba-init: files into the boot archive |
 //! | `ba_config.rs` | ba-config: marker, volume set, links to what is not in the archive |
 //! | `ba_arch.rs` | ba-arch, ba-arch-32: the archive as one file |
@@ -24,6 +25,7 @@
 //! does nothing that a repetition from its checkpoint would not do again, byte for byte: no clock,
 //! no random number, no path of this host in what it makes.
 
+mod agent;
 mod ba_arch;
 mod ba_config;
 mod ba_init;
@@ -242,6 +244,7 @@ pub fn check(image: &Image) -> Result<()> {
     for step in &image.steps {
         let checked = match step.native {
             Some(Native::Disk) => disk::check(step),
+            Some(Native::MetadataAgent) => agent::check(step),
             Some(Native::Netboot) => netboot::check(step),
             Some(Native::BootTest) => boot_test::check(step),
             _ => Ok(()),
@@ -294,6 +297,7 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
         Native::GenCdCont => contents::run(work),
         Native::Iso => iso::run(work),
         Native::Usb => usb::run(work),
+        Native::MetadataAgent => agent::run(work),
         Native::Disk => disk::run(work),
         Native::Netboot => netboot::run(work),
         Native::AiPublishPkg => publish::run(work),
@@ -331,6 +335,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         | Native::SlimPostMod
         | Native::PostModCustom
         | Native::PlatSetup
+        | Native::MetadataAgent
         | Native::Netboot
         | Native::GenCdCont => String::new(),
     };
