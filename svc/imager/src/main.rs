@@ -233,8 +233,8 @@ fn take(area: &Area, manifest: &Manifest, to: &Path) -> Result<BTreeMap<String, 
         // Media are never rolled back: those of another name are an earlier manifest's.
         let own = name.strip_prefix(manifest.image.name.as_str());
         let is_own = own.is_some_and(|rest| rest.starts_with('.')) || name.starts_with("boot-test");
-        if is_own && path.is_file() {
-            copy(&path, name)?;
+        if is_own {
+            copy_all(&path, &to.join(name))?;
         }
     }
     for path in [iso::BOOT_ARCHIVE, iso::BOOT_ARCHIVE_HASH] {
@@ -249,6 +249,21 @@ fn take(area: &Area, manifest: &Manifest, to: &Path) -> Result<BTreeMap<String, 
     let packages = Facts::read(&places)?.packages.len();
     outputs.insert("packages".to_owned(), packages.to_string());
     Ok(outputs)
+}
+
+/// Copies a file, or a folder with all files in it.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    let named = || from.display().to_string();
+    if !fs::symlink_metadata(from).with_context(named)?.is_dir() {
+        fs::copy(from, to).with_context(named)?;
+        return Ok(());
+    }
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(named)? {
+        let entry = entry.with_context(named)?;
+        copy_all(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Puts a copy of the medium into the directory that the user named, unless it is there.

@@ -23,7 +23,7 @@ const NEEDED: [&str; 2] = [KERNEL, BOOT_ARCHIVE];
 const OFFERED: [&str; 5] =
     [BOOT_ARCHIVE_HASH, "solaris.zlib", "solarismisc.zlib", VOLUME_SET_ID, "boot"];
 /// Folders of the boot loader's that are for other ways to start.
-const NOT_OFFERED: [&str; 1] = ["boot/grub"];
+const NOT_OFFERED: [&str; 2] = ["boot/grub", "boot/platform"];
 
 /// Why there is no tree.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

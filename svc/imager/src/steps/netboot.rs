@@ -5,12 +5,17 @@
 //! by HTTP or TFTP, its `boot.ipxe` starts the image.  The argument `console` is the kernel's
 //! console.
 //!
+//! The boot archive lies there unpacked: loaders unpack it for the kernel, iPXE does not.
+//!
 //! The folder appears whole, under its name by one rename.
 
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use image_formats::netboot;
+use flate2::read::MultiGzDecoder;
+use image_formats::{iso, netboot};
 use image_manifest::Step;
 
 use super::Work;
@@ -61,6 +66,13 @@ fn empty(folder: &Path) -> Result<()> {
     }
 }
 
+fn is_gzip(path: &Path) -> Result<bool> {
+    let mut magic = Vec::new();
+    let from = File::open(path).with_context(|| path.display().to_string())?;
+    from.take(2).read_to_end(&mut magic).with_context(|| path.display().to_string())?;
+    Ok(magic == [0x1f, 0x8b])
+}
+
 fn copy(root: &Rooted, path: &str, folder: &Path) -> Result<()> {
     let (from, to) = (root.on_disk(path)?, folder.join(path));
     let named = || to.display().to_string();
@@ -70,7 +82,15 @@ fn copy(root: &Rooted, path: &str, folder: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent).with_context(named)?;
     }
-    std::fs::copy(&from, &to).with_context(named)?;
+    let packed = path == iso::BOOT_ARCHIVE && is_gzip(&from)?;
+    if packed {
+        let from = File::open(&from).with_context(|| from.display().to_string())?;
+        let mut out = File::create(&to).with_context(named)?;
+        std::io::copy(&mut MultiGzDecoder::new(BufReader::new(from)), &mut out)
+            .with_context(|| format!("{path}: it cannot be unpacked"))?;
+    } else {
+        std::fs::copy(&from, &to).with_context(named)?;
+    }
     // A server's user reads them, whoever may write the image's.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(&to, mode).with_context(named)
