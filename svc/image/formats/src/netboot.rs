@@ -22,7 +22,7 @@ const NEEDED: [&str; 2] = [KERNEL, BOOT_ARCHIVE];
 /// What is offered where the image has it; directories with all that is below.
 const OFFERED: [&str; 5] =
     [BOOT_ARCHIVE_HASH, "solaris.zlib", "solarismisc.zlib", VOLUME_SET_ID, "boot"];
-/// Folders of the boot loader's that are for other ways to start.
+/// Folders of the boot loaders that are for other ways to start.
 const NOT_OFFERED: [&str; 2] = ["boot/grub", "boot/platform"];
 
 /// Why there is no tree.

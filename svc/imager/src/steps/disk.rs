@@ -93,7 +93,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let mut disk = Root::of(&root, &volume_set, "disk")?;
     medium::check_starts(&root, if disk.has_loader() { None } else { Some(iso::MENU) })?;
     put_console(&mut disk, &root, &asked.console)?;
-    let size = asked.size.map_or(Size::Free(root.bytes() / 5 >> 20), Size::Whole);
+    let size = asked.size.map_or(Size::Free((root.bytes() / 5) >> 20), Size::Whole);
     let raw = media.join(format!(".{name}.raw.new"));
     let length = gpt::write(work, &disk, size, &raw)?;
     in_forms(work, &raw, length, &asked.formats)

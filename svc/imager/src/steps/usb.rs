@@ -18,7 +18,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let disk = Root::of(&root, &volume_set, "usb")?;
     medium::check_starts(&root, if disk.has_loader() { None } else { Some(iso::MENU) })?;
     let (beside, usb) = (media.join(format!(".{name}.usb.new")), media.join(format!("{name}.usb")));
-    let free = root.bytes() / 5 >> 20;
+    let free = (root.bytes() / 5) >> 20;
     let bytes = gpt::write(work, &disk, Size::Free(free), &beside)?;
     std::fs::rename(&beside, &usb).with_context(|| usb.display().to_string())?;
     work.debug(&format!("{}: {bytes} bytes", usb.display()));
