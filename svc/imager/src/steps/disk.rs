@@ -3,12 +3,14 @@
 //! | argument | meaning |
 //! |---|---|
 //! | `format` | `raw`, `qcow2`, `vmdk`, or several with commas; raw by itself |
-//! | `root` | `ufs` by itself |
+//! | `root` | `ufs` by itself, or `zfs` |
+//! | `tools` | of zfs: the folder below which its tools are, `/` by itself (`pool/workshop.rs`) |
 //! | `size_mb` | MiB of the root; by itself what it holds and a fifth more |
 //! | `console` | the console of kernel and loader, `ttya` by itself: such a machine has no screen |
 //!
 //! In UFS the root runs as the medium does, from its boot archive, and finds its own /usr: the step
-//! comes after post-mod.
+//! comes after post-mod.  In ZFS it runs as an installed system does, from the dataset
+//! `rpool/ROOT/NAME`: the step comes before post-mod packs /usr.
 //!
 //! All forms are of one disk, and appear when they are whole.
 
@@ -21,7 +23,7 @@ use image_formats::{disk, iso};
 use image_manifest::{Image, Native, Step};
 
 use super::gpt::{self, Root, Size};
-use super::{Work, World, iso as medium};
+use super::{Work, World, iso as medium, pool};
 
 /// The forms that a disk can have; a file's name ends in its form.
 const FORMATS: [&str; 3] = ["raw", "qcow2", "vmdk"];
@@ -35,6 +37,8 @@ const CONSOLES: [&str; 6] = ["ttya", "ttyb", "ttyc", "ttyd", "text", "graphics"]
 struct Asked {
     formats: Vec<String>,
     size: Option<u64>,
+    /// Of ZFS: where its tools are.
+    zfs: Option<PathBuf>,
     console: String,
 }
 
@@ -52,9 +56,12 @@ impl Asked {
                 bail!("format {format} is named twice");
             }
         }
-        if let Some(root) = super::value(step, "root").filter(|root| root != "ufs") {
-            bail!("root {root} is not known: ufs");
-        }
+        let tools = super::value(step, "tools").unwrap_or_else(|| "/".to_owned());
+        let zfs = match super::value(step, "root").as_deref() {
+            None | Some("ufs") => None,
+            Some("zfs") => Some(PathBuf::from(tools)),
+            Some(root) => bail!("root {root} is not known: ufs, zfs"),
+        };
         let size = super::value(step, "size_mb").map(|text| {
             let size = text.parse::<u64>().ok().filter(|mb| (1..=1 << 30).contains(mb));
             size.with_context(|| format!("size_mb {text} is no size in MiB"))
@@ -63,18 +70,23 @@ impl Asked {
         if !CONSOLES.contains(&console.as_str()) {
             bail!("console {console} is not known: {}", CONSOLES.join(", "));
         }
-        Ok(Self { formats, size: size.transpose()?, console })
+        Ok(Self { formats, size: size.transpose()?, zfs, console })
     }
 }
 
 /// Whether what is asked can be.
 pub(super) fn check(step: &Step) -> Result<()> {
-    Asked::of(step).map(|_| ())
+    match Asked::of(step)?.zfs {
+        Some(tools) => pool::check(&tools),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn options(image: &Image, step: &Step, world: &World<'_>) -> Result<String> {
-    let asked = Asked::of(step)?;
-    Ok(format!("{} {asked:?}", gpt::options(image, world)?))
+    let mut asked = Asked::of(step)?;
+    // Where the tools are is no part of what they make.
+    let zfs = asked.zfs.take().is_some();
+    Ok(format!("{} {asked:?} {zfs}", gpt::options(image, world)?))
 }
 
 /// The file that a boot of the disk is tried with, among the media.
@@ -95,8 +107,35 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     put_console(&mut disk, &root, &asked.console)?;
     let size = asked.size.map_or(Size::Free((root.bytes() / 5) >> 20), Size::Whole);
     let raw = media.join(format!(".{name}.raw.new"));
-    let length = gpt::write(work, &disk, size, &raw)?;
+    let length = match &asked.zfs {
+        None => gpt::write(work, &disk, size, &raw)?,
+        Some(tools) => {
+            if root.is_file("solaris.zlib") {
+                bail!("root zfs: /usr is packed already: the step comes before post-mod");
+            }
+            in_pool(work, disk, size, tools, &raw)?
+        }
+    };
     in_forms(work, &raw, length, &asked.formats)
+}
+
+/// Writes the disk with a root in ZFS.
+fn in_pool(
+    work: &Work<'_>,
+    mut disk: Root<'_>,
+    size: Size,
+    tools: &Path,
+    raw: &Path,
+) -> Result<u64> {
+    let dataset = pool::dataset(&work.image.name);
+    if !disk.has_loader() {
+        let menu = std::io::read_to_string(disk.content(iso::MENU)?)?;
+        disk.put(iso::MENU, gpt::menu_of_dataset(&menu, &dataset).into_bytes())?;
+    }
+    let pool = pool::make(work, &disk, size, tools)?;
+    let length = gpt::write_pool(work, &disk, (&pool, &dataset), raw)?;
+    std::fs::remove_file(&pool).with_context(|| pool.display().to_string())?;
+    Ok(length)
 }
 
 /// Says kernel and loader where the console is.
@@ -165,9 +204,14 @@ mod tests {
     #[test]
     fn what_is_asked() {
         let formats = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let plain = Asked { formats: formats(&["raw"]), size: None, console: "ttya".to_owned() };
+        let plain =
+            Asked { formats: formats(&["raw"]), size: None, zfs: None, console: "ttya".to_owned() };
         for (words, wanted) in [
             (&[][..], Ok(plain.clone())),
+            (
+                &["root=zfs", "tools=/t"],
+                Ok(Asked { zfs: Some(PathBuf::from("/t")), ..plain.clone() }),
+            ),
             (&["root=ufs", "size_mb=300"], Ok(Asked { size: Some(300), ..plain.clone() })),
             (
                 &["format=vmdk,qcow2", "console=text"],
@@ -179,7 +223,7 @@ mod tests {
             ),
             (&["format=vhd"], Err("format vhd is not known: raw, qcow2, vmdk")),
             (&["format=raw,raw"], Err("format raw is named twice")),
-            (&["root=ext4"], Err("root ext4 is not known: ufs")),
+            (&["root=ext4"], Err("root ext4 is not known: ufs, zfs")),
             (&["size_mb=-1"], Err("size_mb -1 is no size in MiB")),
             (&["size_mb=99999999999"], Err("size_mb 99999999999 is no size in MiB")),
             (

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -92,12 +92,18 @@ impl<'a> Root<'a> {
         [iso::PMBR, STAGE2].into_iter().all(|path| self.root.is_file(path))
     }
 
+    /// The time of what is made.
+    pub fn time(&self) -> i64 {
+        self.root.time()
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>> {
         let bytes = self.root.read(path)?;
         bytes.with_context(|| format!("{path} is not in {}", self.root.dir().display()))
     }
 
-    fn content(&self, path: &str) -> io::Result<Box<dyn Read>> {
+    /// The bytes of a file.
+    pub fn content(&self, path: &str) -> io::Result<Box<dyn Read>> {
         match self.own.get(path) {
             Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
             None => self.root.open_file(path),
@@ -168,6 +174,61 @@ pub(super) fn write(work: &Work<'_>, root: &Root<'_>, size: Size, to: &Path) -> 
     let gpt = lay_out(root, &start, Guid::ROOT, written.bytes)?;
     finish(&gpt, &start, &mut out).with_context(named)?;
     Ok(gpt.sectors * SECTOR)
+}
+
+/// Writes a disk whose root is the pool in a file; gives its length.
+///
+/// `dataset`: the one in the pool that is the root.
+pub(super) fn write_pool(
+    work: &Work<'_>,
+    root: &Root<'_>,
+    (pool, dataset): (&Path, &str),
+    to: &Path,
+) -> Result<u64> {
+    let script = find_dataset(&root.id.to_string(), dataset);
+    let start = start(work, root, &script, &["zfs", "zfsinfo"])?;
+    let named = || to.display().to_string();
+    let mut out = File::create(to).with_context(named)?;
+    let mut from = File::open(pool).with_context(|| pool.display().to_string())?;
+    let bytes = from.metadata().with_context(|| pool.display().to_string())?.len();
+    let gpt = lay_out(root, &start, Guid::ZFS, bytes)?;
+    let part = &gpt.partitions[2];
+    let mut section =
+        Section::of(&mut out, part.first * SECTOR, part.sectors * SECTOR).with_context(named)?;
+    sparse_copy(&mut from, &mut section).with_context(named)?;
+    finish(&gpt, &start, &mut out).with_context(named)?;
+    Ok(gpt.sectors * SECTOR)
+}
+
+/// Copies what is not NUL; the rest stays a hole.
+fn sparse_copy(from: &mut impl Read, to: &mut (impl Write + Seek)) -> io::Result<()> {
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let count = from.read(&mut piece)?;
+        let read = &piece[..count];
+        match read.iter().any(|byte| *byte != 0) {
+            _ if count == 0 => return Ok(()),
+            true => to.write_all(read)?,
+            false => to.seek(SeekFrom::Current(count as i64)).map(|_| ())?,
+        }
+    }
+}
+
+/// GRUB's first script where the root is a dataset.
+fn find_dataset(id: &str, dataset: &str) -> String {
+    let mark = iso::mark(id);
+    format!(
+        "search --no-floppy --set=root --file /{dataset}@/{mark}\n\
+         set prefix=($root)/{dataset}@/boot/grub\n"
+    )
+}
+
+/// GRUB's menu where the root is a dataset: its paths begin there, and the kernel is told of it.
+pub(super) fn menu_of_dataset(menu: &str, dataset: &str) -> String {
+    let menu = menu.replace("\tmultiboot /", &format!("\tmultiboot /{dataset}@/"));
+    let menu = menu.replace("\tmodule /", &format!("\tmodule /{dataset}@/"));
+    let menu = menu.replace(" -B ", " -B \"$bootfs\",");
+    format!("zfs-bootfs ($root)/{dataset}@ bootfs\n{menu}")
 }
 
 fn lay_out(root: &Root<'_>, start: &Start, kind: Guid, bytes: u64) -> Result<Gpt> {
@@ -248,6 +309,22 @@ mod tests {
         let (last, _) = menu.split_once("\ntitle T ssh").unwrap();
         assert_eq!(without_hard_disk(last), "default=0\n\ntitle T\n\tkernel$ x\n");
         assert_eq!(without_hard_disk("title T\n"), "title T\n");
+    }
+
+    #[test]
+    fn a_menu_of_a_dataset() {
+        let menu = iso::menu("T", "-B console=ttya");
+        let menu = menu_of_dataset(&menu, "ROOT/x");
+        let lines = [
+            format!("\tmultiboot /ROOT/x@/{0} /{0} -B \"$bootfs\",console=ttya", iso::KERNEL),
+            format!("\tmodule /ROOT/x@/{} type=rootfs name=ramdisk", iso::BOOT_ARCHIVE),
+        ];
+        assert!(menu.starts_with("zfs-bootfs ($root)/ROOT/x@ bootfs\n"), "{menu}");
+        assert!(lines.iter().all(|line| menu.lines().any(|one| one == line)), "{menu}");
+        let mut out = Cursor::new(Vec::new());
+        let bytes = [vec![0; 3 << 20], vec![1; 5]].concat();
+        sparse_copy(&mut bytes.as_slice(), &mut out).unwrap();
+        assert!(out.into_inner() == bytes);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | `contents.rs` | gen-cd-cont: the list of the medium's files |
 //! | `iso.rs` | iso |
 //! | `gpt.rs` | a disk that starts by itself, for the two that follow |
+//! | `pool/` | a ZFS root pool, for disk |
 //! | `usb.rs` | usb |
 //! | `disk.rs` | disk: raw, qcow2, vmdk |
 //! | `netboot.rs` | netboot |
@@ -39,6 +40,7 @@ mod iso;
 mod live;
 mod menu;
 mod netboot;
+mod pool;
 mod post_mod;
 mod publish;
 mod strip;
