@@ -127,3 +127,44 @@ fn what_cannot_be_is_told_before_anything_is_built() {
     let said = yard.run(&["build", "m.xml"]);
     assert!(said.err.contains("there is no medium to boot"), "{}", said.err);
 }
+
+/// Step `disk` with a root in ZFS, its tools below `tools`.
+fn zfs(tools: &str) -> [String; 4] {
+    let argument = format!("root=zfs\" \"tools={tools}");
+    ["disk", "Disk image creation", "create_disk", &argument].map(str::to_owned)
+}
+
+/// Needs LAMPLIGHTER_LINUX: where the packages of Debian were unpacked (`packaging/soak images`).
+#[test]
+fn a_root_in_zfs_without_root() {
+    let yard = Yard::new();
+    let step = zfs("/none");
+    yard.manifest("m", &[SLIM[0], step.each_ref().map(String::as_str)]);
+    let said = yard.run(&["build", "m.xml"]);
+    let why = "step disk: root zfs: boot/vmlinuz-VERSION is not below /none: install the packages";
+    assert!(said.status == 1 && said.err.starts_with(why), "{}", said.err);
+    let Ok(linux) = std::env::var("LAMPLIGHTER_LINUX") else {
+        eprintln!("SKIPPED: LAMPLIGHTER_LINUX is not set");
+        return;
+    };
+    let step = zfs(&linux);
+    let step = step.each_ref().map(String::as_str);
+    let steps = [&SLIM[..10], &[step], &SLIM[10..]].concat();
+    yard.manifest("m", &steps);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let disk = yard.path("area/media/Orchard.raw");
+    assert_eq!(table(&disk).partitions[2].kind, Guid::ZFS);
+    // GRUB's reader finds what the image had before post-mod packed it.
+    for (path, wanted) in [("etc/release", "  Orchard 1\n"), ("usr/bin/sh", "a shell")] {
+        let place = format!("(loop0,gpt3)/ROOT/Orchard@/{path}");
+        let mut cat = Command::new("grub-fstest");
+        let said = cat.arg(&disk).args(["cat", &place]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), wanted, "{said:?}");
+    }
+
+    let late = [&SLIM[..], &[step]].concat();
+    yard.manifest("m", &late);
+    let said = yard.run(&["build", "m.xml"]);
+    assert!(said.err.contains("the step comes before post-mod"), "{}", said.err);
+}
