@@ -206,7 +206,7 @@ impl Area {
             };
             let folder = self.folder(found.number);
             match found.checkpoint.filter(in_store) {
-                Some(checkpoint) if whole && !(found.is_base && !self.numbers.is_empty()) => {
+                Some(checkpoint) if whole && (self.numbers.is_empty() || !found.is_base) => {
                     if !found.is_durable {
                         self.keeper.flush(&folder);
                     }

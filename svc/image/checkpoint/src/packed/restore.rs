@@ -270,7 +270,7 @@ impl Restoring<'_> {
         let Ok(name) = CString::new(spare_name(path)) else { return Ok(false) };
         let spare = &self.rooms.spare;
         let there = disk::look_for(spare, &name)?;
-        if !there.is_some_and(|about| kind(&about) == SFlag::S_IFDIR) {
+        if there.is_none_or(|about| kind(&about) != SFlag::S_IFDIR) {
             return Ok(false);
         }
         self.disk.rename((spare, &name), (spot.folder, spot.name))?;
