@@ -305,3 +305,50 @@ fn an_image_is_published_for_installation_servers() {
     let folder = yard.path("area/media/ai_image_repo/publisher/orchard.example/pkg");
     assert!(folder.join("install-image%2FOrchard").is_dir());
 }
+
+/// The directory's copy, as another build may find it.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    if to.exists() {
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn after_a_change_the_medium_is_that_of_a_first_build_whenever_it_is_killed() {
+    use std::io::BufRead;
+    if let Some(program) = absent() {
+        eprintln!("SKIPPED: {program} is absent");
+        return;
+    }
+    let (yard, other) = (Yard::new(), Yard::new());
+    other.change();
+    for yard in [&yard, &other] {
+        slim(yard);
+        assert_eq!(yard.run(&["build", "slim_cd_x86.xml"]).status, 0);
+    }
+    let wanted = files(&other.path("area/media"));
+    assert!(files(&yard.path("area/media")) != wanted);
+    yard.change();
+    let (area, before) = (yard.path("area"), yard.path("before"));
+    copy(&area, &before);
+    // The step at which it is killed; none: it is not.
+    for step in [None, Some(0), Some(3), Some(11)] {
+        copy(&before, &area);
+        if let Some(step) = step {
+            let mut command = yard.command(&["build", "slim_cd_x86.xml"]);
+            let mut build = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+            let lines = std::io::BufReader::new(build.stderr.take().unwrap()).lines();
+            let mut steps = lines.map(Result::unwrap).filter(|line| line.starts_with("===="));
+            assert!(steps.nth(step).is_some());
+            build.kill().unwrap();
+            build.wait().unwrap();
+        }
+        let said = yard.run(&["build", "slim_cd_x86.xml"]);
+        assert_eq!(said.status, 0, "{step:?}: {}", said.err);
+        assert!(files(&yard.path("area/media")) == wanted, "{step:?}: another medium");
+        let left = yard.path("area/build_data/earlier");
+        assert!(!left.exists(), "{step:?}");
+    }
+}

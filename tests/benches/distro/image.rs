@@ -120,6 +120,7 @@ impl Yard {
                 "cd $SET; pkgrepo create i386; \
                  pkgsend -s i386 publish --fmri-in-manifest -d proto.i386 m.i386/*",
             );
+            fs::write(set.join("done"), "").unwrap();
         }
     }
 
