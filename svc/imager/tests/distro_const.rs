@@ -328,8 +328,8 @@ fn after_a_change_the_medium_is_that_of_a_first_build_whenever_it_is_killed() {
         slim(yard);
         assert_eq!(yard.run(&["build", "slim_cd_x86.xml"]).status, 0);
     }
-    let wanted = files(&other.path("area/media"));
-    assert!(files(&yard.path("area/media")) != wanted);
+    let wanted = media(&other.path("area/media"));
+    assert!(media(&yard.path("area/media")) != wanted);
     yard.change();
     let (area, before) = (yard.path("area"), yard.path("before"));
     copy(&area, &before);
@@ -347,7 +347,7 @@ fn after_a_change_the_medium_is_that_of_a_first_build_whenever_it_is_killed() {
         }
         let said = yard.run(&["build", "slim_cd_x86.xml"]);
         assert_eq!(said.status, 0, "{step:?}: {}", said.err);
-        assert!(files(&yard.path("area/media")) == wanted, "{step:?}: another medium");
+        assert!(media(&yard.path("area/media")) == wanted, "{step:?}: another medium");
         let left = yard.path("area/build_data/earlier");
         assert!(!left.exists(), "{step:?}");
     }

@@ -107,6 +107,15 @@ pub struct Checkpoint {
     pub manifest: Vec<u8>,
 }
 
+/// How whoever works on build_data next does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// Somehow: files are written into.
+    Any,
+    /// A file that is there is replaced or removed, never written into, and keeps its time.
+    Replaces,
+}
+
 /// What a checkpoint cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -361,6 +370,22 @@ impl Area {
         id: &Id,
         manifest: &[u8],
     ) -> Result<Taken, CheckpointError> {
+        self.checkpoint_for(Writer::Any, step, id, manifest)
+    }
+
+    /// The same, before somebody of whom it is known how he works: large files need not be copied
+    /// for who only replaces them.  Before anybody else works, [`Area::harden`] has to be called;
+    /// after a build that did not, files that were written into make their checkpoints void.
+    ///
+    /// # Errors
+    /// As of [`Area::checkpoint`].
+    pub fn checkpoint_for(
+        &mut self,
+        next: Writer,
+        step: &Step,
+        id: &Id,
+        manifest: &[u8],
+    ) -> Result<Taken, CheckpointError> {
         if self.checkpoints.iter().any(|made| made.step == *step) {
             return Err(CheckpointError::Exists { step: step.clone() });
         }
@@ -376,7 +401,7 @@ impl Area {
         let folder = self.folder(number);
         let made =
             Checkpoint { step: step.clone(), id: id.clone(), made: now, manifest: manifest.into() };
-        match self.keep(number, &folder, &made) {
+        match self.keep(number, &folder, &made, next) {
             Ok(taken) => {
                 self.keeper.flush(&folder);
                 self.numbers.push(number);
@@ -390,9 +415,15 @@ impl Area {
         }
     }
 
-    fn keep(&mut self, number: u32, folder: &Path, made: &Checkpoint) -> Result<Taken, StoreError> {
+    fn keep(
+        &mut self,
+        number: u32,
+        folder: &Path,
+        made: &Checkpoint,
+        next: Writer,
+    ) -> Result<Taken, StoreError> {
         self.disk.ensure_folder(folder)?;
-        let Kept { taken, files } = self.store.take(number, &made.step)?;
+        let Kept { taken, files } = self.store.take(number, &made.step, next)?;
         let table = contents(&self.table)?;
         let own = table.iter().map(|table| ("table", table));
         let mut files = files;
@@ -438,6 +469,18 @@ impl Area {
         self.keeper.sweep();
         self.torn = false;
         Ok(restored)
+    }
+
+    /// Makes checkpoints independent of the files of build_data, whoever writes into them.
+    ///
+    /// # Errors
+    /// Something cannot be read or written; a repeat goes on.
+    pub fn harden(&mut self) -> Result<(), PathError> {
+        let bases = self.bases.iter().map(|(number, _)| number);
+        for number in bases.chain(&self.numbers) {
+            Record::harden(&self.disk, &self.folder(*number))?;
+        }
+        Ok(())
     }
 
     fn newest(&self) -> Option<u32> {

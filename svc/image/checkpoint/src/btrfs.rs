@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::area::{BackEnd, Restored, Taken};
+use crate::area::{BackEnd, Restored, Taken, Writer};
 use crate::disk::{self, Disk};
 use crate::error::{PathError, StoreError, at};
 use crate::keeper::remove_all;
@@ -87,7 +87,7 @@ impl Store for Btrfs {
 
     fn remember(&mut self, _newest: Option<u32>) {}
 
-    fn take(&mut self, number: u32, _step: &Step) -> Result<Kept, StoreError> {
+    fn take(&mut self, number: u32, _step: &Step, _next: Writer) -> Result<Kept, StoreError> {
         self.snapshot(&self.build_data, &self.data(number), btrfs::Kind::ReadOnly)?;
         Ok(Kept { taken: Taken::default(), files: Vec::new() })
     }

@@ -28,7 +28,9 @@ mod store;
 mod sys;
 mod zfs;
 
-pub use area::{Area, BackEnd, Checkpoint, Options, Ran, Restored, Taken, Tools, spare_name};
+pub use area::{
+    Area, BackEnd, Checkpoint, Options, Ran, Restored, Taken, Tools, Writer, spare_name,
+};
 pub use disk::Calls;
 pub use error::{CheckpointError, ClearError, OpenError, PathError, RollbackError, StoreError};
 pub use name::{Id, NameError, Step};

@@ -17,12 +17,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::area::Checkpoint;
-use crate::disk::Disk;
+use crate::disk::{Disk, open_path};
 use crate::error::{PathError, at};
 use crate::keeper::DURABLE;
 use crate::name::{Id, Step};
@@ -74,6 +75,26 @@ impl Record {
     /// Bytes of its files.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.length).sum()
+    }
+
+    /// Makes copies of those files that are other names of files of build_data.
+    pub(crate) fn harden(disk: &Disk, folder: &Path) -> Result<(), PathError> {
+        let mut record = Record::of(folder)?;
+        let mut linked = false;
+        for file in &mut record.files {
+            let Some((seconds, nanoseconds)) = file.mtime.take() else { continue };
+            linked = true;
+            let (path, beside) = (folder.join(&file.name), folder.join("pack.new"));
+            disk.discard(&beside)?;
+            disk.before("copy").map_err(at(&beside))?;
+            std::fs::copy(&path, &beside).map_err(at(&beside))?;
+            // Until the record is written the time is what makes it whole.
+            let dir = open_path(folder)?;
+            disk.set_time(&dir, c"pack.new", (seconds, nanoseconds)).map_err(at(&beside))?;
+            file.sum = Some(sum(&beside).map_err(at(&beside))?);
+            disk.move_path(&beside, &path)?;
+        }
+        if linked { record.write(disk, folder) } else { Ok(()) }
     }
 
     /// What a folder's record says, to be written anew.
@@ -138,9 +159,12 @@ fn read(folder: &Path) -> Option<(Checkpoint, Record)> {
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {
-    record.files.iter().all(|KeptFile { name, length, .. }| {
+    record.files.iter().all(|KeptFile { name, length, mtime, .. }| {
         let about = std::fs::symlink_metadata(folder.join(name));
-        about.is_ok_and(|about| about.is_file() && about.len() == *length)
+        about.is_ok_and(|about| {
+            let time = (about.mtime(), about.mtime_nsec());
+            about.is_file() && about.len() == *length && mtime.is_none_or(|mtime| mtime == time)
+        })
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::area::{BackEnd, Restored, Taken};
+use crate::area::{BackEnd, Restored, Taken, Writer};
 use crate::error::StoreError;
 use crate::name::Step;
 
@@ -13,13 +13,17 @@ pub(crate) struct KeptFile {
     pub(crate) length: u64,
     /// CRC-32 of its bytes; `None`: nobody has read them.
     pub(crate) sum: Option<u32>,
+    /// It is another name of a file of build_data, which had this time of modification: it must
+    /// have it still, or somebody wrote into it.
+    #[serde(default)]
+    pub(crate) mtime: Option<(i64, i64)>,
 }
 
 impl KeptFile {
     /// A file of these bytes.
     pub(crate) fn of(name: &str, bytes: &[u8]) -> KeptFile {
         let (length, sum) = (bytes.len() as u64, Some(crc32fast::hash(bytes)));
-        KeptFile { name: name.to_owned(), length, sum }
+        KeptFile { name: name.to_owned(), length, sum, mtime: None }
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) trait Store: Send {
     fn remember(&mut self, newest: Option<u32>);
 
     /// Keeps the state of build_data.  The folder of the number is there and empty.
-    fn take(&mut self, number: u32, step: &Step) -> Result<Kept, StoreError>;
+    fn take(&mut self, number: u32, step: &Step, next: Writer) -> Result<Kept, StoreError>;
 
     /// Makes build_data what it was.  All later checkpoints have been forgotten.
     fn restore(&mut self, number: u32, step: &Step) -> Result<Restored, StoreError>;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::area::{BackEnd, Ran, Restored, Tools};
+use crate::area::{BackEnd, Ran, Restored, Tools, Writer};
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};
 use crate::name::Step;
@@ -135,7 +135,7 @@ impl Store for Zfs {
 
     fn remember(&mut self, _newest: Option<u32>) {}
 
-    fn take(&mut self, _number: u32, step: &Step) -> Result<Kept, StoreError> {
+    fn take(&mut self, _number: u32, step: &Step, _next: Writer) -> Result<Kept, StoreError> {
         self.change(&["snapshot", &self.snapshot(step)])?;
         Ok(Kept::default())
     }

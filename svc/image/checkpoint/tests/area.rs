@@ -286,6 +286,51 @@ fn a_build_begins_with_what_an_earlier_one_reached() {
 }
 
 #[test]
+fn large_files_are_not_copied_for_who_replaces_them() {
+    use image_checkpoint::{BackEnd, Writer};
+    let place = place();
+    let mut area = open(place.path());
+    if !matches!(area.back_end(), BackEnd::Embedded | BackEnd::Reflink) {
+        return;
+    }
+    let large = area.build_data().join("large");
+    let bytes = |letter: &str| letter.repeat(3 << 20);
+    fs::write(&large, bytes("a")).unwrap();
+    let taken = area.checkpoint_for(Writer::Replaces, &step("one"), &id(1), b"").unwrap();
+    assert_eq!(taken.new_bytes, 0);
+    assert_eq!(fs::metadata(&large).unwrap().nlink(), 2);
+    // Replaced, it comes back.
+    fs::remove_file(&large).unwrap();
+    fs::write(&large, bytes("b")).unwrap();
+    area.checkpoint_for(Writer::Replaces, &step("two"), &id(2), b"").unwrap();
+    area.rollback(&step("one")).unwrap();
+    assert_eq!(fs::read_to_string(&large).unwrap(), bytes("a"));
+    // Independent, it may be written into.
+    area.checkpoint_for(Writer::Replaces, &step("two"), &id(2), b"").unwrap();
+    area.harden().unwrap();
+    let write = |letter: u8| {
+        let file = fs::File::options().write(true).open(&large).unwrap();
+        file.write_all_at(&[letter], 7).unwrap();
+    };
+    write(b'x');
+    drop(area);
+    let mut area = open(place.path());
+    assert_checkpoints(&area, &["one", "two"]);
+    area.rollback(&step("two")).unwrap();
+    assert_eq!(fs::read_to_string(&large).unwrap(), bytes("a"));
+    // Who writes into it all the same takes its checkpoint away, and nothing else.
+    fs::remove_file(&large).unwrap();
+    fs::write(&large, bytes("c")).unwrap();
+    area.checkpoint_for(Writer::Replaces, &step("three"), &id(3), b"").unwrap();
+    write(b'y');
+    drop(area);
+    let mut area = open(place.path());
+    assert_checkpoints(&area, &["one", "two"]);
+    area.rollback(&step("two")).unwrap();
+    assert_eq!(fs::read_to_string(&large).unwrap(), bytes("a"));
+}
+
+#[test]
 fn one_build_at_a_time() {
     let place = place();
     let area = open(place.path());

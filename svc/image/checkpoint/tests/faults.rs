@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dice::Dice;
-use image_checkpoint::{Area, Calls};
+use image_checkpoint::{Area, Calls, Writer};
 use world::{LARGE, hostile, id, open, options, picture, quick_place, step};
 
 /// A child that is being started holds the locks of all areas that are open, until it is another
@@ -64,7 +64,11 @@ fn build(area: &mut Area, pictures: &mut Pictures) -> Result<(), Box<dyn std::er
             fs::write(area.table(), name)?;
             // Known before it is taken: a checkpoint that is found must be this one.
             pictures.insert(name.to_owned(), picture(&data));
-            area.checkpoint(&step(name), &id(number), name.as_bytes())?;
+            // Files are replaced only; what is linked is copied halfway.
+            area.checkpoint_for(Writer::Replaces, &step(name), &id(number), name.as_bytes())?;
+            if name == "d" {
+                area.harden()?;
+            }
             Ok(())
         };
     let change = |number: u64| -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use image_checkpoint::{Area, Id, Step as Name};
+use image_checkpoint::{Area, Id, Step as Name, Writer};
 use image_manifest::{Checked, Image, Native, Step};
 
 use super::logs::Logs;
@@ -172,13 +172,16 @@ impl Build<'_> {
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
             if self.image.flags.checkpoints && !kept {
-                let kept = area.checkpoint(&self.name(number)?, &id, self.text);
-                if let Err(error) =
-                    kept.with_context(|| format!("checkpoint of step {}", step.name))
-                {
-                    self.explain(&error, step, area);
-                    return Ok(Ended::Failed(number));
-                }
+                let next = match step.native {
+                    // What the first step fills is moved and dressed by the next build's.
+                    Some(_) if number > 1 && pause != Some(number) => Writer::Replaces,
+                    _ => Writer::Any,
+                };
+                area.checkpoint_for(next, &self.name(number)?, &id, self.text)
+                    .with_context(|| format!("step {}", step.name))?;
+            }
+            if step.native.is_none() || pause == Some(number) {
+                area.harden()?;
             }
             let Step { name, message, built_in, .. } = step;
             if pause == Some(number) {

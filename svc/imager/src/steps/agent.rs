@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use image_manifest::Step;
 
 use super::Work;
-use crate::rooted::Owned;
+use image_rooted::Owned;
 
 const BUNDLE: &str = include_str!("agent/bundle.xml");
 const METHOD: &str = include_str!("agent/method");

@@ -6,13 +6,18 @@
 //! ```text
 //! .checkpoints/N/index    the tree, each file with its place in a pack of this or an earlier N
 //! .checkpoints/N/now      the same with the stamps the files got by the last rollback; a cache
-//! .checkpoints/N/pack.K   bytes that no earlier checkpoint has
+//! .checkpoints/N/pack.K   bytes that no earlier checkpoint has; or one large file, under another name
 //! ```
 //!
 //! Why copies, and neither hard links nor overlays: a script writes into files in place, which a
 //! linked tree would share; an overlay needs a user namespace, which many CI hosts refuse, and shows an empty
 //! build_data to who looks into a paused build.  60,000 files are one sequential write, and a later
 //! checkpoint costs one look at each.
+//!
+//! A large file is not copied where whoever works next never writes into a file, but only replaces it:
+//! the pack is another name of it.  Its time tells if somebody wrote into it all the same; then
+//! there is no checkpoint any more.  Before anybody else works it becomes a copy
+//! ([`crate::Area::harden`]).
 //!
 //! Extended attributes are not kept: no step writes any; owners and modes that a rootless build cannot
 //! set are in the metadata table.
@@ -33,7 +38,7 @@ use index::{Index, Moment};
 use pack::Packs;
 use take::{Known, Target};
 
-use crate::area::{BackEnd, Restored, Taken};
+use crate::area::{BackEnd, Restored, Taken, Writer};
 use crate::disk::{self, Disk};
 use crate::error::{PathError, StoreError, at};
 use crate::keeper::remove_all;
@@ -143,12 +148,12 @@ impl Store for Packed {
         });
     }
 
-    fn take(&mut self, number: u32, _step: &Step) -> Result<Kept, StoreError> {
+    fn take(&mut self, number: u32, _step: &Step, next: Writer) -> Result<Kept, StoreError> {
         let folder = self.folder(number);
         let packs = Packs::new(&self.checkpoints);
         let known =
             self.known.as_ref().map(|(_, index)| Known { index, counts: self.counts(index) });
-        let target = Target { folder: &folder, checkpoint: number, shares: self.shares };
+        let target = Target { folder: &folder, checkpoint: number, shares: self.shares, next };
         let read = take::read(&self.disk, &self.build_data, known, &packs, &target)?;
         let boot = self.boot.clone();
         let taken = self.clock()?;

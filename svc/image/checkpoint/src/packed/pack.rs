@@ -1,12 +1,12 @@
 //! pack.rs - files' bytes, one after the other, in a checkpoint's packs.
 //!
 //! `.checkpoints/N/pack.K`: one for each thread that writes, so none waits for another.  A pack
-//! never changes once its checkpoint is there.  Small files are gathered and written together; large
+//! never changes once its checkpoint is there, but for a large file that was linked becoming a copy.  Small files are gathered and written together; large
 //! ones begin on a block, and share their blocks where the file system can.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 use std::{collections::HashMap, sync::Arc};
@@ -15,6 +15,8 @@ use nix::sys::stat::FileStat;
 use nix::unistd::Whence;
 
 use super::index::{Content, Segments};
+use super::take::Target;
+use crate::area::Writer;
 use crate::disk::Disk;
 use crate::error::{PathError, at};
 use crate::store::KeptFile;
@@ -26,6 +28,12 @@ const GATHER: usize = 1 << 20;
 /// Files from this size on share blocks where that can be; smaller ones are copied faster.
 const SHARE: u64 = 128 << 10;
 
+/// Files from this size on are not copied where they need not be.
+const LARGE: u64 = 1 << 20;
+
+/// More than there are threads: packs of large files are numbered from here on.
+const THREADS: u32 = 64;
+
 /// What a shared file's place in a pack is a multiple of: the block size of every file system that
 /// shares.
 const BLOCK: u64 = 64 << 10;
@@ -33,11 +41,13 @@ const BLOCK: u64 = 64 << 10;
 /// The pack that one thread writes.
 pub(super) struct Packer<'a> {
     disk: &'a Disk,
+    folder: &'a Path,
     path: PathBuf,
     file: File,
     checkpoint: u32,
     pack: u32,
     shares: bool,
+    next: Writer,
     /// Gathered, to be written at `written`.
     gathered: Vec<u8>,
     written: u64,
@@ -45,22 +55,36 @@ pub(super) struct Packer<'a> {
     sum: Option<crc32fast::Hasher>,
     /// Bytes kept by this one.
     pub(super) kept: u64,
+    /// Packs that are files themselves.
+    linked: Vec<KeptFile>,
 }
 
 impl<'a> Packer<'a> {
-    /// Makes the pack `pack` of `checkpoint`, whose folder is there.
+    /// Makes the pack `pack` of a checkpoint whose folder is there.
     pub(super) fn create(
         disk: &'a Disk,
-        folder: &Path,
-        (checkpoint, pack): (u32, u32),
-        shares: bool,
+        target: &Target<'a>,
+        pack: u32,
     ) -> Result<Packer<'a>, PathError> {
+        let Target { folder, checkpoint, shares, next } = *target;
         let path = folder.join(name(pack));
         disk.before("create").map_err(at(&path))?;
         let file = File::options().write(true).create_new(true).open(&path).map_err(at(&path))?;
-        let gathered = Vec::with_capacity(2 * GATHER);
-        let (written, sum, kept) = (0, Some(crc32fast::Hasher::new()), 0);
-        Ok(Packer { disk, path, file, checkpoint, pack, shares, gathered, written, sum, kept })
+        Ok(Packer {
+            disk,
+            folder,
+            path,
+            file,
+            checkpoint,
+            pack,
+            shares,
+            next,
+            gathered: Vec::with_capacity(2 * GATHER),
+            written: 0,
+            sum: Some(crc32fast::Hasher::new()),
+            kept: 0,
+            linked: Vec::new(),
+        })
     }
 
     /// Keeps the bytes of an open file, whose path is for messages.
@@ -75,6 +99,11 @@ impl<'a> Packer<'a> {
         let segments =
             if blocks * 512 < size { segments(file, size).map_err(at(path))? } else { None };
         let (checkpoint, pack) = (self.checkpoint, self.pack);
+        if self.next == Writer::Replaces && size >= LARGE && segments.is_none() {
+            if let Some(pack) = self.link(about, path)? {
+                return Ok(Content { checkpoint, pack, offset: 0, size, segments: None });
+            }
+        }
         let content = |offset, segments| Content { checkpoint, pack, offset, size, segments };
         let Some(segments) = segments else {
             if self.shares && size >= SHARE {
@@ -94,6 +123,25 @@ impl<'a> Packer<'a> {
             self.copy(file, place, length, path)?;
         }
         Ok(content)
+    }
+
+    /// Makes a pack of a file itself, by another name; the pack's number.  `None`: it cannot be.
+    fn link(&mut self, about: &FileStat, path: &Path) -> Result<Option<u32>, PathError> {
+        // Numbers of different threads are different.
+        let pack = self.pack + THREADS * (1 + self.linked.len() as u32);
+        let to = self.folder.join(name(pack));
+        self.disk.before("link").map_err(at(&to))?;
+        if std::fs::hard_link(path, &to).is_err() {
+            return Ok(None);
+        }
+        let linked = std::fs::symlink_metadata(&to).map_err(at(&to))?;
+        if linked.ino() != about.st_ino {
+            self.disk.discard(&to)?;
+            return Ok(None);
+        }
+        let mtime = Some((linked.mtime(), linked.mtime_nsec()));
+        self.linked.push(KeptFile { name: name(pack), length: linked.len(), sum: None, mtime });
+        Ok(Some(pack))
     }
 
     fn end(&self) -> u64 {
@@ -134,11 +182,13 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Writes what is gathered; what the pack must be.
-    pub(super) fn finish(mut self) -> Result<KeptFile, PathError> {
+    /// Writes what is gathered; what the packs must be.
+    pub(super) fn finish(mut self) -> Result<Vec<KeptFile>, PathError> {
         self.flush()?;
         let (name, length) = (name(self.pack), self.written);
-        Ok(KeptFile { name, length, sum: self.sum.map(crc32fast::Hasher::finalize) })
+        let sum = self.sum.map(crc32fast::Hasher::finalize);
+        self.linked.push(KeptFile { name, length, sum, mtime: None });
+        Ok(self.linked)
     }
 }
 

@@ -21,6 +21,7 @@ use nix::sys::stat::{FileStat, SFlag};
 use super::crew::{self, Queue};
 use super::index::{Child, Content, Folder, Index, Meta, Moment, Node, Stamp};
 use super::pack::{Buffers, Packer, Packs};
+use crate::area::Writer;
 use crate::disk::{self, Disk, Spot};
 use crate::error::{StoreError, at};
 use crate::store::KeptFile;
@@ -128,6 +129,7 @@ pub(super) struct Target<'a> {
     pub(super) folder: &'a Path,
     pub(super) checkpoint: u32,
     pub(super) shares: bool,
+    pub(super) next: Writer,
 }
 
 /// Reads the tree at `root`.
@@ -142,8 +144,7 @@ pub(super) fn read(
     let about = disk::look(&*open, c".").map_err(at(root))?;
     let mut hands = Vec::new();
     for pack in (0..).take(crew::size()) {
-        let place = (target.checkpoint, pack);
-        let packer = Packer::create(disk, target.folder, place, target.shares)?;
+        let packer = Packer::create(disk, target, pack)?;
         let (buffers, folders) = (Buffers::default(), Vec::new());
         let opened_up = Vec::new();
         hands.push(Hand { opened_up, packer, buffers, folders, paths: 0, shared: 0 });
@@ -177,7 +178,7 @@ pub(super) fn read(
         read.paths += hand.paths;
         read.new_bytes += hand.packer.kept;
         read.shared_bytes += hand.shared;
-        read.packs.push(hand.packer.finish()?);
+        read.packs.extend(hand.packer.finish()?);
     }
     Shut::all(disk, shut, root)?;
     Ok(read)

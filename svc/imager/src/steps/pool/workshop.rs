@@ -212,7 +212,7 @@ mod tests {
         let (kernel, _) = kernel(tools).unwrap();
         assert!(kernel.ends_with("boot/vmlinuz-1"));
         assert!(lacks().contains(": busybox is not below"), "{}", lacks());
-        ["bin/busybox", "sbin/zfs-fuse", "usr/sbin/zpool", "sbin/zfs"].map(put);
+        ["bin/busybox", "sbin/zfs-fuse", "usr/sbin/zpool", "sbin/zfs"].into_iter().for_each(put);
         assert!(lacks().contains("module virtio_ring.ko is not below"), "{}", lacks());
     }
 }
