@@ -13,11 +13,12 @@ use ips_cmd::Failure;
 use ips_cmd::progress::shown;
 
 use crate::call::{Call, Given, refused};
+use crate::children::{self, Follower};
 use crate::session::Session;
 use crate::{licenses, parsable, refresh, summary};
 
 /// The options that these subcommands have in common.
-pub const COMMON: [&str; 24] = [
+pub const COMMON: [&str; 25] = [
     "n*",
     "v*",
     "q*",
@@ -26,6 +27,7 @@ pub const COMMON: [&str; 24] = [
     "r",
     "z=*",
     "Z=*",
+    "i=*",
     "accept*",
     "licenses*",
     "no-be-activate*",
@@ -51,13 +53,18 @@ pub const NOTHING: u8 = 4;
 pub const LICENSE: u8 = 6;
 
 /// What one of these subcommands was told.
+#[derive(Clone, Copy)]
 pub struct Change<'a> {
-    call: &'a Call,
-    given: &'a Given,
+    /// The call.
+    pub call: &'a Call,
+    /// Its options.
+    pub given: &'a Given,
     /// What is said where there is nothing to do.
     pub nothing: &'static str,
     /// What the history calls it.
     pub operation: &'static str,
+    /// Whether it is a child that follows its parent: what was told of the parent alone is not for it.
+    pub below: bool,
 }
 
 impl<'a> Change<'a> {
@@ -70,7 +77,7 @@ impl<'a> Change<'a> {
             return Err(call.usage(format!("invalid argument '{version}' for option '--parsable'")));
         }
         let nothing = "No updates necessary for this image.";
-        Ok(Self { call, given, nothing, operation })
+        Ok(Self { call, given, nothing, operation, below: false })
     }
 
     fn quiet(&self) -> bool {
@@ -78,7 +85,7 @@ impl<'a> Change<'a> {
     }
 
     /// A line of progress, as the original tells it where standard output is no terminal.
-    fn tell(&self, line: &str) {
+    pub fn tell(&self, line: &str) {
         if !self.quiet() {
             println!("{line}");
             // Who reads along shall see it before what takes long.
@@ -100,7 +107,8 @@ impl<'a> Change<'a> {
         self.check_licenses(&planned)
     }
 
-    fn check_licenses(&self, planned: &Planned<'_>) -> Result<(), Failure> {
+    /// Whether the licences are accepted that have to be.
+    pub fn check_licenses(&self, planned: &Planned<'_>) -> Result<(), Failure> {
         if self.given.has("accept") || !licenses::missing(planned) {
             return Ok(());
         }
@@ -112,8 +120,11 @@ impl<'a> Change<'a> {
     /// Does it in a session that has begun.
     pub fn run_in(&self, mut session: Session, want: Want) -> Result<u8, Failure> {
         let sources = self.sources()?;
-        let reject = self.given.values("reject").map(str::to_string).collect();
-        let order = Order { want, reject, sources: &sources, donor: None };
+        let reject = match self.below {
+            true => Vec::new(),
+            false => self.given.values("reject").map(str::to_string).collect(),
+        };
+        let order = Order { want, reject, sources: &sources };
         match self.changed(&mut session, &order) {
             Ok(status) => {
                 let dry = self.given.has("n");
@@ -137,7 +148,8 @@ impl<'a> Change<'a> {
             };
             Source::open(&origin).map_err(|error| self.call.failed(format!("\n{error}")))
         };
-        self.given.values("g").map(open).collect()
+        let own = |_: &&str| !self.below;
+        self.given.values("g").filter(own).map(open).collect()
     }
 
     fn changed(&self, session: &mut Session, order: &Order<'_>) -> Result<u8, (Outcome, Failure)> {
@@ -150,7 +162,8 @@ impl<'a> Change<'a> {
             | Want::Facets(_) => true,
             Want::Uninstall(_) | Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
         };
-        if looks_for_new {
+        // A child was refreshed when it was asked whether it can follow.
+        if looks_for_new && !self.below {
             self.refresh(session)?;
         }
         let began = Instant::now();
@@ -174,23 +187,26 @@ impl<'a> Change<'a> {
         let unknown = |failure: Failure| (Outcome::UNKNOWN, failure);
         if planned.is_empty() {
             if self.given.has("parsable") {
-                self.print_parsable(session, order, &planned, &[]).map_err(unknown)?;
+                self.print_parsable(session, order, &planned, &[], &mut []).map_err(unknown)?;
             }
             self.tell(self.nothing);
             return Ok(NOTHING);
         }
         let notes = release_notes(session, order, &planned).map_err(unknown)?;
-        self.show(session, order, &planned, &notes).map_err(unknown)?;
+        let mut followers = self.followers(&session.image, order, &planned)?;
+        self.show(session, order, &planned, &notes, &mut followers).map_err(unknown)?;
         if self.given.has("n") {
+            self.foretell(followers, &session.image, &planned).map_err(unknown)?;
             return Ok(0);
         }
         self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
         self.execute(session, order, &planned)?;
         session.notes = notes;
-        Ok(0)
+        self.follow(followers, &session.image).map_err(unknown)
     }
 
-    fn refresh(&self, session: &mut Session) -> Result<(), (Outcome, Failure)> {
+    /// Refreshes the publishers.
+    pub fn refresh(&self, session: &mut Session) -> Result<(), (Outcome, Failure)> {
         if self.given.has("no-refresh") {
             return Ok(());
         }
@@ -216,9 +232,10 @@ impl<'a> Change<'a> {
         order: &Order<'_>,
         planned: &Planned<'_>,
         notes: &[String],
+        followers: &mut [Follower],
     ) -> Result<(), Failure> {
         if self.given.has("parsable") {
-            return self.print_parsable(session, order, planned, notes);
+            return self.print_parsable(session, order, planned, notes, followers);
         }
         let verbosity = self.given.times("v");
         if !self.quiet() {
@@ -239,8 +256,15 @@ impl<'a> Change<'a> {
         order: &Order<'_>,
         planned: &Planned<'_>,
         notes: &[String],
+        followers: &mut [Follower],
     ) -> Result<(), Failure> {
-        parsable::write(parsable::value(&session.image, order, planned, notes, session.start)?)
+        // That of a child is in its parent's.
+        if self.below {
+            return Ok(());
+        }
+        let mut value = parsable::value(&session.image, order, planned, notes, session.start)?;
+        value.insert("child-images".to_string(), children::plans(followers));
+        parsable::write(value)
     }
 
     fn execute(
@@ -274,7 +298,8 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    fn refuse(&self, error: ChangeError) -> (Outcome, Failure) {
+    /// What an error means.
+    pub fn refuse(&self, error: ChangeError) -> (Outcome, Failure) {
         let outcome = match &error {
             ChangeError::Solve(_) | ChangeError::Conflict(_) => Outcome::CONSTRAINED,
             ChangeError::Pattern(_)
@@ -351,6 +376,8 @@ fn boot_environments(call: &Call, given: &Given) -> Result<(), Failure> {
 
 /// Reads the options of a subcommand that has others besides the common ones.
 pub fn given(call: &Call, others: &[&str]) -> Result<Given, Failure> {
-    let known: Vec<&str> = COMMON.iter().chain(others).copied().collect();
+    // `-I` passes over the children, but where it has another meaning.
+    let all = ["I"].into_iter().filter(|_| !others.iter().any(|one| one.starts_with('I')));
+    let known: Vec<&str> = COMMON.iter().chain(others).copied().chain(all).collect();
     call.given(&known)
 }

@@ -10,6 +10,7 @@ mod call;
 mod change;
 mod change_facet;
 mod change_variant;
+mod children;
 mod columns;
 mod contents;
 mod described;

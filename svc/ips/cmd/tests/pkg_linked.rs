@@ -138,13 +138,32 @@ const PUSHED: &[Step] = &[
         "",
         "Parent image has an older version of package: pkg://links.example/synced@1.0-0",
     ),
-    ("pkg -R above update -q synced", 0, "", ""),
+    ("pkg -R above update -i system:no synced", 1, "", "Unknown child linked image: system:no"),
+    ("pkg -R above update -q -I synced", 0, "", ""),
     ("pkg -R above audit-linked -l system:child", 52, "system:child diverged", ""),
     ("pkg -R above sync-linked -n -a", 0, "Packages to update: 1", ""),
     ("pkg -R above sync-linked -a", 0, "Packages to update: 1", ""),
     ("pkg -R above sync-linked -a", 4, "No updates necessary", ""),
     ("pkg -R above audit-linked -a", 0, "system:child synced", ""),
     ("pkg -R zones/child install -q below", 0, "", ""),
+    // What is done to the parent is done to the child, too, or to neither.
+    ("pkg -R above uninstall synced", 1, "", "Linked image 'system:child':\n"),
+    ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R above update -n synced@1.0", 0, "\nLinked image 'system:child' output:\n", ""),
+    (
+        "pkg -R above update -n --parsable=0 synced@1.0",
+        0,
+        "\"child-images\":[],\"create-backup-be\":false,\"create-new-be\":false,\
+         \"image-name\":\"system:child\"",
+        "",
+    ),
+    ("pkg -R zones/child list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R above update synced@1.0", 0, "\nLinked image 'system:child' output:\n", ""),
+    ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
+    ("pkg -R zones/child history -H -n 1 -o operation,outcome", 0, "sync-linked", ""),
+    ("pkg -R above update -q -i system:child synced", 0, "", ""),
+    ("pkg -R above audit-linked -a", 52, "system:child diverged", ""),
+    ("pkg -R above sync-linked -q -a", 0, "", ""),
     (
         "pkg -R zones/child detach-linked",
         54,
@@ -223,4 +242,40 @@ fn a_child_that_pulls() {
         let said = place.sh("pkg -R zones/child list-linked", None);
         assert!(said.status == 1 && said.err.contains(told), "{said:?}");
     }
+}
+
+/// A child of a child, which is asked before anything is done to the first.
+const IN_A_ROW: &[Step] = &[
+    ("pkg -R above install -q synced@2.0 && pkg -R zones/child install -q synced", 0, "", ""),
+    ("pkg -R low install -q synced below", 0, "", ""),
+    ("pkg -R above attach-linked -q -c system:child zones/child", 0, "", ""),
+    ("pkg -R zones/child attach-linked -q -c system:low low", 0, "", ""),
+    ("pkg -R low freeze synced@2.0", 0, "", ""),
+    ("pkg -R above update synced@1.0", 1, "", "Linked image 'system:low':"),
+    ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R zones/child list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R low unfreeze synced && pkg -R above update -q synced@1.0", 0, "", ""),
+    ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
+    ("pkg -R low list -H synced", 0, " 1.0-0 ", ""),
+    // What cannot be seen beforehand is told afterwards.
+    (
+        "cd zones/child/var/pkg/linked && rm linked_ppkgs && mkdir linked_ppkgs && cd - && \
+         pkg -R above update -q synced",
+        3,
+        "",
+        "linked_ppkgs: ",
+    ),
+    ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
+    ("rmdir zones/child/var/pkg/linked/linked_ppkgs && pkg -R above sync-linked -q -a", 0, "", ""),
+    ("pkg -R low list -H synced", 0, " 2.0-0 ", ""),
+];
+
+#[test]
+fn a_child_of_a_child() {
+    let place = Place::new();
+    images(&place);
+    let copied = place.sh("cp -a zones/child low", None);
+    assert_eq!(copied.status, 0, "{copied:?}");
+    play(&place, IN_A_ROW);
 }
