@@ -38,11 +38,18 @@ pub enum ServeError {
 struct Shared {
     repository: RwLock<Repository>,
     /// How far changes have come.  Taken after the repository's lock, never before it.
-    mark: Mutex<u64>,
+    mark: Mutex<Mark>,
     moved: Condvar,
     /// Changes by clients that the restarter has not seen yet.
     feed: Mutex<Vec<Change>>,
     bell: UnixStream,
+}
+
+#[derive(Debug)]
+struct Mark {
+    at: u64,
+    /// So many threads sleep until it moves: mostly none, and then nobody has to be woken.
+    sleepers: usize,
 }
 
 /// A shared repository; clones are the same one.
@@ -63,7 +70,8 @@ impl Host {
         ear.set_nonblocking(true)?;
         // Ahead of those that an earlier server gave out: who waits since one of them wakes.
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mark = Mutex::new(u64::try_from(begun.as_micros()).unwrap_or(1));
+        let at = u64::try_from(begun.as_micros()).unwrap_or(1);
+        let mark = Mutex::new(Mark { at, sleepers: 0 });
         let shared = Shared {
             repository: RwLock::new(repository),
             mark,
@@ -170,22 +178,24 @@ impl Host {
 
     /// How far changes have come.
     pub(crate) fn mark(&self) -> u64 {
-        *hold(&self.shared.mark)
+        hold(&self.shared.mark).at
     }
 
     /// Sleeps until changes have come further than `since`, or for this long.
     pub(crate) fn wait(&self, since: u64, longest: Duration) -> u64 {
         let until = Instant::now() + longest;
         let mut mark = hold(&self.shared.mark);
-        while *mark <= since {
+        while mark.at <= since {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
+            mark.sleepers += 1;
             let woken = self.shared.moved.wait_timeout(mark, left);
             mark = woken.unwrap_or_else(PoisonError::into_inner).0;
+            mark.sleepers -= 1;
         }
-        *mark
+        mark.at
     }
 
     /// Sleeps until a group is at another generation than this, or for this long.
@@ -205,8 +215,11 @@ impl Host {
 
     fn moved(&self, changes: &[Change]) {
         if !changes.is_empty() {
-            *hold(&self.shared.mark) += 1;
-            self.shared.moved.notify_all();
+            let mut mark = hold(&self.shared.mark);
+            mark.at += 1;
+            if mark.sleepers > 0 {
+                self.shared.moved.notify_all();
+            }
         }
     }
 
