@@ -76,7 +76,6 @@ pub fn turn<S: Store>(
             engine.end();
         }
     }
-    signals.children_ended();
     let mut happened = engine.sys().reap();
     happened.extend(engine.sys().emptied());
     engine.all_happened(happened);
@@ -115,19 +114,22 @@ pub fn wait<S: Store>(
     let timeout = engine.timeout().into_iter().chain(limit).min();
     let machine = engine.sys();
     let timeout = if machine.has_more() { Some(Duration::ZERO) } else { timeout };
-    let mut fds = vec![
-        PollFd::new(signals.child(), PollFlags::POLLIN),
-        PollFd::new(signals.end(), PollFlags::POLLIN),
-        PollFd::new(changes, PollFlags::POLLIN),
-    ];
-    fds.extend(machine.descriptor().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    let watched = signals.descriptors().into_iter().chain([changes]).chain(machine.descriptor());
+    let mut fds: Vec<PollFd<'_>> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
         // Rounded up, so that the deadline has passed when it is looked at.
         let timeout = if timeout.is_zero() { timeout } else { timeout + Duration::from_millis(1) };
         PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
     });
     match poll(&mut fds, timeout) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Ok(_) => {
+            if fds[0].any() == Some(true) {
+                // Before they are looked for: one that ends from now on makes it readable again.
+                signals.children_ended();
+            }
+            Ok(())
+        }
+        Err(nix::errno::Errno::EINTR) => Ok(()),
         Err(errno) => Err(LoopError::Poll(errno.into())),
     }
 }

@@ -1,9 +1,14 @@
 //! signals - the signals of this process, as descriptors.
 //!
-//! A child has ended: a byte in a socket pair.  The end was ordered: on Linux a signalfd, which
-//! says who ordered it, because a service is not to end its restarter.
+//! A child has ended: on Linux a signalfd, elsewhere a byte in a socket pair.  The end was ordered:
+//! the same, and a signalfd says who ordered it, because a service is not to end its restarter.
+//!
+//! A signalfd tells of what is blocked in all threads.  In svc.startd that is so; where another
+//! thread was there before (a test's), it gets SIGCHLD, and the socket pair tells of it.
 
 use std::io::{self, Read};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -16,7 +21,7 @@ use signal_hook::consts::{
 pub struct Signals {
     child: UnixStream,
     #[cfg(target_os = "linux")]
-    end: nix::sys::signalfd::SignalFd,
+    blocked: nix::sys::signalfd::SignalFd,
     #[cfg(not(target_os = "linux"))]
     end: UnixStream,
 }
@@ -41,37 +46,52 @@ impl Signals {
         for signal in [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO] {
             signal_hook::flag::register(signal, ignored.clone())?;
         }
-        Ok(Signals { child: pipe(&[SIGCHLD])?, end: end()? })
+        #[cfg(target_os = "linux")]
+        return Ok(Signals { child: pipe(&[SIGCHLD])?, blocked: blocked()? });
+        #[cfg(not(target_os = "linux"))]
+        Ok(Signals { child: pipe(&[SIGCHLD])?, end: pipe(&[SIGTERM, SIGINT])? })
     }
 
-    /// Readable when a child has ended.
+    /// One of them is readable when there is something to take.
     #[must_use]
-    pub fn child(&self) -> BorrowedFd<'_> {
-        self.child.as_fd()
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        #[cfg(target_os = "linux")]
+        let other = self.blocked.as_fd();
+        #[cfg(not(target_os = "linux"))]
+        let other = self.end.as_fd();
+        [self.child.as_fd(), other]
     }
 
-    /// Readable when the end was ordered.
-    #[must_use]
-    pub fn end(&self) -> BorrowedFd<'_> {
-        self.end.as_fd()
+    /// The first of them is readable: children have ended, and are to be looked for.
+    pub fn children_ended(&self) {
+        drain(&self.child);
     }
 
-    /// Whether children have ended since the last call.
-    pub fn children_ended(&self) -> bool {
-        drain(&self.child)
-    }
-
-    /// Who has ordered the end since the last call.
+    /// Who has ordered the end since the last call.  It takes what came of children as well: they
+    /// are looked for afterwards.
     #[cfg(target_os = "linux")]
     pub fn orders_to_end(&self) -> Vec<Sender> {
         let mut senders = Vec::new();
-        while let Ok(Some(signal)) = self.end.read_signal() {
-            senders.push(match i32::try_from(signal.ssi_pid) {
-                Ok(pid) if pid > 0 && signal.ssi_code <= 0 => Sender::Process(pid),
-                Ok(_) | Err(_) => Sender::Unnamed,
-            });
+        loop {
+            // SAFETY: all zero is a valid signalfd_siginfo.
+            let mut some: [libc::signalfd_siginfo; 4] = unsafe { std::mem::zeroed() };
+            let (fd, room) = (self.blocked.as_raw_fd(), size_of_val(&some));
+            // SAFETY: a descriptor that is open, and room for so many bytes.
+            let length = unsafe { libc::read(fd, some.as_mut_ptr().cast(), room) };
+            let length = usize::try_from(length).unwrap_or(0);
+            for signal in &some[..length / size_of::<libc::signalfd_siginfo>()] {
+                if i32::try_from(signal.ssi_signo) == Ok(SIGCHLD) {
+                    continue;
+                }
+                senders.push(match i32::try_from(signal.ssi_pid) {
+                    Ok(pid) if pid > 0 && signal.ssi_code <= 0 => Sender::Process(pid),
+                    Ok(_) | Err(_) => Sender::Unnamed,
+                });
+            }
+            if length < room {
+                return senders;
+            }
         }
-        senders
     }
 
     /// Who has ordered the end since the last call.
@@ -101,18 +121,13 @@ fn drain(mut pipe: &UnixStream) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn end() -> io::Result<nix::sys::signalfd::SignalFd> {
+fn blocked() -> io::Result<nix::sys::signalfd::SignalFd> {
     use nix::sys::signal::{SigSet, Signal};
     use nix::sys::signalfd::{SfdFlags, SignalFd};
     let mut mask = SigSet::empty();
-    for signal in [SIGTERM, SIGINT] {
+    for signal in [SIGTERM, SIGINT, SIGCHLD] {
         mask.add(Signal::try_from(signal)?);
     }
     mask.thread_block()?;
     Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end() -> io::Result<UnixStream> {
-    pipe(&[SIGTERM, SIGINT])
 }
