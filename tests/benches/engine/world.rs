@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Takes everything down.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         if let Some(mut engine) = self.engine.take() {
             // SAFETY: kill takes two integers; the child is not reaped yet.
             unsafe { libc::kill(engine.id() as i32, libc::SIGTERM) };
