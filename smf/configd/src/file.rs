@@ -297,7 +297,8 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
             ])?;
         }
         Row::Volatile(fmri, version) => {
-            let statement = "INSERT OR REPLACE INTO volatile.property_group VALUES (?, ?, ?, ?, ?, zeroblob(?))";
+            let statement = "INSERT OR REPLACE INTO volatile.property_group \
+                             VALUES (?, ?, ?, ?, ?, zeroblob(?))";
             connection.prepare_cached(statement)?.execute(params![
                 fmri,
                 version.name(),
@@ -328,7 +329,7 @@ fn write(connection: &Connection, row: &Row<'_>) -> Result<(), rusqlite::Error> 
 /// A volatile group is written again and again, a little longer or shorter each time.  SQLite writes
 /// a row over the one it takes the place of where both are of one length, and otherwise moves its
 /// neighbours, perhaps to other pages: so the lengths are made equal, in steps that leave room for
-/// what svc.startd tells of an instance.  Two of the longer kind fit into a page.
+/// what svc.startd tells of an instance.  Of a row of one or two steps nothing needs a page of its own.
 const STEP: usize = 448;
 
 /// Below this the length itself would be written more shortly.
