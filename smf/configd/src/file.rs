@@ -26,6 +26,9 @@ pub enum OpenError {
     /// There is none.
     #[error("{}: no such repository", .0.display())]
     Absent(PathBuf),
+    /// A database of somebody else.
+    #[error("{}: not a repository", .0.display())]
+    Foreign(PathBuf),
     /// A file is damaged.
     #[error("{}: the repository is damaged ({reason})", path.display())]
     Corrupt {
@@ -170,8 +173,11 @@ impl File {
 
     /// Opens one file for writing and locks it; the volatile groups are in memory.
     pub(crate) fn open_private(path: &Path) -> Result<Self, OpenError> {
-        own(path)?;
+        make(path)?;
         let mut connection = Connection::open(path).map_err(sql(path))?;
+        // What was named by mistake is left as it is.
+        schema::refuse_foreign(&connection, "main", path)?;
+        own(path)?;
         // No log beside it: it is to be carried away as one file.
         let alone = "PRAGMA main.locking_mode = EXCLUSIVE; PRAGMA main.journal_mode = DELETE";
         connection.execute_batch(alone).map_err(sql(path))?;
@@ -391,12 +397,17 @@ pub(crate) fn is_read_only(lasting: &Path) -> bool {
 /// What others may do with the files: nothing.
 const MODE: u32 = 0o600;
 
+/// Makes a file that is not there.
+fn make(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    options.custom_flags(libc::O_NOFOLLOW).open(path).map(drop).map_err(io(path))
+}
+
 /// Makes a file that is not there, and takes from others what they may.
 pub(crate) fn own(path: &Path) -> Result<(), OpenError> {
     let failed = io(path);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(MODE);
-    options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(&failed)?;
+    make(path)?;
     for log in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(log);

@@ -106,6 +106,7 @@ pub(crate) fn upgrade(
     if found == known {
         return Ok(());
     }
+    refuse_foreign(connection, file, path)?;
     let transaction = connection.transaction().map_err(sql(path))?;
     for step in &steps[found..] {
         transaction.execute_batch(step.tables).map_err(sql(path))?;
@@ -118,6 +119,22 @@ pub(crate) fn upgrade(
         .execute_batch(&format!("PRAGMA {file}.user_version = {known}"))
         .map_err(sql(path))?;
     transaction.commit().map_err(sql(path))
+}
+
+/// A database without a number that holds something is somebody else's, and stays as it is.
+pub(crate) fn refuse_foreign(
+    connection: &Connection,
+    file: &'static str,
+    path: &Path,
+) -> Result<(), OpenError> {
+    if version(connection, file, path)? != 0 {
+        return Ok(());
+    }
+    // The volatile file's first version bore no number.
+    let own = if file == "volatile" { "property_group" } else { "" };
+    let query = format!("SELECT count(*) FROM {file}.sqlite_master WHERE tbl_name <> ?");
+    let others: i64 = connection.query_row(&query, [own], |row| row.get(0)).map_err(sql(path))?;
+    if others == 0 { Ok(()) } else { Err(OpenError::Foreign(path.to_path_buf())) }
 }
 
 /// Whether the file has the newest version.

@@ -95,6 +95,31 @@ fn a_version_of_the_future_is_left_alone() {
     }
 }
 
+/// `SVCCFG_REPOSITORY` may be mistyped.
+#[test]
+fn what_is_no_repository_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let (text, database) = (root.path().join("text"), root.path().join("database"));
+    std::fs::write(&text, "root:x:0:0:root:/root:/bin/bash\n".repeat(50)).unwrap();
+    let other = rusqlite::Connection::open(&database).unwrap();
+    other
+        .execute_batch("CREATE TABLE bookmark (address); INSERT INTO bookmark VALUES (1)")
+        .unwrap();
+    drop(other);
+    for (path, why) in [(&text, "damaged"), (&database, "not a repository")] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+        let before = std::fs::read(path).unwrap();
+        let error = Repository::open_private(path).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert_eq!(std::fs::read(path).unwrap(), before, "{why}");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644, "{why}");
+    }
+    let error = Repository::open(&database, &root.path().join("volatile.db")).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign(_)), "{error}");
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 3);
+}
+
 /// The volatile file outlives an upgrade of the programs within a boot.
 #[test]
 fn volatile_groups_of_earlier_versions_are_kept() {
