@@ -135,6 +135,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 (f, (!stays).then_some(false))
             })
             .collect();
+        let mut complete = true;
         match self.store.set_overrides(&overrides) {
             Ok(()) => {}
             Err(error) if error.passing => {
@@ -142,19 +143,13 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 self.go_again();
                 return false;
             }
-            // Somebody is gone, and the others are to go all the same.
-            Err(_) => {
-                let mut refused = false;
-                overrides.retain(|one| {
-                    let written = self.store.set_overrides(std::slice::from_ref(one));
-                    refused |= written.as_ref().is_err_and(|error| error.passing);
-                    self.noted(MASTER, written).is_some()
-                });
-                if refused {
-                    self.go_again();
-                    return false;
-                }
-            }
+            // Somebody is gone, and the others are to go all the same: what is written counts, and the
+            // rest is tried again.
+            Err(_) => overrides.retain(|one| {
+                let written = self.store.set_overrides(std::slice::from_ref(one));
+                complete &= !written.as_ref().is_err_and(|error| error.passing);
+                self.noted(MASTER, written).is_some()
+            }),
         }
         let mut leaving = Vec::new();
         for (fmri, enabled) in overrides {
@@ -173,7 +168,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         }
         let orders = propagate::leave(&mut self.graph, &leaving);
         self.give_all(orders);
-        true
+        if !complete {
+            self.go_again();
+        }
+        complete
     }
 
     /// An instance that comes while the system is in a milestone it is no part of does not run.
