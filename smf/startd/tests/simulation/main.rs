@@ -110,7 +110,7 @@ fn report(seed: u64, medium: Medium, what: &str) -> String {
 }
 
 /// Lives that failed once, and why.
-const FOUND: [(u64, Medium); 15] = [
+const FOUND: [(u64, Medium); 19] = [
     // To a milestone while somebody is deleted and the repository refuses some of the overrides.
     (SHIFTED + 218_113, Medium::Memory),
     // Disabled by its start method while the repository refuses that.
@@ -142,6 +142,14 @@ const FOUND: [(u64, Medium); 15] = [
     (77_996, Medium::Memory),
     // To be restarted while it starts, which was never written; the engine dies: no failure.
     (118_528, Medium::Memory),
+    // To a milestone when somebody is deleted and of the others one is refused: what was written counts.
+    (176_455, Medium::Memory),
+    // The same, and the milestone is gone when it is tried again.
+    (219_044, Medium::Memory),
+    // A cycle that an engine finds in what its predecessor never came to take over: no failure.
+    (244_123, Medium::Memory),
+    // Outside of a milestone, which could not be written: no failure.
+    (156_323, Medium::Memory),
 ];
 
 #[test]

@@ -27,6 +27,13 @@ pub struct View {
 }
 
 impl View {
+    /// As if nobody were to be enabled whom the engine has told to be disabled.
+    pub fn without_disabled(&mut self) {
+        for known in self.instances.values_mut() {
+            known.enabled &= known.state != State::Disabled;
+        }
+    }
+
     /// As if those who wait for files, but for this one, had not heard of any.
     pub fn without_files(&mut self, fmri: &str) {
         let names_file = |need: &Need| need.entities.iter().any(|on| on.starts_with("file:"));

@@ -145,7 +145,7 @@ impl Reality {
 
     /// What the engine may know: of who is so new that it has told nothing of him yet, and of who is
     /// gone and that was not dealt with.
-    fn with_newcomers(&mut self) -> View {
+    pub fn with_newcomers(&mut self) -> View {
         let mut view = self.view_with_the_gone();
         for fmri in self.disk.instances().unwrap_or_default() {
             if view.instances.get(&fmri).is_some_and(|known| known.state != State::None) {

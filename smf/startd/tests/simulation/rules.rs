@@ -268,10 +268,10 @@ impl Reality {
         if !from.is_running() && to.is_running() {
             seen.unstopped = !seen.no_daemon;
         }
-        // What was found may be gone by the time the instance has stopped for it.
-        seen.cyclic &= !to.is_running() || aux == "dependency_cycle";
         let cycle = to == State::Maintenance && from != to && aux == "dependency_cycle";
-        if cycle && !self.rules.of(fmri).cyclic && !self.view().cyclic(fmri) {
+        // What was found may be gone by the time the instance has started and stopped.
+        let found = cycle && std::mem::take(&mut self.rules.of(fmri).cyclic);
+        if cycle && !found && !self.view().cyclic(fmri) {
             self.rules.broke(format!("{fmri} is in no cycle"));
         }
         self.restrained(fmri, from, to, &aux);
@@ -280,15 +280,14 @@ impl Reality {
         }
     }
 
-    /// The engine reads what an instance depends on that it has told nothing of: a cycle found now is
-    /// told when the others may have left it.
+    /// The engine reads what an instance depends on that it has told nothing of, or reads it first: a
+    /// cycle found now is told when the others may have left it.
     pub fn read(&mut self, fmri: &str, groups: &Groups) {
         let seen = self.rules.of(fmri);
-        if seen.state != State::None {
+        if std::mem::replace(&mut seen.met, true) && seen.state != State::None {
             return;
         }
-        seen.met = true;
-        let mut view = self.view_with_the_gone();
+        let mut view = self.with_newcomers();
         let (state, needs) = (State::Uninitialized, needs(groups));
         view.instances.insert(fmri.to_owned(), Known { state, enabled: true, needs });
         if view.cyclic(fmri) {
@@ -386,6 +385,9 @@ impl Reality {
             satisfied |= view.satisfied(fmri);
             view.files.clone_from(&self.files);
             view.without_files(fmri);
+            satisfied |= view.satisfied(fmri);
+            // Nor may it have been taken that somebody is disabled by a milestone.
+            view.without_disabled();
             satisfied |= view.satisfied(fmri);
         }
         let ending = self.rules.ending;
