@@ -13,9 +13,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use nix::unistd::User;
+
+/// The largest file that is read, in bytes.
+const LENGTH_MAX: u64 = 1 << 20;
 
 /// What a caller may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +77,19 @@ fn text_of(root: &Path, name: &str) -> String {
     let mut more: Vec<_> = fragments.into_iter().flatten().flatten().map(|e| e.path()).collect();
     more.sort();
     paths.extend(more);
-    let texts = paths.iter().filter_map(|path| fs::read_to_string(path).ok());
-    texts.map(|text| text + "\n").collect()
+    paths.iter().filter_map(|path| entries_of(path)).map(|text| text + "\n").collect()
+}
+
+/// What is no file, or too large for what it is, grants nothing; nor does a line of odd bytes.
+fn entries_of(path: &Path) -> Option<String> {
+    let meta = fs::metadata(path).ok()?;
+    if !meta.is_file() || meta.len() > LENGTH_MAX {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    // Somebody may be writing to it.
+    fs::File::open(path).ok()?.take(LENGTH_MAX).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn authorizations(names: &[String], users: &str, profiles: &str, policy: &str) -> BTreeSet<String> {
@@ -166,6 +181,18 @@ mod tests {
         fs::write(root.path().join("etc/security/prof_attr"), "B::::auths=a.b").unwrap();
         let caller = of_user(&user, root.path());
         for (authorization, held) in [("a.b", true), ("of.group", true), ("no", false)] {
+            assert_eq!(caller.holds(authorization), held, "{authorization}");
+        }
+        // What cannot be read takes nothing from the others, and holds nobody up.
+        let folder = root.path().join("etc/user_attr.d");
+        std::os::unix::fs::symlink("/dev/zero", folder.join("endless")).unwrap();
+        nix::unistd::mkfifo(&folder.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let large = format!("{}::::auths=large\n", user.name).repeat(1 << 17);
+        fs::write(folder.join("large"), large).unwrap();
+        let odd = [b"\xff::::auths=a\n", user.name.as_bytes(), b"::::auths=odd"].concat();
+        fs::write(folder.join("odd"), odd).unwrap();
+        let caller = of_user(&user, root.path());
+        for (authorization, held) in [("a.b", true), ("odd", true), ("large", false)] {
             assert_eq!(caller.holds(authorization), held, "{authorization}");
         }
     }
