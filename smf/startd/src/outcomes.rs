@@ -245,13 +245,18 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let Some(instance) = self.instances.get_mut(fmri) else { return };
         let values = |number: Option<String>| number.into_iter().collect::<Vec<String>>();
         let contract = instance.contract;
-        let writes: Vec<Write> = vec![
-            ("contract", "count", values(contract.map(|contract| contract.to_string()))),
-            ("transient_contract", "count", Vec::new()),
-            ("start_pid", "count", values(instance.start_pid.map(|pid| pid.to_string()))),
+        let mut writes: Vec<Write> = vec![
             ("start_method_timestamp", "time", vec![format!("{seconds}.{nanoseconds:09}")]),
             ("start_method_waitstatus", "integer", vec![status.to_string()]),
         ];
+        // Who never had a process has no contract to tell of, not even none.
+        if instance.start_pid.is_some() || contract.is_some() {
+            writes.extend([
+                ("contract", "count", values(contract.map(|contract| contract.to_string()))),
+                ("transient_contract", "count", Vec::new()),
+                ("start_pid", "count", values(instance.start_pid.map(|pid| pid.to_string()))),
+            ]);
+        }
         self.take(fmri, "start");
         self.enter(fmri, state, Severity::None, writes);
         // It may have emptied while nobody was to be told.
