@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image_formats::iso;
 use image_rooted::Owned;
+use image_rooted::kept::Kept;
 use live_manifest::{Manifest, nearest};
 use process::Cancel;
 use stage::Recipe;
@@ -331,7 +332,13 @@ impl Job<'_> {
         wanted_still(self.world)?;
         (self.world.progress)("tgz", 0, 1, "files");
         let out = work.join("out");
-        tarball::pack(&out, self.name, request.time, &out.join(format!("{}.tgz", self.name)))?;
+        let tgz = out.join(format!("{}.tgz", self.name));
+        // An archive that is packed itself becomes no smaller.
+        let packing = match request.form {
+            Form::Ufs => Packing::Stored,
+            Form::UsrLofi => Packing::Fast(Kept::open(&self.output.pieces(), "tgz")),
+        };
+        tarball::pack(&out, self.name, request.time, packing, &tgz)?;
         let stamp = out.join("buildstamp");
         fs::write(&stamp, format!("{}\n", request.stamp))
             .with_context(|| stamp.display().to_string())?;

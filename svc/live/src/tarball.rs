@@ -8,10 +8,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image_formats::archive;
+use image_rooted::kept::Kept;
 
 const BLOCK: u64 = 512;
-/// Most of it is packed already.
-const LEVEL: u8 = 1;
+/// Bytes in a stored block of deflate.
+const STORED: usize = 0xffff;
+
+/// How the archive is packed.
+pub enum Packing {
+    /// Not at all, in the form of gzip: what is in it is packed already.
+    Stored,
+    /// At level 1, with the pieces that an earlier one had.
+    Fast(Kept),
+}
 
 /// What comes next.
 enum Part {
@@ -59,9 +68,17 @@ pub fn pack(above: &Path, name: &str, time: i64, to: &Path) -> Result<()> {
     parts.reverse();
     let named = || to.display().to_string();
     let mut out = BufWriter::new(File::create(to).with_context(named)?);
-    archive::pack(&mut Stream { parts }, LEVEL, &mut out).with_context(named)?;
+    let mut stream = Stream { parts };
+    let (kept, pieces) = match packing {
+        Packing::Stored => (None, store(&mut stream, &mut out).map(|()| Vec::new())),
+        Packing::Fast(kept) => {
+            let packed = archive::pack_after(Some(&kept), &mut stream, 1, &mut out);
+            (Some(kept), packed.map(|(_, pieces)| pieces))
+        }
+    };
+    let pieces = pieces.with_context(named)?;
     out.flush().with_context(named)?;
-    Ok(())
+    kept.map_or(Ok(()), |kept| kept.replace(to, &pieces))
 }
 
 fn add(above: &Path, name: &str, time: u64, parts: &mut Vec<Part>) -> Result<()> {
@@ -113,11 +130,25 @@ mod tests {
         fs::create_dir_all(top.join("i86pc/amd64")).unwrap();
         fs::write(top.join("i86pc/amd64/boot_archive"), vec![7; 1000]).unwrap();
         fs::write(top.join("i86pc/empty"), "").unwrap();
+        fs::write(top.join("i86pc/large"), vec![9; 200_000]).unwrap();
         let (one, two) = (scratch.path().join("1.tgz"), scratch.path().join("2.tgz"));
-        pack(scratch.path(), "platform-x", 1_299_547_425, &one).unwrap();
-        fs::write(top.join("i86pc/empty"), "").unwrap();
-        pack(scratch.path(), "platform-x", 1_299_547_425, &two).unwrap();
-        assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+        for stored in [true, false] {
+            for to in [&one, &two] {
+                let packing = if stored {
+                    Packing::Stored
+                } else {
+                    Packing::Fast(Kept::open(&scratch.path().join("kept"), "tgz"))
+                };
+                pack(scratch.path(), "platform-x", 1_299_547_425, packing, to).unwrap();
+                fs::write(top.join("i86pc/empty"), "").unwrap();
+            }
+            assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+            check(&one);
+        }
+    }
+
+    /// As tar(1) reads it.
+    fn check(tgz: &Path) {
         let listed = process::Program::new("tar")
             .args(["-tvzf", one.to_str().unwrap()])
             .output(&process::Limits::none())
