@@ -103,6 +103,7 @@ fn request(top: &Path, form: Form) -> Request {
         scripts: top.join("tools"),
         second: String::new(),
         form,
+        pad_mb: 32,
         media: Media::default(),
     }
 }

@@ -6,7 +6,8 @@
 //! | `ufs+usr-lofi` | a UFS file system without /usr, which lies in it as `usr.lgz`, a UFS compressed for lofi |
 //!
 //! In the second form the files that run before /usr is mounted are below the mount point too.  Sizes
-//! follow from the content, blocks and inodes both, with room to spare for a running system.
+//! follow from the content, blocks and inodes both, with room to spare for a running system: what is
+//! asked for, and 4096 inodes.
 //! `boot_archive.hash` is of the file system, not of its gzip form.
 
 use std::fs::{self, File};
@@ -26,7 +27,6 @@ use crate::places::About;
 
 /// What a running system may make.
 const SPARE_INODES: u32 = 4096;
-const PAD_MB: u64 = 32;
 /// gzip's, for the first form.
 const LEVEL: u8 = 6;
 
@@ -107,6 +107,8 @@ pub struct Made {
 pub struct Making<'a> {
     /// Its form.
     pub form: Form,
+    /// MiB of room for a running system.
+    pub pad_mb: u64,
     /// Every time in it.
     pub time: i64,
     /// Where to work.
@@ -122,12 +124,12 @@ pub struct Making<'a> {
 /// # Errors
 /// A file cannot be read or written, or the image does not fit into a file system.
 pub fn make(image: &Image, making: &Making<'_>) -> Result<Made> {
-    let Making { form, time, work, to, begins } = *making;
+    let Making { form, pad_mb, time, work, pieces, to, begins } = *making;
     let plain = work.join("boot_archive.ufs");
     begins("file system");
     let (written, hash) = match form {
         Form::Ufs => {
-            let written = write(image, time, SPARE_INODES, PAD_MB, &plain)?;
+            let written = write(image, time, SPARE_INODES, pad_mb, &plain)?;
             begins("compression");
             (written, archive::pack(&plain, Some(LEVEL), to)?)
         }
@@ -139,8 +141,8 @@ pub fn make(image: &Image, making: &Making<'_>) -> Result<Made> {
                 .insert("usr.lgz", Entry { kind, mode: 0o644, uid: 0, gid: 0, mtime: time })?;
             root.bodies.insert("usr.lgz".to_owned(), packed);
             early(&usr, &mut root, time)?;
-            let written = write(&root, time, SPARE_INODES, PAD_MB, &plain)?;
-            (written, archive::pack(&plain, None, to)?)
+            let written = write(&root, time, SPARE_INODES, pad_mb, &plain)?;
+            (written, archive::pack(&plain, None, Kept::open(pieces, "boot_archive"), to)?)
         }
     };
     fs::remove_file(&plain).with_context(|| plain.display().to_string())?;

@@ -34,6 +34,9 @@ use crate::stamp::Stamp;
 use crate::tarball;
 use crate::workshop::{Extent, Workshop};
 
+/// MiB of room in an archive, unless others are asked for.
+pub const PAD_MB: u64 = 32;
+
 /// What is asked for.
 pub struct Request {
     /// The live workspace.
@@ -62,6 +65,8 @@ pub struct Request {
     pub second: String,
     /// The kind of boot archive.
     pub form: Form,
+    /// MiB of room in it for a running system.
+    pub pad_mb: u64,
     /// The media.
     pub media: Media,
 }
@@ -208,7 +213,8 @@ fn inputs(
     recipe.add("version", stage::VERSION);
     recipe.add("name", name(request));
     recipe.add("time", request.time.to_string());
-    recipe.add("form", format!("{:?} {:?}", request.form, request.media.kinds()));
+    recipe
+        .add("form", format!("{:?} {:?} {}", request.form, request.media.kinds(), request.pad_mb));
     recipe.add("commits", stage::recipe::sha256(commits.as_bytes()));
     let password = request.password.as_deref().unwrap_or("");
     recipe.add("password", stage::recipe::sha256(password.as_bytes()));
@@ -317,6 +323,7 @@ impl Job<'_> {
         ));
         let making = archive::Making {
             form: request.form,
+            pad_mb: request.pad_mb,
             time: request.time,
             work: &work,
             to: &self.archive(),

@@ -12,6 +12,7 @@
 //! | `live/customize` | the folder of `customize` and `customize.*`; empty: none |
 //! | `live/host_root` | a system to take from what is nowhere else; empty: none |
 //! | `live/archive` | `ufs` or `ufs+usr-lofi` |
+//! | `live/pad_mb` | MiB of room in the root file system of a running system |
 //! | `live/password` | root's password; empty: as the overlay has it |
 //! | `live/buildstamp` | another stamp; empty: the sources' |
 //! | `live/media` | `iso`, `usb` |
@@ -28,7 +29,7 @@ use image_boot::Qemu;
 use image_rooted::host::Contained;
 use image_rooted::medium::Tools;
 use live::archive::Form;
-use live::build::{Built, Request, World, build};
+use live::build::{Built, PAD_MB, Request, World, build};
 use live::customize::scripts;
 use live::media::{CONFIRMED, Media, Trial};
 use live::places::Place;
@@ -50,6 +51,7 @@ struct Wanted {
     customize: Option<PathBuf>,
     host: Option<PathBuf>,
     form: Form,
+    pad_mb: u64,
     password: Option<String>,
     stamp: Option<Stamp>,
     media: Media,
@@ -101,6 +103,7 @@ impl Wanted {
             customize: dir("live/customize")?,
             host: dir("live/host_root")?,
             form: form.map_err(|text: String| bad("live/archive", &text))?,
+            pad_mb: properties.count("live/pad_mb", PAD_MB)?,
             password: text("live/password")?,
             stamp: stamp.map_err(|error| bad("live/buildstamp", &error.to_string()))?,
             media,
@@ -135,7 +138,7 @@ impl Wanted {
             recipe.add(input.stamp().stage.clone(), input.part("proto"));
         }
         recipe.add("stamp", stamp.text());
-        recipe.add("archive", format!("{:?}", self.form));
+        recipe.add("archive", format!("{:?} {}", self.form, self.pad_mb));
         recipe.add("media", format!("{:?}", self.media));
         let password = self.password.as_deref().unwrap_or("");
         recipe.add("password", stage::recipe::sha256(password.as_bytes()));
@@ -261,6 +264,7 @@ fn request(
         scripts: wanted.customize.clone().unwrap_or_else(|| stage.scratch()),
         second: second.unwrap_or_default(),
         form: wanted.form,
+        pad_mb: wanted.pad_mb,
         media: wanted.media.clone(),
     })
 }

@@ -44,7 +44,7 @@ fn media_start() {
     install_kernel(&yard);
     yard.write("overlay/etc/release", b"Sample Live\n");
     yard.manifest("f etc/release 0444 root sys\n");
-    let words = ["--usb", "--archive", "ufs+usr-lofi", "manifest"];
+    let words = ["--usb", "--pad-mb=1", "--archive=ufs+usr-lofi", "manifest"];
     let said = yard.run(&words);
     assert_eq!(said.status, 0, "{said:?}");
     for way in ["BIOS, disk", "UEFI, disk"] {
@@ -60,7 +60,7 @@ fn media_start() {
     assert!(fs::read(medium("usb")).unwrap() == first, "the same platform, the same medium");
 
     // The packed form starts too, but what it says is not what is waited for.
-    let refused = yard.run(&["--iso", "--boot-pattern", "no such words", "manifest"]);
+    let refused = yard.run(&["--iso", "--pad-mb=1", "--boot-pattern", "no such words", "manifest"]);
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(refused.out.contains("| boot_archive.hash: ok"), "{}", refused.out);
     let last = refused.out.lines().last().unwrap();

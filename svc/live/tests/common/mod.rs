@@ -127,7 +127,7 @@ impl Yard {
 
     /// Builds as the first form of the command does; it must succeed.
     pub fn build(&self) -> Said {
-        let said = self.run(&["manifest"]);
+        let said = self.run(&["--pad-mb=1", "manifest"]);
         assert_eq!(said.status, 0, "{said:?}");
         said
     }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 use live::archive::Form;
+use live::build::PAD_MB;
 
 /// What every form of the command prints when it makes no sense.
 pub const USAGE: &str = "\
@@ -24,6 +25,7 @@ options: --man-dir DIR     the tree of manual pages
          --log-dir DIR     where the log is (log)
          --customize DIR   where customize and customize.* are (tools)
          --archive FORM    ufs, or ufs+usr-lofi
+         --pad-mb N        MiB of room for a running system (32)
          --iso --usb       media of the platform
          --no-boot-test    do not boot them
          --boot-pattern TEXT   what a line of a good guest contains
@@ -64,6 +66,8 @@ pub struct Asked {
     pub customize: Option<PathBuf>,
     /// The boot archive.
     pub form: Form,
+    /// Room in it, in MiB.
+    pub pad_mb: u64,
     /// Media.
     pub iso: bool,
     /// Media.
@@ -107,6 +111,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, Wrong> 
         logs: None,
         customize: None,
         form: Form::default(),
+        pad_mb: PAD_MB,
         iso: false,
         usb: false,
         boot_test: true,
@@ -149,6 +154,11 @@ fn read(
             Long("log-dir") => asked.logs = Some(path(&mut parser)?),
             Long("customize") => asked.customize = Some(path(&mut parser)?),
             Long("archive") => asked.form = text(&mut parser)?.parse().map_err(Some)?,
+            Long("pad-mb") => {
+                let value = text(&mut parser)?;
+                let wrong = |_| Some(format!("--pad-mb {value}: not a number"));
+                asked.pad_mb = value.parse().map_err(wrong)?;
+            }
             Long("iso") => asked.iso = true,
             Long("usb") => asked.usb = true,
             Long("no-boot-test") => asked.boot_test = false,
@@ -235,6 +245,7 @@ mod tests {
             ("-P proto m", "1 invalid option '-P'"),
             ("-m m proto", "2 -m needs -o OUTPUT"),
             ("-m m -o out", "2 at least one DIR is needed"),
+            ("--pad-mb x m", "1 --pad-mb x: not a number"),
             ("--archive zip m", "1 zip: boot archives are ufs or ufs+usr-lofi"),
         ] {
             assert_eq!(read(line), wanted, "{line}");

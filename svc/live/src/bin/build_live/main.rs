@@ -122,6 +122,7 @@ fn request(asked: &Asked) -> Result<Request> {
         scripts: asked.customize.clone().unwrap_or_else(|| top.join("tools")),
         second,
         form: asked.form,
+        pad_mb: asked.pad_mb,
         media: Media { iso: asked.iso, usb: asked.usb, trial },
         top,
     })
