@@ -19,7 +19,7 @@ use crate::archive::{self, ArchiveError};
 use crate::check::Branch;
 
 /// What git and a site's own commands may know of the caller.
-const PASSED: [&str; 9] = [
+pub(crate) const PASSED: [&str; 9] = [
     "HOME",
     "LOGNAME",
     "USER",

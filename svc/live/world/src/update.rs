@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 use process::{Cancel, Limits, ProcessError, Program};
 
 use crate::Workspace;
+use crate::fetch::PASSED;
 use crate::steps::Step;
-
-/// What git may know of the caller.
-const PASSED: [&str; 7] =
-    ["HOME", "LOGNAME", "USER", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "GIT_SSH_COMMAND"];
 
 /// What came of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]

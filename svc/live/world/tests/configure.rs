@@ -48,6 +48,25 @@ fn a_site_file_that_fails_hides_nothing() {
 }
 
 #[test]
+fn tools_that_are_missing_are_installed_by_one_command() {
+    let place = Place::bare("ROOTCMD=doas\nON_CLOSED_BINS_URL=/nonexistent/closed.tar.xz\n");
+    let said = place.command("live-configure").env("PATH", place.path("none")).output().unwrap();
+    let err = String::from_utf8(said.stderr).unwrap();
+    let line = err.lines().find(|line| line.contains("not in PATH: ")).unwrap_or_default();
+    for tool in ["gcc", "make", "objcopy", "tar", "xz"] {
+        assert!(line.contains(tool), "{tool}: {err}");
+    }
+    if cfg!(target_os = "linux") {
+        assert_eq!(
+            err.matches("apt-get install -y gcc binutils make tar xz-utils\n").count(),
+            1,
+            "{err}"
+        );
+    }
+    assert_eq!(said.status.code(), Some(1));
+}
+
+#[test]
 fn usage() {
     let place = Place::bare("");
     for words in [&["--nonsense"][..], &["word"], &["-C"]] {

@@ -132,6 +132,27 @@ fn killed_at_work_it_is_begun_again() {
 }
 
 #[test]
+fn asked_to_end_it_ends_with_all_it_started() {
+    let place = Place::whole();
+    let fifo = "projects/illumos-extra/half";
+    place.types(&format!("mkfifo {fifo} {fifo}-2"));
+    let good = place.read("projects/illumos-extra/Makefile");
+    place.write("projects/illumos-extra/Makefile", "all:\n\techo >half; cat half-2\n");
+    let mut command = place.command("live-world");
+    let world = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    fs::read(place.path(fifo)).unwrap();
+    place.types(&format!("kill -INT {}", world.id()));
+    let said = world.wait_with_output().unwrap();
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(130), "{text}");
+    assert_eq!(text, "live-world: stopped by SIGINT; the same command goes on\n");
+    assert_eq!(place.stamps(), "illumos");
+    place.write("projects/illumos-extra/Makefile", &good);
+    let out = place.world(&[]).ok();
+    assert!(!out.contains("waiting"), "{out}");
+}
+
+#[test]
 fn killed_at_any_line_the_world_comes_out_the_same() {
     let built = |place: &Place| -> Vec<String> {
         let proto = place.path("proto");

@@ -1,7 +1,7 @@
 //! live-world - the sources of a live workspace are built into its proto area: what `gmake world`
 //! runs.
 //!
-//! Status 0 done, 1 something failed, 2 usage.  The last line on standard error says what: the
+//! Status 0 done, 1 something failed, 2 usage, 128 + N ended by signal N.  The last line on standard error says what: the
 //! step, the first error, the log.
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use live_world::clean::{Extent, clean};
 use live_world::steps::{Step, due, named};
 use live_world::update::{Updated, update};
 use live_world::{Buildstamp, Workspace};
-use stage::watch::Wish;
+use stage::watch::{Reason, Wish};
 
 const USAGE: &str = "\
 usage: live-world [-C DIR] [-j JOBS] [STEP]...
@@ -49,13 +49,23 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("live-world: {error:#}");
-            ExitCode::FAILURE
+    let wish = match Wish::new() {
+        Ok(wish) => wish,
+        Err(error) => return failed(&error.into()),
+    };
+    match (run(&options, &wish), wish.reason()) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        (Err(_), Some(Reason::Signal(signal))) => {
+            eprintln!("live-world: stopped by {signal}; the same command goes on");
+            ExitCode::from(128u8.wrapping_add(signal as u8))
         }
+        (Err(error), _) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("live-world: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
@@ -81,7 +91,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
-fn run(options: &Options) -> Result<()> {
+fn run(options: &Options, wish: &Wish) -> Result<()> {
     let workspace = Workspace::at(&options.top)?;
     if options.verb == Verb::List {
         return list(&workspace);
@@ -95,16 +105,15 @@ fn run(options: &Options) -> Result<()> {
         }
     };
     // Signals are heard from here on: nothing interrupts the wait for a lock then.
-    let wish = Wish::new().context("a wish to stop")?;
     wish.hear_signals().context("signals")?;
     let path = std::env::var("PATH").unwrap_or_default();
     match options.verb {
-        Verb::Build => build(&workspace, options, &wish, path),
+        Verb::Build => build(&workspace, options, wish, path),
         Verb::Clean(extent) => {
             let wrong = clean(&workspace, extent, &path, wish.cancel());
             if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\nlive-world: ")) }
         }
-        Verb::Update => updated(&workspace, &wish),
+        Verb::Update => updated(&workspace, wish),
         Verb::List => Ok(()),
     }
 }
