@@ -42,7 +42,8 @@ pub fn again<T>(
     }
 }
 
-fn is_lost(error: &anyhow::Error) -> bool {
+/// Whether a piece of work failed because the network was lost.
+pub fn is_lost(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let refresh = cause.downcast_ref::<OriginRefreshError>();
         let change = cause.downcast_ref::<ChangeError>();

@@ -26,7 +26,7 @@ use ips_model::{Pattern, Timestamp};
 use process::Cancel;
 
 use crate::build::room::says_full;
-use crate::network::again;
+use crate::network::{again, is_lost};
 
 /// What is to be filled.
 pub struct Order<'a> {
@@ -146,9 +146,11 @@ impl Packages for Repositories<'_> {
             move_if_there(kept, &filling.stage())?;
         }
         let filled = self.fill_it(order, &mut filling);
-        if let (Err(_), Some(kept)) = (&filled, &self.kept) {
-            // Room to keep them there may not be; what failed is the more important thing to say.
-            let _lost = move_if_there(&filling.stage(), kept);
+        // Of one that found no room nothing is kept: there would be less of it.
+        let lost = filled.as_ref().err().is_some_and(is_lost);
+        if let (true, Some(kept)) = (lost, &self.kept) {
+            // What failed is more important than what could not be kept.
+            let _gone = move_if_there(&filling.stage(), kept);
         }
         filled?;
         filling.finish(order, &publishers)

@@ -52,13 +52,20 @@ impl Look {
     }
 
     /// Answers it; false where the kernel knows all there is to know.
-    pub fn answer(&self, other: &Other, ledger: &Ledger) -> io::Result<bool> {
+    pub fn answer(
+        &self,
+        other: &Other,
+        ledger: &Ledger,
+        still: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<bool> {
         let file = other.named(self.folder, self.path, self.flags)?;
         let mut about = nix::sys::stat::fstat(&file)?;
         let generation = || reach::generation_of(file.as_fd());
         let Some(claim) = ledger.claim((about.st_dev, about.st_ino), generation) else {
             return Ok(false);
         };
+        // What was read was the caller's if it still waits.
+        still()?;
         // What nobody said is root's: who builds is root in there.
         let Claim { uid, gid, device } = claim;
         let (uid, gid) = (uid.unwrap_or(0), gid.unwrap_or(0));

@@ -21,6 +21,8 @@ const PAGE: u64 = 4096;
 
 /// A process that waits for an answer.
 pub struct Other {
+    pid: libc::pid_t,
+    /// Its own below /proc, for ever: not that of a later one of its number.
     folder: OwnedFd,
 }
 
@@ -68,21 +70,28 @@ impl Other {
         let folder = unsafe {
             libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)
         };
-        Ok(Self { folder: descriptor(folder.into())? })
+        Ok(Self { pid: pid as libc::pid_t, folder: descriptor(folder.into())? })
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&self) -> bool {
+        let mut about = std::mem::MaybeUninit::<libc::stat>::uninit();
+        let (folder, flags) = (self.folder.as_raw_fd(), 0);
+        // SAFETY: the path ends with NUL, the structure has room and is not read.
+        unsafe { libc::fstatat(folder, c"stat".as_ptr(), about.as_mut_ptr(), flags) == 0 }
     }
 
     fn own(&self, name: &str, flags: i32) -> io::Result<OwnedFd> {
         open_below(self.folder.as_fd(), &c_string(name.as_bytes())?, flags, 0)
     }
 
-    /// A text in its memory.
+    /// A text in its memory; its own if it still waits afterwards.
     pub fn text(&self, address: u64) -> io::Result<CString> {
-        let memory = File::from(self.own("mem", libc::O_RDONLY)?);
         let (mut text, mut at) = (Vec::new(), address);
         while text.len() < PATH_MAX {
-            let mut page = vec![0; (PAGE - at % PAGE) as usize];
-            let fault = |_| io::Error::from_raw_os_error(libc::EFAULT);
-            let length = memory.read_at(&mut page, at).map_err(fault)?;
+            let mut page = [0; PAGE as usize];
+            let wanted = (PAGE - at % PAGE) as usize;
+            let length = self.read(at, &mut page[..wanted])?;
             if let Some(end) = page[..length].iter().position(|byte| *byte == 0) {
                 text.extend_from_slice(&page[..end]);
                 return c_string(&text);
@@ -94,6 +103,15 @@ impl Other {
             }
         }
         Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
+    }
+
+    fn read(&self, address: u64, room: &mut [u8]) -> io::Result<usize> {
+        let here = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        let there = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: room.len() };
+        // SAFETY: the room lives through the call; the other address is not this process's.
+        let length =
+            unsafe { libc::process_vm_readv(self.pid, &raw const here, 1, &raw const there, 1, 0) };
+        usize::try_from(length).map_err(|_| io::Error::last_os_error())
     }
 
     /// Puts bytes into its memory.

@@ -6,6 +6,8 @@
 //! itself, for nothing here does more than the caller may: a path is reached through the caller's
 //! own mounts, and all that is made is an empty file where a device should be.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -28,6 +30,14 @@ const RECEIVE: libc::c_ulong = request(3, 0, size_of::<libc::seccomp_notif>());
 const SEND: libc::c_ulong = request(3, 1, size_of::<libc::seccomp_notif_resp>());
 /// `_IOW('!', 2, __u64)`.
 const IS_VALID: libc::c_ulong = request(1, 2, size_of::<u64>());
+
+/// `_IOW('!', 4, __u64)`.
+const SET_FLAGS: libc::c_ulong = request(1, 4, size_of::<u64>());
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`.
+const SYNC_WAKE_UP: u64 = 1;
+
+/// So many processes are known at a time: each costs a descriptor.
+const KNOWN: usize = 32;
 
 /// An owner that is to stay as it is.
 const SAME: u32 = u32::MAX;
@@ -63,8 +73,10 @@ impl Witness {
             let listener = is_ready(from.as_fd(), &ended).then(|| filter::receive(&from));
             let Some(listener) = listener.flatten() else { return };
             ledger.witness();
+            hurry(&listener);
+            let mut others = HashMap::new();
             while is_ready(listener.as_fd(), &ended) {
-                answer(&listener, &ledger);
+                answer(&listener, &ledger, &mut others);
             }
         })?;
         Ok(Some((Self { running: Some(running), thread: Some(thread) }, filter)))
@@ -84,6 +96,12 @@ impl Drop for Witness {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Who asks and who answers take turns on one processor, where the kernel knows how.
+fn hurry(listener: &OwnedFd) {
+    // SAFETY: an integer.  A kernel that does not know it is a little slower.
+    let _slower = unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
 }
 
 /// Waits until something can be read; false when nothing will come any more.
@@ -106,7 +124,7 @@ fn is_ready(from: BorrowedFd<'_>, ended: &UnixStream) -> bool {
 #[repr(C, align(8))]
 struct Room([u8; 512]);
 
-fn answer(listener: &OwnedFd, ledger: &Ledger) {
+fn answer(listener: &OwnedFd, ledger: &Ledger, others: &mut HashMap<u32, Other>) {
     let mut room = Room([0; 512]);
     let listener = listener.as_raw_fd();
     // SAFETY: the kernel writes one structure into room that is larger.
@@ -120,7 +138,7 @@ fn answer(listener: &OwnedFd, ledger: &Ledger) {
     let mut reply: libc::seccomp_notif_resp = unsafe { std::mem::zeroed() };
     reply.id = asked.id;
     let call = Call { listener, asked, ledger };
-    match call.answer() {
+    match call.answer(others) {
         Ok(Answer::Done) => {}
         Ok(Answer::Kernel) => reply.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
         Err(error) => reply.error = -error.raw_os_error().unwrap_or(libc::EPERM),
@@ -137,17 +155,23 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn answer(&self) -> io::Result<Answer> {
+    fn answer(&self, others: &mut HashMap<u32, Other>) -> io::Result<Answer> {
         let call = libc::c_long::from(self.asked.data.nr);
         if Look::of(&self.asked.data).is_some() && self.ledger.is_empty() {
             return Ok(Answer::Kernel);
         }
-        let other = Other::of(self.asked.pid)?;
-        // From here on what was opened is the caller's: it still waits.
-        self.is_waiting()?;
+        let pid = self.asked.pid;
+        if others.get(&pid).is_some_and(|known| !known.is_alive()) || others.len() > KNOWN {
+            others.clear();
+        }
+        let other = match others.entry(pid) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Other::of(pid)?),
+        };
         if let Some(look) = Look::of(&self.asked.data) {
             // What cannot be reached here the kernel will know, or refuse in its own words.
-            let seen = look.answer(&other, self.ledger).unwrap_or(false);
+            let still = || self.is_waiting();
+            let seen = look.answer(other, self.ledger, &still).unwrap_or(false);
             return Ok(if seen { Answer::Done } else { Answer::Kernel });
         }
         let arguments = self.asked.data.args;
@@ -163,7 +187,7 @@ impl Call<'_> {
             libc::SYS_fchownat => {
                 self.give(&other.named(folder, arguments[1], number(4) as i32)?, owner(2))
             }
-            libc::SYS_mknodat => self.make(&other, folder, arguments[1], (number(2), number(3))),
+            libc::SYS_mknodat => self.make(other, folder, arguments[1], (number(2), number(3))),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_chown | libc::SYS_lchown => {
                 let flags = if call == libc::SYS_chown { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
@@ -172,13 +196,14 @@ impl Call<'_> {
             #[cfg(target_arch = "x86_64")]
             libc::SYS_mknod => {
                 let about = (number(1), number(2));
-                self.make(&other, libc::AT_FDCWD, arguments[0], about)
+                self.make(other, libc::AT_FDCWD, arguments[0], about)
             }
             _ => Ok(Answer::Kernel),
         }
     }
 
-    /// A number may be another's by the time that its directory is opened, unless its owner waits.
+    /// A number may be another's by the time that something of it is opened or read, unless its
+    /// owner still waits afterwards.
     fn is_waiting(&self) -> io::Result<()> {
         // SAFETY: the id lives through the call.
         match unsafe { libc::ioctl(self.listener, IS_VALID, &raw const self.asked.id) } {
@@ -189,6 +214,7 @@ impl Call<'_> {
 
     /// A file gets an owner.
     fn give(&self, file: &OwnedFd, claim: Claim) -> io::Result<Answer> {
+        self.is_waiting()?;
         let about = nix::sys::stat::fstat(file)?;
         if nix::sys::statvfs::fstatvfs(file)?
             .flags()
@@ -225,6 +251,7 @@ impl Call<'_> {
         let above = reach::c_string(if above.is_empty() { b"." } else { above })?;
         let above = other.path(folder, &above, true)?;
         let maker = other.maker()?;
+        self.is_waiting()?;
         let file = create(&above, &reach::c_string(name.as_bytes())?)?;
         std::os::unix::fs::fchown(&file, Some(maker.uid), Some(maker.gid))?;
         mode(&file, about & 0o7777 & !maker.umask)?;
