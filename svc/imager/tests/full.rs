@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use common::{MEDIA, SLIM, Yard, absent, files};
+use common::{MEDIA, SLIM, Yard, absent, files, left_alone};
 
 /// Takes all room of a file system but some KiB.
 fn fill(place: &Path, left_kib: u64) {
@@ -49,10 +49,7 @@ fn each_step_says_what_it_lacks_and_goes_on_with_room() {
         return;
     }
     let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
-    let left_alone = Yard::new();
-    left_alone.manifest("m", &steps);
-    assert_eq!(left_alone.run(&["build", "m.xml"]).status, 0);
-    let wanted = files(&left_alone.path("area/media"));
+    let wanted = left_alone(&steps);
 
     let yard = Yard::new();
     yard.manifest("m", &steps);

@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{MEDIA, SLIM, Yard, absent, media};
+use common::{MEDIA, SLIM, Yard, absent, files, left_alone};
 
 #[test]
 fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
@@ -60,26 +60,38 @@ fn the_status_decides_and_stop_on_error() {
 
 #[test]
 fn nothing_of_a_script_stays_and_nothing_outside_is_written() {
-    let yard = Yard::new();
-    let outside = yard.path("outside");
-    std::fs::create_dir(&outside).unwrap();
-    let text = format!(
-        "#!/bin/sh\n\
-         (echo x >'{}/file') 2>/dev/null && echo written outside >&2\n\
-         echo x >/tmp/lamplighter-own && echo a /tmp of its own >&2\n\
-         (setsid sleep 600 & echo $! >\"$3/pid\")\n",
-        outside.display()
-    );
-    let script = yard.script("leaves", &text);
-    yard.manifest("m", &[["leaves", "Leave", &script, ""]]);
-    let said = yard.run(&["build", "m.xml"]);
-    assert_eq!(said.status, 0, "{}", said.err);
-    assert!(said.err.contains("a /tmp of its own"), "{}", said.err);
-    let pid = std::fs::read_to_string(yard.path("area/build_data/tmp/pid")).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
-    if !said.err.contains("written outside") {
-        assert!(!outside.join("file").exists());
+    // Root has mount namespaces, or the users that root becomes have.
+    let unshare = std::process::Command::new("unshare").args(["-rm", "true"]).status();
+    let has_namespaces = unshare.is_ok_and(|status| status.success());
+    for user in [None, Some("65534")] {
+        let yard = Yard::new();
+        let outside = yard.path("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let text = format!(
+            "#!/bin/sh\n\
+             (echo x >'{}/file') 2>/dev/null && echo written outside >&2\n\
+             echo x >/tmp/lamplighter-own && echo a /tmp of its own >&2\n\
+             (setsid sleep 600 & echo $! >\"$3/pid\")\n",
+            outside.display()
+        );
+        let script = yard.script("leaves", &text);
+        yard.manifest("m", &[["leaves", "Leave", &script, ""]]);
+        let words = ["build", "m.xml"];
+        let said = match user {
+            None => Some(yard.run(&words)),
+            Some(user) => yard.run_as(user, &words),
+        };
+        let Some(said) = said else { break };
+        assert_eq!(said.status, 0, "{}", said.err);
+        assert!(said.err.contains("a /tmp of its own"), "{}", said.err);
+        let pid = std::fs::read_to_string(yard.path("area/build_data/tmp/pid")).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        let stat = stat.unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        if has_namespaces {
+            assert!(!said.err.contains("written outside"), "{}", said.err);
+            assert!(!outside.join("file").exists());
+        }
     }
 }
 
@@ -187,10 +199,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
         return;
     }
     let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
-    let left_alone = Yard::new();
-    left_alone.manifest("m", &steps);
-    assert_eq!(left_alone.run(&["build", "m.xml"]).status, 0);
-    let wanted = files(&left_alone.path("area/media"));
+    let wanted = left_alone(&steps);
     let (kills, seed) = kills();
     let mut dice = dice::Dice(seed);
     let (mut done, mut story) = (0, Vec::new());

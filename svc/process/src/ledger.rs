@@ -69,6 +69,7 @@ impl Ledger {
         self.witnessed.load(Ordering::SeqCst)
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn witness(&self) {
         self.witnessed.store(true, Ordering::SeqCst);
     }

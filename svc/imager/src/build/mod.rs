@@ -2,8 +2,8 @@
 //!
 //! In reading order: `arguments` (the words), `choice` (which steps they mean), `table` (what `-l`
 //! shows), `logs` (where lines go), `ids` (what names a state), `complete` (whether everything is
-//! there), `script` (a step that is the user's own program), `room` (what a full disk is told by), `times` (how long steps take),
-//! `run` (the steps), `door` (all of it).
+//! there), `script` (a step that is the user's own program), `room` (what is said of a full disk),
+//! `times` (how long steps take), `run` (the steps), `door` (all of it).
 
 pub mod arguments;
 pub mod choice;

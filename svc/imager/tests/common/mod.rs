@@ -266,12 +266,13 @@ pub fn absent() -> Option<&'static str> {
     })
 }
 
-/// The media of a folder by name, and what is said of them; not who made them from which manifest,
-/// which names its own place.
-pub fn media(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let mut media = files(folder);
-    media.retain(|name, _| !name.ends_with(".provenance.json"));
-    media
+/// The media of a build that was left alone.
+pub fn left_alone(steps: &[[&str; 4]]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let yard = Yard::new();
+    yard.manifest("m", steps);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    files(&yard.path("area/media"))
 }
 
 /// The files of a directory, by name.
