@@ -108,8 +108,9 @@ pub fn takes(native: Option<Native>, places: &Places) -> Option<u64> {
         Native::PostMod => {
             bytes(&places.pkg_image, &["usr", "opt", "etc", "var"]).map(|bytes| bytes * 15 / 10)
         }
-        Native::Iso => root(),
-        Native::Usb => root().map(|bytes| bytes * 12 / 10),
+        Native::Iso | Native::Netboot => root(),
+        // A fifth more room than what it holds.
+        Native::Usb | Native::Disk => root().map(|bytes| bytes * 12 / 10),
         _ => None,
     }
 }
@@ -172,7 +173,7 @@ mod tests {
         let options = Options { tools: Arc::new(Zfs), calls: None };
         let area = Area::open(&Place::Directory(scratch.path().to_owned()), &options).unwrap();
         let places = Places::of(&area);
-        std::fs::create_dir(&places.build_data).unwrap();
+        std::fs::create_dir_all(&places.build_data).unwrap();
         assert_eq!(takes(Some(Native::Iso), &places), None);
         let table = "d 0755 0 0 0 - usr\nf 0644 0 0 0 1000 usr/a\nf 0644 0 0 0 20 usrb\n";
         let tree = Tree::parse(table).map(|tree| tree.to_string());
