@@ -1,7 +1,8 @@
 //! media.rs - the imager's media, and live's platform, beside the release repository.
 //!
 //! A medium is written beside and renamed: whoever downloads the former one reads it to its end.
-//! One that is there already, byte for byte, is left alone.
+//! One that is there already, byte for byte, is left alone.  What is said of media lies beside them
+//! as they were made; a signature that was not made again goes, for it is of others.
 
 use std::fs;
 use std::io;
@@ -12,8 +13,22 @@ use stage::{Failure, Files, Input, StatCache};
 
 use crate::fatal;
 
-/// What media are called, and a platform.
-const EXTENSIONS: [&str; 4] = ["iso", "usb", "img", "tgz"];
+/// What media are called, and a platform, and what is said of media.
+const ENDS: [&str; 11] = [
+    ".iso",
+    ".usb",
+    ".img",
+    ".tgz",
+    ".raw",
+    ".qcow2",
+    ".vmdk",
+    ".spdx.json",
+    ".facts.json",
+    STATEMENT,
+    SIGNED,
+];
+const STATEMENT: &str = ".provenance.json";
+const SIGNED: &str = ".intoto.jsonl";
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
     |source| fatal(TreeError { path: path.to_owned(), source })
@@ -31,7 +46,9 @@ fn media(made: &[&Input]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for entry in all {
         let path = entry.path();
-        if path.extension().is_some_and(|end| EXTENSIONS.iter().any(|one| *one == end)) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if ENDS.iter().any(|end| name.ends_with(end)) {
             found.push(path);
         }
     }
@@ -59,7 +76,14 @@ pub fn are_there(made: &[&Input], to: &Path, cache: &mut StatCache) -> Result<bo
     Ok(true)
 }
 
-/// Publishes them; their names.
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Publishes them with what is said of them; the names of the media.
 pub fn publish(made: &[&Input], to: &Path, cache: &mut StatCache) -> Result<Vec<String>, Failure> {
     fs::create_dir_all(to).map_err(at(to))?;
     let mut names = Vec::new();
@@ -74,6 +98,13 @@ pub fn publish(made: &[&Input], to: &Path, cache: &mut StatCache) -> Result<Vec<
         }
         names.push(name);
     }
+    for name in names.iter().filter_map(|name| name.strip_suffix(STATEMENT)) {
+        let signed = format!("{name}{SIGNED}");
+        if !names.contains(&signed) {
+            remove(&to.join(signed))?;
+        }
+    }
     fs::File::open(to).and_then(|folder| folder.sync_all()).map_err(at(to))?;
+    names.retain(|name| !name.ends_with(".json") && !name.ends_with(SIGNED));
     Ok(names)
 }

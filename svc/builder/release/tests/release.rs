@@ -131,6 +131,33 @@ fn history_is_appended_to() {
 }
 
 #[test]
+fn what_is_said_of_media_lies_beside_them() {
+    let world = World::new();
+    let work = world.path("var/lamplighter/imager/default/work");
+    let made = |digest: &str, documents: &[&str]| {
+        fs::create_dir_all(&work).unwrap();
+        documents.iter().for_each(|name| fs::write(work.join(name), digest).unwrap());
+        world.made(digest, &[(FIRST, "1")], "one");
+        world.does("finished");
+    };
+    let there = || {
+        let entries = fs::read_dir(world.release("media")).unwrap().map(|entry| entry.unwrap());
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    made("m1", &["tiny.facts.json", "tiny.intoto.jsonl", "tiny.provenance.json", "tiny.qcow2"]);
+    let all =
+        ["tiny.facts.json", "tiny.intoto.jsonl", "tiny.iso", "tiny.provenance.json", "tiny.qcow2"];
+    assert_eq!(there(), all);
+    // Not signed any more: the former signature is of another statement.
+    made("m2", &["tiny.provenance.json"]);
+    assert!(!there().contains(&"tiny.intoto.jsonl".to_owned()), "{:?}", there());
+    assert_eq!(fs::read_to_string(world.release("media/tiny.provenance.json")).unwrap(), "m2");
+}
+
+#[test]
 fn one_name_one_content_for_ever() {
     let world = World::new();
     world.made("m1", &[(FIRST, "1")], "one");
