@@ -37,6 +37,10 @@ const FILES: [(&str, &str, &str, &str); 22] = [
     ("var/log/notes", "0644", "sys", "notes"),
 ];
 
+const UNIX: &str = "platform/i86pc/kernel/amd64/unix";
+/// Before a file's path: its bytes are the content.
+const COPIED: &str = "a copy of ";
+
 /// A place to build in.
 pub struct Yard {
     place: tempfile::TempDir,
@@ -58,6 +62,26 @@ impl Yard {
     pub fn new() -> Self {
         let yard = Self { place: tempfile::tempdir().unwrap() };
         yard.publish("1.0", &FILES);
+        yard
+    }
+
+    /// With packages that have the sample's kernel, which starts and says what it finds.
+    pub fn with_kernel() -> Self {
+        let yard = Self { place: tempfile::tempdir().unwrap() };
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/gates/illumos");
+        let (obj, proto) = (yard.path("obj"), yard.path("sample"));
+        let made = Command::new("make")
+            .args(["-s", "-C", top.join("usr/src/uts").to_str().unwrap()])
+            .args([format!("OBJ={}", obj.display()), format!("ROOT={}", proto.display())])
+            .arg("install")
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let kernel = format!("{COPIED}{}", proto.join(UNIX).display());
+        let files = FILES.map(|(path, mode, group, content)| {
+            (path, mode, group, if path == UNIX { kernel.as_str() } else { content })
+        });
+        yard.publish("1.0", &files);
         yard
     }
 
@@ -96,7 +120,10 @@ impl Yard {
         for (path, mode, group, content) in files {
             let file = proto.join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, content).unwrap();
+            match content.strip_prefix(COPIED) {
+                Some(from) => drop(fs::copy(from, &file).unwrap()),
+                None => fs::write(&file, content).unwrap(),
+            }
             let above = path.match_indices('/').map(|(end, _)| path[..end].to_string());
             folders.extend(above);
             text.push_str(&format!(
