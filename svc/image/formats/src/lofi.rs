@@ -158,6 +158,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
+    use crate::pieces;
 
     fn sample(length: usize) -> Vec<u8> {
         let mut state = 7u32;
@@ -253,13 +254,13 @@ mod tests {
     struct Before(Vec<u8>, Vec<Piece>, std::sync::atomic::AtomicUsize);
 
     impl Earlier for Before {
-        fn piece(&self, digest: &crate::pieces::Digest) -> Option<Vec<u8>> {
+        fn piece(&self, digest: &pieces::Digest) -> Option<(Vec<u8>, pieces::Digest)> {
             let piece = self.1.iter().find(|piece| piece.digest == *digest)?;
             self.2.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let at = piece.at as usize;
             let bytes = self.0[at..at + piece.length as usize].to_vec();
-            assert_eq!(crate::pieces::digest(&bytes), piece.sum);
-            Some(bytes)
+            assert_eq!(pieces::digest(&bytes), piece.sum);
+            Some((bytes, piece.sum))
         }
     }
 
@@ -274,7 +275,7 @@ mod tests {
                 compress_after(Some(earlier), &mut &*image, length, algorithm, SEGMENT, &mut out);
             (out.into_inner(), done.unwrap().1)
         };
-        let (file, pieces) = after(&crate::pieces::Nothing, &image, Algorithm::Gzip);
+        let (file, pieces) = after(&pieces::Nothing, &image, Algorithm::Gzip);
         assert_eq!(file, packed(&image, Algorithm::Gzip, SEGMENT).0);
         let before = Before(file, pieces, Default::default());
         assert_eq!(

@@ -25,15 +25,15 @@ pub struct Piece {
 
 /// Packed pieces from before.
 pub trait Earlier: Sync {
-    /// The bytes made of what has this digest, if they are there and whole.
-    fn piece(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// The bytes made of what has this digest, if they are there and whole, and their own digest.
+    fn piece(&self, digest: &Digest) -> Option<(Vec<u8>, Digest)>;
 }
 
 /// Nothing was kept.
 pub struct Nothing;
 
 impl Earlier for Nothing {
-    fn piece(&self, _digest: &Digest) -> Option<Vec<u8>> {
+    fn piece(&self, _digest: &Digest) -> Option<(Vec<u8>, Digest)> {
         None
     }
 }
@@ -64,8 +64,14 @@ impl Packed {
             hash.update(part);
         }
         let of: Digest = hash.finalize().into();
-        let bytes = earlier.piece(&of).map_or_else(make, Ok)?;
-        let sum = digest(&bytes);
+        let (bytes, sum) = match earlier.piece(&of) {
+            Some(found) => found,
+            None => {
+                let bytes = make()?;
+                let sum = digest(&bytes);
+                (bytes, sum)
+            }
+        };
         Ok(Self { bytes, digests: Some((of, sum)) })
     }
 

@@ -62,11 +62,11 @@ impl Kept {
 }
 
 impl Earlier for Kept {
-    fn piece(&self, wanted: &Digest) -> Option<Vec<u8>> {
+    fn piece(&self, wanted: &Digest) -> Option<(Vec<u8>, Digest)> {
         let piece = self.pieces.get(wanted)?;
         let mut bytes = vec![0; piece.length as usize];
         self.bytes.as_ref()?.read_exact_at(&mut bytes, piece.at).ok()?;
-        (digest(&bytes) == piece.sum).then_some(bytes)
+        (digest(&bytes) == piece.sum).then_some((bytes, piece.sum))
     }
 }
 
@@ -110,7 +110,10 @@ mod tests {
         let none = Kept::open(&dir, "one");
         assert!(none.piece(&pieces[0].digest).is_none());
         none.replace(&packed, &pieces).unwrap();
-        let find = |number: usize| Kept::open(&dir, "one").piece(&pieces[number].digest);
+        let find = |number: usize| {
+            let found = Kept::open(&dir, "one").piece(&pieces[number].digest);
+            found.map(|(bytes, _)| bytes)
+        };
         assert!(find(0).unwrap() == bytes[..5_000] && find(1).unwrap() == bytes[5_000..12_000]);
         // Its first part is written to in place.
         File::options().write(true).open(&packed).unwrap().write_at(b"x", 9).unwrap();

@@ -18,6 +18,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::removal;
 use image_tree::{Entry, Kind, TableError, Tree, check_path};
@@ -278,6 +279,9 @@ impl Rooted {
 
     /// Takes a path away with all below it.  Nothing there: nothing done.
     pub fn remove(&mut self, path: &str) -> Result<()> {
+        if self.tree.get(path).is_none() && self.tree.below(path).next().is_none() {
+            return Ok(());
+        }
         let below = format!("{path}/");
         self.retain(|one| one != path && !one.starts_with(&below))
     }
@@ -367,6 +371,25 @@ impl Rooted {
 
     /// Copies one row of another root, without what is below it; parents come with it.
     pub fn copy_from(&mut self, other: &Rooted, path: &str) -> Result<()> {
+        let mut copies = Copies::default();
+        self.copy_row(other, path, &mut copies)?;
+        copies.make()
+    }
+
+    /// Copies rows so, in the order of their paths; the bytes of files by a few threads.
+    pub fn copy_all<'p>(
+        &mut self,
+        other: &Rooted,
+        paths: impl Iterator<Item = &'p str>,
+    ) -> Result<()> {
+        let mut copies = Copies::default();
+        for path in paths {
+            self.copy_row(other, path, &mut copies)?;
+        }
+        copies.make()
+    }
+
+    fn copy_row(&mut self, other: &Rooted, path: &str, copies: &mut Copies) -> Result<()> {
         let Some(entry) = other.tree.get(path) else { return Ok(()) };
         for (end, _) in path.match_indices('/') {
             let above = &path[..end];
@@ -384,16 +407,16 @@ impl Rooted {
                 self.remove(path)?;
                 symlink(target, &to).map_err(io_at(&to))?;
             }
-            Kind::File { .. } => copy_file(&other.on_disk(path)?, &to)?,
+            Kind::File { .. } => copies.files.push((other.on_disk(path)?, to)),
             Kind::HardLink { target } => {
                 let target = target.clone();
                 if self.is_file(&target) {
                     let first = self.on_disk(&target)?;
                     self.remove(path)?;
-                    fs::hard_link(&first, &to).map_err(io_at(&to))?;
+                    copies.links.push((first, to));
                 } else {
                     // Its first name stays behind: it is a file of its own here.
-                    copy_file(&other.on_disk(path)?, &to)?;
+                    copies.files.push((other.on_disk(path)?, to));
                     let first = other.tree.get(&target).cloned();
                     entry = first.unwrap_or(entry);
                 }
@@ -410,6 +433,38 @@ impl Rooted {
             _ => 0,
         };
         self.tree.iter().map(|(_, entry)| size(entry)).sum()
+    }
+}
+
+/// Bytes and further names that are still to be made.
+#[derive(Default)]
+struct Copies {
+    files: Vec<(PathBuf, PathBuf)>,
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Copies {
+    fn make(self) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<()> {
+            while let Some((from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                copy_file(from, to)?;
+            }
+            Ok(())
+        };
+        if self.files.len() > 1 {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(work);
+                work().and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            })?;
+        } else {
+            work()?;
+        }
+        // What they are names of is there now.
+        for (first, to) in &self.links {
+            fs::hard_link(first, to).map_err(io_at(to))?;
+        }
+        Ok(())
     }
 }
 

@@ -18,14 +18,11 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let contents = &work.image.boot_archive.contents;
     if contents.is_empty() {
         // Nothing is listed: the archive is the whole image.
-        for (path, _) in root.tree.iter() {
-            archive.copy_from(&root, path)?;
-        }
+        archive.copy_all(&root, root.tree.iter().map(|(path, _)| path))?;
         return Ok(archive.save()?);
     }
-    for path in chosen(contents, &root, &|line| work.say(line)) {
-        archive.copy_from(&root, &path)?;
-    }
+    let chosen = chosen(contents, &root, &|line| work.say(line));
+    archive.copy_all(&root, chosen.iter().map(String::as_str))?;
     leave_out(contents, &mut archive, &|line| work.say(line))?;
     for above in ["etc", "var"] {
         let shape = root.tree.below(above);

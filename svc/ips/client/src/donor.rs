@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::below::Lies;
 use crate::execute::fetch::Wanted;
 use crate::root::{Directory, Root, RootError, staged_mode};
@@ -26,26 +28,72 @@ impl Donor {
         Ok(Self { root: Root::open(root)?, payloads })
     }
 
-    /// Moves a payload into the stage, if it lies where it is to be again; whether it did.
-    pub(crate) fn give(&self, wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, RootError> {
-        let (Some(path), Some(hash)) = (wanted.action.get("path"), wanted.action.payload_hash())
-        else {
-            return Ok(false);
-        };
-        if self.payloads.get(path).is_none_or(|known| known != hash) {
-            return Ok(false);
+    /// Moves payloads into the stage that lie where they are to be again; gives those that do not.
+    pub(crate) fn give<'w, 'a>(
+        &self,
+        wanted: &'w [Wanted<'a>],
+        stage: &Directory,
+    ) -> Result<Vec<&'w Wanted<'a>>, RootError> {
+        let (mut known, mut lacking) = (Vec::new(), Vec::new());
+        for one in wanted {
+            match self.path(one) {
+                Some(path) => known.push((path, one)),
+                None => lacking.push(one),
+            }
         }
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(directory) = self.root.existing(above)? else { return Ok(false) };
-        let Some(there) = directory.look(name)? else { return Ok(false) };
-        let size = wanted.action.get("pkg.size").and_then(|size| size.parse().ok());
-        if there.lies != Lies::File || size.is_some_and(|size: u64| size != there.size) {
-            return Ok(false);
-        }
-        let mode = staged_mode(wanted.mode);
-        if there.mode != mode {
-            directory.mode(name, mode)?;
-        }
-        stage.take(&directory, name, &wanted.staged)
+        // Directory by directory, so that the way to each is walked once.
+        known.sort_by_key(|(path, _)| *path);
+        let folders: Vec<_> = known.chunk_by(|(a, _), (b, _)| parted(a).0 == parted(b).0).collect();
+        let given = |folder: &&[(&str, &'w Wanted<'a>)]| self.give_folder(folder, stage);
+        let left: Vec<Vec<_>> = folders.par_iter().map(given).collect::<Result<_, _>>()?;
+        lacking.extend(left.into_iter().flatten());
+        Ok(lacking)
     }
+
+    /// The path of a payload whose content is known to lie there.
+    fn path<'w>(&self, wanted: &'w Wanted<'_>) -> Option<&'w str> {
+        let (path, hash) = (wanted.action.get("path")?, wanted.action.payload_hash()?);
+        self.payloads.get(path).is_some_and(|known| known == hash).then_some(path)
+    }
+
+    /// Those of one directory; gives what is not there.
+    fn give_folder<'w, 'a>(
+        &self,
+        wanted: &[(&str, &'w Wanted<'a>)],
+        stage: &Directory,
+    ) -> Result<Vec<&'w Wanted<'a>>, RootError> {
+        let above = wanted.first().map_or("", |(path, _)| parted(path).0);
+        let Some(directory) = self.root.existing(above)? else {
+            return Ok(wanted.iter().map(|(_, one)| *one).collect());
+        };
+        let mut lacking = Vec::new();
+        for (path, one) in wanted {
+            if !give_one(one, &directory, parted(path).1, stage)? {
+                lacking.push(*one);
+            }
+        }
+        Ok(lacking)
+    }
+}
+
+fn parted(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+fn give_one(
+    wanted: &Wanted<'_>,
+    directory: &Directory,
+    name: &str,
+    stage: &Directory,
+) -> Result<bool, RootError> {
+    let Some(there) = directory.look(name)? else { return Ok(false) };
+    let size = wanted.action.get("pkg.size").and_then(|size| size.parse().ok());
+    if there.lies != Lies::File || size.is_some_and(|size: u64| size != there.size) {
+        return Ok(false);
+    }
+    let mode = staged_mode(wanted.mode);
+    if there.mode != mode {
+        directory.mode(name, mode)?;
+    }
+    stage.take(directory, name, &wanted.staged)
 }

@@ -117,8 +117,7 @@ pub fn fetch(
         let mut lacking = Vec::with_capacity(group.len());
         for one in group {
             going()?;
-            let given = donor.map_or(Ok(false), |donor| donor.give(one, stage))?;
-            match given || is_staged(one, stage)? {
+            match is_staged(one, stage)? {
                 true => count(one),
                 false => lacking.push(*one),
             }
@@ -126,7 +125,11 @@ pub fn fetch(
         get(&lacking, places, &put)
     };
     // Those that are about as long together, as they are looked at side by side.
-    let mut all: Vec<&Wanted<'_>> = wanted.iter().collect();
+    let mut all = match donor {
+        Some(donor) => donor.give(wanted, stage)?,
+        None => wanted.iter().collect(),
+    };
+    done.fetch_add((wanted.len() - all.len()) as u64, Ordering::Relaxed);
     all.sort_by_key(|one| (one.fmri.publisher.as_deref(), Reverse(one.size())));
     let groups = all.chunk_by(|one, other| one.fmri.publisher == other.fmri.publisher);
     let groups: Vec<&[&Wanted<'_>]> =
