@@ -87,6 +87,9 @@ impl Earlier {
         let Some(payloads) = payloads::read(&places.payloads())? else {
             return Ok(Self { root, donor: None });
         };
+        // If the step fails, nobody believes it of what is left.
+        let told = places.payloads();
+        std::fs::remove_file(&told).with_context(|| told.display().to_string())?;
         std::fs::rename(&places.pkg_image, &root)
             .with_context(|| places.pkg_image.display().to_string())?;
         let donor = Some(Donor::open(&root, payloads)?);
