@@ -3,7 +3,8 @@
 //! A checkpoint is there for every process as soon as its record is.  Only a power failure could
 //! take it back, so it is flushed here, and `durable` is put beside the record when it has been.
 //! That waits until the system has written most of it by itself: a short build would wait for bytes
-//! that its next step removes.
+//! that its next step removes.  Removing waits too, unless room is wanted: ext4 looks long for a free
+//! inode where many were freed within the last seconds, so what is made right after is made slowly.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -93,19 +94,24 @@ impl Drop for Keeper {
 
 fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
     let mut failed = None;
-    let (mut folders, mut since) = (Vec::new(), None);
-    while let Some(orders) = next(inbox, since) {
-        // None at all: the oldest has waited long enough.
-        let mut hurry = orders.is_empty();
-        let (mut sweep, mut answers) = (false, Vec::new());
-        for order in orders {
+    let (mut folders, mut gone, mut since) = (Vec::new(), false, None);
+    loop {
+        let orders = next(inbox, since);
+        // None at all, but somebody is there: the oldest has waited long enough.
+        let mut hurry = orders.as_ref().is_some_and(Vec::is_empty);
+        let ends = orders.is_none();
+        let mut answers = Vec::new();
+        for order in orders.unwrap_or_default() {
             match order {
                 Order::Flush(folder) => {
                     folders.push(folder);
                     since.get_or_insert_with(Instant::now);
                 }
                 Order::Hurry => hurry = true,
-                Order::Sweep => sweep = true,
+                Order::Sweep => {
+                    gone = true;
+                    since.get_or_insert_with(Instant::now);
+                }
                 Order::Answer(answer) => answers.push(answer),
             }
         }
@@ -114,8 +120,13 @@ fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
             done = flush(disk, checkpoints, &std::mem::take(&mut folders)).map_err(Into::into);
             since = None;
         }
-        if sweep {
+        let now = hurry || ends || !answers.is_empty() || is_short(checkpoints);
+        if gone && now {
+            gone = false;
             done = done.and(remove_below(disk, &checkpoints.join("gone")));
+        }
+        if ends {
+            return;
         }
         // The first that went wrong is told to the next who asks.
         failed = failed.or(done.err());
@@ -124,6 +135,12 @@ fn work(disk: &Disk, checkpoints: &Path, inbox: &Receiver<Order>) {
             let _told = answer.send(failed.take().map_or(Ok(()), Err));
         }
     }
+}
+
+/// Whether room is wanted: less than an eighth is free.
+fn is_short(place: &Path) -> bool {
+    nix::sys::statvfs::statvfs(place)
+        .is_ok_and(|about| about.blocks_available() < about.blocks() / 8)
 }
 
 /// What is ordered next; nothing when patience with what has waited since then is at its end, `None`

@@ -83,7 +83,11 @@ impl Build<'_> {
         match ended {
             // What is made is on the disk; of the way to it the rest gets there by itself.
             Ended::Done => area.tidy()?,
-            Ended::Paused(_) | Ended::Failed(_) => area.settle()?,
+            // Somebody may look into it now, and write.
+            Ended::Paused(_) | Ended::Failed(_) => {
+                area.harden()?;
+                area.settle()?;
+            }
         }
         Ok(ended)
     }
@@ -180,7 +184,7 @@ impl Build<'_> {
                 area.checkpoint_for(next, &self.name(number)?, &id, self.text)
                     .with_context(|| format!("step {}", step.name))?;
             }
-            if step.native.is_none() || pause == Some(number) {
+            if step.native.is_none() {
                 area.harden()?;
             }
             let Step { name, message, built_in, .. } = step;
