@@ -245,15 +245,36 @@ fn merged(
     let Some(old) = old else { return fresh };
     // Nobody looked before: the table wins.
     let Some(seen) = seen else { return Entry { kind: fresh.kind, ..old.clone() } };
+    let same_mode = seen.mode == about.mode() || me != 0 && was_written(seen, about);
     // Replaced by another file of the name: its mode is what it was given.
     let pick = |same: bool, old: u32, new: u32| if same { old } else { new };
     Entry {
         kind,
-        mode: pick(seen.mode == about.mode(), old.mode, fresh.mode),
+        mode: pick(same_mode, old.mode, fresh.mode),
         uid: pick(seen.uid == about.uid(), old.uid, fresh.uid),
         gid: pick(seen.gid == about.gid(), old.gid, fresh.gid),
         mtime: if seen.mtime == (about.mtime(), about.mtime_nsec()) { old.mtime } else { mtime },
     }
+}
+
+/// A row of which a program said more than the disk shows.
+fn claimed(entry: &mut Entry, claim: &Claim) {
+    entry.uid = claim.uid.unwrap_or(entry.uid);
+    entry.gid = claim.gid.unwrap_or(entry.gid);
+    if let Some(Device { is_block, major, minor }) = claim.device {
+        entry.kind = match is_block {
+            true => Kind::BlockDevice { major, minor },
+            false => Kind::CharacterDevice { major, minor },
+        };
+    }
+}
+
+/// Whether a file lost no more of its mode than the system takes from what is written to without
+/// privilege: setuid, and setgid where its group may execute it.
+fn was_written(seen: &Stamp, about: &Metadata) -> bool {
+    let taken = if seen.mode & 0o010 == 0 { 0o4000 } else { 0o6000 };
+    let now = Stamp::of(about);
+    now.inode == seen.inode && now.mtime != seen.mtime && now.mode == seen.mode & !taken
 }
 
 /// Major and minor number of a device.
@@ -314,5 +335,31 @@ mod tests {
         assert_eq!(row("new/name").kind, Kind::HardLink { target: "new/file".into() });
         assert_eq!(root.reconcile(&root.look().unwrap()).unwrap(), 0, "it settles");
         assert!(root.tree.get("usr/gone").is_none());
+    }
+
+    #[test]
+    fn writing_takes_no_setuid_away() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("su");
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).unwrap();
+        let about = fs::metadata(&path).unwrap();
+        let now = Stamp::of(&about);
+        let kind = Kind::File { size: 1 };
+        let old = Entry { kind: kind.clone(), mode: 0o6711, uid: 5, gid: 6, mtime: 1 };
+        let before = Stamp { mode: now.mode | 0o6000, mtime: (1, 0), ..now };
+        for (seen, me, mode) in [
+            (before, 1000, 0o6711),
+            // Root keeps what it writes to, so somebody took the bits away.
+            (before, 0, 0o711),
+            // Nothing was written.
+            (Stamp { mtime: now.mtime, ..before }, 1000, 0o711),
+            // It is another file.
+            (Stamp { inode: 0, ..before }, 1000, 0o711),
+            (Stamp { mode: now.mode | 0o6022, ..before }, 1000, 0o711),
+        ] {
+            let row = merged(Some(&old), Some(&seen), &about, kind.clone(), (me, 9));
+            assert_eq!(row.mode, mode, "{seen:?} {me}");
+        }
     }
 }
