@@ -310,6 +310,11 @@ fn scripts_work_on_a_copy() {
     is("opt/more", 0o644, 0, &format!("more {STAMP}\n"));
     is("tmp", 0o1777, 3, "/");
     assert!(!inside.contains_key("usr/bin/perl"));
+    yard.script("other/customize", "#!/bin/sh\necho other > $1/opt.txt\n");
+    fs::remove_dir_all(yard.path("tools")).unwrap();
+    let said = yard.run(&["--customize", "other", "-R", ".", "manifest"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(yard.inside()["opt.txt"].3, "other\n");
     assert_eq!(fs::read(yard.path("proto/usr/bin/su")).unwrap(), b"su");
 }
 

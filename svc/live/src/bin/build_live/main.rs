@@ -119,7 +119,7 @@ fn request(asked: &Asked) -> Result<Request> {
         time,
         stamp,
         password: asked.password.clone(),
-        scripts: asked.customize.clone().unwrap_or_else(|| top.join("tools")),
+        scripts: absolute(&asked.customize.clone().unwrap_or_else(|| top.join("tools")))?,
         second,
         form: asked.form,
         pad_mb: asked.pad_mb,
