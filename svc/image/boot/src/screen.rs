@@ -6,8 +6,8 @@
 //! every answer is a line with "return" or "error"; lines with "event" come between
 //! ```
 //!
-//! A guest that ends takes its screen with it, so a picture is taken every second, and one when
-//! somebody asks; the last one counts.  Without pictures (a QEMU older than 7.1, or built without
+//! A guest that ends takes its screen with it, so a picture is taken at once and every half second,
+//! and one when somebody asks; the last one counts.  Without pictures (a QEMU older than 7.1, or built without
 //! PNG) a boot is as good as with them.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 /// Time between two pictures.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(500);
 /// Time between two attempts to reach a QEMU that is starting.
 const STARTING: Duration = Duration::from_millis(50);
 /// How long QEMU may take for one answer.
@@ -94,12 +94,15 @@ fn take(socket: &Path, picture: &Path, asked: &Receiver<()>) -> io::Result<()> {
     let file = beside.display().to_string();
     let dump =
         json!({ "execute": "screendump", "arguments": { "filename": file, "format": "png" } });
-    while asked.recv_timeout(EVERY) != Err(RecvTimeoutError::Disconnected) {
+    // The first at once: a quick guest may not be there any more when the next one is due.
+    loop {
         if qmp.ask(&dump)? {
             std::fs::rename(&beside, picture)?;
         }
+        if asked.recv_timeout(EVERY) == Err(RecvTimeoutError::Disconnected) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 struct Qmp {
