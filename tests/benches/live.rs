@@ -162,7 +162,7 @@ fn main() {
     let wrong = live_manifest::check(&manifest, None);
     assert!(problems.is_empty() && wrong.is_empty());
     println!("manifest read and checked: {:.1} ms, goal 50", start.elapsed().as_secs_f64() * 1e3);
-    for form in [Form::Ufs, Form::UsrLofi] {
+    for (form, byte) in [(Form::Ufs, b'x'), (Form::UsrLofi, b'y')] {
         println!("{form:?}");
         drop(fs::remove_dir_all(top.join("output")));
         let request = request(top, form);
@@ -175,7 +175,7 @@ fn main() {
         told("again", "goal 1 s", &timed(&request));
         let changed = top.join("proto/usr/d110/f11001");
         let length = fs::metadata(&changed).expect("a file").len() as usize;
-        fs::write(&changed, vec![b'x'; length]).expect("another file");
+        fs::write(&changed, vec![byte; length]).expect("another file");
         let one = timed(&request);
         told("one file changed", "goal 40 %", &one);
         println!("    {:.0} % of everything", one.0 / full.0 * 100.0);

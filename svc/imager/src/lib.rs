@@ -3,11 +3,6 @@
 //! | file | what |
 //! |---|---|
 //! | `build/` | one build: what is asked, which steps that means, where its lines go |
-//! | `host.rs` | the host's tools |
-//! | `archive.rs` | files that matter, and the check of a boot archive |
-//! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
-//! | `rooted/` | a directory with its metadata table |
-//! | `removal.rs` | a large tree removed from the disk |
 //! | `network.rs` | what is asked again when the network was lost |
 //! | `packages.rs` | packages into an image's root |
 //! | `payloads.rs` | what packages delivered, for the next image |
@@ -23,9 +18,6 @@
 
 pub mod build;
 pub mod evidence;
-pub mod host;
-pub mod inner;
-pub mod medium;
 pub mod network;
 pub mod packages;
 pub mod payloads;

@@ -34,10 +34,9 @@ use imager::build::ids;
 use imager::build::logs::Logs;
 use imager::build::run::Ended;
 use imager::evidence::{self, Policy};
-use imager::host::{Contained, Zfs};
-use imager::medium::{self, Tools};
 use imager::packages::Repositories;
 use imager::steps::{Facts, Places, Trial, World};
+use imager::zfs::Zfs;
 use ips_client::{Origin, Transport};
 use stage::{Failure, Input, Recipe, Stage};
 
@@ -174,6 +173,7 @@ fn work(
     let origin = Origin::directory(&input.path().join("repo"));
     let origin_name = format!("svc:/application/{}", merger(stage).replacen('/', ":", 1));
     let world = World {
+        evidence: Policy { key: wanted.key.as_ref(), origin: Some(&origin_name) },
         packages: &Repositories {
             instead: Some(origin),
             cancel: host.cancel,

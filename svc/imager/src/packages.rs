@@ -11,7 +11,8 @@
 //! is taken out at the end, as are caches and history.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image_manifest::{Authority, Image as Wanted};
@@ -244,13 +245,8 @@ impl<'a> Filling<'a> {
         let lasting = false;
         let options =
             CreateOptions { kind, configuration, force: false, rootless: true, lasting, time };
-        let mut image = Image::create(order.root, "pkg", &options)?;
+        let mut image = Image::create(order.root, "pkg", &options)?.within(surroundings);
         let lock = image.lock()?;
-        let refreshed = image.refresh(&lock, &[], Refresh::Now, time)?;
-        if let Some((name, _, failures)) = refreshed.failed.first() {
-            let why: Vec<String> = failures.iter().map(|one| format!("{one:?}")).collect();
-            bail!("publisher {name}: {}", why.join("; "));
-        }
         Ok(Self { image, lock, time, control, donor: order.donor, payloads: BTreeMap::new() })
     }
 
@@ -286,7 +282,15 @@ impl<'a> Filling<'a> {
             return Ok(());
         }
         let Self { image, lock, time, control, payloads, .. } = self;
-        let done = carry_out(image, lock, &change, &planned, *time, control)?;
+        let done = match carry_out(image, lock, &change, &planned, *time, control) {
+            Ok(done) => done,
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                // Payloads wait in the stage while files are made of them.
+                let full = says_full(&error);
+                return Err(if full { error.context(Takes(2 * bytes(&resolved))) } else { error });
+            }
+        };
         for (path, hash) in done.put {
             match hash {
                 Some(hash) => payloads.insert(path, hash),

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use common::{MEDIA, SLIM, Yard, absent, files, left_alone};
+use common::{MEDIA, SLIM, Yard, absent, left_alone, media};
 
 /// Takes all room of a file system but some KiB.
 fn fill(place: &Path, left_kib: u64) {
@@ -78,7 +78,7 @@ fn each_step_says_what_it_lacks_and_goes_on_with_room() {
             assert_eq!(said.status, 0, "{}: {}", steps[number][0], said.err);
         }
     }
-    assert!(files(&area.join("media")) == wanted, "another medium");
+    assert!(media(&area.join("media")) == wanted, "another medium");
 
     fill(&area, 0);
     let said = yard.run(&["build", "-R", "m.xml"]);
@@ -94,7 +94,7 @@ fn each_step_says_what_it_lacks_and_goes_on_with_room() {
         give_back(&area);
         let said = yard.run(&["build", "-R", "m.xml"]);
         assert_eq!(said.status, 0, "{left} KiB: {}", said.err);
-        assert!(files(&area.join("media")) == wanted, "{left} KiB: another medium");
+        assert!(media(&area.join("media")) == wanted, "{left} KiB: another medium");
     }
 }
 

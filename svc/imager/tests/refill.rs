@@ -104,7 +104,14 @@ impl World {
         let image = source::read(&manifest, "", &ThisHost).unwrap().image();
         let order = Order { image: &image, root, donor, say: &|_| {}, progress: &|_, _, _| {} };
         let cancel = Cancel::new().unwrap();
-        Repositories { instead: None, cancel: &cancel }.fill(&order).unwrap()
+        Repositories {
+            instead: None,
+            cancel: &cancel,
+            surroundings: |_| Ok(ips_client::Transport::default()),
+            kept: None,
+        }
+        .fill(&order)
+        .unwrap()
     }
 }
 

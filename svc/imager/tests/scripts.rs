@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{MEDIA, SLIM, Yard, absent, files, left_alone};
+use common::{MEDIA, SLIM, Yard, absent, left_alone, media};
 
 #[test]
 fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
@@ -229,7 +229,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
         }
         let ended = yard.run(&["build", "m.xml"]);
         assert_eq!(ended.status, 0, "seed {seed}, {story:?}: {}", ended.err);
-        assert!(files(&yard.path("area/media")) == wanted, "seed {seed}, {story:?}");
+        assert!(media(&yard.path("area/media")) == wanted, "seed {seed}, {story:?}");
     }
     println!("{done} kills");
 }

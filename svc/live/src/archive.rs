@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use image_formats::lofi::{self, Algorithm};
 use image_formats::ufs::{Inodes, Space, Written};
 use image_rooted::archive;
+use image_rooted::kept::Kept;
 use image_tree::{Entry, Kind};
 
 use crate::digests::Digests;
@@ -113,6 +114,8 @@ pub struct Making<'a> {
     pub time: i64,
     /// Where to work.
     pub work: &'a Path,
+    /// Where packed pieces are kept for the next archive.
+    pub pieces: &'a Path,
     /// The file to make.
     pub to: &'a Path,
     /// Hears what begins.
@@ -131,7 +134,8 @@ pub fn make(image: &Image, making: &Making<'_>) -> Result<Made> {
         Form::Ufs => {
             let written = write(image, time, SPARE_INODES, pad_mb, &plain)?;
             begins("compression");
-            (written, archive::pack(&plain, Some(LEVEL), to)?)
+            let kept = Kept::open(pieces, "boot_archive");
+            (written, archive::pack(&plain, Some(LEVEL), kept, to)?)
         }
         Form::UsrLofi => {
             let (usr, mut root) = image.parted("usr");
@@ -145,7 +149,6 @@ pub fn make(image: &Image, making: &Making<'_>) -> Result<Made> {
             (written, archive::pack(&plain, None, Kept::open(pieces, "boot_archive"), to)?)
         }
     };
-    fs::remove_file(&plain).with_context(|| plain.display().to_string())?;
     Ok(Made { hash, written })
 }
 
@@ -156,7 +159,7 @@ fn write(image: &Image, time: i64, inodes: u32, pad_mb: u64, plain: &Path) -> Re
 
 /// /usr as a compressed file system of its own, read-only: no room to spare.
 fn usr_image(usr: &Image, making: &Making<'_>) -> Result<Body> {
-    let Making { time, work, begins, .. } = *making;
+    let Making { time, work, pieces, begins, .. } = *making;
     let mut own = Image::default();
     let inside =
         |path: &str| path.strip_prefix("usr").unwrap_or(path).trim_start_matches('/').to_owned();
@@ -176,9 +179,12 @@ fn usr_image(usr: &Image, making: &Making<'_>) -> Result<Body> {
     let length = from.metadata().with_context(named)?.len();
     let mut out =
         BufWriter::new(File::create(&packed).with_context(|| packed.display().to_string())?);
-    lofi::compress(&mut from, length, Algorithm::Gzip, lofi::SEGMENT, &mut out)
-        .context("compression of usr.lgz")?;
+    let kept = Kept::open(pieces, "usr.lgz");
+    let (algorithm, segment) = (Algorithm::Gzip, lofi::SEGMENT);
+    let made = lofi::compress_after(Some(&kept), &mut from, length, algorithm, segment, &mut out);
+    let (_, pieces) = made.context("compression of usr.lgz")?;
     drop(out);
+    kept.replace(&packed, &pieces)?;
     fs::remove_file(&plain).with_context(named)?;
     let about = About::of(&fs::metadata(&packed).with_context(|| packed.display().to_string())?);
     // The listing is of what the running system shows, where this is no file.

@@ -31,7 +31,7 @@ use crate::output::Output;
 use crate::places::Place;
 use crate::sources;
 use crate::stamp::Stamp;
-use crate::tarball;
+use crate::tarball::{self, Packing};
 use crate::workshop::{Extent, Workshop};
 
 /// MiB of room in an archive, unless others are asked for.
@@ -326,6 +326,7 @@ impl Job<'_> {
             pad_mb: request.pad_mb,
             time: request.time,
             work: &work,
+            pieces: &self.output.pieces(),
             to: &self.archive(),
             begins: &|what| (self.world.progress)(what, 0, image.bytes(), "bytes"),
         };

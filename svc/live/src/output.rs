@@ -7,6 +7,7 @@
 //! OUTPUT/buildstamp
 //! OUTPUT/.build_live/lock         held while a build is at work
 //! OUTPUT/.build_live/digests      of files read before
+//! OUTPUT/.build_live/pieces/      of packed files, for the next ones; takes the room of a platform
 //! OUTPUT/.build_live/work/        a build at work; what a killed one left goes with the next
 //! OUTPUT/.build_live/NAME.made    which inputs a platform is of, and what its files look like
 //! ```
@@ -67,6 +68,11 @@ impl Output {
     /// The digests of files read before.
     pub fn digests(&self) -> PathBuf {
         self.own.join("digests")
+    }
+
+    /// What is kept of packed files for the next ones.
+    pub fn pieces(&self) -> PathBuf {
+        self.own.join("pieces")
     }
 
     /// Removes what a build left in `work`.

@@ -61,7 +61,7 @@ impl Read for Stream {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn pack(above: &Path, name: &str, time: i64, to: &Path) -> Result<()> {
+pub fn pack(above: &Path, name: &str, time: i64, packing: Packing, to: &Path) -> Result<()> {
     let mut parts = Vec::new();
     add(above, name, u64::try_from(time).unwrap_or(0), &mut parts)?;
     parts.push(Part::Bytes(Cursor::new(vec![0; 2 * BLOCK as usize])));
@@ -79,6 +79,29 @@ pub fn pack(above: &Path, name: &str, time: i64, to: &Path) -> Result<()> {
     let pieces = pieces.with_context(named)?;
     out.flush().with_context(named)?;
     kept.map_or(Ok(()), |kept| kept.replace(to, &pieces))
+}
+
+/// One gzip member of stored blocks, without name and time.
+fn store(from: &mut impl Read, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])?;
+    let (mut crc, mut length, mut block) = (libdeflater::Crc::new(), 0u64, Vec::new());
+    loop {
+        block.clear();
+        from.by_ref().take(STORED as u64).read_to_end(&mut block)?;
+        // The last block is shorter than others, and may be empty.
+        let (size, last) = (block.len() as u16, block.len() < STORED);
+        let ([low, high], [not_low, not_high]) = (size.to_le_bytes(), (!size).to_le_bytes());
+        out.write_all(&[u8::from(last), low, high, not_low, not_high])?;
+        out.write_all(&block)?;
+        crc.update(&block);
+        length += u64::from(size);
+        if last {
+            break;
+        }
+    }
+    out.write_all(&crc.sum().to_le_bytes())?;
+    // The format keeps the length modulo 2^32.
+    out.write_all(&(length as u32).to_le_bytes())
 }
 
 fn add(above: &Path, name: &str, time: u64, parts: &mut Vec<Part>) -> Result<()> {
@@ -150,10 +173,10 @@ mod tests {
     /// As tar(1) reads it.
     fn check(tgz: &Path) {
         let listed = process::Program::new("tar")
-            .args(["-tvzf", one.to_str().unwrap()])
+            .args(["-tvzf", tgz.to_str().unwrap()])
             .output(&process::Limits::none())
             .unwrap();
-        assert!(listed.success(), "{listed:?}");
+        assert!(listed.success() && listed.err.is_empty(), "{listed:?}");
         let text = listed.text();
         let names: Vec<&str> =
             text.lines().filter_map(|line| line.split_whitespace().last()).collect();
@@ -164,7 +187,8 @@ mod tests {
                 "platform-x/i86pc/",
                 "platform-x/i86pc/amd64/",
                 "platform-x/i86pc/amd64/boot_archive",
-                "platform-x/i86pc/empty"
+                "platform-x/i86pc/empty",
+                "platform-x/i86pc/large"
             ]
         );
         assert!(text.contains("root/root      1000 2011-03-08"), "{text}");

@@ -1,7 +1,7 @@
 //! Run a program contained, heard, with a clean environment.
 //!
 //! Reading order: [`account`] (whom a program runs as), [`cancel`] (the wish to stop, a flag that wakes), [`program`] (what to run),
-//! [`confinement`] (what of the file system it may change), [`ledger`] (whose it said files are), [`child`] (a started program: hearing it, ending it), [`lines`] (bytes to lines), [`tree`]
+//! [`confinement`] (what of the file system it may change), [`ledger`] (whose it said files are), [`child`] (a started program: hearing it, ending it), [`lines`] (bytes to lines), [`complaint`] (which line says why a build failed), [`tree`]
 //! (ending what an earlier program left alive), orphans (what got away).
 //!
 //! Law: every program outside the engine is started here.  A contained program is a contract of

@@ -12,7 +12,6 @@ use image_formats::{archive, ufs};
 use image_tree::Tree;
 
 use crate::kept::Kept;
-use crate::root::Rooted;
 
 /// Writes a file that matters: beside, synced, renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -5,9 +5,10 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use process::{Cancel, Confinement, Ended, Limits, Lines, ProcessError, Program, Stream};
+use process::{Cancel, Confinement, Ended, Ledger, Limits, Lines, ProcessError, Program, Stream};
 
 /// A script to run.
 pub struct Script<'a> {
@@ -35,6 +36,20 @@ impl Script<'_> {
         out: &mut dyn FnMut(&str),
         err: &mut dyn FnMut(&str),
     ) -> Result<Ended, ProcessError> {
+        self.run_by(&Arc::default(), out, err)
+    }
+
+    /// The same; owners that it sets where only root may are in the ledger afterwards, for
+    /// [`crate::Rooted::reconcile_by`].
+    ///
+    /// # Errors
+    /// It cannot be started or heard.
+    pub fn run_by(
+        &self,
+        ledger: &Arc<Ledger>,
+        out: &mut dyn FnMut(&str),
+        err: &mut dyn FnMut(&str),
+    ) -> Result<Ended, ProcessError> {
         let name = self.command.first().map_or("", String::as_str);
         let mut program = Program::new(name)
             .args(self.command.iter().skip(1))
@@ -42,6 +57,9 @@ impl Script<'_> {
             .confined(self.confinement.clone());
         for (name, value) in self.environment {
             program = program.env(name, value);
+        }
+        if !nix::unistd::geteuid().is_root() {
+            program = program.ledger(ledger);
         }
         if let Some(directory) = self.directory {
             program = program.directory(directory);

@@ -16,6 +16,7 @@ use super::logs::Logs;
 use super::script::{self, Scripts};
 use super::times::Times;
 use super::{complete, ids, room};
+use crate::evidence::{self, Subject};
 use crate::steps::{self, Places, Work, World};
 
 /// A build.
@@ -172,6 +173,7 @@ impl Build<'_> {
     fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
         let places = Places::of(area);
         let (mut id, mut failed) = (from.id, None);
+        let mut made = self.earlier(area, from.step);
         let mut times = Times::of(area.root());
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
@@ -181,8 +183,13 @@ impl Build<'_> {
                     Some(_) if number > 1 && pause != Some(number) => Writer::Replaces,
                     _ => Writer::Any,
                 };
-                area.checkpoint_for(next, &self.name(number)?, &id, self.text)
-                    .with_context(|| format!("step {}", step.name))?;
+                let kept = area.checkpoint_for(next, &self.name(number)?, &id, self.text);
+                if let Err(error) =
+                    kept.with_context(|| format!("checkpoint of step {}", step.name))
+                {
+                    self.explain(&error, step, area);
+                    return Ok(Ended::Failed(number));
+                }
             }
             if step.native.is_none() {
                 area.harden()?;
@@ -224,10 +231,36 @@ impl Build<'_> {
         Ok(Ended::Done)
     }
 
+    /// The steps before a build's first one with the states that they led to: the checkpoints of
+    /// the steps that followed them.
+    fn earlier(&self, area: &Area, first: usize) -> Vec<(String, String)> {
+        let led_to = area.checkpoints().iter().skip(1);
+        let steps = self.image.steps[..first].iter().zip(led_to);
+        steps.map(|(step, next)| (step.name.clone(), next.id.to_string())).collect()
+    }
+
+    /// Writes what is in the media, unless it is there as it is wanted.
+    fn evidence(&self, area: &Area, steps: &[(String, String)], last: &Id) -> Result<()> {
+        let Some(step) = self.image.steps.last() else { return Ok(()) };
+        let (places, world) = (Places::of(area), self.world);
+        let there = complete::is_there(area.root(), area.media(), last)?;
+        if there && evidence::are_there(&places.media, &self.image.name, world.evidence) {
+            return Ok(());
+        }
+        let id = last.as_str();
+        let work = Work { image: self.image, step, places: &places, id, world, logs: self.logs };
+        let subject = Subject { manifest: self.manifest, text: self.text, steps };
+        evidence::write(&work, &subject).context("the evidence of the build")?;
+        if there {
+            complete::keep(area.root(), area.media(), last)?;
+        }
+        Ok(())
+    }
+
     /// Says why a step failed, and where there is no room if it is that.
     fn explain(&self, error: &anyhow::Error, step: &Step, area: &Area) {
         self.logs.error(&told(error));
-        let places = Places::of(area.build_data(), area.media());
+        let places = Places::of(area);
         let takes = room::takes(step.native, &places);
         let who = format!("step {}", step.name);
         if let Some(line) = room::lacking(&who, error, &written(area), takes) {

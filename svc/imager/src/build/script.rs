@@ -11,14 +11,14 @@
 //! roots, owners and modes included, is in their tables afterwards.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use image_manifest::{Form, Step};
 use image_rooted::script::Script;
-use process::{Cancel, Ended};
+use process::{Cancel, Ended, Ledger};
 
 use super::logs::Logs;
 use crate::steps::Work;
@@ -117,30 +117,31 @@ fn custom_command(step: &Step, work: &Work<'_>) -> Vec<String> {
     words.chain(step.arguments.iter().map(|word| replace(word))).collect()
 }
 
-fn heard(work: &Work<'_>, scripts: &Scripts<'_>, command: &[String]) -> Result<Ended> {
+fn heard(
+    work: &Work<'_>,
+    scripts: &Scripts<'_>,
+    command: &[String],
+    ledger: &Arc<Ledger>,
+) -> Result<Ended> {
     let logs: &Logs<'_> = work.logs;
-    let tmp = work.places.tmp.display().to_string();
-    let program = Program::new(&command[0])
-        .args(&command[1..])
-        .env("TMPDIR", &tmp)
-        .env("SOURCE_DATE_EPOCH", work.facts()?.time.to_string())
-        .pass(&["HOME", "USER", "LOGNAME"])
-        .confined(confinement(work, scripts));
-    let limits = Limits { time: scripts.time, cancel: Some(scripts.cancel), ..Limits::none() };
-    let (mut out, mut err) = (Lines::default(), Lines::default());
+    let script = Script {
+        command,
+        environment: &[
+            ("TMPDIR", work.places.tmp.display().to_string()),
+            ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
+        ],
+        directory: None,
+        confinement: confinement(work, scripts),
+        time: scripts.time,
+        cancel: scripts.cancel,
+    };
     let mut heard = [Heard::new("output"), Heard::new("error")];
     let [of_out, of_err] = &mut heard;
-    let mut debug = |line: &str| of_out.line(line, &|line| logs.debug(line));
-    let mut error = |line: &str| of_err.line(line, &|line| logs.error(line));
-    let ended = program.start()?.wait(&limits, &mut |stream, bytes| {
-        match stream {
-            Stream::Out => out.push(bytes, &mut debug),
-            Stream::Err => err.push(bytes, &mut error),
-        }
-        ControlFlow::Continue(())
-    });
-    out.finish(&mut debug);
-    err.finish(&mut error);
+    let ended = script.run_by(
+        ledger,
+        &mut |line| of_out.line(line, &|line| logs.debug(line)),
+        &mut |line| of_err.line(line, &|line| logs.error(line)),
+    );
     of_out.end(&|line| logs.debug(line));
     of_err.end(&|line| logs.error(line));
     Ok(ended?)

@@ -14,8 +14,8 @@ use image_tree::{Entry, Kind, Tree};
 use super::contents_at;
 use super::hashes::{self, Hashed, Wanted};
 use super::packages::Brought;
-use crate::rooted::Rooted;
 use crate::steps::Work;
+use image_rooted::Rooted;
 
 /// Where the archive's own paths are listed.
 const ARCHIVE: &str = "boot_archive";
@@ -51,7 +51,7 @@ pub fn record(work: &Work<'_>) -> Result<()> {
         media: Vec::new(),
     };
     let text = Facts { contents, table }.to_text();
-    crate::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())
+    image_rooted::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())
 }
 
 /// Puts a row; a hard link's target is named as the row is.

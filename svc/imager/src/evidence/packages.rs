@@ -60,7 +60,7 @@ pub fn keep(work: &Work<'_>) -> Result<()> {
         brought.packages.push(described(&fmri, &manifest, &bytes));
     }
     let text = serde_json::to_vec(&brought)?;
-    crate::archive::write_file(&packages_at(&work.places.build_data), &text)
+    image_rooted::archive::write_file(&packages_at(&work.places.build_data), &text)
 }
 
 fn described(fmri: &Fmri, manifest: &Manifest, bytes: &[u8]) -> Package {

@@ -12,8 +12,8 @@ use image_manifest::{Image, Native};
 
 use super::hashes::{self, Wanted};
 use super::{Policy, contents, contents_at};
-use crate::archive::write_file;
 use crate::steps::Work;
+use image_rooted::archive::write_file;
 
 const BILL: &str = "spdx.json";
 const FACTS: &str = "facts.json";

@@ -10,9 +10,9 @@
 
 use anyhow::{Result, bail};
 use image_manifest::Step;
+use image_rooted::Owned;
 
 use super::Work;
-use image_rooted::Owned;
 
 const BUNDLE: &str = include_str!("agent/bundle.xml");
 const METHOD: &str = include_str!("agent/method");

@@ -105,7 +105,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     for (number, one) in (0..).zip(&tries) {
         work.progress(number, total, "boots");
         let tried = try_it(work, trial, one, &mut said);
-        crate::archive::write_file(&work.places.media.join(LOG), said.as_bytes())?;
+        image_rooted::archive::write_file(&work.places.media.join(LOG), said.as_bytes())?;
         tried?;
     }
     work.progress(total, total, "boots");
@@ -165,7 +165,7 @@ fn try_it(work: &Work<'_>, trial: Trial, one: &Try, said: &mut String) -> Result
 fn kept(work: &Work<'_>, one: &Try, booted: &Booted) -> Result<Option<PathBuf>> {
     let path = work.places.media.join(&one.picture);
     match &booted.screen {
-        Some(bytes) => crate::archive::write_file(&path, bytes).map(|()| Some(path)),
+        Some(bytes) => image_rooted::archive::write_file(&path, bytes).map(|()| Some(path)),
         None => match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).with_context(|| path.display().to_string())

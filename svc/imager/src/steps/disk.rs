@@ -139,7 +139,7 @@ fn in_pool(
 }
 
 /// Says kernel and loader where the console is.
-fn put_console(disk: &mut Root<'_>, root: &crate::rooted::Rooted, console: &str) -> Result<()> {
+fn put_console(disk: &mut Root<'_>, root: &image_rooted::Rooted, console: &str) -> Result<()> {
     if disk.has_loader() {
         // The loader speaks on both; the system's console is one.
         let conf = format!("console=\"{console},text\"\nos_console=\"{console}\"\n");

@@ -26,8 +26,8 @@ use image_manifest::Image;
 use image_tree::{Kind, Tree};
 
 use super::{Work, World};
-use crate::medium;
-use crate::rooted::{Owned, Rooted};
+use image_rooted::medium;
+use image_rooted::{Owned, Rooted};
 
 /// What the second stage for a BIOS gets at least.
 const BOOT_BYTES: u64 = 1 << 20;

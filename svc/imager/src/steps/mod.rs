@@ -57,7 +57,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::logs::Logs;
 use crate::evidence::{self, Policy};
-use crate::medium::Tools;
 use crate::packages::Packages;
 use image_rooted::Rooted;
 use image_rooted::kept::Kept;

@@ -19,7 +19,7 @@ use image_formats::{iso, netboot};
 use image_manifest::Step;
 
 use super::Work;
-use crate::rooted::Rooted;
+use image_rooted::Rooted;
 
 /// The arguments of the kernel.
 fn arguments(step: &Step) -> String {

@@ -213,6 +213,28 @@ impl Yard {
         Said { status, out: text(done.stdout), err: text(done.stderr) }
     }
 
+    /// The same as another user; `None`: only root becomes another, or the program is out of their
+    /// reach.
+    pub fn run_as(&self, user: &str, words: &[&str]) -> Option<Said> {
+        let program = env!("CARGO_BIN_EXE_distro_const");
+        let become_it = |line: &[&str]| {
+            let mut command = Command::new("setpriv");
+            let ids = [format!("--reuid={user}"), format!("--regid={user}")];
+            command.args(ids).arg("--clear-groups").args(line).current_dir(self.place.path());
+            command.stdin(Stdio::null()).output()
+        };
+        let there = become_it(&["test", "-x", program]).is_ok_and(|done| done.status.success());
+        if !there {
+            return None;
+        }
+        let owner = Command::new("chown").args(["-R", user]).arg(self.place.path()).status();
+        assert!(owner.unwrap().success());
+        let done = become_it(&[&[program], words].concat()).unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let status = done.status.code().unwrap_or(-1);
+        Some(Said { status, out: text(done.stdout), err: text(done.stderr) })
+    }
+
     /// The command, to be started.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_distro_const"));
@@ -299,7 +321,15 @@ pub fn left_alone(steps: &[[&str; 4]]) -> std::collections::BTreeMap<String, Vec
     yard.manifest("m", steps);
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
-    files(&yard.path("area/media"))
+    media(&yard.path("area/media"))
+}
+
+/// The media of a folder by name, and what is said of them; not who made them from which manifest,
+/// which names its own place.
+pub fn media(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut media = files(folder);
+    media.retain(|name, _| !name.ends_with(".provenance.json"));
+    media
 }
 
 /// The files of a directory, by name.

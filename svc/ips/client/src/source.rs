@@ -32,7 +32,7 @@ use ips_repository::{PathError, Repository};
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
-use crate::transport::{Transport, is_passing, tried};
+use crate::transport::{Endurance, Transport, is_passing};
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
 /// number of processors there is here.

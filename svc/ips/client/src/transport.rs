@@ -55,9 +55,10 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// What a program's surroundings say: its variables `PKG_CLIENT_CONNECT_TIMEOUT` and
-    /// `PKG_CLIENT_LOWSPEED_TIMEOUT` in seconds, 0 = no limit; `PKG_CLIENT_MAX_TIMEOUT`, how often a
-    /// request is tried; `PKG_CLIENT_MAX_REDIRECT`.
+    /// What a program's surroundings say: its variables `PKG_CLIENT_CONNECT_TIMEOUT`,
+    /// `PKG_CLIENT_LOWSPEED_TIMEOUT` and `PKG_CLIENT_READ_TIMEOUT` in seconds, 0 = no limit;
+    /// `PKG_CLIENT_MAX_TIMEOUT`, how often a request is tried; `PKG_CLIENT_MAX_CONSECUTIVE_ERROR`,
+    /// `PKG_CLIENT_MAX_REDIRECT`.
     pub fn told(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, TransportError> {
         let number = |name: &str| -> Result<Option<u32>, TransportError> {
             let wrong = |text: &String| TransportError {
@@ -75,7 +76,9 @@ impl Patience {
         Ok(Self {
             connect: seconds(number("PKG_CLIENT_CONNECT_TIMEOUT")?, usual.connect),
             stall: seconds(number("PKG_CLIENT_LOWSPEED_TIMEOUT")?, usual.stall),
+            answer: seconds(number("PKG_CLIENT_READ_TIMEOUT")?, usual.answer),
             tries: number("PKG_CLIENT_MAX_TIMEOUT")?.unwrap_or(usual.tries),
+            errors: number("PKG_CLIENT_MAX_CONSECUTIVE_ERROR")?.unwrap_or(usual.errors),
             redirects: number("PKG_CLIENT_MAX_REDIRECT")?.unwrap_or(usual.redirects),
         })
     }

@@ -124,7 +124,7 @@ impl<'a> Change<'a> {
             true => Vec::new(),
             false => self.given.values("reject").map(str::to_string).collect(),
         };
-        let order = Order { want, reject, sources: &sources };
+        let order = Order { want, reject, sources: &sources, donor: None };
         match self.changed(&mut session, &order) {
             Ok(status) => {
                 let dry = self.given.has("n");

@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use image_tree::{Entry, Kind, Tree};
+use process::{Claim, Device, Ledger};
 
 use super::{Result, Rooted, RootedError, io_at};
 
@@ -39,11 +40,16 @@ impl Rooted {
     /// What the disk says now.
     pub fn look(&self) -> Result<Before> {
         let mut before = Before::new();
+        before.insert(String::new(), Stamp::of(&self.top()?));
         self.walk("", &mut |path, about| {
             before.insert(path.to_string(), Stamp::of(about));
             Ok(())
         })?;
         Ok(before)
+    }
+
+    fn top(&self) -> Result<Metadata> {
+        fs::symlink_metadata(&self.dir).map_err(io_at(&self.dir))
     }
 
     fn walk(&self, path: &str, visit: &mut dyn FnMut(&str, &Metadata) -> Result<()>) -> Result<()> {
@@ -123,13 +129,22 @@ impl Rooted {
     /// Takes over what somebody did to the disk since `before`: rows come, change and go.  A mode
     /// or owner that was changed lands in the table; times after the image's own are its own.
     pub fn reconcile(&mut self, before: &Before) -> Result<usize> {
+        self.reconcile_by(before, &Ledger::default())
+    }
+
+    /// The same, with what only the ledger knows of owners and devices.  Devices are in the table
+    /// alone afterwards.
+    pub fn reconcile_by(&mut self, before: &Before, ledger: &Ledger) -> Result<usize> {
         let mut now: BTreeMap<String, Entry> = BTreeMap::new();
         let mut names: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
+        let mut stand_ins = Vec::new();
         let me = nix::unistd::geteuid().as_raw();
         let (tree, time) = (&self.tree, self.time);
         let target_of = |path: &str| fs::read_link(self.dir.join(path));
         self.walk("", &mut |path, about| {
-            if about.is_file() && about.nlink() > 1 {
+            let claim = ledger.of(&self.dir.join(path), about);
+            let is_device = claim.is_some_and(|claim| claim.device.is_some());
+            if about.is_file() && about.nlink() > 1 && !is_device {
                 names.entry((about.dev(), about.ino())).or_default().push(path.to_string());
             }
             let seen = before.get(path);
@@ -137,7 +152,7 @@ impl Rooted {
             // Of a file with several names, one has its row.
             let old = tree.get(path).and_then(|old| first_row(tree, old));
             let same = old.filter(|old| discriminant(&old.kind) == discriminant(&kind));
-            let entry = match same {
+            let mut entry = match same {
                 Some(old) if seen == Some(&Stamp::of(about)) => Entry { kind, ..old.clone() },
                 same => {
                     // A file that came in another's place is root's, unless it was given away.
@@ -147,6 +162,10 @@ impl Rooted {
                     if owned { fresh } else { Entry { uid: 0, gid: 0, ..fresh } }
                 }
             };
+            if is_device {
+                stand_ins.push(path.to_string());
+            }
+            claim.iter().for_each(|claim| claimed(&mut entry, claim));
             now.insert(path.into(), entry);
             Ok(())
         })?;
@@ -157,6 +176,17 @@ impl Rooted {
                 let kind = Kind::HardLink { target: first.clone() };
                 now.insert(path.clone(), Entry { kind, mode: 0, uid: 0, gid: 0, mtime: 0 });
             }
+        }
+        let top = self.top()?;
+        if let Some(row) = self.tree.get_mut("") {
+            let fresh = merged(Some(row), before.get(""), &top, Kind::Directory, (me, time));
+            // Its time is not that of what came and went in it.
+            *row = Entry { mtime: row.mtime, ..fresh };
+            ledger.of(&self.dir, &top).iter().for_each(|claim| claimed(row, claim));
+        }
+        for path in stand_ins {
+            let at = self.on_disk(&path)?;
+            fs::remove_file(&at).map_err(io_at(&at))?;
         }
         self.take_over(now)
     }

@@ -26,8 +26,10 @@ use imager::build::logs::Logs;
 use imager::build::room;
 use imager::build::run::Ended;
 use imager::build::times::Times;
+use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
+use imager::zfs::Zfs;
 use ips_client::{Patience, Transport, TransportError};
 use process::Cancel;
 
@@ -183,6 +185,7 @@ fn steps(
     let logs = Logs::new(&console, request.verbose);
     let tools = Contained { cancel: &cancel };
     let world = World {
+        evidence: Policy { key, origin: None },
         packages: &Repositories {
             instead: None,
             cancel: &cancel,
