@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use image_formats::iso;
 use image_rooted::Owned;
 use image_rooted::kept::Kept;
-use live_manifest::{Manifest, nearest};
+use live_manifest::{Manifest, Stamp, nearest};
 use process::Cancel;
 use stage::Recipe;
 
@@ -30,7 +30,6 @@ use crate::media::{self, Media};
 use crate::output::Output;
 use crate::places::Place;
 use crate::sources;
-use crate::stamp::Stamp;
 use crate::tarball::{self, Packing};
 use crate::workshop::{Extent, Workshop};
 

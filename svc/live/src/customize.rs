@@ -25,8 +25,8 @@ use image_rooted::{Owned, password, services};
 use process::{Cancel, Confinement, Ended};
 
 use crate::log::Log;
-use crate::stamp::{Stamp, stamped};
 use crate::workshop::Workshop;
+use live_manifest::{Stamp, stamped};
 
 const SCRIPT: &str = "customize";
 const REPOSITORY: &str = "etc/svc/repository.db";

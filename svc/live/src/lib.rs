@@ -3,7 +3,6 @@
 //! | file | what |
 //! |---|---|
 //! | `build.rs` | one build, from what is asked to what is in place |
-//! | `stamp.rs` | the build stamp |
 //! | `places.rs` | where files are looked for |
 //! | `gather.rs` | the manifest's entries become rows, and each file gets its source |
 //! | `digests.rs` | MD5 and SHA-256 of files, remembered |
@@ -33,6 +32,5 @@ pub mod media;
 pub mod output;
 pub mod places;
 pub mod sources;
-pub mod stamp;
 pub mod tarball;
 pub mod workshop;

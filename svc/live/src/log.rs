@@ -10,8 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-
-use crate::stamp::Stamp;
+use live_manifest::Stamp;
 
 /// The log of one build.
 pub struct Log<'a> {

@@ -33,7 +33,7 @@ use live::build::{Built, PAD_MB, Request, World, build};
 use live::customize::scripts;
 use live::media::{CONFIRMED, Media, Trial};
 use live::places::Place;
-use live::stamp::Stamp;
+use live_manifest::Stamp;
 use stage::{Failure, Files, Input, Recipe, Stage};
 
 /// How long a guest may take, in software on a busy host.

@@ -13,7 +13,7 @@
 //!
 //! Reading order: `entry` (a line), `manifest` (a file of them), `accounts` (whose names are owners),
 //! `check` (what is wrong with all of it), `merge` (several files), `compare`, `packages` (derived from
-//! IPS manifests), `similar` (what somebody may have meant).
+//! IPS manifests), `similar` (what somebody may have meant), `stamp` (the time that names everything of a platform).
 //!
 //! Pure: text in, text and problems out.  Every problem has the file and line; all are told, not the
 //! first.
@@ -26,6 +26,7 @@ mod manifest;
 mod merge;
 mod packages;
 mod similar;
+mod stamp;
 
 pub use accounts::Accounts;
 pub use check::check;
@@ -35,3 +36,4 @@ pub use manifest::{Manifest, Problem};
 pub use merge::merge;
 pub use packages::{Package, from_packages};
 pub use similar::nearest;
+pub use stamp::{Stamp, StampError, stamped};

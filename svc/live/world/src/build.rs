@@ -22,7 +22,9 @@ use process::{Cancel, Complaint, Ended, Limits, ProcessError, Program};
 use stage::output::write_beside;
 
 use crate::steps::Step;
-use crate::{Buildstamp, Workspace, environment, nightly};
+use live_manifest::Stamp;
+
+use crate::{Workspace, environment, nightly};
 
 /// Copies a tree with its hard links.  A pipeline's status is that of its end alone.
 const COPY: &str = r#"
@@ -79,7 +81,7 @@ pub struct Builder<'a> {
 #[derive(Debug)]
 pub struct Settings<'a> {
     /// The world's one time.
-    pub stamp: Buildstamp,
+    pub stamp: Stamp,
     /// How many jobs.
     pub jobs: usize,
     /// Where programs are looked for.

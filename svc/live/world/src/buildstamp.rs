@@ -8,12 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ips_model::Timestamp;
+use live_manifest::{Stamp, StampError};
 use stage::output::write_beside;
-
-/// A time as UTC, sixteen characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Buildstamp(String);
 
 /// Why there is no buildstamp.
 #[derive(Debug, thiserror::Error)]
@@ -46,74 +42,48 @@ pub enum BuildstampError {
     },
 }
 
-impl Buildstamp {
-    /// Takes a text, with or without a newline at its end, for a buildstamp.
-    ///
-    /// # Errors
-    /// It is none; `from` says where it stands.
-    pub fn parse(text: &str, from: &str) -> Result<Buildstamp, BuildstampError> {
-        let word = text.strip_suffix('\n').unwrap_or(text);
-        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let formed = word.len() == 16
-            && word.is_ascii()
-            && digits(&word[..8])
-            && &word[8..9] == "T"
-            && digits(&word[9..15])
-            && word.ends_with('Z');
-        if formed && Timestamp::parse(word).is_ok() {
-            return Ok(Buildstamp(word.to_owned()));
+/// Takes a text, with or without a newline at its end, for a buildstamp; `from` says where it stands.
+fn parsed(text: &str, from: &str) -> Result<Stamp, BuildstampError> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let (from, wrong) = (from.to_owned(), text.to_owned());
+    text.parse().map_err(|_: StampError| BuildstampError::Form { from, text: wrong })
+}
+
+/// The stamp of a proto area: the one that is there, else the one asked for, else this second's,
+/// which is there from now on.
+///
+/// # Errors
+/// One of them is none, they differ, or the file cannot be read or written.
+pub fn buildstamp(proto: &Path, asked: Option<&str>) -> Result<Stamp, BuildstampError> {
+    let file = proto.join("buildstamp");
+    let failed = |source| BuildstampError::File { path: file.clone(), source };
+    let asked = asked.filter(|text| !text.is_empty());
+    let asked = asked.map(|text| parsed(text, "BUILDSTAMP")).transpose()?;
+    let there = match fs::read_to_string(&file) {
+        Ok(text) => Some(parsed(&text, &file.display().to_string())?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let stamp = match (there, asked) {
+        (Some(there), Some(asked)) if there != asked => {
+            let (asked, there) = (asked.to_string(), there.to_string());
+            return Err(BuildstampError::Differs { asked, there, file });
         }
-        Err(BuildstampError::Form { from: from.to_owned(), text: word.to_owned() })
-    }
-
-    /// This second's.
-    #[must_use]
-    pub fn now() -> Buildstamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        Buildstamp(Timestamp::from_seconds(seconds).package())
-    }
-
-    /// The sixteen characters.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// Seconds since the epoch, for `SOURCE_DATE_EPOCH`.
-    #[must_use]
-    pub fn seconds(&self) -> i64 {
-        Timestamp::parse(&self.0).map_or(0, |time| time.seconds())
-    }
-
-    /// The stamp of a proto area: the one that is there, else the one asked for, else a new one,
-    /// which is there from now on.
-    ///
-    /// # Errors
-    /// One of them is none, they differ, or the file cannot be read or written.
-    pub fn of(proto: &Path, asked: Option<&str>) -> Result<Buildstamp, BuildstampError> {
-        let file = proto.join("buildstamp");
-        let failed = |source| BuildstampError::File { path: file.clone(), source };
-        let asked = asked.filter(|text| !text.is_empty());
-        let asked = asked.map(|text| Buildstamp::parse(text, "BUILDSTAMP")).transpose()?;
-        let there = match fs::read_to_string(&file) {
-            Ok(text) => Some(Buildstamp::parse(&text, &file.display().to_string())?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        match (there, asked) {
-            (Some(there), Some(asked)) if there != asked => {
-                Err(BuildstampError::Differs { asked: asked.0, there: there.0, file })
-            }
-            (Some(there), _) => Ok(there),
-            (None, asked) => {
-                let stamp = asked.unwrap_or_else(Buildstamp::now);
-                fs::create_dir_all(proto).map_err(failed)?;
-                write_beside(&file, format!("{}\n", stamp.0).as_bytes()).map_err(failed)?;
-                Ok(stamp)
-            }
+        (Some(there), _) => return Ok(there),
+        (None, Some(asked)) => asked,
+        (None, None) => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+            let form = |error: StampError| {
+                let (from, text) = ("the clock".to_owned(), error.to_string());
+                BuildstampError::Form { from, text }
+            };
+            Stamp::of(seconds).map_err(form)?
         }
-    }
+    };
+    fs::create_dir_all(proto).map_err(failed)?;
+    write_beside(&file, format!("{stamp}\n").as_bytes()).map_err(failed)?;
+    Ok(stamp)
 }
 
 #[cfg(test)]
@@ -132,11 +102,9 @@ mod tests {
             ("\u{e4}260101T000000Z", false),
             ("", false),
         ] {
-            assert_eq!(Buildstamp::parse(text, "x").is_ok(), good, "{text:?}");
+            assert_eq!(parsed(text, "x").is_ok(), good, "{text:?}");
         }
-        assert_eq!(Buildstamp::parse("19700101T000102Z", "x").unwrap().seconds(), 62);
-        let now = Buildstamp::now();
-        assert!(Buildstamp::parse(now.text(), "now").is_ok(), "{now:?}");
+        assert_eq!(parsed("19700101T000102Z", "x").unwrap().seconds(), 62);
     }
 
     #[test]
@@ -144,14 +112,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let proto = place.path().join("proto");
         let (one, other) = ("20260101T000000Z", "20260101T000001Z");
-        assert_eq!(Buildstamp::of(&proto, Some(one)).unwrap().text(), one);
+        assert_eq!(buildstamp(&proto, Some(one)).unwrap().text(), one);
         for asked in [None, Some(""), Some(one)] {
-            assert_eq!(Buildstamp::of(&proto, asked).unwrap().text(), one);
+            assert_eq!(buildstamp(&proto, asked).unwrap().text(), one);
         }
-        let error = Buildstamp::of(&proto, Some(other)).unwrap_err().to_string();
+        let error = buildstamp(&proto, Some(other)).unwrap_err().to_string();
         assert!(error.contains(one) && error.contains(other) && error.contains("clean"), "{error}");
         fs::write(proto.join("buildstamp"), "half").unwrap();
-        let error = Buildstamp::of(&proto, None).unwrap_err().to_string();
+        let error = buildstamp(&proto, None).unwrap_err().to_string();
         assert!(error.contains("proto/buildstamp: \"half\" is no buildstamp"), "{error}");
     }
 }

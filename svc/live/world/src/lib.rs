@@ -25,5 +25,5 @@ pub mod steps;
 pub mod update;
 pub mod workspace;
 
-pub use buildstamp::Buildstamp;
+pub use buildstamp::{BuildstampError, buildstamp};
 pub use workspace::Workspace;

@@ -17,7 +17,7 @@ use image_rooted::host::Contained;
 use live::build::{Request, World, build};
 use live::media::{CONFIRMED, Media, Trial};
 use live::places::Place;
-use live::stamp::Stamp;
+use live_manifest::Stamp;
 use process::Cancel;
 
 use arguments::{Asked, From, Wrong};

@@ -13,7 +13,7 @@ use live_world::build::{Builder, Settings};
 use live_world::clean::{Extent, clean};
 use live_world::steps::{Step, due, named};
 use live_world::update::{Updated, update};
-use live_world::{Buildstamp, Workspace};
+use live_world::{Workspace, buildstamp};
 use stage::watch::{Reason, Wish};
 
 const USAGE: &str = "\
@@ -137,7 +137,7 @@ fn build(workspace: &Workspace, options: &Options, wish: &Wish, path: String) ->
         wanted.extend(those.with_context(|| format!("{name}: no step; --list shows them"))?);
     }
     let asked = std::env::var("BUILDSTAMP").ok();
-    let stamp = Buildstamp::of(&workspace.proto(), asked.as_deref())?;
+    let stamp = buildstamp(&workspace.proto(), asked.as_deref())?;
     let jobs =
         options.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let settings = Settings { stamp, jobs: jobs.max(1), path, cancel: wish.cancel() };

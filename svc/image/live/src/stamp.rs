@@ -3,10 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-
-const FORM: &str = "%Y%m%dT%H%M%SZ";
+use ips_model::Timestamp;
 
 /// `YYYYMMDDTHHMMSSZ`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +23,8 @@ impl Stamp {
     /// # Errors
     /// No year of four digits.
     pub fn of(seconds: i64) -> Result<Stamp, StampError> {
-        let wrong = || StampError(seconds.to_string());
-        let time = jiff::Timestamp::from_second(seconds).map_err(|_| wrong())?;
-        time.strftime(FORM).to_string().parse().map_err(|_: StampError| wrong())
+        let text = Timestamp::from_seconds(seconds).package();
+        text.parse().map_err(|_: StampError| StampError(seconds.to_string()))
     }
 
     /// Seconds since the epoch.
@@ -48,13 +44,9 @@ impl FromStr for Stamp {
     type Err = StampError;
 
     fn from_str(text: &str) -> Result<Stamp, StampError> {
-        let wrong = || StampError(text.to_owned());
-        if !is_shaped(text.as_bytes()) {
-            return Err(wrong());
-        }
-        let time = DateTime::strptime(FORM, text).map_err(|_| wrong())?;
-        let time = time.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
-        Ok(Stamp { text: text.to_owned(), seconds: time.timestamp().as_second() })
+        let time = Timestamp::parse(text).ok().filter(|_| is_shaped(text.as_bytes()));
+        let time = time.ok_or_else(|| StampError(text.to_owned()))?;
+        Ok(Stamp { text: text.to_owned(), seconds: time.seconds() })
     }
 }
 
