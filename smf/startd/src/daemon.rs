@@ -76,6 +76,7 @@ pub fn turn<S: Store>(
             engine.end();
         }
     }
+    engine.sys().signals_read();
     let mut happened = engine.sys().reap();
     happened.extend(engine.sys().emptied());
     engine.all_happened(happened);
@@ -86,17 +87,14 @@ pub fn turn<S: Store>(
 }
 
 /// Whether it is a service that orders the end: its restarter is not its to end.  An administrator
-/// may be a member of one (that lets him log in), so only who kills his own parent counts.  Who has
-/// ended since cannot be told from anybody else.
+/// may be a member of one (that lets him log in), so only who kills his own parent counts.
 fn of_a_service<S: Store>(engine: &mut Engine<S, Machine>, sender: Sender) -> bool {
     let Sender::Process(pid) = sender else { return false };
-    if !engine.sys().is_child(pid) {
-        return false;
-    }
-    let Some(fmri) = engine.sys().contract_of(pid).and_then(|id| engine.instance_of(id)) else {
-        return false;
-    };
-    let what = format!("{fmri}: its process {pid} orders the end of svc.startd; ignored");
+    let Some(contract) = engine.sys().contract_of_child(pid) else { return false };
+    // Its contract may have ended with it.
+    let whose = engine.instance_of(contract);
+    let whose = whose.map_or_else(|| "a service".to_owned(), |fmri| fmri.to_string());
+    let what = format!("{whose}: its process {pid} orders the end of svc.startd; ignored");
     engine.sys().note(Level::Notice, &what);
     true
 }

@@ -173,6 +173,30 @@ fn a_contract_is_empty_only_when_its_last_member_was_reaped() {
     });
 }
 
+/// A service may order the engine's end and be reaped before the order is read.
+#[test]
+fn who_was_reaped_is_known_until_signals_were_read() {
+    both_ways(|| {
+        let start = "/bin/sh -c 'sleep 600 & echo $!'";
+        let mut host = Host::new(&[Service { start, ..Service::new(A) }]);
+        host.reach(A, State::Online);
+        let contract: u64 =
+            host.engine.store().get(A, "restarter/contract").unwrap().parse().unwrap();
+        let pid: i32 = host.messages(A)[2].parse().unwrap();
+        let machine = host.engine.sys();
+        machine.signal(contract, libc::SIGKILL).unwrap();
+        let mut ended = host.signals.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        assert!(poll(&mut ended, PollTimeout::from(10_000_u16)).unwrap() > 0);
+        let happened = machine.reap();
+        assert_eq!(machine.contract_of_child(pid), Some(contract));
+        machine.signals_read();
+        assert_eq!(machine.contract_of_child(pid), None);
+        host.engine.all_happened(happened);
+        host.reach(A, State::Online);
+        host.finish();
+    });
+}
+
 #[test]
 fn a_new_engine_takes_over() {
     both_ways(|| {

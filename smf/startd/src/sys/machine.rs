@@ -67,6 +67,9 @@ pub struct Machine {
     ending: BTreeSet<u64>,
     /// Contracts that were released: they are looked at when there is nothing better to do.
     released: Vec<u64>,
+    /// Children that were reaped since signals were last read, and their contracts: one may have
+    /// sent a signal before it ended.
+    gone: BTreeMap<i32, u64>,
 }
 
 /// More ended children than this are reaped in turns.
@@ -116,6 +119,7 @@ impl Machine {
             reaped: BTreeSet::new(),
             ending: BTreeSet::new(),
             released: Vec::new(),
+            gone: BTreeMap::new(),
         })
     }
 
@@ -166,6 +170,7 @@ impl Machine {
             }
             self.contracts.reaped(pid);
             if let Some(id) = contract.or(method) {
+                self.gone.insert(pid, id);
                 self.lost(id);
             }
             happened.push(match contract {
@@ -220,12 +225,21 @@ impl Machine {
         watched.map(|(id, _)| *id).collect()
     }
 
-    /// Whether a process has this one for a parent.
+    /// The contract of a process that has this one for a parent, or had until it was reaped a
+    /// moment ago.
     #[must_use]
-    pub fn is_child(&self, pid: i32) -> bool {
+    pub fn contract_of_child(&self, pid: i32) -> Option<u64> {
+        if let Some(id) = self.gone.get(&pid) {
+            return Some(*id);
+        }
         let me = std::process::id();
-        let process = smf_contract::processes::process(pid);
-        process.is_some_and(|process| u32::try_from(process.parent) == Ok(me))
+        let process = smf_contract::processes::process(pid)?;
+        (u32::try_from(process.parent) == Ok(me)).then(|| self.contract_of(pid))?
+    }
+
+    /// Signals have been read: nobody who was reaped before has sent one that is still to be read.
+    pub fn signals_read(&mut self) {
+        self.gone.clear();
     }
 
     /// The contract that a process belongs to, or, ended and not reaped yet, belonged to.
