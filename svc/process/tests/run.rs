@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use process::tree::Worker;
@@ -11,11 +11,16 @@ use process::{Cancel, Ended, Limits, ProcessError, Program};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The way containers are made stands in the environment: one test at a time.
+/// The way containers are made stands in the environment, and what got away is ended when nothing
+/// contained runs: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn both_ways(test: impl Fn()) {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     for forbidden in ["", "1"] {
         // SAFETY: the lock keeps every other test of this program from the environment.
         unsafe { std::env::set_var("LAMPLIGHTER_NO_CGROUP", forbidden) };
@@ -294,6 +299,7 @@ mod owners {
 
     #[test]
     fn what_is_given_away_stands_in_the_ledger() {
+        let _alone = alone();
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().canonicalize().unwrap();
         let script = "set -e; mkdir d; touch a d/b c e f g; ln -s c link; ln -s nowhere loose
@@ -338,6 +344,7 @@ mod owners {
 
     #[test]
     fn devices_are_empty_files() {
+        let _alone = alone();
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().canonicalize().unwrap();
         let script = "set -e; umask 027; mkdir dev; mknod dev/null c 13 2; chmod 666 dev/null
@@ -363,6 +370,7 @@ mod owners {
     /// What answers reaches no further than who asks.
     #[test]
     fn nothing_is_made_where_the_program_may_not_write() {
+        let _alone = alone();
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().canonicalize().unwrap();
         let (inside, outside) = (folder.join("inside"), folder.join("outside"));
