@@ -59,18 +59,31 @@ fn bundle(services: u64) -> String {
 #[derive(Debug, Clone, Copy)]
 struct Holds {
     memory_kb: u64,
+    /// All but those that are kept for use again.
     descriptors: usize,
+    /// Of logs and of control groups.
+    kept: usize,
     threads: usize,
 }
+
+/// Released contracts that an engine keeps, and what it holds of each.
+const KEPT_CONTRACTS: usize = 64;
+const OF_A_CONTRACT: usize = 2;
 
 fn holds(pid: i32) -> Holds {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| {
+        // It may be closed meanwhile.
+        fs::read_link(entry.unwrap().path()).unwrap_or_default().display().to_string()
+    });
+    let is_kept = |file: &String| file.contains("/var/svc/log/load-") || file.contains("cgroup");
+    let (kept, others): (Vec<String>, Vec<String>) = open.partition(is_kept);
     Holds {
         memory_kb: line.trim().trim_end_matches(" kB").parse().unwrap(),
-        descriptors: count("fd"),
-        threads: count("task"),
+        descriptors: others.len(),
+        kept: kept.len(),
+        threads: fs::read_dir(format!("/proc/{pid}/task")).unwrap().count(),
     }
 }
 
@@ -199,6 +212,8 @@ fn nothing_leaks_and_every_line_is_well_formed() {
     );
     println!("at rest before {before:?}\nworking        {working:?}\nat rest after  {after:?}");
     assert!(after.descriptors <= before.descriptors + 2, "descriptors: {before:?}, {after:?}");
+    let most = usize::try_from(services).unwrap() + KEPT_CONTRACTS * OF_A_CONTRACT;
+    assert!(after.kept <= most, "kept descriptors: {after:?}");
     assert!(after.threads <= before.threads + 2, "threads: {before:?}, {after:?}");
     assert!(
         after.memory_kb <= before.memory_kb * 5 / 4 + 4_096,
