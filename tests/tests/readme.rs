@@ -56,6 +56,13 @@ fn your_own_gate_and_a_published_repository() {
 }
 
 #[test]
+fn a_platform_from_proto_areas() {
+    let world = World::up();
+    let out = typed(&world, "live", "");
+    assert!(out.contains("boot test (BIOS, CD): boot_archive.hash: ok\n"), "{out}");
+}
+
+#[test]
 fn packages_without_an_illumos_host() {
     let world = World::up();
     let out = typed(&world, "packages", "");
