@@ -384,12 +384,14 @@ impl Repository {
             Writes::Volatile(..) if !rows.iter().any(Row::is_lasting) => {}
             Writes::Nothing | Writes::Volatile(..) => return Err(Refusal::ReadOnly),
         }
-        self.write(&rows, next)?;
+        let written = self.write(&rows, next);
+        // Of two files one may have taken it all the same: these generations are not used again.
+        self.next = next;
+        written?;
         // Otherwise all that refers to lasting versions refers to the same ones.
         let lasting = rows.iter().any(Row::is_lasting);
         drop(rows);
         self.take_over(finished, lasting);
-        self.next = next;
         Ok(changes.into_iter().collect())
     }
 
