@@ -82,7 +82,8 @@ fn starved(options: [&[&str]; 5], room: &str) {
         mount("size=8k,nr_inodes=2", &world.stage(place));
     }
     world.start();
-    let texts = ["No space left on device", "exceeds free space on media"];
+    let texts =
+        ["No space left on device", "exceeds free space on media", "no room in the file system"];
     for ((place, instance, log), options) in STAGES.into_iter().zip(options) {
         for one in options {
             remount(one, &world.stage(place));

@@ -200,7 +200,9 @@ fn work(
         Ended::Paused(step) => return Err(paused(stage, &steps[step].name).into()),
         Ended::Failed(step) => {
             let why = logs.last_error().unwrap_or_default();
-            return Err(Failure::fatal(format!("step {}: {why}", steps[step].name)).into());
+            let step = format!("step {}: ", steps[step].name);
+            let why = why.strip_prefix(&step).unwrap_or(&why);
+            return Err(Failure::fatal(format!("{step}{why}")).into());
         }
     }
     let outputs = take(&area, &wanted.manifest, &stage.work())?;
