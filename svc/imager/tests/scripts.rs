@@ -12,7 +12,11 @@ use common::{MEDIA, SLIM, Yard, absent, left_alone, media};
 #[test]
 fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
     let yard = Yard::new();
-    let read = env!("CARGO_BIN_EXE_ManifestRead");
+    // Beside the script, which sees a /tmp of its own: the programs may have been built below it.
+    let read = yard.path("scripts/ManifestRead");
+    std::fs::create_dir_all(yard.path("scripts")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_ManifestRead"), &read).unwrap();
+    let read = read.display();
     let text = format!(
         "#!/bin/sh\n\
          echo \"$#: $6\" >&2\n\
