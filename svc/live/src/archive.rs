@@ -24,7 +24,7 @@ use image_tree::{Entry, Kind};
 
 use crate::digests::Digests;
 use crate::image::{Body, Image};
-use crate::places::About;
+use stage::seen::About;
 
 /// What a running system may make.
 const SPARE_INODES: u32 = 4096;

@@ -1,29 +1,21 @@
 //! digests.rs - MD5 and SHA-256 of files, and those that are known from an earlier build.
 //!
-//! ```text
-//! lamplighter-live-digests 1 AS_OF \0
-//! SIZE MTIME CTIME DEVICE INODE MD5 SHA256 /absolute/path \0 ...       times in nanoseconds
-//! ```
-//!
-//! Law (git's racy rule): what is known is believed only of a file that looks the same and whose times
-//! are before AS_OF, the time of the file system when the cache was opened.
+//! What is known is believed by the rule of `stage::seen`; what was found is `MD5:SHA256`.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-use crate::places::About;
+pub use stage::recipe::hex;
+use stage::seen::{About, Seen};
 
-const MAGIC: &str = "lamplighter-live-digests 1";
+const KIND: &str = "lamplighter-live-digests 2";
 const THREADS: usize = 8;
 const BUFFER: usize = 256 << 10;
 
@@ -34,12 +26,6 @@ pub struct Digests {
     pub md5: [u8; 16],
     /// SHA-256.
     pub sha256: [u8; 32],
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -99,9 +85,7 @@ pub fn changed() -> io::Error {
 /// Digests of earlier builds.
 #[derive(Debug)]
 pub struct Known {
-    path: PathBuf,
-    as_of: i128,
-    before: HashMap<PathBuf, (About, Digests)>,
+    before: Seen,
     fresh: usize,
 }
 
@@ -111,15 +95,7 @@ impl Known {
     /// # Errors
     /// Its directory cannot be written.
     pub fn open(path: &Path) -> Result<Known> {
-        let beside = path.with_extension("new");
-        let made = File::create(&beside).and_then(|file| {
-            // A write sets the time even where making the file did not.
-            (&file).write_all(b"\0")?;
-            file.metadata()
-        });
-        let now = About::of(&made.with_context(|| beside.display().to_string())?);
-        let before = fs::read(path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-        Ok(Known { path: path.to_owned(), as_of: now.mtime, before, fresh: 0 })
+        Ok(Known { before: Seen::open(path, KIND)?, fresh: 0 })
     }
 
     /// How many files were really read.
@@ -132,10 +108,7 @@ impl Known {
     pub fn of_all(&mut self, files: &[(&Path, About)]) -> Vec<io::Result<Digests>> {
         let mut found: Vec<Option<io::Result<Digests>>> = files
             .iter()
-            .map(|(path, about)| match self.before.get(*path) {
-                Some((seen, digests)) if seen == about => Some(Ok(*digests)),
-                Some(_) | None => None,
-            })
+            .map(|(path, about)| self.before.found(path, about).and_then(parse).map(Ok))
             .collect();
         let wanted: Vec<usize> =
             found.iter().enumerate().filter(|(_, one)| one.is_none()).map(|(at, _)| at).collect();
@@ -172,50 +145,21 @@ impl Known {
         &self,
         files: impl Iterator<Item = (&'a Path, &'a About, &'a Digests)>,
     ) -> Result<()> {
-        let mut bytes = format!("{MAGIC} {}\0", self.as_of).into_bytes();
-        for (path, about, digests) in files {
-            // What is too young to be trusted next time is not worth a line.
-            if about.mtime >= self.as_of || about.ctime >= self.as_of {
-                continue;
-            }
-            let About { size, mtime, ctime, inode: (device, inode) } = about;
-            let (md5, sha256) = (hex(&digests.md5), hex(&digests.sha256));
-            let head = format!("{size} {mtime} {ctime} {device} {inode} {md5} {sha256} ");
-            bytes.extend_from_slice(head.as_bytes());
-            bytes.extend_from_slice(path.as_os_str().as_bytes());
-            bytes.push(0);
-        }
-        let beside = self.path.with_extension("new");
-        let write = || fs::write(&beside, &bytes).and_then(|()| fs::rename(&beside, &self.path));
-        write().with_context(|| self.path.display().to_string())
+        let found = |digests: &Digests| format!("{}:{}", hex(&digests.md5), hex(&digests.sha256));
+        Ok(self.before.save(files.map(|(path, about, digests)| (path, about, found(digests))))?)
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<HashMap<PathBuf, (About, Digests)>> {
-    let mut parts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
-    let as_of = std::str::from_utf8(parts.next()?).ok()?.strip_prefix(MAGIC)?.trim();
-    let as_of: i128 = as_of.parse().ok()?;
-    let mut known = HashMap::new();
-    for part in parts {
-        let mut fields = part.splitn(8, |byte| *byte == b' ');
-        let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        let about = About {
-            size: text()?.parse().ok()?,
-            mtime: text()?.parse().ok()?,
-            ctime: text()?.parse().ok()?,
-            inode: (text()?.parse().ok()?, text()?.parse().ok()?),
-        };
-        let digests = Digests { md5: unhex(text()?)?, sha256: unhex(text()?)? };
-        let path = PathBuf::from(OsStr::from_bytes(fields.next()?));
-        if about.mtime < as_of && about.ctime < as_of {
-            known.insert(path, (about, digests));
-        }
-    }
-    Some(known)
+/// What was found, as it was kept.
+fn parse(found: &str) -> Option<Digests> {
+    let (md5, sha256) = found.split_once(':')?;
+    Some(Digests { md5: unhex(md5)?, sha256: unhex(sha256)? })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn about(path: &Path) -> About {

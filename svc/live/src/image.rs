@@ -12,7 +12,7 @@ use image_formats::content::Content;
 use image_tree::{Entry, Kind, Tree};
 
 use crate::digests::{Digests, changed};
-use crate::places::About;
+use stage::seen::About;
 
 /// The bytes of a file.
 #[derive(Debug, Clone)]

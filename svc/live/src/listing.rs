@@ -103,7 +103,7 @@ impl Listings {
 mod tests {
     use super::*;
     use crate::image::Body;
-    use crate::places::About;
+    use stage::seen::About;
 
     #[test]
     fn every_path_in_its_form() {

@@ -26,7 +26,7 @@ use process::Cancel;
 use stage::lock::{self, Lock};
 use stage::output::remove_tree;
 
-use crate::places::About;
+use stage::seen::About;
 
 /// The folder, held.
 pub struct Output {

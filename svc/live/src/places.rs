@@ -13,10 +13,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use stage::seen::About;
 
 /// What a man tree has without saying it.
 pub const MAN: &str = "usr/share/man/";
@@ -32,34 +33,6 @@ pub struct Place {
     pub is_man: bool,
     /// Whether it is the root of a host.
     pub is_host: bool,
-}
-
-/// What a file looked like when it was found; another one says it has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct About {
-    /// Bytes.
-    pub size: u64,
-    /// Nanoseconds since the epoch.
-    pub mtime: i128,
-    /// Nanoseconds since the epoch.
-    pub ctime: i128,
-    /// Device and inode.
-    pub inode: (u64, u64),
-}
-
-impl About {
-    /// Of what the system says.
-    #[must_use]
-    pub fn of(about: &Metadata) -> About {
-        let time =
-            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        About {
-            size: about.len(),
-            mtime: time(about.mtime(), about.mtime_nsec()),
-            ctime: time(about.ctime(), about.ctime_nsec()),
-            inode: (about.dev(), about.ino()),
-        }
-    }
 }
 
 /// A file that was found.

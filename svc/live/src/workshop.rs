@@ -16,7 +16,7 @@ use image_tree::{Kind, Tree};
 use crate::digests::{Digests, changed};
 use crate::gather::{Gathered, Source};
 use crate::image::{Body, Image};
-use crate::places::About;
+use stage::seen::About;
 
 /// Files that the steps of every build read or change.
 const FILES: [&str; 10] = [

@@ -1,7 +1,7 @@
 //! What every stage shares.
 //!
 //! Reading order: [`smf`] (the method's view of SMF) and [`properties`]; [`recipe`] (what names an
-//! output), [`tree`] and [`glob`] (digests of files); [`output`] (stamps, the link `current`),
+//! output), [`tree`], [`seen`] and [`glob`] (digests of files); [`output`] (stamps, the link `current`),
 //! [`collect`] (which outputs go) and [`lock`]; [`progress`], [`durations`], [`watch`] (being wanted); [`stage`] (all of it
 //! together) and [`run`] (the frame of a program: log line and exit status).
 //!
@@ -31,6 +31,7 @@ pub mod progress;
 pub mod properties;
 pub mod recipe;
 pub mod run;
+pub mod seen;
 pub mod smf;
 pub mod stage;
 pub mod tree;

@@ -1,20 +1,8 @@
-//! tree.rs - the digest of a tree of files, one stat per file when nothing changed.
-//!
-//! The stat cache, one file per stage, NUL between entries:
-//!
-//! ```text
-//! lamplighter-stat-cache 1 AS_OF \0
-//! SIZE MTIME CTIME INODE SHA256 /absolute/path \0 ...          times in nanoseconds
-//! ```
-//!
-//! Law (git's racy-mtime rule): a digest is used again only when size, mtime, ctime and inode
-//! agree and both times are older than AS_OF, the time of the file system just before the cache
-//! was made.  A file changed in the very moment it was read is read again.
+//! tree.rs - the digest of a tree of files, one stat per file when nothing changed (seen.rs).
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::glob::Globs;
 use crate::recipe::hex;
+use crate::seen::{About, Seen};
 
-const MAGIC: &str = "lamplighter-stat-cache 1";
+const KIND: &str = "lamplighter-stat-cache 2";
 
 /// A file of a tree that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +25,7 @@ pub struct TreeError {
     pub source: io::Error,
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> TreeError + '_ {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> TreeError + '_ {
     |source| TreeError { path: path.to_owned(), source }
 }
 
@@ -111,37 +100,11 @@ impl Tree {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
-    size: u64,
-    mtime: i128,
-    ctime: i128,
-    inode: u64,
-    digest: String,
-}
-
-impl Known {
-    fn of(metadata: &Metadata, digest: String) -> Known {
-        let time =
-            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Known {
-            size: metadata.len(),
-            mtime: time(metadata.mtime(), metadata.mtime_nsec()),
-            ctime: time(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-            digest,
-        }
-    }
-}
-
 /// The digests of earlier reads.
 #[derive(Debug)]
 pub struct StatCache {
-    path: PathBuf,
-    beside: PathBuf,
-    as_of: i128,
-    before: HashMap<PathBuf, Known>,
-    now: HashMap<PathBuf, Known>,
+    before: Seen,
+    now: HashMap<PathBuf, (About, String)>,
     read: u64,
 }
 
@@ -151,23 +114,7 @@ impl StatCache {
     /// # Errors
     /// Its directory cannot be written.
     pub fn open(path: &Path) -> Result<StatCache, TreeError> {
-        let beside = path.with_extension("new");
-        // Made before anything is read: its own time is the file system's now.
-        let made = File::create(&beside).and_then(|file| {
-            // A write sets the time even where making the file did not.
-            (&file).write_all(b"\0")?;
-            file.metadata()
-        });
-        let now = Known::of(&made.map_err(at(&beside))?, String::new());
-        let before = fs::read(path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-        Ok(StatCache {
-            path: path.to_owned(),
-            beside,
-            as_of: now.mtime,
-            before,
-            now: HashMap::new(),
-            read: 0,
-        })
+        Ok(StatCache { before: Seen::open(path, KIND)?, now: HashMap::new(), read: 0 })
     }
 
     /// How many files were really read.
@@ -251,14 +198,16 @@ impl StatCache {
     }
 
     fn digest(&mut self, full: &Path, metadata: &Metadata) -> Result<String, TreeError> {
-        let mut seen = Known::of(metadata, String::new());
-        let known = self.now.get(full).or_else(|| self.before.get(full));
-        if let Some(known) = known {
-            seen.digest.clone_from(&known.digest);
-            if *known == seen && seen.mtime < self.as_of && seen.ctime < self.as_of {
-                self.now.insert(full.to_owned(), seen.clone());
-                return Ok(seen.digest);
-            }
+        // A device may have another number after a reboot.
+        let about = About { inode: (0, metadata.ino()), ..About::of(metadata) };
+        let known = match self.now.get(full) {
+            Some((seen, digest)) => (*seen == about).then_some(digest.as_str()),
+            None => self.before.found(full, &about),
+        };
+        if let Some(digest) = known.filter(|_| self.before.is_settled(&about)) {
+            let digest = digest.to_owned();
+            self.now.insert(full.to_owned(), (about, digest.clone()));
+            return Ok(digest);
         }
         self.read += 1;
         let mut hash = Sha256::new();
@@ -272,9 +221,8 @@ impl StatCache {
                 Err(source) => return Err(at(full)(source)),
             }
         }
-        seen.digest = hex(&hash.finalize());
-        let digest = seen.digest.clone();
-        self.now.insert(full.to_owned(), seen);
+        let digest = hex(&hash.finalize());
+        self.now.insert(full.to_owned(), (about, digest.clone()));
         Ok(digest)
     }
 
@@ -283,44 +231,9 @@ impl StatCache {
     /// # Errors
     /// It cannot be written.
     pub fn save(self) -> Result<(), TreeError> {
-        let mut bytes = format!("{MAGIC} {}\0", self.as_of).into_bytes();
-        for (path, known) in &self.now {
-            // What is too young to be trusted next time is not worth a line.
-            if known.mtime >= self.as_of || known.ctime >= self.as_of {
-                continue;
-            }
-            let Known { size, mtime, ctime, inode, digest } = known;
-            let head = format!("{size} {mtime} {ctime} {inode} {digest} ");
-            bytes.extend_from_slice(head.as_bytes());
-            bytes.extend_from_slice(path.as_os_str().as_bytes());
-            bytes.push(0);
-        }
-        fs::write(&self.beside, bytes).map_err(at(&self.beside))?;
-        fs::rename(&self.beside, &self.path).map_err(at(&self.path))
+        let now = self.now.iter();
+        self.before.save(now.map(|(path, (about, digest))| (path.as_path(), about, digest.clone())))
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<HashMap<PathBuf, Known>> {
-    let mut parts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
-    let as_of = std::str::from_utf8(parts.next()?).ok()?.strip_prefix(MAGIC)?.trim();
-    let as_of: i128 = as_of.parse().ok()?;
-    let mut known = HashMap::new();
-    for part in parts {
-        let mut fields = part.splitn(6, |byte| *byte == b' ');
-        let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        let entry = Known {
-            size: text()?.parse().ok()?,
-            mtime: text()?.parse().ok()?,
-            ctime: text()?.parse().ok()?,
-            inode: text()?.parse().ok()?,
-            digest: text()?.to_owned(),
-        };
-        let path = PathBuf::from(OsStr::from_bytes(fields.next()?));
-        if entry.mtime < as_of && entry.ctime < as_of {
-            known.insert(path, entry);
-        }
-    }
-    Some(known)
 }
 
 #[cfg(test)]
@@ -416,12 +329,5 @@ mod tests {
         let single = cache.scan(&place.path().join("tree/a"), Files::All).unwrap();
         assert_eq!(single.entries.len(), 1);
         assert!(cache.scan(&place.path().join("nowhere"), Files::All).is_err());
-    }
-
-    #[test]
-    fn a_torn_cache_is_empty() {
-        for bytes in [&b""[..], b"noise", b"lamplighter-stat-cache 1 5\x001 2 3\x00"] {
-            assert!(parse(bytes).is_none_or(|known| known.is_empty()));
-        }
     }
 }
