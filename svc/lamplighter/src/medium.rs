@@ -75,7 +75,7 @@ impl Medium {
                 }
             }
         }
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = stage::recipe::hex(&hash.finalize());
         Ok(Self { path, size, sha256 })
     }
 }

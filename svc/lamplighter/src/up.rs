@@ -200,7 +200,7 @@ fn digest(bundles: &Path, prefix: &Path) -> Result<String> {
         hash.update(format!("\n{} {}\n", file.display(), bytes.len()));
         hash.update(&bytes);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(stage::recipe::hex(&hash.finalize()))
 }
 
 fn import(smf: &Smf<'_>, bundles: &Path) -> Result<()> {

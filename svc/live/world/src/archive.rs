@@ -135,7 +135,7 @@ fn get(location: &str, to: &Path) -> Result<String, ArchiveError> {
         digest.update(&buffer[..read]);
         file.write_all(&buffer[..read]).map_err(|error| failed(error.to_string()))?;
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(stage::recipe::hex(&digest.finalize()))
 }
 
 fn decompress(program: &str, packed: &Path, plain: &Path) -> Result<(), ArchiveError> {
