@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use image_formats::pieces::{Digest, Earlier, Piece, digest};
 
+use crate::removal::remove;
+
 /// Bytes of a piece in the index.
 const ROW: usize = 32 + 32 + 8 + 4;
 /// Longer than any piece.
@@ -67,13 +69,6 @@ impl Earlier for Kept {
         let mut bytes = vec![0; piece.length as usize];
         self.bytes.as_ref()?.read_exact_at(&mut bytes, piece.at).ok()?;
         (digest(&bytes) == piece.sum).then_some((bytes, piece.sum))
-    }
-}
-
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 
