@@ -14,6 +14,7 @@ use image_formats::archive;
 use image_formats::lofi::{self, Algorithm};
 use image_formats::ufs::{self, Inodes, Options, Space, Zeros};
 use image_tree::{Entry, Kind, Tree};
+use tests::sample::sample;
 
 const FILES: usize = 30_000;
 const BYTES: usize = 600 << 20;
@@ -31,28 +32,6 @@ fn best(mut run: impl FnMut()) -> f64 {
 
 fn report(what: &str, megabytes: f64, seconds: f64) {
     println!("{what:<40} {seconds:>7.2} s {:>8.0} MB/s", megabytes / seconds);
-}
-
-/// Programs and libraries of this host, so many bytes of them.
-fn sample(length: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length + (64 << 20));
-    let mut folders =
-        vec![Path::new("/usr/lib").to_path_buf(), Path::new("/usr/bin").to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        entries.sort();
-        for path in entries {
-            let Ok(about) = path.symlink_metadata() else { continue };
-            if about.is_dir() {
-                folders.push(path);
-            } else if about.is_file() && about.len() < 8 << 20 && bytes.len() < length {
-                bytes.extend(std::fs::read(&path).unwrap_or_default());
-            }
-        }
-    }
-    bytes.truncate(bytes.len().min(length) / 2048 * 2048);
-    bytes
 }
 
 /// A tree like an image: most files small, some large, all together [`BYTES`].
@@ -140,7 +119,8 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let wants = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
     let scratch = tempfile::tempdir().expect("a place");
-    let bytes = sample(128 << 20);
+    let mut bytes = sample(128 << 20);
+    bytes.truncate(bytes.len() / 2048 * 2048);
     if wants("ufs") {
         against_tar(scratch.path(), &bytes);
     }

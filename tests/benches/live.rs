@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,30 +18,10 @@ use live::build::{Built, Request, World, build};
 use live::media::Media;
 use live::places::Place;
 use process::Cancel;
+use tests::sample::sample;
 
 const FILES: usize = 22_000;
 const BYTES: usize = 500_000_000;
-
-/// Programs and libraries of this host, so many bytes of them.
-fn sample(length: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length);
-    let mut folders = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/bin")];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        entries.sort();
-        for path in entries {
-            let Ok(about) = path.symlink_metadata() else { continue };
-            if about.is_dir() {
-                folders.push(path);
-            } else if about.is_file() && about.len() < 8 << 20 && bytes.len() < length {
-                bytes.extend(fs::read(&path).unwrap_or_default());
-            }
-        }
-    }
-    bytes.truncate(length);
-    bytes
-}
 
 /// A workspace: proto area, overlay and manifest.
 fn workspace(top: &Path) {

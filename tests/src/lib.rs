@@ -10,6 +10,7 @@ pub mod depot;
 pub mod dice;
 pub mod hold;
 pub mod living;
+pub mod sample;
 pub mod severed;
 pub mod smf;
 
