@@ -4,6 +4,8 @@
 //! `exit` status.  `$ROOT` in them is the place the command runs in.
 #![allow(dead_code)]
 
+pub mod image;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
