@@ -53,7 +53,11 @@ impl Yard {
         } else {
             Command::new(program)
         };
-        let path = std::env::var("PATH").unwrap_or_default();
+        // An ordinary user's has no /usr/sbin.
+        let path = match self.as_nobody {
+            true => "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            false => std::env::var("PATH").unwrap_or_default(),
+        };
         command.env_clear().env("PATH", format!("{}:{path}", prefix().join("bin").display()));
         command.env("HOME", self.place.path()).env("BUILDSTAMP", STAMP);
         command

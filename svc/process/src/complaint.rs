@@ -2,7 +2,8 @@
 //!
 //! The first error of a compiler, because what follows it are mostly its consequences; when none
 //! complained, the first complaint of a packaging command; else the first line that tells of a
-//! host that ran out of something (space, memory, files); else the last line the command wrote.
+//! host that ran out of something (space, memory, files) or lacks a program; else the first target
+//! that make gave up (others may go on and write more); else the last line the command wrote.
 
 /// Listens to a build.
 #[derive(Debug, Default)]
@@ -10,6 +11,7 @@ pub struct Complaint {
     compiler: Option<String>,
     packaging: Option<String>,
     starved: Option<String>,
+    given_up: Option<String>,
     last: Option<String>,
 }
 
@@ -26,8 +28,11 @@ impl Complaint {
         if self.packaging.is_none() && is_packaging_error(line) {
             self.packaging = Some(line.to_owned());
         }
-        if self.starved.is_none() && is_starved(line) {
+        if self.starved.is_none() && (is_starved(line) || is_absent(line)) {
             self.starved = Some(line.to_owned());
+        }
+        if self.given_up.is_none() && line.contains("make") && line.contains(": *** [") {
+            self.given_up = Some(line.to_owned());
         }
         self.last = Some(line.to_owned());
     }
@@ -42,7 +47,7 @@ impl Complaint {
     /// Why it failed, when it did.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        self.error().or(self.last.as_deref())
+        self.error().or(self.given_up.as_deref()).or(self.last.as_deref())
     }
 }
 
@@ -88,6 +93,16 @@ fn is_starved(line: &str) -> bool {
     let said = words.iter().any(|word| line.ends_with(word));
     let compiler = ["out of memory allocating", "memory exhausted", " signal terminated program "];
     said || compiler.iter().any(|word| line.contains(word))
+}
+
+/// What shells and make say of a program that is not there.
+fn is_absent(line: &str) -> bool {
+    let make = line
+        .split_once(": ")
+        .is_some_and(|(who, _)| who.split('[').next().is_some_and(|name| name.ends_with("make")));
+    line.ends_with(": command not found")
+        || line.ends_with(": not found")
+        || (make && line.ends_with(": No such file or directory"))
 }
 
 fn is_number(text: &str) -> bool {
@@ -141,6 +156,19 @@ mod tests {
             "gcc: internal compiler error: Segmentation fault signal terminated program cc1";
         assert_eq!(heard(&[grown, "make: *** [x] Error 4"]).as_deref(), Some(grown));
         assert_eq!(heard(&[killed, "make: *** [x] Error 1"]).as_deref(), Some(killed));
+        let zic = "make[1]: zic: No such file or directory";
+        let stopped = "make[1]: *** [Makefile:17: zones] Error 127";
+        let others = "make[1]: Nothing to be done for 'install'.";
+        assert_eq!(heard(&["zic -b fat", zic, stopped, others]).as_deref(), Some(zic));
+        assert_eq!(
+            heard(&["false", stopped, "make: *** [x] Error 2", others]).as_deref(),
+            Some(stopped)
+        );
+        assert_eq!(
+            heard(&["sh: 1: zic: not found", "x"]).as_deref(),
+            Some("sh: 1: zic: not found")
+        );
+        assert_eq!(heard(&["grep: a: No such file or directory", "x"]).as_deref(), Some("x"));
         assert_eq!(heard(&[]), None);
     }
 }

@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use crate::host::ASIDE;
+
 /// A value that a file assigns.
 pub type Assigned = (&'static str, String);
 
@@ -111,7 +113,8 @@ pub fn surroundings(build: &str, proto: &Path, path: &str) -> Vec<Assigned> {
     let tools = TOOLS.iter().filter(|_| value(build, "GATE_IS_REAL").is_some());
     let tools: String = tools.map(|tool| format!("{tool}:")).collect();
     vec![
-        ("PATH", format!("{prefix}/bin:{tools}{path}")),
+        // What configure has found is found by the build.
+        ("PATH", format!("{prefix}/bin:{tools}{path}:{}", ASIDE.join(":"))),
         ("LAMPLIGHTER_PREFIX", prefix),
         ("ONBLD", proto.join("opt/onbld").display().to_string()),
         ("DESTDIR", text.clone()),

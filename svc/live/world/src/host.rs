@@ -14,6 +14,10 @@ use crate::site::Site;
 /// How long zonename may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where programs are that an ordinary user's PATH leaves out: they are looked for last, and by builds
+/// as well.
+pub const ASIDE: [&str; 2] = ["/usr/sbin", "/sbin"];
+
 /// Tools, and the packages that bring them: Debian's, pkg(7)'s, pkgsrc's.
 const PACKAGES: [(&str, [&str; 3]); 17] = [
     ("gmake", ["make", "developer/build/gnu-make", "gmake"]),
@@ -81,7 +85,7 @@ impl Host {
     /// Where a program is.
     #[must_use]
     pub fn find(&self, program: &str) -> Option<PathBuf> {
-        let aside = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+        let aside = ASIDE.map(PathBuf::from);
         let places = self.path.iter().chain(&aside);
         places.map(|place| place.join(program)).find(|path| is_program(path))
     }
