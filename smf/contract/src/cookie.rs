@@ -5,7 +5,6 @@
 //! found by a shell, and so that ways may differ between nested contracts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use crate::processes::{self, Pid, Process};
 
@@ -46,15 +45,29 @@ pub struct Survey {
     by_session: BTreeMap<Pid, Vec<Pid>>,
 }
 
+/// So often those are looked for that were born during the last look.
+const ROUNDS_MAX: usize = 64;
+
 impl Survey {
-    /// Looks at them.
+    /// Looks at them.  A process that had a child and ended meanwhile cannot hide it: the look is
+    /// over when nobody is there who was not looked at.
     #[must_use]
     pub fn take() -> Survey {
-        let of = |process: &Process| {
-            let environment = fs::read(format!("/proc/{}/environ", process.pid));
-            contracts(&environment.unwrap_or_default())
-        };
-        Survey::of(processes::all().into_iter().map(|process| (process, of(&process))))
+        let mut seen = BTreeMap::new();
+        let mut met = BTreeSet::new();
+        for _ in 0..ROUNDS_MAX {
+            let mut listed = processes::listed();
+            listed.retain(|pid| met.insert(*pid));
+            if listed.is_empty() {
+                break;
+            }
+            for pid in listed {
+                if let Some((process, environment)) = processes::with_environment(pid) {
+                    seen.insert(process, contracts(&environment));
+                }
+            }
+        }
+        Survey::of(seen.into_iter())
     }
 
     fn of(processes: impl Iterator<Item = (Process, Vec<u64>)>) -> Survey {

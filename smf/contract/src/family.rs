@@ -8,7 +8,7 @@
 //! Law: a child's number is its own until it is reaped, so what was read of it once stays true.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::cookie::{self, Known};
@@ -73,8 +73,11 @@ impl Family {
     }
 
     fn take_look(&mut self) -> Option<Look> {
-        let pids = self.list()?;
-        self.meet(&pids);
+        let mut pids = self.list()?;
+        // Whoever was met may have ended before, and left a child of his that was not on the list.
+        while self.meet(&pids) {
+            pids = self.list()?;
+        }
         let (mut contracts, mut sessions) = (BTreeSet::new(), BTreeSet::new());
         for pid in &pids {
             contracts.extend(self.born.get(pid).into_iter().flatten());
@@ -110,16 +113,20 @@ impl Family {
         Some(processes::numbers(&String::from_utf8_lossy(&text)))
     }
 
-    /// Looks at the children that were not seen before, and forgets who is none any more.
-    fn meet(&mut self, children: &BTreeSet<Pid>) {
+    /// Looks at the children that were not seen before, and forgets who is none any more; true when
+    /// there were such.
+    fn meet(&mut self, children: &BTreeSet<Pid>) -> bool {
         self.seen.retain(|pid, _| children.contains(pid));
+        let known = self.seen.len();
         for pid in children.iter().filter(|pid| !self.born.contains_key(*pid)) {
             if !self.seen.contains_key(pid) {
-                let Some(process) = processes::process(*pid) else { continue };
-                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                let Some((process, environment)) = processes::with_environment(*pid) else {
+                    continue;
+                };
                 self.seen.insert(*pid, (process, cookie::contracts(&environment)));
             }
         }
+        self.seen.len() > known
     }
 
     /// The contracts a child belongs to, outermost first, if it was started here or ever looked at.
@@ -135,7 +142,7 @@ impl Family {
         let mut before = None;
         loop {
             let children = self.list()?;
-            self.meet(&children);
+            let new = self.meet(&children);
             let belong = |(process, contracts): &&(Process, Vec<u64>)| {
                 contracts.contains(&id)
                     || known.contains(&(process.pid, process.started))
@@ -148,7 +155,7 @@ impl Family {
             let living: Vec<Process> =
                 now.filter_map(processes::process).filter(|process| !process.zombie).collect();
             // One that has ended a moment ago may have left children to this process meanwhile.
-            if !living.is_empty() || before.as_ref() == Some(&children) {
+            if !living.is_empty() || (!new && before.as_ref() == Some(&children)) {
                 return Some(living);
             }
             before = Some(children);

@@ -13,7 +13,7 @@ use crate::contract::{Contract, ContractError, Hold};
 use crate::cookie::Survey;
 use crate::family::Family;
 use crate::idle::{Group, Idle};
-use crate::processes::Pid;
+use crate::processes::{self, Pid};
 use crate::{cgroup, cookie};
 
 /// The variable that, when set to anything but nothing, keeps [`Contracts::open`] off cgroups.
@@ -278,8 +278,8 @@ impl Contracts {
     pub fn contracts_of(&self, pid: Pid) -> Vec<u64> {
         let family = self.family.as_ref().map(|family| lock(family));
         let seen = family.and_then(|family| family.contracts_of(pid).map(<[u64]>::to_vec));
-        let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        seen.unwrap_or_else(|| cookie::contracts(&read()))
+        let read = || processes::with_environment(pid).map(|(_, environment)| environment);
+        seen.unwrap_or_else(|| cookie::contracts(&read().unwrap_or_default()))
     }
 
     /// The contract of this owner that a process is or, being a zombie, was a member of.  Only the

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -37,17 +38,23 @@ fn both_ways(test: impl Fn(&Contracts)) {
 
 /// Starts a shell in the contract and waits for its first line.
 fn start(contract: &mut Contract, script: &str) -> (Child, String) {
+    let mut child = begin(contract, script);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().to_owned())
+}
+
+/// Starts a shell in the contract.
+fn begin(contract: &mut Contract, script: &str) -> Child {
     let entrance = contract.entrance().unwrap();
     let (name, value) = contract.environment();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).env(name, value).stdout(Stdio::piped());
     // SAFETY: enter does nothing but one write.
     unsafe { command.pre_exec(move || entrance.enter()) };
-    let mut child = command.spawn().unwrap();
+    let child = command.spawn().unwrap();
     contract.started(child.id() as Pid).unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (child, line.trim().to_owned())
+    child
 }
 
 fn gone(pid: Pid) -> bool {
@@ -78,6 +85,48 @@ fn members_that_hide_are_found_and_killed() {
             child.wait().unwrap();
             reap_orphans(&[]);
             contract.remove();
+        });
+    }
+}
+
+/// Neither a member that turns into one program after another, nor one whose children end as soon
+/// as they have a child, is ever overlooked.
+#[test]
+fn who_lives_is_seen_whatever_it_is_about() {
+    // Each is over when the last process has ended, and with it the last end of the pipe.
+    for (script, lives) in [
+        ("n=$1; [ $n = 0 ] || exec sh -c \"$0\" \"$0\" $((n - 1))", 120),
+        ("n=$1; [ $n = 0 ] || { sh -c \"$0\" \"$0\" $((n - 1)) & }", 120),
+        ("n=$1; [ $n = 0 ] || { setsid sh -c \"$0\" \"$0\" $((n - 1)) & }", 120),
+    ] {
+        both_ways(|contracts| {
+            for contracts in [contracts.clone(), contracts.clone().as_reaper()] {
+                let mut contract = contracts.create().unwrap();
+                let whole = format!("echo on; sh -c '{script}' '{script}' {lives} & exit 0");
+                let mut child = begin(&mut contract, &whole);
+                let mut pipe = BufReader::new(child.stdout.take().unwrap());
+                let mut line = String::new();
+                pipe.read_line(&mut line).unwrap();
+                child.wait().unwrap();
+                contracts.reaped(child.id() as Pid);
+                while !contract.is_empty().unwrap() {
+                    for pid in smf_contract::processes::children_of("self").unwrap_or_default() {
+                        let pid = nix::unistd::Pid::from_raw(pid);
+                        let flag = nix::sys::wait::WaitPidFlag::WNOHANG;
+                        let state = nix::sys::wait::waitpid(pid, Some(flag)).unwrap();
+                        if state != nix::sys::wait::WaitStatus::StillAlive {
+                            contracts.reaped(pid.as_raw());
+                        }
+                    }
+                }
+                let mut ends =
+                    [nix::poll::PollFd::new(pipe.get_ref().as_fd(), nix::poll::PollFlags::empty())];
+                let over = nix::poll::poll(&mut ends, nix::poll::PollTimeout::ZERO).unwrap();
+                contract.kill().unwrap();
+                assert_eq!(1, over, "seen as empty before its end: {script}");
+                reap_orphans(&[]);
+                contract.remove();
+            }
         });
     }
 }
