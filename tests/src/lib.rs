@@ -232,6 +232,13 @@ impl World {
         await_true(&|| self.state(instance) == state, &last);
     }
 
+    /// Waits until `svcs -x` has nothing to explain: a depot may still be starting when what it
+    /// serves is already there.
+    #[track_caller]
+    pub fn await_well(&self) {
+        await_true(&|| self.run("svcs", &["-x"]).out.is_empty(), &|| self.story());
+    }
+
     /// What `svcs -a`, `svcs -x` and the end of every log say: printed by a failing test.
     pub fn story(&self) -> String {
         let mut story = self.run("svcs", &["-a"]).out + &self.run("svcs", &["-x"]).out;

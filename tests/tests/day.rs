@@ -85,7 +85,7 @@ fn from_the_first_build_to_the_evening() {
     let result = first.last().unwrap();
     assert_eq!(result["status"], "built");
     assert!(result["iso"]["size"].as_u64() > Some(0), "{result}");
-    assert_eq!(world.run("svcs", &["-x"]).out, "", "all is online");
+    world.await_well();
 
     how_things_are(&world);
     the_depot_tells_what_the_repository_does(&world);

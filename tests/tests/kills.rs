@@ -234,7 +234,7 @@ impl Run {
         await_true(&done, &|| world.story());
         assert_eq!(world.building(), [], "orphans\n{}", world.story());
         assert_eq!(world.half_done(), [""; 0]);
-        assert_eq!(world.run("svcs", &["-x"]).out, "");
+        world.await_well();
         assert_eq!(world.done_twice(), [""; 0], "{}", world.story());
         assert!(!world.gates.join(".two").exists(), "two builds of one gate\n{}", world.story());
     }
@@ -422,7 +422,7 @@ fn the_third_kill(world: &World) {
     world.await_state("builder/release", "online");
     assert_eq!(world.worked("application-builder:illumos"), 1, "{}", world.story());
     assert_eq!(world.half_done(), [""; 0]);
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
 }
 
 #[test]

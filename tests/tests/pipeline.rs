@@ -105,7 +105,7 @@ fn stop_and_leave_nothing(world: &World) {
     for instance in ["builder:illumos", "imager", "builder/release"] {
         assert_eq!(world.state(instance), "disabled", "{}", world.story());
     }
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_compile_error_is_named_and_mended() {
     edit(&source, "retrun", "return");
     world.run("svcadm", &["clear", "builder:illumos"]).ok();
     world.await_state("builder/release", "online");
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
 }
 
 #[test]

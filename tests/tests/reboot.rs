@@ -116,7 +116,7 @@ impl Host {
         await_true(&online, &|| world.story());
         assert_eq!(world.half_done(), [""; 0]);
         assert_eq!(world.done_twice(), [""; 0]);
-        assert_eq!(world.run("svcs", &["-x"]).out, "");
+        world.await_well();
         let worked = LOGS.map(|log| world.worked(log));
         assert_eq!(worked, [1; 5], "{}", world.story());
     }

@@ -87,5 +87,5 @@ fn two_distributions_side_by_side() {
     one.run("lamplighter", &["down"]).ok();
     assert_eq!(one.alive(), Vec::<String>::new());
     other.await_state("builder/release", "online");
-    assert_eq!(other.run("svcs", &["-x"]).out, "");
+    other.await_well();
 }

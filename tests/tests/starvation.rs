@@ -46,7 +46,7 @@ fn fails(world: &World, instance: &str, log: &str, texts: &[&str]) {
 fn completes(world: &World, instance: &str) {
     world.run("svcadm", &["clear", instance]).ok();
     world.await_state("builder/release", "online");
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
 }
 
 /// Manifests and payloads of the release, and its medium: path to content.
@@ -153,7 +153,7 @@ fn a_root_that_is_full() {
     // The repository tells old states until the engine has written the new ones again.
     let builds = || world.run("lamplighter", &["build"]).status == 0;
     await_true(&builds, &|| world.story());
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
     assert_same(&released(&world), &unbroken());
 }
 
@@ -259,7 +259,7 @@ fn a_clock_that_goes_back() {
     let newer = before.iter().filter(|(stem, version)| after[*stem] > **version).count();
     let older = before.iter().filter(|(stem, version)| after[*stem] < **version).count();
     assert!(newer > 0 && older == 0, "{before:?}\n{after:?}");
-    assert_eq!(world.run("svcs", &["-x"]).out, "");
+    world.await_well();
 }
 
 #[test]
