@@ -131,6 +131,13 @@ impl Disk {
         Ok(nix::sys::stat::utimensat(at, name, &TimeSpec::UTIME_OMIT, &time, flags)?)
     }
 
+    /// The same of an open file: no name is looked for.
+    pub(crate) fn set_open_time(&self, file: &File, mtime: (i64, i64)) -> io::Result<()> {
+        self.before("utimens")?;
+        let time = TimeSpec::new(mtime.0, mtime.1);
+        Ok(nix::sys::stat::futimens(file, &TimeSpec::UTIME_OMIT, &time)?)
+    }
+
     /// Makes a file hold these bytes: written beside it and renamed.  The keeper syncs.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
         let mut name = path.file_name().unwrap_or_default().to_owned();

@@ -197,6 +197,11 @@ pub(super) fn name(pack: u32) -> String {
     format!("pack.{pack}")
 }
 
+/// Whether a pack is one file, or was when it was kept.
+pub(super) fn is_link(content: &Content) -> bool {
+    content.pack >= THREADS
+}
+
 /// What of a file is no hole; `None` when nothing is.
 fn segments(file: &File, size: u64) -> io::Result<Option<Segments>> {
     let seek = |place: u64, whence| {

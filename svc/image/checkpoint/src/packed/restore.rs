@@ -389,22 +389,26 @@ impl Restoring<'_> {
     fn make(&self, hand: &mut Hand, spot: &Spot<'_>, child: &Child) -> Result<Stamp, StoreError> {
         hand.made += 1;
         let (folder, name) = (spot.folder, spot.name);
-        match &child.node {
+        let about = match &child.node {
             Node::File { content, .. } => {
                 let mode = child.meta.mode & 0o777;
                 let file = self.disk.create(folder, name, mode).map_err(spot.wrong())?;
                 self.packs.fill(self.disk, content, &file, &spot.path, &mut hand.buffers)?;
+                // Of most files that is all: neither call looks for a name.
+                self.disk.set_open_time(&file, child.meta.mtime).map_err(spot.wrong())?;
+                nix::sys::stat::fstat(&file).map_err(spot.wrong())?
             }
             Node::Symlink(target) => {
                 self.disk.symlink(target, folder, name).map_err(spot.wrong())?;
+                disk::look(folder, name).map_err(spot.wrong())?
             }
             Node::Special { format, device } => {
                 let made = self.disk.make_node(folder, name, *format, *device);
                 made.map_err(spot.wrong())?;
+                disk::look(folder, name).map_err(spot.wrong())?
             }
             Node::Folder(_) => unreachable!("a folder is a task of its own"),
-        }
-        let about = disk::look(folder, name).map_err(spot.wrong())?;
+        };
         Ok(self.mend(spot, child, &about).map_err(spot.wrong())?)
     }
 

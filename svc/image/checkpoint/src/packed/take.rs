@@ -20,7 +20,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use super::crew::{self, Queue};
 use super::index::{Child, Content, Folder, Index, Meta, Moment, Node, Stamp};
-use super::pack::{Buffers, Packer, Packs};
+use super::pack::{self, Buffers, Packer, Packs};
 use crate::area::Writer;
 use crate::disk::{self, Disk, Spot};
 use crate::error::{StoreError, at};
@@ -305,7 +305,10 @@ impl Reading<'_> {
         if let Some(linked) = &mut linked {
             linked.insert(about.st_ino, content.clone());
         }
-        // Opening may have needed another mode for a moment.
+        if mode(about) & 0o400 != 0 && !pack::is_link(&content) {
+            return Ok((content, stamp(about).ctime));
+        }
+        // Opening it needed another mode for a moment, or it has one name more now.
         let after = nix::sys::stat::fstat(&file).map_err(spot.wrong())?;
         Ok((content, stamp(&after).ctime))
     }
