@@ -32,7 +32,7 @@ use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::ids;
 use imager::build::logs::Logs;
-use imager::build::run::Ended;
+use imager::build::run::{Ended, Going};
 use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
 use imager::steps::{Facts, Places, Trial, World};
@@ -97,8 +97,13 @@ impl Wanted {
         })
     }
 
-    fn pauses(&self) -> bool {
-        self.request.options.iter().any(|asked| matches!(asked, Asked::Pause(_)))
+    /// The step before which to stop; empty: none.
+    fn pause_at(&self) -> &str {
+        let steps = self.request.options.iter().find_map(|asked| match asked {
+            Asked::Pause(step) => Some(step.as_str()),
+            _ => None,
+        });
+        steps.unwrap_or_default()
     }
 }
 
@@ -146,7 +151,7 @@ fn make(stage: &Stage) -> Result<()> {
         recipe.add(format!("script/{}", step.name), stage::recipe::sha256(&bytes));
     }
     // Who wants to stop somewhere wants to see it, not what was made before.
-    if wanted.pauses() || !stage.is_up_to_date(&recipe)? {
+    if !wanted.pause_at().is_empty() || !stage.is_up_to_date(&recipe)? {
         work(stage, &wanted, &input, &recipe, &host)?;
     }
     deliver(stage, &wanted)?;
@@ -165,6 +170,7 @@ fn work(
     let (resume, pause) = match wanted.manifest.choose(&area, &wanted.request) {
         Ok(Choice::Build { resume, pause }) => (resume, pause),
         Ok(Choice::List) => (None, None),
+        Ok(Choice::Nothing) => return Err(paused(stage, wanted.pause_at()).into()),
         Err(refused) => {
             return Err(Failure::configuration(refused.lines.join("; ")).into());
         }
@@ -186,9 +192,10 @@ fn work(
         progress: &|step, done, total, unit| stage.progress(step, done, total, unit),
     };
     let console = |line: &str| stage.log(line);
-    let logs = Logs::new(&console, false);
+    let logs = Logs::new(wanted.manifest.image.form, &console, false);
     let caller = Caller {
         world: &world,
+        going: Going::AsTold,
         script_time: wanted.script_time,
         debug: Arc::new(|_| {}),
         cancel: stage.cancel(),

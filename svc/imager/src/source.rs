@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use image_manifest::{Checked, Document, Host, Native, ParseError, Problems};
+use image_manifest::{Checked, Document, Host, Native, ParseError, Problems, Step};
 
 /// More than any manifest has; the parser's own limit is below it.
 const BYTES_MAX: u64 = (4 << 20) + 1;
@@ -58,16 +58,32 @@ pub fn read(path: &Path, unnamed: &str, host: &dyn Host) -> Result<Checked, Read
 
 /// Reads a manifest as it is, with what it includes.
 pub fn parse(path: &Path) -> Result<Document, ReadError> {
+    parse_text(&text(path)?, path)
+}
+
+/// The text of a manifest.
+pub fn text(path: &Path) -> Result<String, ReadError> {
     let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
-    let text = text(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
+    bounded(File::open(path).map_err(unreadable)?).map_err(unreadable)
+}
+
+/// The steps of a manifest that was at `path` once; none where it cannot be understood any more.
+pub fn earlier_steps(text: &[u8], path: &Path, host: &dyn Host) -> Option<Vec<Step>> {
+    let document = parse_text(std::str::from_utf8(text).ok()?, path).ok()?;
+    let checked = document.with_defaults("").check(host).ok()?;
+    Some(checked.image().steps)
+}
+
+/// A manifest by its text, with what it includes from beside `path`.
+pub fn parse_text(text: &str, path: &Path) -> Result<Document, ReadError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    Document::parse_including(&text, &mut |name| included(folder, name))
+    Document::parse_including(text, &mut |name| included(folder, name))
         .map_err(|source| ReadError::Malformed { path: path.to_owned(), source })
 }
 
 /// What is read of a file; one byte too many is for the parser to refuse.
-fn text(file: File) -> io::Result<String> {
+fn bounded(file: File) -> io::Result<String> {
     let mut text = String::new();
     file.take(BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
@@ -81,7 +97,7 @@ fn included(folder: &Path, name: &str) -> Result<String, String> {
         if !path.starts_with(&folder) || !fs::metadata(&path)?.is_file() {
             return Ok(None);
         }
-        text(File::open(path)?).map(Some)
+        bounded(File::open(path)?).map(Some)
     };
     match open() {
         Ok(Some(text)) => Ok(text),

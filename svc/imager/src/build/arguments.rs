@@ -56,11 +56,15 @@ pub struct Request {
 }
 
 /// The words are not a command; the text says why, where the form has a text for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Misuse(pub &'static str);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misuse(pub String);
+
+fn misuse<T>(text: impl Into<String>) -> Result<T, Misuse> {
+    Err(Misuse(text.into()))
+}
 
 /// The words, read by the rules of both forms.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Both {
     /// The original form.
     pub old: Result<Request, Misuse>,
@@ -74,6 +78,16 @@ impl Both {
         Self { old: getopt(words), dc: optparse(words) }
     }
 
+    /// Reads all words where the first is an option: only the newer form finds `build` behind it.
+    pub fn behind_options(words: &[String]) -> Option<Self> {
+        words.first().filter(|word| word.starts_with('-'))?;
+        let (mut request, operands) = optparse_all(words).ok()?;
+        let [subcommand, manifest] = operands.as_slice() else { return None };
+        (subcommand == "build").then_some(())?;
+        request.manifest.clone_from(manifest);
+        Some(Self { old: misuse("Invalid or missing subcommand"), dc: Ok(request) })
+    }
+
     /// The path of the manifest, by whichever form finds one.
     pub fn manifest(&self) -> Option<&str> {
         let found = self.old.as_ref().ok().or(self.dc.as_ref().ok());
@@ -81,23 +95,28 @@ impl Both {
     }
 }
 
+/// The older form has its usage for all that is wrong.
+fn unsaid() -> Misuse {
+    Misuse(String::new())
+}
+
 /// getopt(3) with `r:p:hRl?d`, and `k:`.
 fn getopt(words: &[String]) -> Result<Request, Misuse> {
     let mut request = Request::default();
     let mut words = words.iter();
     let manifest = loop {
-        let word = words.next().ok_or(Misuse(""))?;
+        let word = words.next().ok_or_else(unsaid)?;
         let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
             break word;
         };
         if letters == "-" {
-            break words.next().ok_or(Misuse(""))?;
+            break words.next().ok_or_else(unsaid)?;
         }
         for (at, letter) in letters.char_indices() {
             if let 'r' | 'p' | 'k' = letter {
                 let rest = &letters[at + 1..];
                 let value = if rest.is_empty() { words.next().cloned() } else { Some(rest.into()) };
-                let value = value.ok_or(Misuse(""))?;
+                let value = value.ok_or_else(unsaid)?;
                 match letter {
                     'r' => request.options.push(Asked::Resume(value)),
                     'p' => request.options.push(Asked::Pause(value)),
@@ -118,74 +137,117 @@ fn flag(request: &mut Request, letter: char) -> Result<(), Misuse> {
         'l' => request.options.push(Asked::List),
         'h' | '?' => request.options.push(Asked::Help),
         'd' => request.debug = true,
-        _ => return Err(Misuse("")),
+        _ => return Err(unsaid()),
     }
     Ok(())
 }
 
-/// Python's optparse: long options, `--name=value`, options anywhere; the last of a name counts.
+/// The long options of the newer form; a beginning that only one has will do.
+const LONG: [(&str, char); 6] =
+    [("help", 'h'), ("key", 'k'), ("list", 'l'), ("pause", 'p'), ("resume", 'r'), ("verbose", 'v')];
+
+fn takes_value(letter: char) -> bool {
+    matches!(letter, 'r' | 'p' | 'k')
+}
+
+/// Python's optparse: options anywhere, one operand; the last of a name counts.
 fn optparse(words: &[String]) -> Result<Request, Misuse> {
-    const COUNT: Misuse = Misuse("invalid number of arguments to distro_const");
+    let (mut request, operands) = optparse_all(words)?;
+    match operands.as_slice() {
+        [manifest] => request.manifest.clone_from(manifest),
+        // Who asks for help is helped at once.
+        [] if request.options.contains(&Asked::Help) => {}
+        _ => return misuse("invalid number of arguments to distro_const"),
+    }
+    Ok(request)
+}
+
+/// The options, and the operands among them.  Nothing behind a plea for help is looked at.
+fn optparse_all(words: &[String]) -> Result<(Request, Vec<String>), Misuse> {
     let mut request = Request::default();
     let mut operands = Vec::new();
-    let mut words = words.iter().peekable();
+    let mut words = words.iter();
     while let Some(word) = words.next() {
         if word == "--" {
-            operands.extend(words.by_ref());
+            operands.extend(words.by_ref().cloned());
+        } else if let Some(long) = word.strip_prefix("--") {
+            let (name, attached) = match long.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (long, None),
+            };
+            let (name, letter) = long_option(name)?;
+            let value = match attached {
+                Some(_) if !takes_value(letter) => {
+                    return misuse(format!("--{name} option does not take a value"));
+                }
+                None if takes_value(letter) => words.next().cloned(),
+                attached => attached,
+            };
+            option(&mut request, letter, value, &format!("--{name}"))?;
+        } else if let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) {
+            for (at, letter) in letters.char_indices() {
+                let rest = &letters[at + letter.len_utf8()..];
+                if takes_value(letter) {
+                    let attached = (!rest.is_empty()).then(|| rest.to_owned());
+                    let value = attached.or_else(|| words.next().cloned());
+                    option(&mut request, letter, value, &format!("-{letter}"))?;
+                    break;
+                }
+                option(&mut request, letter, None, &format!("-{letter}"))?;
+            }
+        } else {
+            operands.push(word.clone());
+        }
+        if request.options.contains(&Asked::Help) {
             break;
         }
-        let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
-            operands.push(word);
-            continue;
-        };
-        let (name, attached) = match option.strip_prefix('-') {
-            Some(long) => match long.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_string())),
-                None => (long, None),
-            },
-            // One letter, then its value or more letters.
-            None => {
-                let end = option.char_indices().nth(1).map_or(option.len(), |(at, _)| at);
-                let rest = &option[end..];
-                (&option[..end], (!rest.is_empty()).then(|| rest.to_string()))
-            }
-        };
-        let mut value = || attached.clone().or_else(|| words.next().cloned()).ok_or(COUNT);
-        let asked = match name {
-            "r" | "resume" => Some(Asked::Resume(value()?)),
-            "p" | "pause" => Some(Asked::Pause(value()?)),
-            "l" | "list" => Some(Asked::List),
-            "h" | "help" => Some(Asked::Help),
-            "v" | "verbose" => {
-                request.verbose = true;
-                None
-            }
-            "k" | "key" => {
-                request.key = Some(value()?);
-                None
-            }
-            _ => return Err(Misuse("no such option")),
-        };
-        if let Some(asked) = asked {
-            // The last of a name counts.
-            request.options.retain(|other| discriminant(other) != discriminant(&asked));
-            request.options.push(asked);
-        }
-        // -vl: what follows a letter without a value is letters too.
-        if let (false, Some(rest), "v" | "l" | "h") = (option.starts_with('-'), &attached, name) {
-            for letter in rest.chars() {
-                match letter {
-                    'v' => request.verbose = true,
-                    other => flag(&mut request, other)?,
-                }
-            }
+    }
+    Ok((request, operands))
+}
+
+/// The long option that a word means.
+fn long_option(word: &str) -> Result<(&'static str, char), Misuse> {
+    let begun = LONG.iter().filter(|(name, _)| name.starts_with(word));
+    match begun.collect::<Vec<_>>().as_slice() {
+        [one] => Ok(**one),
+        [] => misuse(format!("no such option: --{word}")),
+        several => {
+            let names: Vec<String> = several.iter().map(|(name, _)| format!("--{name}")).collect();
+            misuse(format!("ambiguous option: --{word} ({}?)", names.join(", ")))
         }
     }
-    let [manifest] = operands.as_slice() else {
-        return if request.options.contains(&Asked::Help) { Ok(request) } else { Err(COUNT) };
+}
+
+/// Takes one option, written as `shown`.
+fn option(
+    request: &mut Request,
+    letter: char,
+    value: Option<String>,
+    shown: &str,
+) -> Result<(), Misuse> {
+    if takes_value(letter) && value.is_none() {
+        return misuse(format!("{shown} option requires an argument"));
+    }
+    let value = value.unwrap_or_default();
+    let asked = match letter {
+        'r' => Asked::Resume(value),
+        'p' => Asked::Pause(value),
+        'l' => Asked::List,
+        'h' => Asked::Help,
+        'v' => {
+            request.verbose = true;
+            return Ok(());
+        }
+        'k' => {
+            request.key = Some(value);
+            return Ok(());
+        }
+        _ => return misuse(format!("no such option: {shown}")),
     };
-    request.manifest.clone_from(manifest);
-    Ok(request)
+    // The last of a name counts.
+    request.options.retain(|other| discriminant(other) != discriminant(&asked));
+    request.options.push(asked);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -233,20 +295,50 @@ mod tests {
     #[test]
     fn the_newer_form_takes_long_options_anywhere() {
         let verbose = |request: Request| Request { verbose: true, ..request };
-        let cases: [(&str, Request); 6] = [
+        let cases: [(&str, Request); 8] = [
             ("m -l", request("m", &[Asked::List])),
             ("-vl m", verbose(request("m", &[Asked::List]))),
             ("--resume=a m --pause b", request("m", &[resume("a"), pause("b")])),
             ("-r a -r b m -v", verbose(request("m", &[resume("b")]))),
             ("m --key=a", Request { key: Some("a".into()), ..request("m", &[]) }),
             ("--help", request("", &[Asked::Help])),
+            ("m --he -x", request("m", &[Asked::Help])),
+            ("--verb --li -- -m", verbose(request("-m", &[Asked::List]))),
         ];
         for (line, wanted) in cases {
             assert_eq!(both(line).dc, Ok(wanted), "{line}");
         }
-        for line in ["", "a b", "-R m", "--nothing m", "-r"] {
-            assert!(both(line).dc.is_err(), "{line}");
+        for (line, wanted) in [
+            ("", "invalid number of arguments to distro_const"),
+            ("a b", "invalid number of arguments to distro_const"),
+            ("-R m", "no such option: -R"),
+            ("-vR m", "no such option: -R"),
+            ("--nothing m", "no such option: --nothing"),
+            ("-r", "-r option requires an argument"),
+            ("m --res", "--resume option requires an argument"),
+            ("--list=yes m", "--list option does not take a value"),
+            (
+                "m --=a",
+                "ambiguous option: -- (--help, --key, --list, --pause, --resume, --verbose?)",
+            ),
+        ] {
+            assert_eq!(both(line).dc, misuse(wanted), "{line}");
         }
         assert_eq!(both("-v m").manifest(), Some("m"));
+    }
+
+    #[test]
+    fn options_may_come_before_the_subcommand_of_the_newer_form() {
+        let read = |line: &str| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+            Both::behind_options(&words)
+        };
+        let found = read("-v --list build m").unwrap();
+        let wanted = Request { verbose: true, ..request("m", &[Asked::List]) };
+        assert_eq!(found.dc, Ok(wanted));
+        assert!(found.old.is_err());
+        for line in ["build m", "-l destroy m", "-l build", "-x build m", ""] {
+            assert!(read(line).is_none(), "{line}");
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct Named {
 pub enum Choice {
     /// Show the table.
     List,
+    /// There is no step to run.
+    Nothing,
     /// Build.
     Build {
         /// The step to go on from; none: all of it.

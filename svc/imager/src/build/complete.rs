@@ -8,11 +8,12 @@
 //! or took away makes it void.
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 use image_checkpoint::Id;
 use serde::{Deserialize, Serialize};
+
+use super::media::{self, Medium};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
@@ -20,34 +21,8 @@ struct Record {
     media: Vec<Medium>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Medium {
-    name: String,
-    size: u64,
-    /// Nanoseconds since the epoch.
-    modified: u64,
-}
-
 fn record(area: &Path) -> PathBuf {
     area.join(".complete")
-}
-
-fn media(folder: &Path) -> Result<Vec<Medium>> {
-    let mut found = Vec::new();
-    let named = || folder.display().to_string();
-    for entry in std::fs::read_dir(folder).with_context(named)? {
-        let entry = entry.with_context(named)?;
-        let about = entry.metadata().with_context(named)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !about.is_file() || name.starts_with('.') {
-            continue;
-        }
-        let since = about.modified().with_context(named)?.duration_since(UNIX_EPOCH);
-        let modified = since.map_or(0, |since| since.as_nanos() as u64);
-        found.push(Medium { name, size: about.len(), modified });
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(found)
 }
 
 /// Whether the state `id` was reached and its media are as they were made.
@@ -60,7 +35,7 @@ pub fn is_there(area: &Path, folder: &Path, id: &Id) -> Result<bool> {
     };
     // A record of another form is one of nothing.
     let Ok(record) = serde_json::from_slice::<Record>(&text) else { return Ok(false) };
-    Ok(record.id == id.as_str() && record.media == media(folder)?)
+    Ok(record.id == id.as_str() && record.media == media::list(folder)?)
 }
 
 /// From now on it is not.
@@ -76,7 +51,7 @@ pub fn forget(area: &Path) -> Result<()> {
 
 /// From now on it is.
 pub fn keep(area: &Path, folder: &Path, id: &Id) -> Result<()> {
-    let record_of = Record { id: id.as_str().to_string(), media: media(folder)? };
+    let record_of = Record { id: id.as_str().to_string(), media: media::list(folder)? };
     image_rooted::archive::write_file(&record(area), &serde_json::to_vec_pretty(&record_of)?)
 }
 

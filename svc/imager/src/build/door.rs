@@ -10,13 +10,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, BackEnd, OpenError, Options, Place, Step as Name, changed_since};
 use image_manifest::{Checked, Form, Image};
+use jiff::Zoned;
 use process::Cancel;
 
 use super::arguments::Request;
 use super::choice::{Choice, Ground, Named, Refused};
 use super::logs::Logs;
+use super::newer::{self, Made};
 use super::room;
-use super::run::{Build, Ended};
+use super::run::{Build, Ended, Going};
 use super::script::Scripts;
 use super::table::{self, Row};
 use crate::socket::{self, Server};
@@ -38,12 +40,11 @@ pub struct Manifest {
 impl Manifest {
     /// Reads it.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let unnamed = jiff::Zoned::now().strftime("%Y%m%d-%H%M").to_string();
-        let checked = source::read(path, &unnamed, &ThisHost)?;
-        let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
-        let text = std::fs::read(path).map_err(unreadable)?;
+        let unnamed = Zoned::now().strftime("%Y%m%d-%H%M").to_string();
+        let text = source::text(path)?;
+        let checked = source::parse_text(&text, path)?.with_defaults(&unnamed).check(&ThisHost)?;
         let image = checked.image();
-        Ok(Self { path: path.to_owned(), text, checked, image })
+        Ok(Self { path: path.to_owned(), text: text.into_bytes(), checked, image })
     }
 
     /// Opens its area.
@@ -59,8 +60,10 @@ impl Manifest {
 
     /// What a request means for this area.
     pub fn choose(&self, area: &Area, request: &Request) -> Result<Choice, Refused> {
-        let steps = self.named();
-        let made = made(area);
+        if self.image.form == Form::Dc {
+            return newer::choose(&self.image.steps, &self.made_by(area), request);
+        }
+        let (steps, made) = (self.named(), made(area));
         self.ground(&steps, &made).choose(request)
     }
 
@@ -70,10 +73,31 @@ impl Manifest {
         Ground { steps, checkpoints, resume_from: flags.resume_from.as_deref() }
     }
 
+    /// The checkpoints with the steps as their manifests had them.
+    fn made_by(&self, area: &Area) -> Vec<Made> {
+        let steps = |text: &[u8]| {
+            if text == self.text {
+                return Some(self.image.steps.clone());
+            }
+            source::earlier_steps(text, &self.path, &ThisHost)
+        };
+        let checkpoints = area.checkpoints().iter();
+        let made = checkpoints.map(|one| {
+            let name = one.step.as_str().to_owned();
+            let all = steps(&one.manifest).unwrap_or_default();
+            let step = all.into_iter().find(|step| step.name == name);
+            Made { name, step }
+        });
+        made.collect()
+    }
+
     /// The table of its steps.
     pub fn table(&self, area: &Area) -> Vec<String> {
         let (steps, made) = (self.named(), made(area));
-        let resumable = self.ground(&steps, &made).resumable();
+        let resumable = match self.image.form {
+            Form::Dc => newer::resumable(&self.image.steps, &self.made_by(area)),
+            Form::Distribution | Form::Distribution2009 => self.ground(&steps, &made).resumable(),
+        };
         let rows = steps.iter().enumerate().map(|(number, step)| Row {
             name: &step.name,
             message: &step.message,
@@ -94,6 +118,8 @@ fn made(area: &Area) -> Vec<String> {
 pub struct Caller<'a> {
     /// The world.
     pub world: &'a World<'a>,
+    /// What a step to go on from means.
+    pub going: Going,
     /// How long one script may take.
     pub script_time: Option<Duration>,
     /// Hears what the manifest's server is asked.
@@ -118,17 +144,8 @@ pub fn build(
         return Err(error);
     }
     warn(manifest, area, resume, logs)?;
-    let paths = Logs::paths(area.logs(), &stamp());
-    for (kind, path) in ["Simple", "Detail"].iter().zip(&paths) {
-        logs.info(&format!("{kind} Log: {}", path.display()));
-    }
-    logs.open(&paths).with_context(|| area.logs().display().to_string())?;
-    logs.info(&format!("Build started {}", ctime()));
-    logs.info(&format!("Distribution name: {}", manifest.image.name));
-    if let BackEnd::Zfs { dataset } = area.back_end() {
-        logs.info(&format!("Build Area dataset: {dataset}"));
-    }
-    logs.info(&format!("Build Area mount point: {}", area.root().display()));
+    let paths = logs.paths(area.logs(), &Zoned::now());
+    begin(manifest, area, (resume, pause), &paths, logs)?;
     let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp")?;
     let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));
     let document = Arc::new(manifest.checked.document().clone());
@@ -141,6 +158,7 @@ pub fn build(
         text: &manifest.text,
         image: &manifest.image,
         world: caller.world,
+        going: caller.going,
         scripts: Scripts { socket: server.path(), time: caller.script_time, cancel: caller.cancel },
         logs,
     };
@@ -151,6 +169,15 @@ pub fn build(
             logs.error(&line);
         }
     }
+    if manifest.image.form == Form::Dc {
+        if !matches!(ended, Ok(Ended::Done | Ended::Paused(_))) {
+            let log = paths[1].display();
+            logs.complain(&format!(
+                "Please check the log for additional error messages. \nLog: {log}"
+            ));
+        }
+        return ended;
+    }
     logs.info(&format!("Build completed {}", ctime()));
     match ended {
         // The original's im-pop of 2009 was no script: stopping there says nothing more.
@@ -159,6 +186,50 @@ pub fn build(
         Ok(Ended::Failed(_)) | Err(_) => logs.info("Build failed."),
     }
     ended
+}
+
+/// Says what is built and where, and opens the logs.
+fn begin(
+    manifest: &Manifest,
+    area: &Area,
+    (resume, pause): (Option<usize>, Option<usize>),
+    paths: &[PathBuf; 2],
+    logs: &Logs<'_>,
+) -> Result<()> {
+    let [simple, detail] = paths.each_ref().map(|path| path.display());
+    let open = || logs.open(paths).with_context(|| area.logs().display().to_string());
+    let image = &manifest.image;
+    if image.form == Form::Dc {
+        let name = |step: usize| &image.steps[step].name;
+        if let Some(step) = resume {
+            logs.note(&format!("distro_const will resume from:  {}", name(step)));
+        }
+        if let Some(step) = pause {
+            logs.note(&format!("distro_const will pause at:  {}", name(step)));
+        }
+        logs.info("Build datasets successfully setup");
+        logs.info(&format!("Simple log: {simple}"));
+        logs.info(&format!("Detail Log: {detail}"));
+        open()?;
+        logs.debug(&match &image.http_proxy {
+            Some(proxy) => format!("Setting http_proxy to {proxy}"),
+            None => "No http_proxy specified in the manifest".to_owned(),
+        });
+        for step in &image.steps {
+            logs.debug(&format!("Registering Checkpoint:  {}", step.name));
+        }
+        return Ok(());
+    }
+    logs.info(&format!("Simple Log: {simple}"));
+    logs.info(&format!("Detail Log: {detail}"));
+    open()?;
+    logs.info(&format!("Build started {}", ctime()));
+    logs.info(&format!("Distribution name: {}", image.name));
+    if let BackEnd::Zfs { dataset } = area.back_end() {
+        logs.info(&format!("Build Area dataset: {dataset}"));
+    }
+    logs.info(&format!("Build Area mount point: {}", area.root().display()));
+    Ok(())
 }
 
 /// Says that the manifest is another than that of earlier steps.
@@ -177,12 +248,7 @@ fn warn(manifest: &Manifest, area: &Area, resume: Option<usize>, logs: &Logs<'_>
     Ok(())
 }
 
-/// The local time, as names of logs have it.
-fn stamp() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%d-%H-%M-%S").to_string()
-}
-
 /// The local time, as asctime(3C) prints it.
 fn ctime() -> String {
-    jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
+    Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
 }

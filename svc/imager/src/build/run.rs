@@ -10,12 +10,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name, Writer};
-use image_manifest::{Checked, Image, Native, Step};
+use image_manifest::{Checked, Form, Image, Native, Step};
+use jiff::Zoned;
 
 use super::logs::Logs;
+use super::media::{self, Makers};
 use super::script::{self, Scripts};
 use super::times::Times;
-use super::{complete, ids, room};
+use super::{complete, ids, lines, room};
 use crate::evidence::{self, Subject};
 use crate::steps::{self, Places, Work, World};
 
@@ -33,8 +35,19 @@ pub struct Build<'a> {
     pub world: &'a World<'a>,
     /// What scripts run with.
     pub scripts: Scripts<'a>,
+    /// What a step to go on from means.
+    pub going: Going,
     /// Who hears of it.
     pub logs: &'a Logs<'a>,
+}
+
+/// What a step to go on from means where the state before it is no longer what it would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Going {
+    /// What was said: results may be indeterminate.
+    AsTold,
+    /// From the first step that changed, if that is earlier.
+    AsItIs,
 }
 
 /// How a build came to its end.
@@ -48,6 +61,13 @@ pub enum Ended {
     Failed(usize),
 }
 
+/// A step that failed.
+struct Failure<'a> {
+    step: &'a Step,
+    /// Why, line by line.
+    why: Vec<String>,
+}
+
 /// Where a build begins.
 struct From {
     step: usize,
@@ -57,7 +77,7 @@ struct From {
     has_checkpoint: bool,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
     /// Runs the steps from `resume` (none: all of them) to the one before `pause`.
     pub fn run(
         &self,
@@ -65,11 +85,19 @@ impl Build<'_> {
         resume: Option<usize>,
         pause: Option<usize>,
     ) -> Result<Ended> {
+        let resume = match (self.going, resume) {
+            (Going::AsItIs, Some(step)) => {
+                let same = self.same(area, &self.states()?)?;
+                same.checked_sub(1).map(|last| last.min(step))
+            }
+            (_, resume) => resume,
+        };
         let from = match resume {
             Some(step) => match self.go_back(area, step) {
                 Ok(from) => from,
                 Err(error) => {
-                    self.explain(&error, &self.image.steps[step], area);
+                    let failure = self.explain(&error, &self.image.steps[step], area);
+                    self.conclude(&[failure]);
                     return Ok(Ended::Failed(step));
                 }
             },
@@ -80,7 +108,11 @@ impl Build<'_> {
         };
         complete::forget(area.root())?;
         evidence::forget(area.media(), &self.image.name)?;
-        let ended = self.steps(area, from, pause)?;
+        let mut failures = Vec::new();
+        let ended = self.steps(area, from, pause, &mut failures);
+        self.logs.say_as(None);
+        self.conclude(&failures);
+        let ended = ended?;
         match ended {
             // What is made is on the disk; of the way to it the rest gets there by itself.
             Ended::Done => area.tidy()?,
@@ -114,11 +146,7 @@ impl Build<'_> {
             area.clear()?;
             return Ok(Some(From { step: 0, id: first, has_checkpoint: false }));
         }
-        let mut states = vec![first.clone()];
-        for step in &self.image.steps {
-            let base = states.last().unwrap_or(&first);
-            states.push(ids::after(base, step, self.checked, self.world)?);
-        }
+        let states = self.states()?;
         if let (None, Some(last)) = (pause, states.last()) {
             if complete::is_there(area.root(), area.media(), last)? {
                 self.logs.info("Everything is there: nothing has changed since the last build.");
@@ -128,12 +156,7 @@ impl Build<'_> {
                 return Ok(None);
             }
         }
-        let made = area.checkpoints().iter().zip(&self.image.steps).zip(&states);
-        let same = made
-            .take_while(|((made, step), id)| made.step.as_str() == step.name && made.id == **id)
-            .count();
-        // Without checkpoints what is there was made by a build that had them.
-        let same = if self.image.flags.checkpoints { same } else { 0 };
+        let same = self.same(area, &states)?;
         // A step before which to pause is never passed over.
         let same = pause.map_or(same, |pause| same.min(pause + 1));
         let Some(step) = same.checked_sub(1).filter(|step| *step > 0) else {
@@ -143,6 +166,32 @@ impl Build<'_> {
             self.image.steps[..step].iter().map(|step| step.name.as_str()).collect();
         self.logs.info(&format!("Unchanged since the last build: {}", names.join(" ")));
         self.go_back(area, step).map(Some)
+    }
+
+    /// The state before each step and after the last, by what each reads now.
+    fn states(&self) -> Result<Vec<Id>> {
+        let mut base = ids::first()?;
+        let mut states = vec![base.clone()];
+        for step in &self.image.steps {
+            base = ids::after(&base, step, self.checked, self.world)?;
+            states.push(base.clone());
+        }
+        Ok(states)
+    }
+
+    /// How many of the first checkpoints are of these states, and so can be begun with.
+    fn same(&self, area: &Area, states: &[Id]) -> Result<usize> {
+        // Without checkpoints what is there was made by a build that had them.
+        if !self.image.flags.checkpoints {
+            return Ok(0);
+        }
+        let made = area.checkpoints().iter().zip(&self.image.steps).zip(states);
+        let same = made
+            .take_while(|((made, step), id)| made.step.as_str() == step.name && made.id == **id)
+            .count();
+        // Nor is a step passed over whose media are not as it left them.
+        let left = Makers::of(area.root()).unchanged(&self.image.steps, area.media())?;
+        Ok(same.min(left + 1))
     }
 
     /// All steps are run.  If the first fills the image, it begins with the image of the last build
@@ -170,65 +219,73 @@ impl Build<'_> {
         Ok(From { step: 0, id: first, has_checkpoint: false })
     }
 
-    fn steps(&self, area: &mut Area, from: From, pause: Option<usize>) -> Result<Ended> {
+    fn steps(
+        &self,
+        area: &mut Area,
+        from: From,
+        pause: Option<usize>,
+        failures: &mut Vec<Failure<'a>>,
+    ) -> Result<Ended> {
         let places = Places::of(area);
         let (mut id, mut failed) = (from.id, None);
         let mut made = self.earlier(area, from.step);
         let mut times = Times::of(area.root());
+        let mut makers = Makers::of(area.root());
         for (number, step) in self.image.steps.iter().enumerate().skip(from.step) {
             let kept = from.has_checkpoint && number == from.step;
+            let is_last = pause == Some(number);
             if self.image.flags.checkpoints && !kept {
-                let next = match step.native {
-                    // What the first step fills is moved and dressed by the next build's.
-                    Some(_) if number > 1 && pause != Some(number) => Writer::Replaces,
-                    _ => Writer::Any,
-                };
-                let kept = area.checkpoint_for(next, &self.name(number)?, &id, self.text);
-                if let Err(error) =
-                    kept.with_context(|| format!("checkpoint of step {}", step.name))
-                {
-                    self.explain(&error, step, area);
+                if let Err(error) = self.keep(area, number, is_last, &id) {
+                    failures.push(self.explain(&error, step, area));
                     return Ok(Ended::Failed(number));
                 }
             }
             if step.native.is_none() {
                 area.harden()?;
             }
-            let Step { name, message, built_in, .. } = step;
-            if pause == Some(number) {
-                let message = if *built_in { String::new() } else { format!(": {message} ") };
-                self.logs.info(&format!("Stopping at {name}{message}"));
+            if is_last {
+                self.logs.info(&lines::stopped(step));
                 return Ok(Ended::Paused(number));
             }
-            let blank = if *built_in { "" } else { " " };
-            self.logs.info(&format!("==== {name}: {message}{blank}"));
-            // Who watches sees the step, also one that tells nothing of how far it is.
-            (self.world.progress)(name, 0, 0, "");
-            let begun = Instant::now();
+            let (begun, before) = (Instant::now(), media::list(&places.media)?);
             let next = match self.step(step, &places, &id) {
                 Ok(next) => {
-                    times.keep(name, begun.elapsed());
+                    times.keep(&step.name, begun.elapsed());
+                    makers.keep(&step.name, &before, &places.media)?;
                     next
                 }
                 Err(error) => {
-                    self.explain(&error, step, area);
+                    failures.push(self.explain(&error, step, area));
                     failed = failed.or(Some(number));
                     let cancelled = self.scripts.cancel.is_set();
-                    if self.image.flags.stop_on_error || *built_in || cancelled {
+                    if self.image.flags.stop_on_error || step.built_in || cancelled {
                         return Ok(Ended::Failed(number));
                     }
                     ids::after_failure(&id, step)?
                 }
             };
             id = next;
-            made.push((name.clone(), id.to_string()));
+            made.push((step.name.clone(), id.to_string()));
         }
         if let Some(number) = failed {
             return Ok(Ended::Failed(number));
         }
+        self.logs.say_as(None);
         self.evidence(area, &made, &id)?;
         complete::keep(area.root(), area.media(), &id)?;
         Ok(Ended::Done)
+    }
+
+    /// Takes the checkpoint before a step.
+    fn keep(&self, area: &mut Area, number: usize, pauses: bool, id: &Id) -> Result<()> {
+        let step = &self.image.steps[number];
+        let next = match step.native {
+            // What the first step fills is moved and dressed by the next build's.
+            Some(_) if number > 1 && !pauses => Writer::Replaces,
+            _ => Writer::Any,
+        };
+        let taken = area.checkpoint_for(next, &self.name(number)?, id, self.text);
+        taken.map(|_| ()).with_context(|| format!("checkpoint of step {}", step.name))
     }
 
     /// The steps before a build's first one with the states that they led to: the checkpoints of
@@ -258,18 +315,40 @@ impl Build<'_> {
     }
 
     /// Says why a step failed, and where there is no room if it is that.
-    fn explain(&self, error: &anyhow::Error, step: &Step, area: &Area) {
-        self.logs.error(&told(error));
-        let places = Places::of(area);
-        let takes = room::takes(step.native, &places);
+    fn explain(&self, error: &anyhow::Error, step: &'a Step, area: &Area) -> Failure<'a> {
+        let takes = room::takes(step.native, &Places::of(area));
         let who = format!("step {}", step.name);
-        if let Some(line) = room::lacking(&who, error, &written(area), takes) {
-            self.logs.error(&line);
+        let room = room::lacking(&who, error, &written(area), takes);
+        let why: Vec<String> = std::iter::once(told(error)).chain(room).collect();
+        match self.image.form {
+            Form::Dc => self.logs.complain(&format!(
+                "Error occurred during execution of '{}' checkpoint.",
+                step.name
+            )),
+            Form::Distribution | Form::Distribution2009 => {
+                why.iter().for_each(|line| self.logs.error(line));
+            }
+        }
+        Failure { step, why }
+    }
+
+    /// Says at the end what failed; the older form has said it when it did.
+    fn conclude(&self, failures: &[Failure<'_>]) {
+        if self.image.form != Form::Dc {
+            return;
+        }
+        for Failure { step, why } in failures {
+            self.logs.info(&format!("'{}' checkpoint failed", step.name));
+            why.iter().for_each(|line| self.logs.cause(line));
         }
     }
 
-    /// Runs one step; gives the state it leads to.
+    /// Says that a step begins, and runs it; gives the state it leads to.
     fn step(&self, step: &Step, places: &Places, base: &Id) -> Result<Id> {
+        self.logs.say_as(Some(&step.name));
+        self.logs.info(&lines::begun(self.image.form, step));
+        // Who watches sees the step, also one that tells nothing of how far it is.
+        (self.world.progress)(&step.name, 0, 0, "");
         if self.scripts.cancel.is_set() {
             anyhow::bail!("no longer wanted");
         }
@@ -283,12 +362,27 @@ impl Build<'_> {
             logs: self.logs,
         };
         match step.native {
-            Some(native) => steps::run(native, &work)?,
+            Some(native) => self.native(native, &work)?,
             None => script::run(&work, &self.scripts)?,
         }
         match self.logs.broken() {
             Some(broken) => anyhow::bail!("{broken}"),
             None => Ok(id),
+        }
+    }
+
+    /// A step that is built in; the medium that it makes may be called by its time.
+    fn native(&self, native: Native, work: &Work<'_>) -> Result<()> {
+        let (folder, name) = (&work.places.media, &self.image.name);
+        let stamp = self.image.add_timestamp.then(|| media::stamp(&Zoned::now()));
+        let making = media::making(native, folder, name, stamp.as_deref());
+        if let (Form::Dc, Some(line)) = (self.image.form, making) {
+            self.logs.info(&line);
+        }
+        steps::run(native, work)?;
+        match stamp {
+            Some(stamp) => media::name_by_time(native, folder, name, &stamp),
+            None => Ok(()),
         }
     }
 }

@@ -50,7 +50,17 @@ pub fn run(work: &Work<'_>, scripts: &Scripts<'_>) -> Result<()> {
     }
     let before = (root.look()?, archive.look()?);
     let command = command(work, scripts)?;
-    work.logs.debug(&format!("exec command: {}", command.join(" ")));
+    match work.image.form {
+        Form::Dc => {
+            let provided = std::iter::once(&work.step.script).chain(&work.step.arguments);
+            let provided: Vec<&str> = provided.map(String::as_str).collect();
+            work.logs.info(&format!("Custom Script provided is: '{}'", provided.join(" ")));
+            work.logs.info(&format!("Custom Script to run is: '{}'", command.join(" ")));
+        }
+        Form::Distribution | Form::Distribution2009 => {
+            work.logs.debug(&format!("exec command: {}", command.join(" ")));
+        }
+    }
     let ledger = Arc::default();
     root.tell(&ledger)?;
     archive.tell(&ledger)?;

@@ -15,22 +15,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_boot::{Accelerator, Qemu};
-use image_checkpoint::Options;
+use image_checkpoint::{OpenError, Options};
 use image_evidence::Key;
 use image_manifest::Form;
 use image_rooted::host::Contained;
 use imager::build::arguments::{Asked, Both, Misuse, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
+use imager::build::lines;
 use imager::build::logs::Logs;
 use imager::build::room;
-use imager::build::run::Ended;
+use imager::build::run::{Ended, Going};
 use imager::build::times::Times;
 use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
 use imager::zfs::Zfs;
 use ips_client::{Patience, Transport, TransportError};
+use jiff::Zoned;
 use process::Cancel;
 
 /// How long a guest may take, in software on a busy host.
@@ -57,7 +59,8 @@ const DC_OPTIONS: &str = "Options:
                         Checkpoint to resume execution from
   -p PAUSE_CHECKPOINT, --pause=PAUSE_CHECKPOINT
                         Checkpoint to pause execution on
-  -l, --list            List all possible checkpoints";
+  -l, --list            List all possible checkpoints
+  -k KEY, --key=KEY     File with the key that signs what is said of the media";
 
 fn main() -> ExitCode {
     let words: Vec<String> =
@@ -75,7 +78,10 @@ fn main() -> ExitCode {
         None => usage(&[]),
         Some((_, [])) => usage(&[]),
         Some((subcommand, rest)) if subcommand == "build" => build(&Both::of(rest)),
-        Some(_) => usage(&["Invalid or missing subcommand".to_string()]),
+        Some(_) => match Both::behind_options(&words) {
+            Some(both) => build(&both),
+            None => usage(&["Invalid or missing subcommand".to_string()]),
+        },
     })
 }
 
@@ -92,7 +98,10 @@ fn usage(lines: &[String]) -> u8 {
 /// The request by the rules of the manifest's form, or the status of refusing it.
 fn request(both: Both, form: Form) -> Result<Request, u8> {
     match form {
-        Form::Distribution2009 | Form::Distribution => both.old.map_err(|_| usage(&[])),
+        Form::Distribution2009 | Form::Distribution => both.old.map_err(|Misuse(why)| {
+            let line = Some(why).filter(|why| !why.is_empty());
+            usage(&line.into_iter().collect::<Vec<_>>())
+        }),
         Form::Dc => both.dc.map_err(|Misuse(why)| {
             eprintln!("{DC_USAGE}\n\ndistro_const: error: {why}");
             MISUSED
@@ -125,39 +134,44 @@ fn build(both: &Both) -> u8 {
     if manifest.image.form == Form::Dc && wants_help(&both.dc) {
         return help();
     }
-    let both = Both { old: both.old.clone(), dc: both.dc.clone() };
-    match request(both, manifest.image.form) {
+    match request(both.clone(), manifest.image.form) {
         Ok(request) => chosen(&manifest, &request),
         Err(status) => status,
     }
 }
 
 fn chosen(manifest: &Manifest, request: &Request) -> u8 {
+    let form = manifest.image.form;
+    let stamped = |line: &str| lines::shown(form, line, &Zoned::now());
     let mut area = match manifest.area(&Options { tools: Arc::new(Zfs), calls: None }) {
         Ok(area) => area,
         Err(error) => {
-            eprintln!("distro_const: {error}");
+            eprintln!("{}", stamped(&not_opened(form, &error)));
             let place = Path::new(&manifest.image.build_area);
             let line = room::lacking("the build area", &error.into(), &[place], None);
-            line.iter().for_each(|line| eprintln!("{line}"));
+            line.iter().for_each(|line| eprintln!("{}", stamped(line)));
             return FAILED;
         }
     };
     match manifest.choose(&area, request) {
         Err(refused) if refused.usage => usage(&refused.lines),
         Err(refused) => {
-            say(&refused.lines);
+            refused.lines.iter().for_each(|line| eprintln!("{}", stamped(line)));
             FAILED
         }
         Ok(Choice::List) => {
             say(&manifest.table(&area));
             0
         }
+        Ok(Choice::Nothing) => {
+            eprintln!("{}", stamped("No checkpoint will be executed based on specified criteria."));
+            0
+        }
         Ok(Choice::Build { resume, pause }) => {
             let key = match evidence::key(request.key.as_deref(), &manifest.image) {
                 Ok(key) => key,
                 Err(error) => {
-                    eprintln!("distro_const: {error:#}");
+                    eprintln!("{}", stamped(&format!("distro_const: {error:#}")));
                     return FAILED;
                 }
             };
@@ -167,6 +181,18 @@ fn chosen(manifest: &Manifest, request: &Request) -> u8 {
                 Ok(Ended::Failed(_)) | Err(_) => FAILED,
             }
         }
+    }
+}
+
+/// Why there is no area; the newer form has its own words for one that somebody else has.
+fn not_opened(form: Form, error: &OpenError) -> String {
+    match error {
+        OpenError::Held { area, pid, since } if form == Form::Dc => format!(
+            "distro_const: An instance of distro_const is already running in {} (process {pid} \
+             since {since})",
+            area.display()
+        ),
+        error => format!("distro_const: {error}"),
     }
 }
 
@@ -181,8 +207,9 @@ fn steps(
     end_by_signals(&cancel)?;
     let names = manifest.image.steps.iter().map(|step| step.name.clone()).collect();
     let bar = progress::Bar::new(Times::of(area.root()), names);
-    let console = |line: &str| bar.line(line);
-    let logs = Logs::new(&console, request.verbose);
+    let form = manifest.image.form;
+    let console = |line: &str| bar.line(&lines::shown(form, line, &Zoned::now()));
+    let logs = Logs::new(form, &console, request.verbose);
     let tools = Contained { cancel: &cancel };
     let world = World {
         evidence: Policy { key, origin: None },
@@ -205,7 +232,8 @@ fn steps(
     };
     let script_time = script_time(manifest);
     let debug = Arc::new(tell);
-    let caller = Caller { world: &world, script_time, debug, cancel: &cancel, logs: &logs };
+    let going = Going::AsTold;
+    let caller = Caller { world: &world, going, script_time, debug, cancel: &cancel, logs: &logs };
     door::build(manifest, area, resume, pause, &caller)
 }
 

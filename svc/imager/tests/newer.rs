@@ -1,0 +1,235 @@
+//! The newer form at work: its options, what it says on the console and in its logs, what can be gone
+//! on from.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Said, Yard, absent, media};
+use image_checkpoint::{Area, Options, Place};
+
+/// A manifest of scripts: names and commands.
+fn manifest(yard: &Yard, steps: &[(&str, &str)]) {
+    let steps = steps.iter().map(|(name, command)| {
+        format!(
+            "<checkpoint name=\"{name}\" desc=\"Do {name}\" mod_path=\"custom_script\" \
+             checkpoint_class=\"CustomScript\"><args>{command}</args></checkpoint>\n"
+        )
+    });
+    write(yard, "false", "", &steps.collect::<String>());
+}
+
+fn write(yard: &Yard, stamped: &str, software: &str, steps: &str) {
+    let area = yard.path("area");
+    let text = format!(
+        "<dc><distro name=\"Orchard\" add_timestamp=\"{stamped}\">\n<target><logical>\
+         <filesystem name=\"{}\" action=\"preserve\"/></logical></target>\n{software}\
+         <execution stop_on_error=\"true\">\n{steps}</execution></distro></dc>\n",
+        area.display()
+    );
+    std::fs::write(yard.path("m.xml"), text).unwrap();
+}
+
+/// Lines of the console without their times, which they all have.
+fn lines(said: &Said) -> Vec<String> {
+    let line = |line: &str| {
+        let (time, rest) = line.split_at(12);
+        let shape: String =
+            time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "00:00:00    ", "{}", said.err);
+        rest.to_string()
+    };
+    // What follows the record's first line has no columns.
+    let first = said.err.lines().filter(|line| !line.starts_with("Log: "));
+    first.map(line).collect()
+}
+
+fn table(rows: &[(&str, bool)]) -> String {
+    let mut text = "Checkpoint           Resumable Description\n\
+                    ----------           --------- -----------\n"
+        .to_string();
+    for (name, mark) in rows {
+        let mark = if *mark { "X" } else { " " };
+        text.push_str(&format!("{name:<20}{mark:>6}     {:<20}\n", format!("Do {name}")));
+    }
+    text
+}
+
+#[test]
+fn builds_pause_fail_and_go_on() {
+    let yard = Yard::new();
+    let mend =
+        yard.script("mend", "#!/bin/sh\necho out\necho err >&2\ntest -e \"${0%/*}\"/mended\n");
+    let mend = format!("{mend} {{BUILD_DATA}}");
+    let steps = [("one", "/bin/true"), ("two", mend.as_str()), ("three", "/bin/echo done")];
+    manifest(&yard, &steps);
+    let run = |words: &[&str]| yard.run(&[&["build"], words].concat());
+    let shown =
+        |marks: [bool; 3]| table(&[("one", marks[0]), ("two", marks[1]), ("three", marks[2])]);
+    let said = run(&["m.xml", "--list"]);
+    assert_eq!((said.status, said.err.as_str()), (0, shown([false; 3]).as_str()));
+
+    // What is refused is refused before anything is done.
+    for (words, wanted) in [
+        (&["-r", "two", "m.xml"][..], "'two' is not a resumable checkpoint"),
+        (&["-p", "1", "m.xml"], "'1' is not a valid checkpoint to pause execution at."),
+    ] {
+        let said = run(words);
+        assert_eq!((said.status, lines(&said)), (1, vec![wanted.to_string()]));
+    }
+
+    let said = run(&["--pause=two", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let heard = lines(&said);
+    let folder = yard.path("area/logs");
+    assert_eq!(heard[0], "Build datasets successfully setup");
+    for (line, start) in heard[1..3].iter().zip(["Simple log: ", "Detail Log: "]) {
+        let kind = start[..6].to_lowercase();
+        let wanted = format!("{start}{}/{kind}-log.", folder.display());
+        assert!(line.starts_with(&wanted), "{line}");
+    }
+    assert_eq!(
+        heard[3..],
+        [
+            "=== Executing Custom Script Checkpoint ===",
+            "Custom Script provided is: '/bin/true'",
+            "Custom Script to run is: '/bin/true'",
+            "Stopping at two: Do two ",
+        ]
+    );
+    assert_eq!(run(&["-l", "m.xml"]).err, shown([true, true, false]));
+
+    // It fails: said when it does, and why at the end.
+    let said = run(&["-v", "m.xml", "-r", "two"]);
+    assert_eq!(said.status, 1, "{}", said.err);
+    let heard = lines(&said);
+    assert!(heard.iter().any(|line| line == "Registering Checkpoint:  three"), "{}", said.err);
+    assert!(heard.iter().any(|line| line == "out"), "{}", said.err);
+    assert_eq!(
+        heard[heard.len() - 4..],
+        [
+            "Error occurred during execution of 'two' checkpoint.",
+            "'two' checkpoint failed",
+            "Child returned err 1",
+            "Please check the log for additional error messages. ",
+        ]
+    );
+    assert!(
+        said.err.contains(&format!(" \nLog: {}/detail-log.", folder.display())),
+        "{}",
+        said.err
+    );
+    let log = |kind: &str| {
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let own = entries.filter(|path| path.to_str().unwrap().contains(&format!("/{kind}-log.")));
+        own.map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>()
+    };
+    let (simple, detail) = (log("simple"), log("detail"));
+    for (text, wanted, there) in [
+        (&simple, " InstallationLogger INFO       distro_const will pause at:  two ", true),
+        (&simple, " InstallationLogger INFO       distro_const will resume from:  two ", true),
+        (&simple, " InstallationLogger.two ERROR      err ", true),
+        (&simple, " InstallationLogger.two DEBUG      out ", false),
+        (&detail, " InstallationLogger.two DEBUG      out ", true),
+        (&detail, " InstallationLogger DEBUG      No http_proxy specified in the manifest ", true),
+    ] {
+        assert_eq!(text.contains(wanted), there, "{wanted}: {text}");
+    }
+
+    // A description is no registration; arguments are.
+    std::fs::write(yard.path("scripts/mended"), "").unwrap();
+    let described = std::fs::read_to_string(yard.path("m.xml")).unwrap();
+    std::fs::write(yard.path("m.xml"), described.replace("Do one", "Does one")).unwrap();
+    let said = run(&["m.xml", "--res", "two"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    manifest(&yard, &[("one", "/bin/true again"), steps[1], steps[2]]);
+    assert_eq!(run(&["-l", "m.xml"]).err, shown([true, false, false]));
+    manifest(&yard, &[steps[0], steps[1], ("three", "/bin/echo more")]);
+    assert_eq!(run(&["-l", "m.xml"]).err, shown([true; 3]));
+    let said = run(&["-r", "three", "-p", "three", "m.xml"]);
+    let nothing = "No checkpoint will be executed based on specified criteria.";
+    assert_eq!((said.status, lines(&said)), (0, vec![nothing.to_string()]));
+}
+
+#[test]
+fn the_second_build_says_who_holds_the_area() {
+    let yard = Yard::new();
+    manifest(&yard, &[("one", "/bin/true")]);
+    let area = yard.path("area");
+    let options = Options { tools: std::sync::Arc::new(imager::zfs::Zfs), calls: None };
+    let held = Area::open(&Place::Directory(area.clone()), &options).unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    let wanted = format!(
+        "distro_const: An instance of distro_const is already running in {} (process {} since ",
+        area.display(),
+        std::process::id()
+    );
+    assert_eq!(said.status, 1);
+    assert!(lines(&said)[0].starts_with(&wanted), "{}", said.err);
+    drop(held);
+    assert_eq!(yard.run(&["build", "m.xml"]).status, 0);
+}
+
+#[test]
+fn media_have_their_time_in_their_names() {
+    if let Some(program) = absent() {
+        eprintln!("SKIPPED: {program} is absent");
+        return;
+    }
+    let yard = Yard::new();
+    let software = format!(
+        "<software name=\"ips\" type=\"IPS\"><destination><image action=\"create\"><img_type \
+         completeness=\"full\"/></image></destination><source><publisher name=\"orchard.example\">\
+         <origin name=\"file://{}\"/></publisher></source><software_data action=\"install\">\
+         <name>pkg:/entire</name></software_data></software>\n\
+         <software name=\"ba-init\" type=\"CPIO\"><software_data action=\"install\" type=\"DIR\">\
+         <name>kernel</name><name>platform</name><name>etc</name><name>sbin</name><name>lib</name>\
+         </software_data></software>\n",
+        yard.path("repo").display()
+    );
+    let steps: String = [
+        ("ips", "TransferIPS"),
+        ("ba-init", "TransferCPIO"),
+        ("ba-config", "LiveCDBootArchiveConfigure"),
+        ("ba-arch", "BootArchiveArchive"),
+        ("grub-setup", "LiveCDGrubSetup"),
+        ("pkg-img-mod", "LiveCDPkgImgMod"),
+        ("create-iso", "CreateISO"),
+        ("after", "CustomScript"),
+    ]
+    .map(|(name, class)| {
+        let args = if class == "CustomScript" { "<args>/bin/true</args>" } else { "" };
+        format!(
+            "<checkpoint name=\"{name}\" mod_path=\"m\" checkpoint_class=\"{class}\">{args}\
+             </checkpoint>\n"
+        )
+    })
+    .concat();
+    write(&yard, "true", &software, &steps);
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let folder = yard.path("area/media");
+    let link = std::fs::read_link(folder.join("Orchard.iso")).unwrap();
+    let name = link.to_str().unwrap();
+    let digits = name.strip_prefix("Orchard-").and_then(|rest| rest.strip_suffix(".iso")).unwrap();
+    assert!(digits.len() == 11 && digits.split('-').count() == 4, "{name}");
+    let heard = lines(&said);
+    let line = format!("Making final ISO image: {}/{name}", folder.display());
+    let at =
+        heard.iter().position(|heard| *heard == line).unwrap_or_else(|| panic!("{}", said.err));
+    assert_eq!(heard[at - 1], "=== Executing Create ISO Checkpoint ==");
+    let facts = std::fs::read_to_string(folder.join("Orchard.facts.json")).unwrap();
+    assert!(facts.contains("\"Orchard.iso\""), "{facts}");
+    assert!(yard.run(&["build", "m.xml"]).err.contains("Everything is there"));
+
+    // What is gone is made again, whichever step made it, and no step before it.
+    let first = media(&folder);
+    std::fs::remove_file(folder.join(name)).unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let unchanged = "Unchanged since the last build: ips ba-init ba-config ba-arch grub-setup \
+                     pkg-img-mod";
+    assert!(lines(&said).iter().any(|line| line == unchanged), "{}", said.err);
+    let again = std::fs::read(folder.join("Orchard.iso")).unwrap();
+    assert!(again == first[name], "another medium");
+}
