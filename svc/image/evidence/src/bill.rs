@@ -8,10 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
-use crate::contents::{Contents, File, Medium, Package};
+use crate::contents::{Contents, Digests, File, Medium, Package};
 use crate::license::{expression, identifier, reference};
 
 /// The identifier of the image among the packages.
@@ -50,28 +51,75 @@ pub fn spdx(contents: &Contents) -> String {
     }
     let created = instant(contents.time);
     let creator = format!("Tool: {}-{}", contents.tool.name, contents.tool.version);
-    let mut document = json!({
-        "spdxVersion": "SPDX-2.3",
-        "dataLicense": "CC0-1.0",
-        "SPDXID": "SPDXRef-DOCUMENT",
-        "name": contents.name,
-        "documentNamespace": "",
-        "creationInfo": { "created": created, "creators": [creator] },
-        "documentDescribes": [IMAGE],
-        "packages": described,
-        "files": files.iter().enumerate().map(|(number, file)| line(number, file)).collect::<Vec<_>>(),
-        "relationships": relations,
-    });
-    let extracted = extracted(&packages);
-    if !extracted.is_empty() {
-        document["hasExtractedLicensingInfos"] = extracted.into();
-    }
+    let mut document = Document {
+        spdx_version: "SPDX-2.3",
+        data_license: "CC0-1.0",
+        id: "SPDXRef-DOCUMENT",
+        name: &contents.name,
+        document_namespace: String::new(),
+        creation_info: json!({ "created": created, "creators": [creator] }),
+        document_describes: [IMAGE],
+        packages: described,
+        files: files.iter().enumerate().map(|(number, file)| line(number, file)).collect(),
+        relationships: relations,
+        has_extracted_licensing_infos: extracted(&packages),
+    };
+    // Texts and numbers in lists: nothing of it can fail to be JSON.
+    let plain = "a bill is plain values";
     // Unique to these contents, and the same whenever they are the same.
-    let digest = crate::envelope::sha256(document.to_string().as_bytes());
+    let digest = crate::envelope::sha256(&serde_json::to_vec(&document).expect(plain));
     let name = reference(&contents.name);
-    document["documentNamespace"] =
-        format!("https://spdx.org/spdxdocs/{name}-{}", &digest[..32]).into();
-    format!("{document:#}\n")
+    document.document_namespace = format!("https://spdx.org/spdxdocs/{name}-{}", &digest[..32]);
+    serde_json::to_string_pretty(&document).expect(plain) + "\n"
+}
+
+/// The document, its fields in the order of the text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    spdx_version: &'a str,
+    data_license: &'a str,
+    #[serde(rename = "SPDXID")]
+    id: &'a str,
+    name: &'a str,
+    document_namespace: String,
+    creation_info: Value,
+    document_describes: [&'a str; 1],
+    packages: Vec<Value>,
+    files: Vec<Line<'a>>,
+    relationships: Vec<Relation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    has_extracted_licensing_infos: Vec<Value>,
+}
+
+/// A file.  Of files and relations there are so many that values of their own would cost more than
+/// all else.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(rename = "SPDXID")]
+    id: String,
+    file_name: String,
+    checksums: [Checksum<'a>; 2],
+    license_concluded: &'a str,
+    license_info_in_files: [&'a str; 1],
+    copyright_text: &'a str,
+    comment: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checksum<'a> {
+    algorithm: &'a str,
+    checksum_value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Relation {
+    spdx_element_id: String,
+    relationship_type: &'static str,
+    related_spdx_element: String,
 }
 
 fn sorted<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
@@ -80,8 +128,12 @@ fn sorted<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
     sorted
 }
 
-fn relation(from: &str, kind: &str, to: &str) -> Value {
-    json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to })
+fn relation(from: &str, kind: &'static str, to: &str) -> Relation {
+    Relation {
+        spdx_element_id: from.to_owned(),
+        relationship_type: kind,
+        related_spdx_element: to.to_owned(),
+    }
 }
 
 fn package_id(name: &str) -> String {
@@ -151,19 +203,18 @@ fn describe(package: &Package, code: &str, is_empty: bool) -> Value {
     with_files(described, code, is_empty)
 }
 
-fn line(number: usize, file: &File) -> Value {
-    json!({
-        "SPDXID": file_id(number),
-        "fileName": format!("./{}", file.path),
-        "checksums": [
-            { "algorithm": "SHA1", "checksumValue": file.digests.sha1 },
-            { "algorithm": "SHA256", "checksumValue": file.digests.sha256 },
-        ],
-        "licenseConcluded": UNSAID,
-        "licenseInfoInFiles": [UNSAID],
-        "copyrightText": UNSAID,
-        "comment": format!("{} bytes", file.size),
-    })
+fn line(number: usize, file: &File) -> Line<'_> {
+    let checksum = |algorithm, sum| Checksum { algorithm, checksum_value: sum };
+    let Digests { sha1, sha256 } = &file.digests;
+    Line {
+        id: file_id(number),
+        file_name: format!("./{}", file.path),
+        checksums: [checksum("SHA1", sha1), checksum("SHA256", sha256)],
+        license_concluded: UNSAID,
+        license_info_in_files: [UNSAID],
+        copyright_text: UNSAID,
+        comment: format!("{} bytes", file.size),
+    }
 }
 
 /// What the references to licences stand for.

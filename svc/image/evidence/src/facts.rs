@@ -14,7 +14,7 @@
 use image_tree::{TableError, Tree};
 use serde::{Deserialize, Serialize};
 
-use crate::contents::Contents;
+use crate::contents::{Contents, Digests, File, Medium, Package, Tool};
 use crate::read::Bill;
 
 const FORMAT: u32 = 1;
@@ -42,26 +42,76 @@ pub struct Facts {
     pub table: Tree,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The document as it is written: in order, and nothing of it copied.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    name: &'a str,
+    time: i64,
+    tool: &'a Tool,
+    packages: Vec<&'a Package>,
+    files: Vec<Line<'a>>,
+    media: Vec<&'a Medium>,
+    table: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a str,
+    package: Option<&'a str>,
+    size: u64,
+    sha1: &'a str,
+    sha256: &'a str,
+}
+
+/// The document as it is read.
+#[derive(Deserialize)]
 struct Text {
     format: u32,
-    #[serde(flatten)]
-    contents: Contents,
+    name: String,
+    time: i64,
+    tool: Tool,
+    packages: Vec<Package>,
+    files: Vec<Row>,
+    media: Vec<Medium>,
     table: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    path: String,
+    package: Option<String>,
+    size: u64,
+    sha1: String,
+    sha256: String,
+}
+
+impl From<Row> for File {
+    fn from(Row { path, package, size, sha1, sha256 }: Row) -> File {
+        File { path, package, size, digests: Digests { sha1, sha256 } }
+    }
+}
+
+fn line(file: &File) -> Line<'_> {
+    let File { path, package, size, digests: Digests { sha1, sha256 } } = file;
+    Line { path, package: package.as_deref(), size: *size, sha1, sha256 }
 }
 
 impl Facts {
     /// The document.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut contents = self.contents.clone();
-        contents
-            .packages
-            .sort_by(|one, two| (&one.name, &one.publisher).cmp(&(&two.name, &two.publisher)));
-        contents.files.sort_by(|one, two| one.path.cmp(&two.path));
-        contents.media.sort_by(|one, two| one.name.cmp(&two.name));
-        let table = self.table.to_string().lines().map(str::to_owned).collect();
-        let text = Text { format: FORMAT, contents, table };
+        let Contents { name, time, tool, packages, files, media } = &self.contents;
+        let mut packages: Vec<&Package> = packages.iter().collect();
+        packages.sort_by_key(|package| (&package.name, &package.publisher));
+        let mut files: Vec<Line<'_>> = files.iter().map(line).collect();
+        files.sort_by_key(|file| file.path);
+        let mut media: Vec<&Medium> = media.iter().collect();
+        media.sort_by_key(|medium| &medium.name);
+        let rows = self.table.to_string();
+        let table = rows.lines().collect();
+        let text =
+            Written { format: FORMAT, name, time: *time, tool, packages, files, media, table };
         // Texts and numbers in lists: nothing of it can fail to be JSON.
         serde_json::to_string_pretty(&text).expect("facts are plain values") + "\n"
     }
@@ -71,7 +121,10 @@ impl Facts {
     /// # Errors
     /// It is none, or of another format.
     pub fn parse(text: &str) -> Result<Facts, FactsError> {
-        let Text { format, contents, table } = serde_json::from_str(text)?;
+        let Text { format, name, time, tool, packages, files, media, table } =
+            serde_json::from_str(text)?;
+        let files = files.into_iter().map(File::from).collect();
+        let contents = Contents { name, time, tool, packages, files, media };
         if format != FORMAT {
             return Err(FactsError::Format(format));
         }
