@@ -3,16 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ips_client::Conditions;
+use ips_client::change::removable;
 use ips_client::image::{Image, Package, states};
 use ips_cmd::Failure;
 use ips_model::catalog::Part;
 use ips_model::{Action, Fmri, Version};
 
 use crate::call::{Call, Given};
+use crate::inventory::{Layout, show};
 use crate::packages::{Packages, Wanted};
 use crate::refresh::if_due;
 
-const OPTIONS: [&str; 11] = ["H", "a", "f", "m", "n", "q", "s", "u", "v*", "g=*", "no-refresh"];
+const OPTIONS: [&str; 17] = [
+    "H",
+    "a",
+    "f",
+    "i",
+    "m",
+    "M",
+    "n",
+    "q",
+    "r",
+    "R",
+    "s",
+    "u",
+    "v*",
+    "g=*",
+    "F|output-format=",
+    "o|output-fields=",
+    "no-refresh",
+];
 
 /// Which packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +53,7 @@ enum Which {
 pub fn list(call: &Call) -> Result<u8, Failure> {
     let given = call.given(&OPTIONS)?;
     let which = which(call, &given)?;
+    let layout = Layout::of(call, &given)?;
     let mut wanted = Wanted::parse(&given.operands).map_err(|failure| failure.of("list"))?;
     let mut image = call.image()?;
     let remote = given.has("g");
@@ -47,11 +68,9 @@ pub fn list(call: &Call) -> Result<u8, Failure> {
     };
     let all = wanted.choose(packages.sorted());
     let mut chosen = narrow(&image, &packages, all, which)?;
-    if given.has("m") {
-        chosen.retain(|(_, package)| package.is(states::MANUAL));
-    }
+    let optional = sift(&image, &given, &mut chosen)?;
     if !given.has("q") {
-        show(&image, &packages, &chosen, &given)?;
+        show(&image, &packages, &chosen, &optional, &layout)?;
     }
     let unmet = wanted.unmet();
     if unmet.is_empty() && !chosen.is_empty() {
@@ -67,17 +86,61 @@ pub fn list(call: &Call) -> Result<u8, Failure> {
     Ok(if chosen.is_empty() { 1 } else { 3 })
 }
 
+/// Options of which only one makes sense.
+const APART: [(&str, &str); 17] = [
+    ("a", "n"),
+    ("a", "u"),
+    ("n", "u"),
+    ("s", "v"),
+    ("q", "v"),
+    ("u", "g"),
+    ("m", "M"),
+    ("i", "n"),
+    ("i", "u"),
+    ("i", "m"),
+    ("i", "r"),
+    ("i", "R"),
+    ("r", "a"),
+    ("r", "n"),
+    ("R", "a"),
+    ("R", "n"),
+    ("r", "g"),
+];
+
+/// Leaves what `-i`, `-m`, `-M`, `-r` and `-R` ask for; the packages that others may do without.
+fn sift(
+    image: &Image,
+    given: &Given,
+    chosen: &mut Vec<(Fmri, &Package)>,
+) -> Result<BTreeSet<String>, Failure> {
+    if given.has("m") || given.has("M") {
+        chosen.retain(|(_, package)| package.is(states::MANUAL) == given.has("m"));
+    }
+    if given.has("i") {
+        let not = [states::INSTALLED, states::OBSOLETE, states::RENAMED];
+        chosen.retain(|(_, package)| !not.iter().any(|state| package.is(*state)));
+    }
+    if !given.has("r") && !given.has("R") {
+        return Ok(BTreeSet::new());
+    }
+    let mut free = removable(image).map_err(Failure::new)?;
+    free.retain(|_, optional| given.has("R") || !*optional);
+    chosen.retain(|(fmri, _)| free.contains_key(&fmri.name));
+    Ok(free.into_iter().filter(|(_, optional)| *optional).map(|(name, _)| name).collect())
+}
+
 fn which(call: &Call, given: &Given) -> Result<Which, Failure> {
     if given.has("f") && !given.has("a") {
         return Err(call.usage("'-f' may only be used with '-a'."));
     }
-    for (one, other) in [("a", "n"), ("a", "u"), ("n", "u"), ("s", "v"), ("u", "g")] {
+    for (one, other) in APART {
         call.apart(given, one, other)?;
     }
     // Who names repositories wants to see what is in them.
     Ok(match (given.has("f"), given.has("a"), given.has("n"), given.has("u")) {
         (true, ..) => Which::All,
         (_, true, ..) => Which::Available,
+        _ if given.has("i") => Which::Available,
         (_, _, true, _) => Which::Newest,
         (_, _, _, true) => Which::Upgradable,
         _ if given.has("g") => Which::Newest,
@@ -169,94 +232,6 @@ fn fits(dependency: &Part, fmri: &Fmri, conditions: &Conditions) -> bool {
     let texts = entry.actions.iter().filter(|text| text.contains("variant."));
     let actions: Vec<Action> = texts.filter_map(|text| Action::parse(text).ok()).collect();
     conditions.unsupported(&actions).is_none()
-}
-
-fn show(
-    image: &Image,
-    packages: &Packages,
-    chosen: &[(Fmri, &Package)],
-    given: &Given,
-) -> Result<(), Failure> {
-    if chosen.is_empty() {
-        return Ok(());
-    }
-    let first = image.configuration().publishers().iter().find(|one| !one.disabled);
-    let first = first.map(|one| one.prefix.clone());
-    let summaries = if given.has("s") { Some(summaries(image, packages)?) } else { None };
-    let mut out = String::new();
-    if !given.has("H") {
-        out.push_str(&match (given.has("v"), given.has("s")) {
-            (true, _) => format!("{:76} IFO\n", "FMRI"),
-            (_, true) => format!("{:55} SUMMARY\n", "NAME (PUBLISHER)"),
-            _ => format!("{:49} {:26} IFO\n", "NAME (PUBLISHER)", "VERSION"),
-        });
-    }
-    for (fmri, package) in chosen {
-        let state = ifo(package);
-        let name = match &fmri.publisher {
-            Some(publisher) if fmri.publisher != first => format!("{} ({publisher})", fmri.name),
-            Some(_) | None => fmri.name.clone(),
-        };
-        out.push_str(&match (given.has("v"), &summaries) {
-            (true, _) => format!("{:76} {state}\n", fmri.without_build()),
-            (_, Some(summaries)) => {
-                let summary = summary(summaries, image, packages, fmri)?;
-                format!("{name:55} {summary}\n")
-            }
-            _ => {
-                let version = fmri.version.as_ref().map(Version::short).unwrap_or_default();
-                format!("{name:49} {version:26} {state}\n")
-            }
-        });
-    }
-    print!("{out}");
-    Ok(())
-}
-
-/// Installed; frozen or named by the user; obsolete, renamed or legacy.
-fn ifo(package: &Package) -> String {
-    let installed = package.is(states::INSTALLED);
-    let first = |flags: &[(u8, char)]| {
-        flags.iter().find(|(state, _)| package.is(*state)).map_or('-', |(_, letter)| *letter)
-    };
-    let held = first(&[(states::FROZEN, 'f'), (states::MANUAL, 'm')]);
-    let gone = first(&[(states::OBSOLETE, 'o'), (states::RENAMED, 'r'), (states::LEGACY, 'l')]);
-    [if installed { 'i' } else { '-' }, held, gone].iter().collect()
-}
-
-fn summaries(image: &Image, packages: &Packages) -> Result<Part, Failure> {
-    if !packages.sources.is_empty() {
-        return Ok(Part::default());
-    }
-    image.known_summaries().map_err(Failure::new)
-}
-
-fn summary(
-    part: &Part,
-    image: &Image,
-    packages: &Packages,
-    fmri: &Fmri,
-) -> Result<String, Failure> {
-    let of = |actions: &mut dyn Iterator<Item = Action>| {
-        let (mut summary, mut older) = (None, None);
-        for action in actions {
-            let value = || action.get("value").map(str::to_string);
-            match action.key() {
-                Some("pkg.summary") => summary = value(),
-                Some("description") => older = value(),
-                Some(_) | None => {}
-            }
-        }
-        summary.or(older).unwrap_or_default()
-    };
-    match part.get(fmri) {
-        Some(entry) => {
-            Ok(of(&mut entry.actions.iter().filter_map(|text| Action::parse(text).ok())))
-        }
-        None if packages.sources.is_empty() => Ok(String::new()),
-        // Repositories named on the command line are asked for the manifest.
-        None => Ok(of(&mut packages.manifest(image, fmri)?.actions.into_iter())),
-    }
 }
 
 /// What is said of patterns that meant nothing, and of lists that are empty.

@@ -23,6 +23,7 @@ mod history;
 mod image_create;
 mod info;
 mod install;
+mod inventory;
 mod licenses;
 mod linked;
 mod list;

@@ -53,6 +53,43 @@ fn queries_of_an_image_of_pkg5() {
     }
 }
 
+/// `pkg list` in other forms and of other fields.
+#[test]
+fn fields_of_lists() {
+    let place = golden();
+    for (line, status, out) in [
+        ("list -Ho name pear", 0, "fruit/pear\n"),
+        (
+            "list -o NAME,version,name,osrelease,branch pear",
+            0,
+            "NAME       VERSIONOS RELEASEBRANCH\nfruit/pear 1.10-1 5.11 1 \n",
+        ),
+        ("list -F tsv -o name,flags pear", 0, "NAME\tIFO\nfruit/pear\tim-\n"),
+        (
+            "list -F json -o release,publisher pear",
+            0,
+            "[{\"publisher\":\"orchard.example\",\"release\":\"1.10\"}]",
+        ),
+        ("list -HF tsv -s pear", 0, "fruit/pear\tPears: the tool – für Obstgärten, 果樹園\n"),
+        ("list -qF json pear", 0, ""),
+        ("list -Hmo name pear", 0, "fruit/pear\n"),
+        ("list -HMo name pear", 1, ""),
+        ("list -Hio name --no-refresh pear boat", 3, "sea/boat\n"),
+        ("list -Hro name core-files", 1, ""),
+        ("list -o name,kind pear", 2, ""),
+        ("list -vo name pear", 2, ""),
+        ("list -F xml", 2, ""),
+        ("list -mM", 2, ""),
+    ] {
+        let said = place.sh(&format!("pkg -R img {line}"), None);
+        assert_eq!((said.status, said.out.as_str()), (status, out), "{line}: {said:?}");
+    }
+    let said = place.sh("pkg -R img list -o name,kind pear", None);
+    let told =
+        "pkg list: Unknown output field(s): kind\nKnown fields are: branch, flags, fmri, name,";
+    assert!(said.err.starts_with(told), "{said:?}");
+}
+
 #[test]
 fn lists() {
     let place = golden();

@@ -43,7 +43,7 @@ use crate::source::{Source, SourceError};
 pub use plan::{License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
 pub use run::{Done, Editables, carry_out, editables, free_space, payload_text, pending};
-pub use unneeded::unneeded;
+pub use unneeded::{removable, unneeded};
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 //!
 //! Needed is what the user named, and what something needed pulls in: what it requires, one of
 //! several or not, what groups bring, what a condition that holds asks for.  What only rules
-//! versions (optional, incorporate, exclude) needs nothing.
+//! versions (optional, incorporate, exclude) needs nothing.  What could be removed alone is another
+//! question: whether any installed package, needed or not, cannot be without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,15 +22,46 @@ pub fn unneeded(image: &Image) -> Result<Vec<Fmri>, ImageError> {
     Ok(free.map(|one| one.fmri.clone()).collect())
 }
 
+/// The packages that could be removed alone, by name, and whether another one would still like to
+/// have it (groups, optional dependencies).
+pub fn removable(image: &Image) -> Result<BTreeMap<String, bool>, ImageError> {
+    Ok(alone(&image.installed_candidates()?))
+}
+
+fn alone(all: &[Candidate]) -> BTreeMap<String, bool> {
+    let there: BTreeMap<&str, &Candidate> =
+        all.iter().map(|one| (one.fmri.name.as_str(), one)).collect();
+    let (mut held, mut liked) = (BTreeSet::new(), BTreeSet::new());
+    for (one, dependency) in
+        all.iter().flat_map(|one| one.dependencies.iter().map(move |it| (one, it)))
+    {
+        let targets = dependency.targets.iter().map(|target| target.name.as_str());
+        let present: Vec<&str> =
+            targets.filter(|name| there.contains_key(name) && *name != one.fmri.name).collect();
+        match dependency.asks {
+            Asks::Require => held.extend(present),
+            Asks::RequireAny if present.len() == 1 => held.extend(present),
+            Asks::Conditional if holds(dependency, &there) => held.extend(present),
+            Asks::Optional | Asks::Group | Asks::GroupAny => liked.extend(present),
+            Asks::RequireAny | Asks::Conditional | Asks::Incorporate | Asks::Exclude => {}
+        }
+    }
+    let free = there.keys().filter(|name| !held.contains(*name));
+    free.map(|name| (name.to_string(), liked.contains(name))).collect()
+}
+
+/// Whether the predicate of a conditional dependency is there.
+fn holds(dependency: &Dependency, there: &BTreeMap<&str, &Candidate>) -> bool {
+    dependency.predicate.as_ref().is_some_and(|predicate| {
+        there.get(predicate.name.as_str()).is_some_and(|one| one.fmri.version >= predicate.version)
+    })
+}
+
 fn closure<'a>(all: &'a [Candidate], named: &BTreeSet<String>) -> BTreeSet<&'a str> {
     let there: BTreeMap<&str, &Candidate> =
         all.iter().map(|one| (one.fmri.name.as_str(), one)).collect();
-    let holds = |dependency: &&Dependency| match dependency.asks {
-        Asks::Conditional => dependency.predicate.as_ref().is_some_and(|predicate| {
-            there
-                .get(predicate.name.as_str())
-                .is_some_and(|one| one.fmri.version >= predicate.version)
-        }),
+    let pulls = |dependency: &&Dependency| match dependency.asks {
+        Asks::Conditional => holds(dependency, &there),
         _ => dependency.pulls(),
     };
     let mut needed: BTreeSet<&str> = BTreeSet::new();
@@ -39,7 +71,7 @@ fn closure<'a>(all: &'a [Candidate], named: &BTreeSet<String>) -> BTreeSet<&'a s
         if !needed.insert(&one.fmri.name) {
             continue;
         }
-        let targets = one.dependencies.iter().filter(holds).flat_map(|one| &one.targets);
+        let targets = one.dependencies.iter().filter(pulls).flat_map(|one| &one.targets);
         next.extend(targets.filter_map(|target| there.get(target.name.as_str()).copied()));
     }
     needed
@@ -52,20 +84,41 @@ mod tests {
     use super::*;
     use crate::conditions::Conditions;
 
+    fn world(text: &str) -> Vec<Candidate> {
+        let conditions = Conditions { variants: BTreeMap::new(), facets: BTreeMap::new() };
+        let one = |line: &str| {
+            let (name, wishes) = line.split_once(':').unwrap();
+            let fmri = Fmri::parse(&format!("//p/{name}@1")).unwrap();
+            let wish = |text: &str| Action::parse(&format!("depend {text}")).unwrap();
+            let wishes = wishes.split(',').map(str::trim).filter(|text| !text.is_empty());
+            let actions: Vec<Action> = wishes.map(wish).collect();
+            Candidate::read(&fmri, &actions, &conditions)
+        };
+        text.lines().map(one).collect()
+    }
+
+    #[test]
+    fn what_can_go_alone() {
+        for (text, free) in [
+            ("a: type=require fmri=b\nb:\nc:", "a c"),
+            ("a: type=require-any fmri=b fmri=c\nb:\nc:", "a b c"),
+            ("a: type=require-any fmri=b fmri=none\nb:", "a"),
+            ("a: type=group fmri=b, type=optional fmri=c\nb:\nc:", "a b? c?"),
+            ("a: type=conditional predicate=b fmri=c\nb:\nc:", "a b"),
+            ("a: type=conditional predicate=none fmri=c\nc:", "a c"),
+            ("a: type=incorporate fmri=b@1, type=exclude fmri=c\nb:", "a b"),
+        ] {
+            let found = alone(&world(text));
+            let found: Vec<String> = found
+                .iter()
+                .map(|(name, liked)| format!("{name}{}", if *liked { "?" } else { "" }))
+                .collect();
+            assert_eq!(found.join(" "), free, "{text}");
+        }
+    }
+
     #[test]
     fn what_is_needed() {
-        let conditions = Conditions { variants: BTreeMap::new(), facets: BTreeMap::new() };
-        let world = |text: &str| -> Vec<Candidate> {
-            let one = |line: &str| {
-                let (name, wishes) = line.split_once(':').unwrap();
-                let fmri = Fmri::parse(&format!("//p/{name}@1")).unwrap();
-                let wish = |text: &str| Action::parse(&format!("depend {text}")).unwrap();
-                let wishes = wishes.split(',').map(str::trim).filter(|text| !text.is_empty());
-                let actions: Vec<Action> = wishes.map(wish).collect();
-                Candidate::read(&fmri, &actions, &conditions)
-            };
-            text.lines().map(one).collect()
-        };
         for (text, named, needed) in [
             ("a: type=require fmri=b\nb:\nc:", "a", "a b"),
             ("a: type=require fmri=b\nb: type=require fmri=a\nc: type=require fmri=a", "", ""),
