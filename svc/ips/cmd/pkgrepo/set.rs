@@ -1,7 +1,8 @@
 //! set.rs - `pkgrepo set`: properties of the repository, or with `-p` of a publisher.
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, clock};
 use ips_model::configuration::list_members;
+use ips_model::fmri::is_publisher;
 use ips_model::p5i;
 use ips_repository::Repository;
 
@@ -38,8 +39,8 @@ pub fn set(options: &Options) -> Result<(), Failure> {
         };
         changes.push((section, property, stored(section, property, value)?));
     }
-    if let Some(publisher) = options.publishers.first() {
-        return set_of_publisher(&repository, publisher, &changes);
+    if !options.publishers.is_empty() {
+        return set_of_publishers(&repository, &options.publishers, &changes);
     }
     for (section, property, value) in changes {
         repository.set_property(section, property, &value)?;
@@ -47,20 +48,51 @@ pub fn set(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn set_of_publisher(
+/// Sets properties of publishers (`all`: every one there is); one that is not there is added.
+fn set_of_publishers(
     repository: &Repository,
-    publisher: &str,
+    named: &[String],
     changes: &[(&str, &str, String)],
 ) -> Result<(), Failure> {
-    if !repository.publishers()?.iter().any(|name| name == publisher) {
-        return Err(Failure::new("no matching publishers found").of("set"));
+    for (section, property, _) in changes {
+        if !matches!(*section, "publisher" | "repository") {
+            return Err(Failure::usage(format!("unknown property section '{section}'")).of("set"));
+        }
+        if (*section, *property) == ("publisher", "prefix") {
+            return Err(Failure::usage("'prefix' may not be set using this command").of("set"));
+        }
     }
-    let mut about = described(repository, publisher)?;
-    about.name = publisher.to_string();
-    for (section, property, value) in changes {
-        change(&mut about, section, property, value)?;
+    let known = repository.publishers()?;
+    let wanted = if named.iter().any(|name| name == "all") { &known[..] } else { named };
+    if wanted.is_empty() {
+        return Err(Failure::usage(
+            "One or more publishers must be specified to create and set properties for as none exist yet.",
+        )
+        .of("set"));
     }
-    Ok(repository.describe(&about)?)
+    let mut all = Vec::new();
+    for name in wanted {
+        if !is_publisher(name) {
+            return Err(Failure::new(format!("Invalid publisher prefix '{name}'")).of("set"));
+        }
+        let mut about = match known.contains(name) {
+            true => described(repository, name)?,
+            false => p5i::Publisher::default(),
+        };
+        about.name.clone_from(name);
+        for (section, property, value) in changes {
+            change(&mut about, section, property, value)?;
+        }
+        all.push(about);
+    }
+    let now = clock::publication()?;
+    for about in all {
+        if !known.contains(&about.name) {
+            repository.add_publisher(&about.name, now)?;
+        }
+        repository.describe(&about)?;
+    }
+    Ok(())
 }
 
 fn change(
@@ -75,7 +107,12 @@ fn change(
         ))
     };
     let text = || value.to_string();
-    let list = || list_members(value).ok_or_else(refused);
+    // One value alone is a list, too.
+    let list = || match list_members(value) {
+        Some(members) => members,
+        None if value.is_empty() => Vec::new(),
+        None => vec![text()],
+    };
     if (section, property) == ("publisher", "alias") {
         about.alias = Some(text()).filter(|alias| !alias.is_empty());
         return Ok(());
@@ -88,10 +125,10 @@ fn change(
         ("repository", "name") => repository.name = text(),
         ("repository", "description") => repository.description = text(),
         ("repository", "registration-uri") => repository.registration_uri = text(),
-        ("repository", "origins") => repository.origins = list()?,
-        ("repository", "mirrors") => repository.mirrors = list()?,
-        ("repository", "legal-uris") => repository.legal_uris = list()?,
-        ("repository", "related-uris") => repository.related_uris = list()?,
+        ("repository", "origins") => repository.origins = list(),
+        ("repository", "mirrors") => repository.mirrors = list(),
+        ("repository", "legal-uris") => repository.legal_uris = list(),
+        ("repository", "related-uris") => repository.related_uris = list(),
         ("repository", "refresh-seconds") if value.is_empty() => repository.refresh_seconds = None,
         ("repository", "refresh-seconds") => {
             repository.refresh_seconds = Some(value.parse().map_err(|_| refused())?);

@@ -52,6 +52,18 @@ fn publishers_are_added() {
     let refused =
         place.sh("pkgrepo set -s scratch -p third.example repository/refresh-seconds=x", None);
     assert_eq!(refused.status, 1, "{refused:?}");
+    let line = "pkgrepo set -s scratch -p third.example -p new.example repository/origins=http://o/ \
+        && pkgrepo set -s scratch -p all repository/name=N && \
+        pkgrepo get -s scratch -H -p third.example -p new.example repository/origins repository/name";
+    let said = place.sh(line, None);
+    let [origins, names] = ["http://o/", " N"].map(|text| said.out.matches(text).count());
+    assert_eq!((said.status, origins, names), (0, 2, 2), "{said:?}");
+    for (what, told) in
+        [("x/y=z", "unknown property section 'x'"), ("publisher/prefix=x", "'prefix'")]
+    {
+        let refused = place.sh(&format!("pkgrepo set -s scratch -p all {what}"), None);
+        assert!(refused.status == 2 && refused.err.contains(told), "{refused:?}");
+    }
     place.check("repo-set-badbool");
     place.check("repo-set-unknown");
     let said = place.sh("pkgrepo get -s scratch a/b", None);
