@@ -13,6 +13,7 @@ use ips_model::Fmri;
 
 use crate::call::{Call, Given};
 use crate::change::{Change, NOTHING, given};
+use crate::link_properties;
 use crate::linked::{open_child, refused, targets};
 use crate::session::Session;
 
@@ -23,13 +24,12 @@ pub fn attach_linked(call: &Call) -> Result<u8, Failure> {
     let own = ["f*", "c", "p", "allow-relink", "prop-linked=*"];
     let given = given(call, &[&own[..], &ONLY[..]].concat())?;
     let change = Change::of(call, &given, "attach-linked")?;
-    call.apart(&given, "c", "p")?;
+    call.apart(&given, "p", "c")?;
     if !given.has("c") && !given.has("p") {
         return Err(call.usage("Either '-p' or '-c' must be specified"));
     }
-    if given.has("prop-linked") {
-        return Err(call.failed("linked image properties other than the default cannot be set"));
-    }
+    let asked = link_properties::parse(call, given.values("prop-linked"))?;
+    let recurse = link_properties::recurse(call, &asked, given.has("c"))?.unwrap_or(true);
     let [name, path] = given.operands.as_slice() else {
         return Err(call.usage(match given.operands.len() {
             0 => "a linked image name must be specified",
@@ -45,7 +45,7 @@ pub fn attach_linked(call: &Call) -> Result<u8, Failure> {
     if given.has("c") {
         let child = open_child(&path).map_err(failed)?;
         Image::check_link(&image, &child, &name, Model::Push, relink).map_err(failed)?;
-        return attach_child(call, &given, &change, &name, image, child);
+        return attach_child(call, &given, &change, (&name, recurse), image, child);
     }
     let parent = Image::open(&path, "pkg").map_err(|error| {
         failed(LinkedError::Parent { path: path.clone(), reason: error.to_string() })
@@ -54,7 +54,8 @@ pub fn attach_linked(call: &Call) -> Result<u8, Failure> {
     Image::check_link(&parent, &image, &name, Model::Pull, relink).map_err(failed)?;
     let state = ParentState::of(&parent).map_err(failed)?;
     let session = Session::of(call, image, "attach-linked")?;
-    let link = Link { name: &name, model: Model::Pull, parent: parent.root(), state: &state };
+    let (parent, model) = (parent.root(), Model::Pull);
+    let link = Link { name: &name, model, parent, state: &state, recurse };
     become_child(call, &given, &change, session, &link)
 }
 
@@ -62,7 +63,7 @@ fn attach_child(
     call: &Call,
     given: &Given,
     change: &Change<'_>,
-    name: &LinkedName,
+    (name, recurse): (&LinkedName, bool),
     image: Image,
     child: Image,
 ) -> Result<u8, Failure> {
@@ -71,11 +72,12 @@ fn attach_child(
     let mut session = Session::of(call, image, "attach-linked")?;
     let state = ParentState::of(&session.image).map_err(failed)?;
     let below = Session::of(call, child, "attach-linked")?;
-    let link = Link { name, model: Model::Push, parent: session.image.root(), state: &state };
+    let (parent, model) = (session.image.root(), Model::Push);
+    let link = Link { name, model, parent, state: &state, recurse };
     let status = become_child(call, given, change, below, &link)?;
     if !given.has("n") {
         let (time, lock) = (session.start, &session.lock);
-        session.image.adopt(lock, name, &path, time).map_err(failed)?;
+        session.image.adopt(lock, name, (&path, recurse), time).map_err(failed)?;
         session.end(Outcome::SUCCEEDED)?;
     }
     Ok(status)
@@ -90,6 +92,7 @@ fn become_child(
     link: &Link<'_>,
 ) -> Result<u8, Failure> {
     let failed = |error: LinkedError| refused(call, &error);
+    session.image.check_publishers(link.state).map_err(failed)?;
     let packages = link.state.by_name();
     let only = given.has("linked-md-only") || given.has("no-pkg-updates");
     if given.has("n") {

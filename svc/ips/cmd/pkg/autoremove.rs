@@ -13,13 +13,15 @@ use crate::verify::chosen;
 
 /// Removes them.
 pub fn autoremove(call: &Call) -> Result<u8, Failure> {
-    let given = given(call, &[])?;
-    call.no_operands(&given)?;
+    let given = given(call, &["ignore-missing*"])?;
+    if !given.operands.is_empty() {
+        return Err(call.usage("No packages can be specified."));
+    }
     let change = Change::of(call, &given, "autoremove")?;
     let free = unneeded(&call.image()?).map_err(|error| call.failed(error))?;
     if free.is_empty() {
         if !given.has("q") && !given.has("parsable") {
-            println!("No updates necessary for this image.");
+            println!("No removable packages for this image.");
         }
         return Ok(NOTHING);
     }
@@ -30,7 +32,7 @@ pub fn autoremove(call: &Call) -> Result<u8, Failure> {
 pub fn flag(call: &Call) -> Result<u8, Failure> {
     let given = call.given(&["m", "M"])?;
     if given.has("m") && given.has("M") {
-        return Err(call.failed("The '-m' and '-M' option may not be combined."));
+        return Err(call.failed(call.together(&given, "m", "M").message));
     }
     if !given.has("m") && !given.has("M") {
         return Err(call.usage("a flag must be specified"));

@@ -2,6 +2,7 @@
 //!
 //! Options end at the first operand.  A long option may be cut short where it stays one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ips_client::Control;
@@ -27,6 +28,8 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub struct Given {
     options: Vec<(String, String)>,
+    /// Each known option, as a user spells it.
+    spelled: BTreeMap<String, String>,
     /// What is no option.
     pub operands: Vec<String>,
 }
@@ -99,7 +102,8 @@ impl Call {
     pub fn given(&self, known: &[&str]) -> Result<Given, Failure> {
         let known: Vec<Known<'_>> = known.iter().map(|text| Known::parse(text)).collect();
         let illegal = |option: &str| self.usage(format!("illegal option -- {option}"));
-        let mut given = Given::default();
+        let spelled = known.iter().map(|one| (one.name().to_string(), one.shown())).collect();
+        let mut given = Given { spelled, ..Given::default() };
         let mut rest = self.arguments.iter();
         while let Some(argument) = rest.next() {
             if argument == "--" {
@@ -153,16 +157,18 @@ impl Call {
 
     /// Refuses two options at once.
     pub fn apart(&self, given: &Given, one: &str, other: &str) -> Result<(), Failure> {
-        let shown = |name: &str| {
-            if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
-        };
         if given.has(one) && given.has(other) {
-            let (one, other) = (shown(one), shown(other));
-            return Err(
-                self.usage(format!("The '{one}' and '{other}' option may not be combined."))
-            );
+            return Err(self.together(given, one, other));
         }
         Ok(())
+    }
+
+    /// Two options that were given, or are meant by what was, and make no sense together.
+    pub fn together(&self, given: &Given, one: &str, other: &str) -> Failure {
+        let shown =
+            |name: &str| given.spelled.get(name).cloned().unwrap_or_else(|| format!("--{name}"));
+        let (one, other) = (shown(one), shown(other));
+        self.usage(format!("The '{one}' and '{other}' options may not be combined."))
     }
 
     /// Refuses operands.

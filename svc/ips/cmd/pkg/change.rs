@@ -1,36 +1,39 @@
 //! change.rs - what every subcommand that changes packages does: refresh, plan, tell, ask, carry out.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use ips_client::change::{
     ChangeError, Order, Planned, Want, carry_out, editables, payload_text, plan, resolve,
 };
-use ips_client::image::{Outcome, Refresh};
+use ips_client::image::{Image, LinkedError, Outcome, Refresh};
 use ips_client::solve::SolveError;
 use ips_client::{Origin, Source};
 use ips_cmd::Failure;
 use ips_cmd::progress::shown;
 
 use crate::call::{Call, Given, refused};
-use crate::children::{self, Follower};
+use crate::children::{Followers, moves, present};
+use crate::linked::refused as refused_link;
 use crate::session::Session;
 use crate::{licenses, parsable, refresh, summary};
 
 /// The options that these subcommands have in common.
-pub const COMMON: [&str; 25] = [
+pub const COMMON: [&str; 26] = [
     "n*",
     "v*",
     "q*",
-    "C=",
+    "C|concurrency=",
     "g=*",
-    "r",
+    "r|recurse",
     "z=*",
     "Z=*",
     "i=*",
     "accept*",
     "licenses*",
     "no-be-activate*",
+    "t|temp-be-activate*",
     "no-index*",
     "no-refresh*",
     "no-backup-be*",
@@ -43,11 +46,19 @@ pub const COMMON: [&str; 25] = [
     "sync-actuators-timeout=",
     "reject=*",
     "parsable=",
-    "R",
+    "R|norecurse",
 ];
 
 /// Nothing was to be done.
 pub const NOTHING: u8 = 4;
+
+/// Children do not have the sources that their parent has for one operation.
+const TEMPORARY: &str = "
+The proposed operation on this parent image can not be performed because
+temporary origins were specified and this image has children.  Please either
+retry the operation again without specifying any temporary origins, or if
+packages from additional origins are required, please configure those origins
+persistently.";
 
 /// A licence was not accepted.
 pub const LICENSE: u8 = 6;
@@ -63,8 +74,12 @@ pub struct Change<'a> {
     pub nothing: &'static str,
     /// What the history calls it.
     pub operation: &'static str,
-    /// Whether it is a child that follows its parent: what was told of the parent alone is not for it.
+    /// Whether it is a child: what was told of the parent alone is not for it.
     pub below: bool,
+    /// Whether a child does what was asked of its parent (`-r`), not what follows from it.
+    pub own: bool,
+    /// An archive that is a source for this once, also for children.
+    pub hot_fix: Option<&'a Path>,
 }
 
 impl<'a> Change<'a> {
@@ -77,11 +92,37 @@ impl<'a> Change<'a> {
             return Err(call.usage(format!("invalid argument '{version}' for option '--parsable'")));
         }
         let nothing = "No updates necessary for this image.";
-        Ok(Self { call, given, nothing, operation, below: false })
+        let change =
+            Self { call, given, nothing, operation, below: false, own: false, hot_fix: None };
+        call.apart(given, "z", "Z")?;
+        call.apart(given, "i", "I")?;
+        for option in ["z", "Z"] {
+            if given.has(option) && !given.has("r") {
+                return Err(
+                    call.usage(format!("'-{option}' may only be used with '-r/--recurse'."))
+                );
+            }
+        }
+        Ok(change)
     }
 
+    /// A child says what it does through its parent.
     fn quiet(&self) -> bool {
-        self.given.has("q") || self.given.has("parsable")
+        self.below || self.given.has("q") || self.given.has("parsable")
+    }
+
+    /// Patterns of packages that must not be there afterwards.
+    pub fn rejected(&self) -> Vec<String> {
+        self.given.values("reject").map(str::to_string).collect()
+    }
+
+    /// Whether children are to do what is asked of their parent: where it is asked for, or where the
+    /// image has it so for the operations that are meant by that.
+    pub fn recurses(&self, image: &Image) -> bool {
+        let by_default = matches!(self.call.name, "update" | "change-facet" | "change-variant");
+        let property = image.configuration().property("default-recurse");
+        let asked = property.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        self.given.has("r") || (by_default && asked && !self.given.has("R"))
     }
 
     /// A line of progress, as the original tells it where standard output is no terminal.
@@ -118,14 +159,13 @@ impl<'a> Change<'a> {
     }
 
     /// Does it in a session that has begun.
-    pub fn run_in(&self, mut session: Session, want: Want) -> Result<u8, Failure> {
+    pub fn run_in(&self, mut session: Session, asked: Want) -> Result<u8, Failure> {
         let sources = self.sources()?;
-        let reject = match self.below {
-            true => Vec::new(),
-            false => self.given.values("reject").map(str::to_string).collect(),
-        };
-        let order = Order { want, reject, sources: &sources, donor: None };
-        match self.changed(&mut session, &order) {
+        let reject = if self.below && !self.own { Vec::new() } else { self.rejected() };
+        let loose = self.given.has("ignore-missing") || !self.recursed(&session.image)?.is_empty();
+        let want = if loose { present(&session.image, &asked)? } else { asked.clone() };
+        let order = Order { reject, sources: &sources, ..Order::of(want) };
+        match self.changed(&mut session, &asked, &order) {
             Ok(status) => {
                 let dry = self.given.has("n");
                 let outcome = if status == NOTHING { Outcome::NOTHING } else { Outcome::SUCCEEDED };
@@ -139,7 +179,8 @@ impl<'a> Change<'a> {
         }
     }
 
-    fn sources(&self) -> Result<Vec<Source>, Failure> {
+    /// What this once is a source beside the image's own.
+    pub fn sources(&self) -> Result<Vec<Source>, Failure> {
         let open = |text: &str| -> Result<Source, Failure> {
             let origin = Origin::parse(text).map_err(|error| self.call.failed(error))?;
             let origin = match origin.path() {
@@ -148,11 +189,20 @@ impl<'a> Change<'a> {
             };
             Source::open(&origin).map_err(|error| self.call.failed(format!("\n{error}")))
         };
+        let archive = self.hot_fix.map(|path| {
+            Source::open(&Origin::archive(path)).map_err(|error| self.call.failed(error))
+        });
         let own = |_: &&str| !self.below;
-        self.given.values("g").filter(own).map(open).collect()
+        archive.into_iter().chain(self.given.values("g").filter(own).map(open)).collect()
     }
 
-    fn changed(&self, session: &mut Session, order: &Order<'_>) -> Result<u8, (Outcome, Failure)> {
+    fn changed(
+        &self,
+        session: &mut Session,
+        asked: &Want,
+        order: &Order<'_>,
+    ) -> Result<u8, (Outcome, Failure)> {
+        self.check_links(&session.image, order)?;
         let looks_for_new = match &order.want {
             Want::Install(_)
             | Want::Update(_)
@@ -185,24 +235,53 @@ impl<'a> Change<'a> {
         let took = began.elapsed().as_secs_f64();
         self.tell(&format!("Planning: Planning completed in {took:.2} seconds"));
         let unknown = |failure: Failure| (Outcome::UNKNOWN, failure);
-        if planned.is_empty() {
-            if self.given.has("parsable") {
-                self.print_parsable(session, order, &planned, &[], &mut []).map_err(unknown)?;
-            }
+        let idle = planned.is_empty();
+        let notes = release_notes(session, order, &planned).map_err(unknown)?;
+        if idle {
             self.tell(self.nothing);
+        } else {
+            self.show(session, order, &planned, &notes).map_err(unknown)?;
+        }
+        let mut followers = self.followers(&session.image, asked, &planned)?;
+        self.announce(&followers);
+        if self.given.has("parsable") {
+            let told = self.print_parsable(session, order, &planned, &notes, &mut followers);
+            told.map_err(unknown)?;
+        }
+        if idle && followers.is_idle() {
             return Ok(NOTHING);
         }
-        let notes = release_notes(session, order, &planned).map_err(unknown)?;
-        let mut followers = self.followers(&session.image, order, &planned)?;
-        self.show(session, order, &planned, &notes, &mut followers).map_err(unknown)?;
         if self.given.has("n") {
-            self.foretell(followers, &session.image, &planned).map_err(unknown)?;
             return Ok(0);
         }
-        self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
-        self.execute(session, order, &planned)?;
-        session.notes = notes;
+        if !idle {
+            self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
+            self.execute(session, order, &planned)?;
+            session.notes = notes;
+        }
         self.follow(followers, &session.image).map_err(unknown)
+    }
+
+    /// Refuses what cannot be done to an image on which others hang, or which hangs on one.
+    fn check_links(&self, image: &Image, order: &Order<'_>) -> Result<(), (Outcome, Failure)> {
+        if !moves(&order.want) {
+            return Ok(());
+        }
+        let failed = |error: LinkedError| (Outcome::UNKNOWN, refused_link(self.call, &error));
+        if image.child_link().map_err(failed)?.is_some() {
+            let state = match self.given.has("no-parent-sync") {
+                true => image.kept_parent_state(),
+                false => image.parent_state(),
+            };
+            let state = state.map_err(failed)?;
+            image.check_publishers(&state).map_err(failed)?;
+        }
+        let unknown = |failure| (Outcome::UNKNOWN, failure);
+        let temporary = !self.below && self.given.has("g");
+        if temporary && !self.heeded(image).map_err(unknown)?.is_empty() {
+            return Err((Outcome::BAD_REQUEST, self.call.failed(TEMPORARY)));
+        }
+        Ok(())
     }
 
     /// Refreshes the publishers.
@@ -232,22 +311,31 @@ impl<'a> Change<'a> {
         order: &Order<'_>,
         planned: &Planned<'_>,
         notes: &[String],
-        followers: &mut [Follower],
     ) -> Result<(), Failure> {
-        if self.given.has("parsable") {
-            return self.print_parsable(session, order, planned, notes, followers);
+        if self.below || self.given.has("parsable") {
+            return Ok(());
         }
         let verbosity = self.given.times("v");
         if !self.quiet() {
-            print!("{}", summary::told(planned, verbosity));
-            if verbosity > 0 {
-                let edited = editables(&session.image, planned, session.start);
-                print!("{}", summary::edited(&edited.map_err(Failure::new)?));
-            }
+            print!("{}", self.summary(session, planned)?);
             let shown = verbosity > 0 || self.given.has("n") || planned.must_display_notes();
             print!("{}", summary::release_notes(notes, shown));
         }
         licenses::show(&session.image, order, planned, self.given.has("licenses"), self.quiet())
+    }
+
+    /// What is planned, for people.
+    pub fn summary(&self, session: &Session, planned: &Planned<'_>) -> Result<String, Failure> {
+        let verbosity = self.given.times("v");
+        let mut text = summary::told(planned, verbosity);
+        if verbosity == 0 && matches!(self.operation, "install" | "update") {
+            text.push_str(&summary::removed(planned));
+        }
+        if verbosity > 0 {
+            let edited = editables(&session.image, planned, session.start);
+            text.push_str(&summary::edited(&edited.map_err(Failure::new)?));
+        }
+        Ok(text)
     }
 
     fn print_parsable(
@@ -256,14 +344,14 @@ impl<'a> Change<'a> {
         order: &Order<'_>,
         planned: &Planned<'_>,
         notes: &[String],
-        followers: &mut [Follower],
+        followers: &mut Followers,
     ) -> Result<(), Failure> {
         // That of a child is in its parent's.
         if self.below {
             return Ok(());
         }
         let mut value = parsable::value(&session.image, order, planned, notes, session.start)?;
-        value.insert("child-images".to_string(), children::plans(followers));
+        value.insert("child-images".to_string(), followers.plans());
         parsable::write(value)
     }
 
@@ -283,6 +371,9 @@ impl<'a> Change<'a> {
         if done.bytes > 0 {
             let (bytes, speed) = (summary::size(done.bytes), summary::speed(done.bytes, took));
             self.tell(&format!("Download: Completed {bytes} in {took:.2} seconds ({speed})"));
+        }
+        if !done.salvaged.is_empty() {
+            self.tell(&summary::salvaged(&done.salvaged));
         }
         let steps = done.steps;
         self.tell(&format!(" Actions: Completed {steps} actions in {took:.2} seconds."));
@@ -367,8 +458,7 @@ fn boot_environments(call: &Call, given: &Given) -> Result<(), Failure> {
         (has(backup), "require-backup-be", has(new), "require-new-be"),
     ] {
         if asked && denied {
-            let message = format!("The '--{one}' and '--{other}' option may not be combined.");
-            return Err(call.usage(message));
+            return Err(call.together(given, one, other));
         }
     }
     Ok(())

@@ -16,7 +16,8 @@ pub fn change_facet(call: &Call) -> Result<u8, Failure> {
     }
     let mut facets = BTreeMap::new();
     for operand in &given.operands {
-        let malformed = || call.usage("facets must be of the form <facet>=[True|False|None]");
+        let malformed =
+            || call.usage("facets must to be of the form 'facet....=[True|False|None]'.");
         let (name, value) = operand.split_once('=').ok_or_else(malformed)?;
         let value = match value.to_ascii_lowercase().as_str() {
             "t" | "true" => Some(true),

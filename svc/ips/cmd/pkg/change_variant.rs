@@ -17,7 +17,7 @@ pub fn change_variant(call: &Call) -> Result<u8, Failure> {
     }
     let mut variants = BTreeMap::new();
     for operand in &given.operands {
-        let malformed = || call.usage("variants must be of the form '<name>=<value>'.");
+        let malformed = || call.usage("variants must to be of the form '<name>=<value>'.");
         let (name, value) = operand.split_once('=').ok_or_else(malformed)?;
         if name.is_empty() || value.is_empty() {
             return Err(malformed());

@@ -1,8 +1,8 @@
-//! linked.rs - `pkg list-linked`, `property-linked` and `audit-linked`: images that hang on one another.
+//! linked.rs - `pkg list-linked`, `audit-linked` and `pubcheck-linked`: images that hang on one another.
 
 use std::path::Path;
 
-use ips_client::image::{Child, Image, LinkedError, LinkedName};
+use ips_client::image::{Child, Image, LinkedError, LinkedName, ParentState};
 use ips_cmd::Failure;
 use ips_cmd::transport::surroundings;
 
@@ -25,25 +25,22 @@ pub fn list_linked(call: &Call) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Lists the properties of the image's link, or of a child's.
-pub fn property_linked(call: &Call) -> Result<u8, Failure> {
-    let given = call.given(&["H", "l="])?;
+/// Says whether the publishers of the image's children, and its own if it is one, are as they have
+/// to be.
+pub fn pubcheck_linked(call: &Call) -> Result<u8, Failure> {
+    let given = call.given(&[])?;
+    call.no_operands(&given)?;
     let image = call.image()?;
-    let failed = |error| refused(call, &error);
-    let child = given.value("l").map(LinkedName::parse).transpose().map_err(failed)?;
-    let properties = image.link_properties(child.as_ref()).map_err(failed)?;
-    for name in &given.operands {
-        if !properties.contains_key(name) {
-            return Err(call.failed(format!("unknown linked image property '{name}'")));
-        }
+    let failed = |error: LinkedError| refused(call, &error);
+    if image.child_link().map_err(failed)?.is_some() {
+        let state = image.parent_state().map_err(failed)?;
+        image.check_publishers(&state).map_err(failed)?;
     }
-    let wanted = |name: &String| given.operands.is_empty() || given.operands.contains(name);
-    let rows: Vec<Vec<String>> = properties
-        .into_iter()
-        .filter(|(name, _)| wanted(name))
-        .map(|(name, value)| vec![name, value])
-        .collect();
-    print!("{}", table(&["PROPERTY", "VALUE"], &rows, given.has("H")));
+    let state = ParentState::of(&image).map_err(failed)?;
+    for child in image.children().map_err(failed)? {
+        let other = open_child(&child.path).map_err(failed)?;
+        other.check_publishers(&state).map_err(failed)?;
+    }
     Ok(0)
 }
 
@@ -123,7 +120,7 @@ pub fn refused(call: &Call, error: &LinkedError) -> Failure {
 }
 
 /// Columns as wide as what stands in them.
-fn table(headings: &[&str], rows: &[Vec<String>], bare: bool) -> String {
+pub fn table(headings: &[&str], rows: &[Vec<String>], bare: bool) -> String {
     let heads: Vec<String> = headings.iter().map(ToString::to_string).collect();
     let all: Vec<&Vec<String>> = (!bare).then_some(&heads).into_iter().chain(rows).collect();
     let width = |at: usize| all.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);

@@ -25,6 +25,7 @@ mod info;
 mod install;
 mod inventory;
 mod licenses;
+mod link_properties;
 mod linked;
 mod list;
 mod listing;
@@ -55,6 +56,7 @@ use std::process::ExitCode;
 use ips_cmd::Failure;
 
 use crate::call::Call;
+use crate::change::NOTHING;
 
 /// A subcommand: does it and says its exit status.
 type Run = fn(&Call) -> Result<u8, Failure>;
@@ -85,7 +87,8 @@ const RUNS: &[(&str, Run)] = &[
     ("list-uuids", publisher::list_uuids),
     ("mediator", mediator::mediator),
     ("property", property::property),
-    ("property-linked", linked::property_linked),
+    ("property-linked", link_properties::property_linked),
+    ("pubcheck-linked", linked::pubcheck_linked),
     ("publisher", publisher::publisher),
     ("purge-history", history::purge_history),
     ("rebuild-index", refresh::rebuild_index),
@@ -96,6 +99,7 @@ const RUNS: &[(&str, Run)] = &[
     ("set-authority", set_publisher::set_publisher),
     ("set-mediator", set_mediator::set_mediator),
     ("set-property", property::set_property),
+    ("set-property-linked", link_properties::set_property_linked),
     ("set-publisher", set_publisher::set_publisher),
     ("sync-linked", attach_linked::sync_linked),
     ("unavoid", avoid::unavoid),
@@ -112,6 +116,9 @@ const RUNS: &[(&str, Run)] = &[
     ("version", version::version),
 ];
 
+/// Other words for subcommands.
+const ALIASES: [(&str, &str); 1] = [("image-update", "update")];
+
 /// What stands before the subcommand.
 #[derive(Default)]
 struct Global {
@@ -123,6 +130,8 @@ fn main() -> ExitCode {
     let line: Vec<String> =
         std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
     match run(&line) {
+        // Scripts may have it that nothing to do is no failure.
+        Ok(NOTHING) if std::env::var_os("PKG_SUCCESS_ON_NOP").is_some() => ExitCode::SUCCESS,
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             let status = failure.tell("pkg");
@@ -146,7 +155,8 @@ fn run(line: &[String]) -> Result<u8, Failure> {
         eprint!("{}", usage::SHORT);
         return Ok(2);
     };
-    let word = if word == "image-update" { "update" } else { word.as_str() };
+    let alias = ALIASES.iter().find(|(alias, _)| alias == word);
+    let word = alias.map_or(word.as_str(), |(_, word)| *word);
     if word == "help" {
         return help(arguments);
     }

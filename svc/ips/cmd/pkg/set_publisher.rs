@@ -132,7 +132,7 @@ fn check(call: &Call, given: &Given) -> Result<(), Failure> {
         return Err(call.usage("only one publisher name may be specified"));
     }
     for (one, other) in [
-        ("e", "d"),
+        ("d", "e"),
         ("sticky", "non-sticky"),
         ("search-before", "search-after"),
         ("search-before", "P"),

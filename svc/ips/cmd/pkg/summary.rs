@@ -53,6 +53,35 @@ pub fn told(planned: &Planned<'_>, verbosity: usize) -> String {
     text
 }
 
+/// How many packages that go are named, at most.
+const NAMED: usize = 7;
+
+/// Which packages go, where nobody asked for that.
+pub fn removed(planned: &Planned<'_>) -> String {
+    let gone = planned.packages.iter().filter(|change| change.new.is_none());
+    let mut lines: Vec<String> = gone.map(|change| format!("  {}\n", change.name())).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    if lines.len() > NAMED {
+        let more = lines.split_off(NAMED - 2).len();
+        lines.push(format!(
+            "  ...\n  {more} additional removed package(s). Use 'pkg history' to view the full list.\n"
+        ));
+    }
+    format!("Removed Packages:\n\n{}\n", lines.concat())
+}
+
+/// What was in the way, and where it is now.
+pub fn salvaged(salvaged: &[(String, String)]) -> String {
+    let lines: String = salvaged.iter().map(|(from, to)| format!("  {from} -> {to}\n")).collect();
+    format!(
+        "\nThe following unexpected or editable files and directories were\n\
+         salvaged while executing the requested package operation; they\n\
+         have been moved to the displayed location in the image:\n\n{lines}"
+    )
+}
+
 fn at_length(planned: &Planned<'_>, services: &[&str]) -> String {
     let mut text = String::new();
     if !planned.mediators.is_empty() {

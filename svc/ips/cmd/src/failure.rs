@@ -47,16 +47,21 @@ impl Failure {
         self.usage
     }
 
-    /// Tells it on standard error; an empty first line of the message comes before the prefix.
-    pub fn tell(&self, program: &str) -> ExitCode {
+    /// What is told; an empty first line of the message comes before the prefix.
+    pub fn text(&self, program: &str) -> String {
         let (lead, message) = match self.message.strip_prefix('\n') {
             Some(message) => ("\n", message),
             None => ("", self.message.as_str()),
         };
         match self.subcommand {
-            Some(subcommand) => eprintln!("{lead}{program} {subcommand}: {message}"),
-            None => eprintln!("{lead}{program}: {message}"),
+            Some(subcommand) => format!("{lead}{program} {subcommand}: {message}"),
+            None => format!("{lead}{program}: {message}"),
         }
+    }
+
+    /// Tells it on standard error.
+    pub fn tell(&self, program: &str) -> ExitCode {
+        eprintln!("{}", self.text(program));
         ExitCode::from(self.status)
     }
 }

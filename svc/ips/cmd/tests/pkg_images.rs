@@ -115,7 +115,7 @@ const NO_PUBLISHERS: &[(&str, i32, &str)] = &[
     (
         "set-publisher -e -d orchard.example",
         2,
-        "pkg set-publisher: The '-e' and '-d' option may not be combined.\n",
+        "pkg set-publisher: The '-d/--disable' and '-e/--enable' options may not be combined.\n",
     ),
     (
         "set-publisher -g '*' orchard.example",
@@ -176,17 +176,17 @@ const NO_PUBLISHERS: &[(&str, i32, &str)] = &[
     (
         "set-publisher -p repo --reset-uuid",
         2,
-        "pkg set-publisher: The '-p' and '--reset-uuid' option may not be combined.\nUsage:",
+        "pkg set-publisher: The '-p' and '--reset-uuid' options may not be combined.\nUsage:",
     ),
     (
         "set-publisher --search-before a -P orchard.example",
         2,
-        "pkg set-publisher: The '--search-before' and '-P' option may not be combined.\nUsage:",
+        "pkg set-publisher: The '--search-before' and '-P/--search-first' options may not be combined.\nUsage:",
     ),
     (
         "set-publisher --sticky --non-sticky orchard.example",
         2,
-        "pkg set-publisher: The '--sticky' and '--non-sticky' option may not be combined.\nUsage:",
+        "pkg set-publisher: The '--sticky' and '--non-sticky' options may not be combined.\nUsage:",
     ),
     (
         "set-publisher -g repo bad_name",

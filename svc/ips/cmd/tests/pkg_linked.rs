@@ -97,9 +97,9 @@ const PUSHED: &[Step] = &[
         "pkg -R above attach-linked -cp system:child above",
         2,
         "",
-        "The '-c' and '-p' option may not be combined.",
+        "The '-p' and '-c' options may not be combined.",
     ),
-    ("pkg -R above attach-linked system:child above", 2, "", "Usage:"),
+    ("pkg -R above attach-linked system:child above", 2, "", "\nPrivate subcommand usage, options"),
     ("pkg -R above attach-linked -n -c system:child zones/child", 0, "Packages to update: 1", ""),
     ("pkg -R above list-linked", 0, "", ""),
     ("pkg -R above attach-linked -c system:child zones/child", 0, "Packages to update: 1", ""),
@@ -147,9 +147,23 @@ const PUSHED: &[Step] = &[
     ("pkg -R above audit-linked -a", 0, "system:child synced", ""),
     ("pkg -R zones/child install -q below", 0, "", ""),
     // What is done to the parent is done to the child, too, or to neither.
-    ("pkg -R above uninstall synced", 1, "", "Linked image 'system:child':\n"),
+    (
+        "pkg -R above uninstall synced",
+        1,
+        "",
+        "pkg: uninstall failed (linked image exception(s)):\n\n\
+         A 'sync-linked' operation failed for child 'system:child' with an unexpected\n\
+         return value of 1 and generated the following output:\n\npkg uninstall: ",
+    ),
     ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
-    ("pkg -R above update -n synced@1.0", 0, "\nLinked image 'system:child' output:\n", ""),
+    (
+        "pkg -R above update -n synced@1.0",
+        0,
+        "\nPlanning: Linked images: 0/1 done; 1 working: system:child\n\
+         Planning: Linked image 'system:child' output:\n| Packages to update: 1\n`\n\
+         Planning: Finished processing linked images.\n",
+        "",
+    ),
     (
         "pkg -R above update -n --parsable=0 synced@1.0",
         0,
@@ -158,12 +172,22 @@ const PUSHED: &[Step] = &[
         "",
     ),
     ("pkg -R zones/child list -H synced", 0, " 2.0-0 ", ""),
-    ("pkg -R above update synced@1.0", 0, "\nLinked image 'system:child' output:\n", ""),
+    (
+        "pkg -R above update synced@1.0",
+        0,
+        "\nFinalize: Linked images: 0/1 done; 1 working: system:child\n\
+         Finalize: Finished processing linked images.\n",
+        "",
+    ),
     ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
     ("pkg -R zones/child history -H -n 1 -o operation,outcome", 0, "sync-linked", ""),
     ("pkg -R above update -q -i system:child synced", 0, "", ""),
     ("pkg -R above audit-linked -a", 52, "system:child diverged", ""),
-    ("pkg -R above sync-linked -q -a", 0, "", ""),
+    // There is nothing to do to the parent, and yet the child follows.
+    ("pkg -R above update -n", 0, "No updates available for this image.\nPlanning: Linked", ""),
+    ("pkg -R above update -q", 0, "", ""),
+    ("pkg -R above audit-linked -a", 0, "synced", ""),
+    ("pkg -R above update", 4, "Planning: Finished processing linked images.\n", ""),
     (
         "pkg -R zones/child detach-linked",
         54,
@@ -251,7 +275,7 @@ const IN_A_ROW: &[Step] = &[
     ("pkg -R above attach-linked -q -c system:child zones/child", 0, "", ""),
     ("pkg -R zones/child attach-linked -q -c system:low low", 0, "", ""),
     ("pkg -R low freeze synced@2.0", 0, "", ""),
-    ("pkg -R above update synced@1.0", 1, "", "Linked image 'system:low':"),
+    ("pkg -R above update synced@1.0", 1, "", "operation failed for child 'system:low'"),
     ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
     ("pkg -R zones/child list -H synced", 0, " 2.0-0 ", ""),
     ("pkg -R low unfreeze synced && pkg -R above update -q synced@1.0", 0, "", ""),
@@ -259,15 +283,15 @@ const IN_A_ROW: &[Step] = &[
     ("pkg -R low list -H synced", 0, " 1.0-0 ", ""),
     // What cannot be seen beforehand is told afterwards.
     (
-        "cd zones/child/var/pkg/linked && rm linked_ppkgs && mkdir linked_ppkgs && cd - && \
+        "cd zones/child/var/pkg/linked && rm linked_pfacets && mkdir linked_pfacets && cd - && \
          pkg -R above update -q synced",
         3,
         "",
-        "linked_ppkgs: ",
+        "linked_pfacets: ",
     ),
     ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
     ("pkg -R zones/child list -H synced", 0, " 1.0-0 ", ""),
-    ("rmdir zones/child/var/pkg/linked/linked_ppkgs && pkg -R above sync-linked -q -a", 0, "", ""),
+    ("rmdir zones/child/var/pkg/linked/linked_pfacets && pkg -R above update -q", 0, "", ""),
     ("pkg -R low list -H synced", 0, " 2.0-0 ", ""),
 ];
 
@@ -278,4 +302,86 @@ fn a_child_of_a_child() {
     let copied = place.sh("cp -a zones/child low", None);
     assert_eq!(copied.status, 0, "{copied:?}");
     play(&place, IN_A_ROW);
+}
+
+/// What is asked of a parent and its children, too (`-r`), and how they may be linked.
+const RECURSED: &[Step] = &[
+    ("pkg -R above install -q synced@1.0 && pkg -R zones/child install -q synced@1.0", 0, "", ""),
+    (
+        "pkg -R above attach-linked -q --prop-linked li-recurse=maybe -c system:child zones/child",
+        1,
+        "",
+        "Invalid linked image attach property value: li-recurse=maybe",
+    ),
+    (
+        "pkg -R above attach-linked -q --prop-linked li-recurse=false -c system:child zones/child",
+        0,
+        "",
+        "",
+    ),
+    ("pkg -R above property-linked -H -l system:child li-recurse", 0, "li-recurse False\n", ""),
+    ("pkg -R above update -q synced", 0, "", ""),
+    ("pkg -R above audit-linked -a", 52, "diverged", ""),
+    ("pkg -R above set-property-linked li-x=1", 2, "", "invalid linked image property: 'li-x'."),
+    (
+        "pkg -R above set-property-linked -l system:child li-name=system:x",
+        1,
+        "",
+        "Invalid linked image attach property: li-name",
+    ),
+    ("pkg -R above set-property-linked -l system:child li-recurse=True", 0, "", ""),
+    ("pkg -R zones/child property-linked -H li-recurse", 0, "li-recurse True\n", ""),
+    ("pkg -R above update -q", 0, "", ""),
+    ("pkg -R above audit-linked -a", 0, "synced", ""),
+    ("pkg -R above update -q synced@1.0", 0, "", ""),
+    (
+        "pkg -R above install -z system:child below",
+        2,
+        "",
+        "'-z' may only be used with '-r/--recurse'.",
+    ),
+    ("pkg -R above install -rz none below", 2, "", "invalid linked image or zone name 'none'."),
+    ("pkg -R above install -qr -Z system:child below", 0, "", ""),
+    ("pkg -R zones/child list -H below", 1, "", ""),
+    ("pkg -R above install -r below", 0, "| Packages to install: 1\n`\n", ""),
+    ("pkg -R zones/child list -H below", 0, "", ""),
+    ("pkg -R zones/child history -H -n 1 -o operation,outcome", 0, "install", ""),
+    ("pkg -R above install -qr below", 4, "", ""),
+    ("pkg -R zones/child uninstall -q below", 0, "", ""),
+    // The child has none of it, which is no reason not to do it to the parent.
+    ("pkg -R above uninstall -qr below", 0, "", ""),
+    ("pkg -R above uninstall -qr below", 4, "", ""),
+    ("pkg -R above uninstall -q below", 1, "", "below"),
+    ("pkg -R above set-property default-recurse True", 0, "", ""),
+    (
+        "pkg -R above change-facet -q doc.a=False && pkg -R above change-facet -qR doc.b=False",
+        0,
+        "",
+        "",
+    ),
+    ("pkg -R zones/child facet -H doc.a", 0, "False local", ""),
+    ("pkg -R zones/child facet -H doc.b", 0, "True  system", ""),
+    (
+        "pkg -R above install -g links below",
+        1,
+        "",
+        "temporary origins were specified and this image has children.  Please either",
+    ),
+    ("pkg -R above install -qI -g links below", 0, "", ""),
+    ("pkg -R above pubcheck-linked", 0, "", ""),
+    ("pkg -R zones/child set-publisher --non-sticky links.example", 0, "", ""),
+    ("pkg -R above pubcheck-linked", 1, "", "Invalid child image publisher configuration.  Child"),
+    (
+        "pkg -R above update -q",
+        1,
+        "",
+        "The child image has the following enabled publishers:\n    PUBLISHER 0: links.example (non-sticky)\n",
+    ),
+];
+
+#[test]
+fn children_that_are_meant_too() {
+    let place = Place::new();
+    images(&place);
+    play(&place, RECURSED);
 }

@@ -79,16 +79,16 @@ fn paths_and_what_is_nobodys() {
     for (arguments, told) in [
         (
             "--unpackaged --unpackaged-only",
-            "The '--unpackaged' and '--unpackaged-only' option may not be combined.",
+            "The '--unpackaged' and '--unpackaged-only' options may not be combined.",
         ),
-        ("-p x --unpackaged", "The '-p' and '--unpackaged' option may not be combined."),
-        ("-p x --unpackaged-only", "The '-p' and '--unpackaged-only' option may not be combined."),
+        ("-p x --unpackaged", "The '-p' and '--unpackaged' options may not be combined."),
+        ("-p x --unpackaged-only", "The '-p' and '--unpackaged-only' options may not be combined."),
         (
             "--unpackaged-only pear",
             "can not report only unpackaged contents with package arguments.",
         ),
-        ("-v --parsable 0", "The '-v' and '--parsable' option may not be combined."),
-        ("-H --parsable 0", "The '-H' and '--parsable' option may not be combined."),
+        ("-v --parsable 0", "The '-v' and '--parsable' options may not be combined."),
+        ("-H --parsable 0", "The '-H' and '--parsable' options may not be combined."),
         ("--parsable 1", "invalid argument '1' for option '--parsable'"),
     ] {
         let said = pkg(&format!("verify {arguments}"));

@@ -89,12 +89,14 @@ pub struct Order<'a> {
     pub sources: &'a [Source],
     /// Where payloads lie that need not be fetched.
     pub donor: Option<&'a Donor>,
+    /// The packages of the parent image, if they are not to be what the image knows of it.
+    pub parent: Option<BTreeMap<String, Fmri>>,
 }
 
 impl Order<'_> {
     /// An operation without extras.
     pub fn of(want: Want) -> Self {
-        Self { want, reject: Vec::new(), sources: &[], donor: None }
+        Self { want, reject: Vec::new(), sources: &[], donor: None, parent: None }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Done {
     pub bytes: u64,
     /// Files that were put, and the hash of what each has; none: its content was edited.
     pub put: Vec<(String, Option<String>)>,
+    /// What was in the way and is kept elsewhere: from where to where.
+    pub salvaged: Vec<(String, String)>,
 }
 
 /// Does what a plan says.
@@ -68,9 +70,26 @@ pub fn carry_out(
     }
     let count = steps.len();
     let put = steps.make.iter().filter_map(put).collect();
+    let may_be: Vec<(String, String)> = steps.clear.iter().filter_map(salvage).collect();
     journal::open(image, &steps, &change)?;
     journal::finish(image, lock, control)?;
-    Ok(Done { steps: count, bytes, put })
+    let mut salvaged = Vec::new();
+    for (from, to) in may_be {
+        if root.look(&to)?.is_some() {
+            salvaged.push((from, to));
+        }
+    }
+    Ok(Done { steps: count, bytes, put, salvaged })
+}
+
+/// From where to where a step takes what it finds; of a directory there may be nothing left, or
+/// nowhere to go.
+fn salvage(step: &Step) -> Option<(String, String)> {
+    match step {
+        Step::Salvage { path, to } => Some((path.clone(), to.clone())),
+        Step::Rmdir { path, to } if !to.is_empty() => Some((path.clone(), to.clone())),
+        _ => None,
+    }
 }
 
 /// The path of a file that is put, and the hash that its name in the stage tells.

@@ -102,8 +102,8 @@ pub fn task(
             .map(|(stem, one)| (stem.clone(), (one.fmri.clone(), one.reason.clone())))
             .collect(),
         ranks: ranks(image, order.sources),
-        parent: match &order.want {
-            Want::Sync(parent) => Some(parent.clone()),
+        parent: match (&order.want, &order.parent) {
+            (Want::Sync(parent), _) | (_, Some(parent)) => Some(parent.clone()),
             _ => image.parent_packages()?,
         },
         ..Task::default()

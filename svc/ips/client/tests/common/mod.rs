@@ -95,7 +95,7 @@ impl World {
     }
 
     pub fn order(&self, want: Want) -> Order<'_> {
-        Order { want, reject: Vec::new(), sources: &self.sources, donor: None }
+        Order { sources: &self.sources, ..Order::of(want) }
     }
 
     pub fn change(&mut self, want: Want) -> Result<Done, ChangeError> {
@@ -104,7 +104,7 @@ impl World {
 
     pub fn change_with(&mut self, want: Want, control: &Control<'_>) -> Result<Done, ChangeError> {
         let lock = self.image.lock().unwrap();
-        let order = Order { want, reject: Vec::new(), sources: &self.sources, donor: None };
+        let order = Order { sources: &self.sources, ..Order::of(want) };
         let resolved = resolve(&self.image, &order, control)?;
         let planned = plan(&self.image, &resolved)?;
         self.time += 1;

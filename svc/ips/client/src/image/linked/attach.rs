@@ -16,7 +16,7 @@ use super::names::with_slash;
 use super::{
     FACETS, FOLDER, LinkedError, LinkedName, Model, PACKAGES, PROPERTIES, PUBLISHERS, Stored,
 };
-use crate::image::{Change, Image, ImageLock};
+use crate::image::{Change, Configuration, Image, ImageLock};
 
 /// What a child knows of its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +34,17 @@ impl ParentState {
     /// What there is to know of an image.
     pub fn of(parent: &Image) -> Result<Self, LinkedError> {
         let packages = parent.installed()?.packages().map(|(fmri, _)| fmri).collect();
-        let publishers = parent.configuration().publishers().iter();
-        let publishers = publishers.filter(|one| !one.disabled);
-        let facets = parent.configuration().facets().into_iter();
-        Ok(Self {
+        Ok(Self::configured(parent.configuration(), packages))
+    }
+
+    /// What there will be to know of an image with this configuration and these packages.
+    pub fn configured(configuration: &Configuration, packages: Vec<Fmri>) -> Self {
+        let facets = configuration.facets().into_iter();
+        Self {
             packages,
-            publishers: publishers.map(|one| (one.prefix.clone(), one.sticky)).collect(),
+            publishers: enabled(configuration),
             facets: facets.filter(|(name, _)| name.starts_with(INHERITED)).collect(),
-        })
+        }
     }
 
     /// The packages by name.
@@ -58,6 +61,12 @@ impl ParentState {
     }
 }
 
+/// The publishers that count, in search order, and whether they are sticky.
+fn enabled(configuration: &Configuration) -> Vec<(String, bool)> {
+    let publishers = configuration.publishers().iter().filter(|one| !one.disabled);
+    publishers.map(|one| (one.prefix.clone(), one.sticky)).collect()
+}
+
 /// A link that is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
@@ -69,6 +78,8 @@ pub struct Link<'a> {
     pub parent: &'a Path,
     /// What the parent is like.
     pub state: &'a ParentState,
+    /// Whether changes of a parent that keeps its child up to date are meant for it.
+    pub recurse: bool,
 }
 
 /// Whether a child that is linked already may be linked anew.
@@ -101,6 +112,23 @@ impl Image {
             publishers: self.pushed_publishers()?,
             facets: self.configuration().inherited_facets(),
         })
+    }
+
+    /// Whether this image already knows of its parent what there is to know.
+    pub fn knows(&self, state: &ParentState) -> Result<bool, LinkedError> {
+        let kept = self.kept_parent_state()?;
+        Ok(kept.by_name() == state.by_name()
+            && kept.publishers == state.publishers
+            && kept.facets == state.facets)
+    }
+
+    /// Checks that the parent's publishers are this image's, too, and come before its other ones.
+    pub fn check_publishers(&self, parent: &ParentState) -> Result<(), LinkedError> {
+        let own = enabled(self.configuration());
+        if own.starts_with(&parent.publishers) {
+            return Ok(());
+        }
+        Err(LinkedError::Publishers { parent: parent.publishers.clone(), child: own })
     }
 
     /// Whether this image keeps what it knows of its parent up to date itself.
@@ -168,7 +196,7 @@ impl Image {
             name: Some(link.name.clone()),
             model: Some(link.model),
             parent: pulls.then(|| with_slash(link.parent)),
-            recurse: (!pulls).then_some(true),
+            recurse: (!pulls).then_some(link.recurse),
         })
     }
 
@@ -201,9 +229,7 @@ impl Image {
         }
         let mut configuration = self.configuration().clone();
         configuration.set_inherited_facets(facets);
-        let mut change = Change::at(time);
-        change.configuration = Some(configuration);
-        self.record(lock, &change).map_err(|error| LinkedError::Record(Box::new(error)))
+        self.reconfigure(lock, configuration, time)
     }
 
     fn store(&self, stored: &Stored) -> Result<(), LinkedError> {
@@ -212,12 +238,12 @@ impl Image {
         Ok(durable::replace(&self.linked_file(PROPERTIES), text.as_bytes())?)
     }
 
-    /// Has this image know a child that knows it already.
+    /// Has this image know a child that knows it already, and whether changes are meant for it.
     pub fn adopt(
         &mut self,
         lock: &ImageLock,
         name: &LinkedName,
-        child: &Path,
+        (child, recurse): (&Path, bool),
         time: Timestamp,
     ) -> Result<(), LinkedError> {
         let moved = self.moved()?;
@@ -227,10 +253,42 @@ impl Image {
         }
         let mut configuration = self.configuration().clone();
         let path = moved.undo(&with_slash(&real(child)?));
-        configuration.set_child(&name.to_string(), Some((&path, true)));
+        configuration.set_child(&name.to_string(), Some((&path, recurse)));
+        self.reconfigure(lock, configuration, time)
+    }
+
+    fn reconfigure(
+        &mut self,
+        lock: &ImageLock,
+        configuration: Configuration,
+        time: Timestamp,
+    ) -> Result<(), LinkedError> {
         let mut change = Change::at(time);
         change.configuration = Some(configuration);
         self.record(lock, &change).map_err(|error| LinkedError::Record(Box::new(error)))
+    }
+
+    /// Whether changes of this image are meant for a child, from now on.
+    pub fn set_recurse(
+        &mut self,
+        lock: &ImageLock,
+        name: &LinkedName,
+        recurse: bool,
+        time: Timestamp,
+    ) -> Result<(), LinkedError> {
+        let child = self.child(name)?;
+        let moved = self.moved()?;
+        let mut configuration = self.configuration().clone();
+        let path = moved.undo(&with_slash(&child.path));
+        configuration.set_child(&name.to_string(), Some((&path, recurse)));
+        self.reconfigure(lock, configuration, time)
+    }
+
+    /// Has this image know whether changes of its parent are meant for it.
+    pub fn know_recurse(&self, _lock: &ImageLock, recurse: bool) -> Result<(), LinkedError> {
+        let no_child = || LinkedError::NoChild(self.root().to_path_buf());
+        let stored = self.stored_link()?.filter(|stored| stored.name.is_some());
+        self.store(&Stored { recurse: Some(recurse), ..stored.ok_or_else(no_child)? })
     }
 
     /// Has this image forget a child.
@@ -242,9 +300,7 @@ impl Image {
     ) -> Result<(), LinkedError> {
         let mut configuration = self.configuration().clone();
         configuration.set_child(&name.to_string(), None);
-        let mut change = Change::at(time);
-        change.configuration = Some(configuration);
-        self.record(lock, &change).map_err(|error| LinkedError::Record(Box::new(error)))?;
+        self.reconfigure(lock, configuration, time)?;
         if self.child_link()?.is_none() && self.children()?.is_empty() {
             self.unlink_files()?;
         }

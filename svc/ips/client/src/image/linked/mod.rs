@@ -68,10 +68,10 @@ pub enum LinkedError {
     #[error("Can't link image to itself: {}", .0.display())]
     Itself(PathBuf),
     /// The root of the running system.
-    #[error("Cannot attach root image as child")]
+    #[error("Cannot attach root image as child: /")]
     Root,
     /// A parent inside its child.
-    #[error("A parent image can not be nested within a child image; '{}' is within '{}'", parent.display(), child.display())]
+    #[error("A parent image '{}' can not be nested within a child image '{}'", parent.display(), child.display())]
     Nested {
         /// The parent.
         parent: PathBuf,
@@ -79,7 +79,7 @@ pub enum LinkedError {
         child: PathBuf,
     },
     /// An image between the two.
-    #[error("Can't link '{}' and '{}': the image at '{}' is between them", parent.display(), child.display(), between.display())]
+    #[error("Intermediate image '{}' found between child '{}' and parent '{}'", between.display(), child.display(), parent.display())]
     Between {
         /// The parent.
         parent: PathBuf,
@@ -87,6 +87,14 @@ pub enum LinkedError {
         child: PathBuf,
         /// The image between them.
         between: PathBuf,
+    },
+    /// A child without its parent's publishers.
+    #[error("{}", publishers_text(parent, child))]
+    Publishers {
+        /// The parent's: prefix, sticky.
+        parent: Vec<(String, bool)>,
+        /// The child's.
+        child: Vec<(String, bool)>,
     },
     /// No image at the child's path.
     #[error("Can't initialize child image at path: {}\n{reason}", path.display())]
@@ -121,6 +129,25 @@ pub enum LinkedError {
     /// The system refused.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+fn publishers_text(parent: &[(String, bool)], child: &[(String, bool)]) -> String {
+    let list = |all: &[(String, bool)]| -> String {
+        let line = |(at, (prefix, sticky)): (usize, &(String, bool))| {
+            format!("\n    PUBLISHER {at}: {prefix}{}", if *sticky { "" } else { " (non-sticky)" })
+        };
+        all.iter().enumerate().map(line).collect()
+    };
+    format!(
+        "\nInvalid child image publisher configuration.  Child image publisher\n\
+         configuration must be a superset of the parent image publisher configuration.\n\
+         Please update the child publisher configuration to match the parent.  If the\n\
+         child image is a zone this can be done automatically by detaching and\n\
+         attaching the zone.\n\nThe parent image has the following enabled publishers:{}\n\n\
+         The child image has the following enabled publishers:{}",
+        list(parent),
+        list(child),
+    )
 }
 
 impl LinkedError {
