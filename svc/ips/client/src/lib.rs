@@ -1,7 +1,7 @@
 //! Receive packages, fill image roots.
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
-//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests,
+//! `transport` (how depots are spoken to; `download`: a file that is no part of a repository), `source` (an opened origin: verified catalogs, manifests,
 //! payloads) and `digest`, `control` (progress and cancelling); for receiving, `select` (which
 //! packages), `receive` and `mirror` (an exact copy), `mogrify` (manifests edited by rules); for
 //! publishing to a depot, `publish_http` (its operations), `deliver` (from a manifest) and `republish`
@@ -25,6 +25,7 @@ mod control;
 mod deliver;
 mod digest;
 mod donor;
+mod download;
 mod drivers;
 mod edits;
 pub mod execute;
@@ -58,6 +59,7 @@ pub use control::{Control, Phase, Progress};
 pub use deliver::{DeliverError, deliver};
 pub use digest::PayloadError;
 pub use donor::Donor;
+pub use download::download;
 pub use drivers::DriverError;
 pub use merge::{MergeError, MergeOptions, MergeSource, Merged, merge};
 pub use mirror::mirror;

@@ -3,6 +3,7 @@
 //! call.rs reads the arguments of a subcommand and opens its image, usage.rs tells what it takes;
 //! then a file for each subcommand.
 
+mod apply_hot_fix;
 mod attach_linked;
 mod autoremove;
 mod avoid;
@@ -64,6 +65,7 @@ type Run = fn(&Call) -> Result<u8, Failure>;
 /// Every subcommand.
 const RUNS: &[(&str, Run)] = &[
     ("add-property-value", property::add_property_value),
+    ("apply-hot-fix", apply_hot_fix::apply_hot_fix),
     ("attach-linked", attach_linked::attach_linked),
     ("audit-linked", linked::audit_linked),
     ("authority", publisher::publisher),
@@ -117,7 +119,7 @@ const RUNS: &[(&str, Run)] = &[
 ];
 
 /// Other words for subcommands.
-const ALIASES: [(&str, &str); 1] = [("image-update", "update")];
+const ALIASES: [(&str, &str); 2] = [("image-update", "update"), ("apply-hotfix", "apply-hot-fix")];
 
 /// What stands before the subcommand.
 #[derive(Default)]

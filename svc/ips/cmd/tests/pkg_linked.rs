@@ -385,3 +385,39 @@ fn children_that_are_meant_too() {
     images(&place);
     play(&place, RECURSED);
 }
+
+/// Archives that are a source for once.
+const HOT_FIX: &[Step] = &[
+    ("pkgrecv -s links -a -d fix.p5p synced@2.0 below@2.0 > /dev/null", 0, "", ""),
+    ("pkg -R above apply-hot-fix", 2, "", "Source URL or file must be specified"),
+    ("pkg -R above apply-hot-fix ftp://x/fix.p5p", 2, "", "Invalid URL"),
+    ("pkg -R above apply-hot-fix none.p5p", 1, "", "none.p5p"),
+    (
+        "pkg -R above apply-hotfix fix.p5p",
+        1,
+        "",
+        "None of the packages in this hot-fix are installed.",
+    ),
+    ("pkg -R above install -q synced@1.0 && pkg -R zones/child install -q synced@1.0", 0, "", ""),
+    ("pkg -R above attach-linked -q -c system:child zones/child", 0, "", ""),
+    // What the repository has no more comes out of the archive, for the child, too.
+    ("rm -r links/publisher/links.example/file; pkgrepo -s links remove synced@2.0", 0, "", ""),
+    ("pkg -R above refresh -q && pkg -R zones/child refresh -q", 0, "", ""),
+    ("pkg -R above update -q synced", 4, "", ""),
+    (
+        "pkg -R above apply-hot-fix -v file://$PWD/fix.p5p",
+        0,
+        "     pkg://links.example/below not installed, skipping.\n",
+        "",
+    ),
+    ("pkg -R above list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R zones/child list -H synced", 0, " 2.0-0 ", ""),
+    ("pkg -R above publisher links.example", 0, "/links/", ""),
+];
+
+#[test]
+fn an_archive_for_once() {
+    let place = Place::new();
+    images(&place);
+    play(&place, HOT_FIX);
+}
