@@ -203,9 +203,9 @@ fn delivered(place: &Place, version: usize) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// What lies in the image, besides what the client keeps for itself.
-fn present(place: &Place) -> Vec<(String, Vec<u8>)> {
-    let all = common::files(&place.path("img"));
+/// What lies in an image, besides what the client keeps for itself.
+fn present(place: &Place, image: &str) -> Vec<(String, Vec<u8>)> {
+    let all = common::files(&place.path(image));
     let own = all.into_iter().filter(|(path, _)| !path.starts_with("var/pkg"));
     own.map(|(path, at)| (path, fs::read(at).unwrap())).collect()
 }
@@ -239,7 +239,7 @@ fn an_image_at_any_moment() {
         at_work += u64::from(moments[at].kill(&place, line, &place.path("img"), &mut numbers));
         // Looking is enough to end what was begun.
         let listed = place.sh("pkg -R img list -H", None);
-        let found = present(&place);
+        let found = present(&place, "img");
         assert!(found == *before || found == *after, "{told}: {listed:?}");
         let count = listed.out.lines().count();
         assert_eq!(count * 6, found.len(), "{told}: {listed:?}");
@@ -249,12 +249,133 @@ fn an_image_at_any_moment() {
             let again = place.sh(line, None);
             assert_eq!(again.status, 0, "{told}: {again:?}");
         }
-        assert!(present(&place) == *after, "{told}");
-        let left = ["journal", "journal.new", "journal.old", "cache/stage"];
-        for name in left {
-            let path = place.path("img/var/pkg").join(name);
-            let is_empty = fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
-            assert!(is_empty, "{told}: {name} is left");
+        assert!(present(&place, "img") == *after, "{told}");
+        nothing_is_left(&place, "img", &told);
+    }
+}
+
+/// That nothing lies about of an operation that was not ended.
+fn nothing_is_left(place: &Place, image: &str, told: &str) {
+    for name in ["journal", "journal.new", "journal.old", "cache/stage"] {
+        let path = place.path(image).join("var/pkg").join(name);
+        let is_empty = fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
+        assert!(is_empty, "{told}: {image}: {name} is left");
+    }
+}
+
+/// A parent and its children, each with the packages it has; all but `only` have to be as the
+/// parent has them.
+const LINKED: [(&str, &[&str]); 3] = [
+    ("all/above", &["p0", "p1", "p2", "only"]),
+    ("all/a", &["p0", "p1"]),
+    ("all/b", &["p1", "p2"]),
+];
+
+/// What is done to the parent, and what all have then: version, and whether there is `more`.
+const STEPS: [(&str, &str, bool); 4] = [
+    ("pkg -R all/above update -q", "1.1", false),
+    ("pkg -R all/above install -qr more", "1.1", true),
+    ("pkg -R all/above update -q '*@1.0'", "1.0", true),
+    ("pkg -R all/above uninstall -qr more", "1.0", false),
+];
+
+const FILES: usize = 3;
+
+/// A file of a package: its path, and what is in it.
+fn linked_file(name: &str, version: &str, file: usize) -> (String, String) {
+    (format!("{name}.{file}"), format!("{name} {version} {file}\n").repeat(40))
+}
+
+fn linked_images(place: &Place) {
+    let mut line =
+        "pkgrepo create linked && pkgrepo set -s linked publisher/prefix=kill.example".to_string();
+    for version in ["1.0", "1.1"] {
+        let proto = place.path(&format!("proto.{version}"));
+        fs::create_dir_all(&proto).unwrap();
+        for name in ["p0", "p1", "p2", "only", "more"] {
+            let mut manifest =
+                format!("set name=pkg.fmri value=pkg://kill.example/{name}@{version}\n");
+            if name != "only" {
+                manifest.push_str("depend type=parent fmri=feature/package/dependency/self\n");
+            }
+            for file in 0..FILES {
+                let (path, content) = linked_file(name, version, file);
+                fs::write(proto.join(&path), content).unwrap();
+                manifest.push_str(&format!("file path={path} mode=0644 owner=root group=bin\n"));
+            }
+            fs::write(place.path(&format!("{name}.{version}.m")), manifest).unwrap();
         }
+        line.push_str(&format!(
+            " && pkgsend -s linked publish --fmri-in-manifest -d proto.{version} *.{version}.m > /dev/null"
+        ));
+    }
+    for (image, packages) in LINKED {
+        let packages: Vec<String> = packages.iter().map(|name| format!("{name}@1.0")).collect();
+        line.push_str(&format!(
+            " && pkg image-create -F -p linked {image} && pkg -R {image} install -q {}",
+            packages.join(" "),
+        ));
+    }
+    for name in ["a", "b"] {
+        line.push_str(&format!(
+            " && pkg -R all/above attach-linked -q -c system:{name} all/{name}"
+        ));
+    }
+    let made = place.sh(&line, None);
+    assert_eq!(made.status, 0, "{made:?}");
+}
+
+/// What an image has to have.
+fn linked_state(packages: &[&str], version: &str, more: bool) -> Vec<(String, Vec<u8>)> {
+    let names = packages.iter().copied().chain(more.then_some("more"));
+    let files = names.flat_map(|name| (0..FILES).map(move |file| linked_file(name, version, file)));
+    let mut all: Vec<_> = files.map(|(path, content)| (path, content.into_bytes())).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_parent_with_children_at_any_moment() {
+    let (kills, seed) = asked();
+    let place = Place::new();
+    let mut numbers = Dice(seed);
+    linked_images(&place);
+    let mut moments = STEPS.map(|_| Moments::new());
+    let (mut at_work, mut round) = (0, 0);
+    let (mut version, mut more) = ("1.0", false);
+    while at_work < kills {
+        let at = usize::try_from(round % 4).unwrap();
+        let (line, next, next_more) = STEPS[at];
+        let told = format!("{line}, round {round}, seed {seed}");
+        assert!(round < kills * TRIES, "{told}: {at_work} kills met it at work");
+        round += 1;
+        at_work += u64::from(moments[at].kill(&place, line, &place.path("all"), &mut numbers));
+        // Whether those that were looked at have come to the end: parents come first.
+        let mut ahead = true;
+        for (image, packages) in LINKED {
+            // Looking is enough to end what was begun with an image.
+            let sound = place.sh(&format!("pkg -R {image} list -H && pkg -R {image} verify"), None);
+            assert_eq!(sound.status, 0, "{told}: {image}: {sound:?}");
+            let found = present(&place, image);
+            let done = found == linked_state(packages, next, next_more);
+            let before = found == linked_state(packages, version, more);
+            assert!(done || before, "{told}: {image}: {sound:?}");
+            assert!(ahead || !done, "{told}: {image} is ahead of its parent");
+            ahead &= done;
+        }
+        if !ahead {
+            let again = place.sh(line, None);
+            assert_eq!(again.status, 0, "{told}: {again:?}");
+        }
+        let audit = place.sh("pkg -R all/above audit-linked -a", None);
+        assert_eq!(audit.status, 0, "{told}: {audit:?}");
+        for (image, packages) in LINKED {
+            assert!(
+                present(&place, image) == linked_state(packages, next, next_more),
+                "{told}: {image}"
+            );
+            nothing_is_left(&place, image, &told);
+        }
+        (version, more) = (next, next_more);
     }
 }
