@@ -74,7 +74,7 @@ fn fields_of_lists() {
         ("list -qF json pear", 0, ""),
         ("list -Hmo name pear", 0, "fruit/pear\n"),
         ("list -HMo name pear", 1, ""),
-        ("list -Hio name --no-refresh pear boat", 3, "sea/boat\n"),
+        ("list -Hio name --no-refresh pear boat", 0, "sea/boat\n"),
         ("list -Hro name core-files", 1, ""),
         ("list -o name,kind pear", 2, ""),
         ("list -vo name pear", 2, ""),
