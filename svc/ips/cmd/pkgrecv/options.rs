@@ -26,7 +26,7 @@ pub enum Request {
 }
 
 /// The arguments of copying.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `-s`; a package that several have is taken from the first.
     pub sources: Vec<String>,
@@ -99,17 +99,15 @@ impl Made {
         if self.archive && self.raw {
             return Err(Failure::usage("-a and --raw may not be used together"));
         }
-        if self.clone && (self.archive || self.raw) {
-            return Err(Failure::usage("--clone can not be used with -a or --raw"));
-        }
-        if self.clone && !self.rules.is_empty() {
-            return Err(Failure::usage("--mog-file can not be used with --clone"));
-        }
-        if (self.archive || self.raw) && !self.rules.is_empty() {
-            return Err(Failure::usage("--mog-file can only be used when republishing packages"));
-        }
-        if !self.publishers.is_empty() && !self.clone {
-            return Err(Failure::usage("-p is only valid with --clone"));
+        for (given, message) in [
+            (self.clone && self.raw, "--clone can not be used with --raw.\n"),
+            (self.clone && self.archive, "--clone can not be used with -a.\n"),
+            (!self.publishers.is_empty() && !self.clone, "-p can only be used with --clone.\n"),
+            (self.clone && !self.rules.is_empty(), "--mog-file can not be used with --clone.\n"),
+        ] {
+            if given {
+                return Err(Failure::usage(message));
+            }
         }
         Ok(match (self.archive, self.raw, self.stored) {
             (true, _, _) => Form::Archive,
@@ -144,6 +142,8 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Short('n') => dry_run = true,
             Short('v') => verbose = true,
             Long("newest") => newest = true,
+            // Debugging switches of pkg5 have nothing to switch.
+            Short('D') | Long("debug") => drop(parser.value()?),
             Long("mog-file") => made.rules.push(PathBuf::from(parser.value()?)),
             Long("key") => identity.key = path(parser.value()?),
             Long("cert") => identity.certificate = path(parser.value()?),
@@ -154,11 +154,13 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             other => return Err(illegal(other)),
         }
     }
-    let missing = |what: &str| Failure::usage(format!("a {what} must be provided"));
     if sources.is_empty() {
         sources.extend(place("PKG_SRC"));
     }
     let missing_source = || missing("source repository");
+    if made.clone {
+        check_clone(newest, cache.is_some(), !patterns.is_empty())?;
+    }
     if newest {
         return Ok(Request::Newest { source: sources.pop().ok_or_else(missing_source)?, identity });
     }
@@ -169,12 +171,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
         let cloning = Cloning { source, destination, publishers, dry_run, identity };
         return Ok(Request::Clone(cloning));
     }
-    if sources.is_empty() {
-        return Err(missing_source());
-    }
-    if patterns.is_empty() {
-        return Err(Failure::usage("must specify at least one pkgfmri"));
-    }
+    check_copy(&sources, &patterns)?;
     let options = Options {
         sources,
         destination,
@@ -192,6 +189,36 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     Ok(Request::Receive(options))
 }
 
+fn missing(what: &str) -> Failure {
+    Failure::usage(format!("a {what} must be provided"))
+}
+
+/// What is copied has to be said.
+fn check_copy(sources: &[String], patterns: &[String]) -> Result<(), Failure> {
+    match (sources, patterns) {
+        ([], _) => Err(missing("source repository")),
+        (_, []) => Err(Failure::usage("must specify at least one pkgfmri")),
+        _ => Ok(()),
+    }
+}
+
+/// A clone is the whole repository and needs nothing beside it.
+fn check_clone(newest: bool, cache: bool, patterns: bool) -> Result<(), Failure> {
+    for (given, message) in [
+        (newest, "--clone can not be used with --newest.\n"),
+        (cache, CLONE_CACHE),
+        (patterns, "--clone does not support FMRI patterns"),
+    ] {
+        if given {
+            return Err(Failure::usage(message));
+        }
+    }
+    Ok(())
+}
+
+const CLONE_CACHE: &str = "--clone can not be used with -c.
+Content will be downloaded directly to the destination repository and re-downloading after a pkgrecv failure will not be required.";
+
 fn illegal(argument: lexopt::Arg<'_>) -> Failure {
     let message = Failure::from(argument.unexpected()).message;
     Failure::usage(message.replace("illegal", "Illegal"))
@@ -206,6 +233,6 @@ fn versions_of(text: &str) -> Result<Versions, Failure> {
         "all-timestamps" => Ok(Versions::All),
         "all-versions" => Ok(Versions::Each),
         "latest" => Ok(Versions::Newest),
-        other => Err(Failure::usage(format!("Invalid match value {other}"))),
+        other => Err(Failure::usage(format!("Illegal option value -- {other}"))),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ips_client::mogrify::Transforms;
-use ips_client::{ReceiveOptions, Source};
+use ips_client::{Origin, ReceiveOptions, Source, Versions};
 use ips_cmd::place::Place;
 use ips_cmd::transport::Identity;
 use ips_cmd::{Failure, clock, patterns, progress};
@@ -65,20 +65,12 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
     let (meant, unmatched): (Vec<Pattern>, Vec<Pattern>) =
         wanted.into_iter().partition(|pattern| !pattern.select(&all).is_empty());
     let some = !meant.is_empty();
-    match options.form {
-        Form::Repository if matches!(Place::parse(&options.destination)?, Place::Url(_)) => {
-            send(&sources, &meant, options)?;
-        }
-        Form::Repository => {
-            let repository = destination(&options.destination)?;
-            if some && options.dry_run {
-                trial(&sources, Some(&repository), &meant, options)?;
-            } else if some {
-                copy(&sources, &repository, &meant, options)?;
-            }
-        }
-        Form::Archive => archive(&sources, &meant, options)?,
-        Form::Raw | Form::RawStored => raw(&sources, &meant, options)?,
+    let local = options.form == Form::Repository
+        && !matches!(Place::parse(&options.destination)?, Place::Url(_));
+    if some && !local && !options.rules.is_empty() && !options.dry_run {
+        staged(&sources, &meant, options)?;
+    } else {
+        hand_over(&sources, &meant, options)?;
     }
     if unmatched.is_empty() {
         return Ok(());
@@ -88,13 +80,57 @@ pub fn receive(options: &Options) -> Result<(), Failure> {
     Err(if some { Failure::partial(message) } else { Failure::new(message) })
 }
 
-fn archive(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+/// Copies in two steps: into a repository of its own, through the rules, and from there.
+fn staged(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    if options.form == Form::Archive {
+        archive_is_new(options)?;
+    }
+    let folder = tempfile::Builder::new().prefix("pkgrecv-").tempdir()?;
+    let repository = Repository::create(&folder.path().join("repository"))?;
+    let receiving = self::options(options)?;
+    let received = progress::shown(|control| {
+        ips_client::receive(sources, &repository, meant, &receiving, control)
+    });
+    received.map_err(Failure::new)?;
+    let place = folder.path().join("repository");
+    let source = Source::open(&Origin::directory(&place)).map_err(Failure::new)?;
+    let rest =
+        Options { rules: Vec::new(), versions: Versions::All, recursive: false, ..options.clone() };
+    hand_over(&[&source], &patterns::parse(&["*".to_string()])?, &rest)
+}
+
+/// Copies to whatever the destination is.
+fn hand_over(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    match options.form {
+        Form::Repository if matches!(Place::parse(&options.destination)?, Place::Url(_)) => {
+            send(sources, meant, options)
+        }
+        Form::Repository => {
+            let repository = destination(&options.destination)?;
+            match (meant.is_empty(), options.dry_run) {
+                (true, _) => Ok(()),
+                (false, true) => trial(sources, Some(&repository), meant, options),
+                (false, false) => copy(sources, &repository, meant, options),
+            }
+        }
+        Form::Archive => archive(sources, meant, options),
+        Form::Raw | Form::RawStored => raw(sources, meant, options),
+    }
+}
+
+/// An archive that is there is not written anew.
+fn archive_is_new(options: &Options) -> Result<PathBuf, Failure> {
     let place = Place::parse(&options.destination)?;
     let path = place.directory()?;
     if path.exists() {
         let told = format!("Target archive '{}' already exists.", path.display());
         return Err(Failure::new(told));
     }
+    Ok(path.to_path_buf())
+}
+
+fn archive(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
+    let path = archive_is_new(options)?;
     if meant.is_empty() {
         return Ok(());
     }
@@ -103,7 +139,7 @@ fn archive(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<
     }
     let receiving = self::options(options)?;
     let packed =
-        progress::shown(|control| ips_client::pack(sources, path, meant, &receiving, control));
+        progress::shown(|control| ips_client::pack(sources, &path, meant, &receiving, control));
     for fmri in packed.map_err(Failure::new)? {
         println!("Archive: {fmri} ... Done");
     }
@@ -131,10 +167,6 @@ fn raw(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), 
 /// Republishes to a depot.
 fn send(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(), Failure> {
     let place = Place::parse(&options.destination)?;
-    if !options.rules.is_empty() {
-        let told = "--mog-file can only be used with a repository on disk as destination";
-        return Err(Failure::usage(told));
-    }
     let known = place.source_as(&options.identity_there)?;
     let Some(depot) = place.depot(&options.identity_there)? else { return Ok(()) };
     if meant.is_empty() {

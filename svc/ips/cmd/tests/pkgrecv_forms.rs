@@ -179,13 +179,42 @@ fn exact_copies() {
         catalog(&place, "scratch", "orchard.example")
     );
     for (line, told) in [
-        ("pkgrecv -s a -d b --clone -a", "--clone can not be used with -a or --raw"),
+        ("pkgrecv -s a -d b --clone -a", "--clone can not be used with -a.\n"),
+        ("pkgrecv -s a -d b --clone --raw", "--clone can not be used with --raw.\n"),
+        ("pkgrecv -s a -d b --clone --newest", "--clone can not be used with --newest.\n"),
+        ("pkgrecv -s a -d b --clone --mog-file c", "--mog-file can not be used with --clone.\n"),
+        ("pkgrecv -s a -d b --clone x", "--clone does not support FMRI patterns"),
+        ("pkgrecv -s a -d b -m x y", "Illegal option value -- x"),
         ("pkgrecv -s a -d b -a --raw x", "-a and --raw may not be used together"),
-        ("pkgrecv -s a -d b -p x y", "-p is only valid with --clone"),
+        ("pkgrecv -s a -d b -p x y", "-p can only be used with --clone.\n"),
     ] {
         let said = place.sh(line, None);
         assert_eq!((said.err, said.status), (format!("pkgrecv: {told}\n"), 2), "{line}");
     }
+}
+
+/// Rules count for archives and folders, too.
+#[test]
+fn edited_on_the_way_to_an_archive() {
+    let place = Place::new();
+    fs::write(place.path("rules"), "<transform set name=pkg.summary -> edit value .+ Edited>\n")
+        .unwrap();
+    for (line, told) in [
+        (
+            "pkgrecv -s repo -a -d x.p5p --mog-file rules fruit/pear@1.9 library/tiny && \
+             pkgrepo contents -s x.p5p -t set fruit/pear",
+            "set name=pkg.summary value=Edited",
+        ),
+        (
+            "pkgrecv -s repo --raw -d raw --mog-file rules fruit/pear@1.9 && cat raw/*/*/manifest",
+            "set name=pkg.summary value=Edited",
+        ),
+    ] {
+        let said = place.sh(line, None);
+        assert!(said.status == 0 && said.out.contains(told), "{line}: {said:?}");
+    }
+    let again = place.sh("pkgrecv -s repo -a -d x.p5p --mog-file rules library/tiny", None);
+    assert!(again.err.contains("x.p5p' already exists.") && again.status == 1, "{again:?}");
 }
 
 /// A depot that serves the repository below `root`, and breaks off after `payloads` payloads.
