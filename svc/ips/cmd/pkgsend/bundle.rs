@@ -199,17 +199,17 @@ fn of_archive(path: &Path, reading: &Reading) -> Result<Vec<Item>, Failure> {
     let mut items = Vec::new();
     for entry in archive.entries().map_err(unknown)? {
         let entry = entry.map_err(unknown)?;
-        let text = |bytes: &[u8]| {
-            let text = std::str::from_utf8(bytes)
-                .map_err(|_| Failure::new(format!("{}: a name is not UTF-8", path.display())))?;
-            let text = text.strip_prefix("./").unwrap_or(text);
-            Ok::<String, Failure>(text.trim_matches('/').to_string())
+        let utf8 = |bytes: &[u8]| -> Result<String, Failure> {
+            let text = std::str::from_utf8(bytes);
+            let odd = |_| Failure::new(format!("{}: a name is not UTF-8", path.display()));
+            text.map(str::to_string).map_err(odd)
+        };
+        let text = |bytes: &[u8]| -> Result<String, Failure> {
+            let text = utf8(bytes)?;
+            Ok(text.strip_prefix("./").unwrap_or(&text).trim_matches('/').to_string())
         };
         let name = text(&entry.path_bytes())?;
-        let link = || -> Result<String, Failure> {
-            let name = entry.link_name_bytes().unwrap_or_default();
-            Ok(std::str::from_utf8(&name).unwrap_or_default().to_string())
-        };
+        let link = || utf8(&entry.link_name_bytes().unwrap_or_default());
         let header = entry.header();
         let kind = header.entry_type();
         let what = if kind.is_dir() {
@@ -231,13 +231,12 @@ fn of_archive(path: &Path, reading: &Reading) -> Result<Vec<Item>, Failure> {
             Some(name) if !name.is_empty() => name.to_string(),
             Some(_) | None => id.to_string(),
         };
-        let number = |number: std::io::Result<u64>| number.unwrap_or(0);
         items.push(Item {
             what,
             mode: header.mode().map_err(unknown)?,
-            owner: owner(header.username().ok().flatten(), number(header.uid())),
-            group: owner(header.groupname().ok().flatten(), number(header.gid())),
-            modified: i64::try_from(number(header.mtime())).unwrap_or(0),
+            owner: owner(header.username().ok().flatten(), header.uid().map_err(unknown)?),
+            group: owner(header.groupname().ok().flatten(), header.gid().map_err(unknown)?),
+            modified: i64::try_from(header.mtime().map_err(unknown)?).unwrap_or(i64::MAX),
             path: name,
         });
     }
