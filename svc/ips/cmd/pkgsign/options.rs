@@ -51,6 +51,8 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Short('n') => dry_run = true,
             Short('s') => place = Some(parser.value()?.string()?),
             Long("no-index" | "no-catalog") => {}
+            // Debugging switches of pkg5 have nothing to switch.
+            Short('D') => drop(parser.value()?),
             Long("dkey") => identity.key = Some(PathBuf::from(parser.value()?)),
             Long("dcert") => identity.certificate = Some(PathBuf::from(parser.value()?)),
             Short('?') | Long("help") => return Ok(Request::Help),
