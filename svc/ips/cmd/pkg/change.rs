@@ -14,7 +14,7 @@ use ips_cmd::Failure;
 use ips_cmd::progress::shown;
 
 use crate::call::{Call, Given, refused};
-use crate::children::{Followers, moves, present};
+use crate::children::{Followers, present};
 use crate::linked::refused as refused_link;
 use crate::session::Session;
 use crate::{licenses, parsable, refresh, summary};
@@ -119,7 +119,10 @@ impl<'a> Change<'a> {
     /// Whether children are to do what is asked of their parent: where it is asked for, or where the
     /// image has it so for the operations that are meant by that.
     pub fn recurses(&self, image: &Image) -> bool {
-        let by_default = matches!(self.call.name, "update" | "change-facet" | "change-variant");
+        let by_default = matches!(
+            self.call.name,
+            "update" | "apply-hot-fix" | "change-facet" | "change-variant" | "set-publisher"
+        );
         let property = image.configuration().property("default-recurse");
         let asked = property.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         self.given.has("r") || (by_default && asked && !self.given.has("R"))
@@ -203,15 +206,7 @@ impl<'a> Change<'a> {
         order: &Order<'_>,
     ) -> Result<u8, (Outcome, Failure)> {
         self.check_links(&session.image, order)?;
-        let looks_for_new = match &order.want {
-            Want::Install(_)
-            | Want::Update(_)
-            | Want::ExactInstall(_)
-            | Want::Sync(_)
-            | Want::Variants(_)
-            | Want::Facets(_) => true,
-            Want::Uninstall(_) | Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
-        };
+        let looks_for_new = order.want.solves() && !matches!(&order.want, Want::Uninstall(_));
         // A child was refreshed when it was asked whether it can follow.
         if looks_for_new && !self.below {
             self.refresh(session)?;
@@ -264,7 +259,7 @@ impl<'a> Change<'a> {
 
     /// Refuses what cannot be done to an image on which others hang, or which hangs on one.
     fn check_links(&self, image: &Image, order: &Order<'_>) -> Result<(), (Outcome, Failure)> {
-        if !moves(&order.want) {
+        if !order.want.solves() {
             return Ok(());
         }
         let failed = |error: LinkedError| (Outcome::UNKNOWN, refused_link(self.call, &error));

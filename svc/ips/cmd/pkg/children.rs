@@ -124,7 +124,7 @@ impl Change<'_> {
         asked: &Want,
         planned: &Planned<'_>,
     ) -> Result<Followers, (Outcome, Failure)> {
-        if !moves(asked) {
+        if !asked.solves() {
             return Ok(Followers::default());
         }
         let unknown = |failure| (Outcome::UNKNOWN, failure);
@@ -296,20 +296,6 @@ impl Change<'_> {
         ));
         told.status = failure.status;
         told
-    }
-}
-
-/// Whether children may have to follow.
-pub fn moves(asked: &Want) -> bool {
-    match asked {
-        Want::Install(_)
-        | Want::Uninstall(_)
-        | Want::Update(_)
-        | Want::ExactInstall(_)
-        | Want::Variants(_)
-        | Want::Facets(_)
-        | Want::Sync(_) => true,
-        Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
     }
 }
 

@@ -4,14 +4,14 @@
 //! brought up to what it says.
 
 use ips_client::Source;
-use ips_client::image::{Configuration, Publisher, PublisherUri};
+use ips_client::image::{Configuration, Image, Publisher, PublisherUri};
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_model::p5i;
 
 use crate::call::{Call, Given};
 use crate::session::Session;
-use crate::set_publisher::{flags, keep_approved, properties, rank, security, settle};
+use crate::set_publisher::{Told, flags, keep_approved, properties, rank, security, settle};
 
 /// What a repository says of its publishers; what it does not say of origins, it is itself.
 pub fn described(uri: &str) -> Result<Vec<p5i::Publisher>, Failure> {
@@ -26,8 +26,12 @@ pub fn described(uri: &str) -> Result<Vec<p5i::Publisher>, Failure> {
 }
 
 /// `-p`: as the repository says.
-pub fn automatic(call: &Call, given: &Given, uri: &str) -> Result<u8, Failure> {
-    let image = call.image()?;
+pub fn automatic(
+    call: &Call,
+    given: &Given,
+    image: Image,
+    (uri, told): (&str, Told),
+) -> Result<u8, Failure> {
     let described = described(uri)?;
     if described.is_empty() {
         return Err(call.failed(
@@ -73,6 +77,9 @@ pub fn automatic(call: &Call, given: &Given, uri: &str) -> Result<u8, Failure> {
     keep_approved(call, given, &session, &all)?;
     session.configure(after)?;
     let status = settle(session, before, &all, true)?;
+    if told == Told::No {
+        return Ok(status);
+    }
     println!("pkg set-publisher:");
     if !added.is_empty() {
         println!("  Added publisher(s): {}", added.join(", "));

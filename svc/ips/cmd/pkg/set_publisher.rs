@@ -5,14 +5,18 @@
 
 use ips_client::Origin;
 use ips_client::image::{
-    Configuration, DEFAULT, Outcome, POLICIES, Publisher, PublisherUri, Refresh, Value, approvable,
+    Configuration, DEFAULT, Image, Outcome, POLICIES, Publisher, PublisherUri, Refresh, Value,
+    approvable,
 };
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
 use ips_model::fmri::is_publisher;
 
 use crate::call::{Call, Given, refused};
+use crate::change::Change;
+use crate::children::PARTLY;
 use crate::described::{automatic, new_uuid};
+use crate::linked::{self, open_child};
 use crate::refresh::failure;
 use crate::session::Session;
 
@@ -49,25 +53,53 @@ const OPTIONS: [&str; 30] = [
     "Z=*",
 ];
 
-/// Adds or changes publishers.
+/// Adds or changes publishers, with `-r` those of children, too.
 pub fn set_publisher(call: &Call) -> Result<u8, Failure> {
     let given = call.given(&OPTIONS)?;
     check(call, &given)?;
+    let change = Change::of(call, &given, "set-publisher")?;
+    let image = call.image()?;
+    let recursed = change.recursed(&image)?;
+    let mut children = image.children().map_err(|error| linked::refused(call, &error))?;
+    children.retain(|child| recursed.contains(&child.name));
+    let mut status = set_in(call, &given, image, Told::Yes)?;
+    for child in children {
+        if given.has("v") {
+            println!("Updating publisher on {}", child.name);
+        }
+        let image = open_child(&child.path).map_err(|error| linked::refused(call, &error));
+        if let Err(failure) = image.and_then(|image| set_in(call, &given, image, Told::No)) {
+            failure.tell("pkg");
+            status = PARTLY;
+        }
+    }
+    Ok(status)
+}
+
+/// Whether it is told which publishers were added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It is.
+    Yes,
+    /// It is not, of children.
+    No,
+}
+
+fn set_in(call: &Call, given: &Given, image: Image, told: Told) -> Result<u8, Failure> {
     if let Some(uri) = given.value("p") {
-        return automatic(call, &given, &uri_of(uri)?);
+        return automatic(call, given, image, (&uri_of(uri)?, told));
     }
     let name = given.operands[0].clone();
-    let image = call.image()?;
     let known = image.configuration().publisher(&name).is_some();
     let operation = if known { "update-publisher" } else { "add-publisher" };
     let mut session = Session::of(call, image, operation)?;
     let before = session.image.configuration().clone();
     let mut after = before.clone();
-    let prefix = match change(call, &given, &mut after, &name) {
+    let prefix = match change(call, given, &mut after, &name) {
         Ok(prefix) => prefix,
         Err(failure) => return Err(session.fail(Outcome::BAD_REQUEST, failure)),
     };
-    keep_approved(call, &given, &session, std::slice::from_ref(&prefix))?;
+    keep_approved(call, given, &session, std::slice::from_ref(&prefix))?;
     session.configure(after)?;
     settle(session, before, &[prefix], !given.has("no-refresh"))
 }

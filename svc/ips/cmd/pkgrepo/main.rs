@@ -57,7 +57,7 @@ Subcommands:
      pkgrepo remove [-n] [-p publisher ...] [-d YYYYMMDD] -s repo_uri_or_path
          pkg_fmri_pattern ...
 
-     pkgrepo set [-p publisher] -s repo_uri_or_path
+     pkgrepo set [-p publisher ...] -s repo_uri_or_path
          section/property=[value] ... or
          section/property=([value]) ...
 

@@ -369,6 +369,14 @@ const RECURSED: &[Step] = &[
     ),
     ("pkg -R above install -qI -g links below", 0, "", ""),
     ("pkg -R above pubcheck-linked", 0, "", ""),
+    (
+        "pkg -R above set-publisher -v --set-property x=y links.example",
+        0,
+        "Updating publisher on system:child\n",
+        "",
+    ),
+    ("pkg -R zones/child publisher links.example", 0, "x = y", ""),
+    ("pkg -R above set-publisher -Rp links", 0, "  Updated publisher(s): links.example\n", ""),
     ("pkg -R zones/child set-publisher --non-sticky links.example", 0, "", ""),
     ("pkg -R above pubcheck-linked", 1, "", "Invalid child image publisher configuration.  Child"),
     (

@@ -70,6 +70,22 @@ pub enum Want {
     Revert(Reverted),
 }
 
+impl Want {
+    /// Whether it may change which packages the image has.
+    pub fn solves(&self) -> bool {
+        match self {
+            Self::Install(_)
+            | Self::Uninstall(_)
+            | Self::Update(_)
+            | Self::ExactInstall(_)
+            | Self::Variants(_)
+            | Self::Sync(_)
+            | Self::Facets(_) => true,
+            Self::Mediators(_) | Self::Fix(_) | Self::Revert(_) => false,
+        }
+    }
+}
+
 /// Files to be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reverted {

@@ -54,17 +54,7 @@ pub fn resolve(
     let configuration = wanted_configuration(image, &order.want);
     let installed = image.installed()?;
     let before: BTreeSet<Fmri> = installed.packages().map(|(fmri, _)| fmri).collect();
-    let solves = match &order.want {
-        Want::Install(_)
-        | Want::Uninstall(_)
-        | Want::Update(_)
-        | Want::ExactInstall(_)
-        | Want::Variants(_)
-        | Want::Sync(_)
-        | Want::Facets(_) => true,
-        Want::Mediators(_) | Want::Fix(_) | Want::Revert(_) => false,
-    };
-    let (after, named, avoided) = if solves {
+    let (after, named, avoided) = if order.want.solves() {
         let conditions = configuration.conditions();
         solved(image, order, conditions)?
     } else {
