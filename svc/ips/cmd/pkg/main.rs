@@ -12,6 +12,7 @@ mod change;
 mod change_facet;
 mod change_variant;
 mod children;
+mod clean;
 mod columns;
 mod contents;
 mod described;
@@ -73,6 +74,7 @@ const RUNS: &[(&str, Run)] = &[
     ("avoid", avoid::avoid),
     ("change-facet", change_facet::change_facet),
     ("change-variant", change_variant::change_variant),
+    ("clean", clean::clean),
     ("contents", contents::contents),
     ("detach-linked", attach_linked::detach_linked),
     ("exact-install", exact_install::exact_install),
@@ -119,7 +121,8 @@ const RUNS: &[(&str, Run)] = &[
 ];
 
 /// Other words for subcommands.
-const ALIASES: [(&str, &str); 2] = [("image-update", "update"), ("apply-hotfix", "apply-hot-fix")];
+const ALIASES: [(&str, &str); 3] =
+    [("image-update", "update"), ("apply-hotfix", "apply-hot-fix"), ("cleanup", "clean")];
 
 /// What stands before the subcommand.
 #[derive(Default)]

@@ -22,7 +22,7 @@ macro_rules! actuators {
 }
 
 /// A subcommand and its arguments.
-pub const SUBCOMMANDS: [(&str, &str); 53] = [
+pub const SUBCOMMANDS: [(&str, &str); 54] = [
     ("refresh", "[-q] [--full] [publisher ...]"),
     (
         "install",
@@ -203,6 +203,7 @@ pub const SUBCOMMANDS: [(&str, &str); 53] = [
         ),
     ),
     ("flag", "[-mM] [pkg_fmri_pattern ...]"),
+    ("clean", "[-v]"),
     (
         "attach-linked",
         concat!(
@@ -315,7 +316,7 @@ Image Constraints    : avoid          unavoid        freeze    unfreeze
 Image Configuration  : refresh        rebuild-index  purge-history
                        property       set-property   add-property-value
                        unset-property remove-property-value
-Miscellaneous        : image-create
+Miscellaneous        : image-create                                  clean
 For more info, run: pkg help <command>
 ";
 

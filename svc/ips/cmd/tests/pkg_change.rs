@@ -173,6 +173,22 @@ fn what_is_broken_is_fixed() {
     assert!(said.out.ends_with("24\n"), "{said:?}");
 }
 
+/// What was fetched and is not needed goes; scripts may have it that nothing to do is no failure.
+#[test]
+fn cleaning_and_nothing_to_do() {
+    let place = Place::new();
+    let pkg = image(&place);
+    let kept = place.path("img/var/pkg/cache/publisher/x/file");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("0"), "").unwrap();
+    let said = pkg("cleanup -v");
+    assert!(said.status == 0 && said.out.ends_with("cache/publisher/x\n"), "{said:?}");
+    assert!(!kept.exists() && place.path("img/var/pkg/cache/publisher").exists());
+    assert_eq!(pkg("update").status, 4);
+    let said = place.sh("PKG_SUCCESS_ON_NOP=1 pkg -R img update", None);
+    assert_eq!(said.status, 0, "{said:?}");
+}
+
 /// What nobody asked for and nothing needs goes; what somebody asked for is known.
 #[test]
 fn what_is_no_longer_needed_goes() {
