@@ -22,6 +22,7 @@ use tests::sample::sample;
 
 const FILES: usize = 22_000;
 const BYTES: usize = 500_000_000;
+const ROUNDS: usize = 3;
 
 /// A workspace: proto area, overlay and manifest.
 fn workspace(top: &Path) {
@@ -125,7 +126,7 @@ fn main() {
     let top = scratch.path();
     fs::create_dir(top.join("proto")).expect("a new folder");
     workspace(top);
-    let tar = (0..3).map(|_| {
+    let tar = (0..ROUNDS).map(|_| {
         let out = top.join("out.tar");
         drop(fs::remove_file(&out));
         let start = Instant::now();
@@ -144,11 +145,18 @@ fn main() {
     println!("manifest read and checked: {:.1} ms, goal 50", start.elapsed().as_secs_f64() * 1e3);
     for (form, byte) in [(Form::Ufs, b'x'), (Form::UsrLofi, b'y')] {
         println!("{form:?}");
-        drop(fs::remove_dir_all(top.join("output")));
         let request = request(top, form);
-        let full = timed(&request);
-        let plain =
-            full.1.iter().find(|(phase, _)| phase == "compression").map_or(full.0, |(_, at)| *at);
+        let plain = |(seconds, phases, _): &(f64, Vec<(String, f64)>, Built)| {
+            let packing = phases.iter().find(|(phase, _)| phase == "compression");
+            packing.map_or(*seconds, |(_, at)| *at)
+        };
+        // As of tar, the best of a few.
+        let full = (0..ROUNDS).map(|_| {
+            drop(fs::remove_dir_all(top.join("output")));
+            timed(&request)
+        });
+        let full = full.min_by(|one, other| plain(one).total_cmp(&plain(other))).expect("a round");
+        let plain = plain(&full);
         let ratio = plain / tar;
         told("everything", "to the archive: 6 s", &full);
         println!("    to the file system {plain:.2} s: {ratio:.2} x tar, goal 1.5");

@@ -1,7 +1,9 @@
 //! digests.rs - MD5 and SHA-256 of files, and those that are known from an earlier build.
 //!
-//! What is known is believed by the rule of `stage::seen`; what was found is `MD5:SHA256`.
+//! What is known is believed by the rule of `stage::seen`; what was found is `MD5:SHA256`.  Files are
+//! read by a few threads, each of which takes several of similar length at once (`md5.rs` says why).
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,15 +11,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use md5::Md5;
 use sha2::{Digest, Sha256};
 
 pub use stage::recipe::hex;
 use stage::seen::{About, Seen};
 
+use crate::md5::{self, LANES, Md5s};
+
 const KIND: &str = "lamplighter-live-digests 2";
 const THREADS: usize = 8;
-const BUFFER: usize = 256 << 10;
+/// Bytes that are read of a file at once: those of all lanes stay near the processor.
+const PART: usize = 64 << 10;
+/// So many files are sorted by their length; over more of them a disk would have to seek.
+const SORTED: usize = 1024 * LANES;
 
 /// What a file's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,37 +49,107 @@ impl Digests {
     /// Of bytes in memory.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Digests {
-        Digests { md5: Md5::digest(bytes).into(), sha256: Sha256::digest(bytes).into() }
+        Digests { md5: ::md5::Md5::digest(bytes).into(), sha256: Sha256::digest(bytes).into() }
     }
 
     /// Of a file that looks as it did when it was found.
     ///
     /// # Errors
     /// It cannot be read, or looks different.
-    pub fn read(path: &Path, about: &About, buffer: &mut [u8]) -> io::Result<Digests> {
-        let mut file = File::open(path)?;
+    pub fn read(path: &Path, about: &About) -> io::Result<Digests> {
+        side_by_side(&[(path, *about)], &mut Parts::default())
+            .pop()
+            .unwrap_or_else(|| Err(changed()))
+    }
+}
+
+/// Room for a part of each file.
+type Parts = [Vec<u8>; LANES];
+
+/// A file that is being read.
+struct Reading {
+    file: File,
+    /// What it has to have.
+    size: u64,
+    sha256: Sha256,
+    /// Bytes that were read.
+    length: u64,
+    is_over: bool,
+}
+
+impl Reading {
+    fn begin(path: &Path, about: &About) -> io::Result<Reading> {
+        let file = File::open(path)?;
         if About::of(&file.metadata()?) != *about {
             return Err(changed());
         }
-        let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
-        let mut length = 0;
-        loop {
-            match file.read(buffer) {
-                Ok(0) => break,
-                Ok(read) => {
-                    md5.update(&buffer[..read]);
-                    sha256.update(&buffer[..read]);
-                    length += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let (size, sha256) = (about.size, Sha256::new());
+        Ok(Reading { file, size, sha256, length: 0, is_over: false })
+    }
+
+    /// The next part; nothing of a file that is over.
+    fn part(&mut self, part: &mut Vec<u8>) -> io::Result<()> {
+        part.clear();
+        if self.is_over {
+            return Ok(());
         }
-        if length != about.size {
+        // One byte more tells that it has grown.
+        let wanted = (self.size - self.length).saturating_add(1).min(PART as u64) as usize;
+        part.resize(wanted, 0);
+        let read = fill(&mut self.file, part)?;
+        part.truncate(read);
+        self.sha256.update(&part);
+        self.length += read as u64;
+        self.is_over = read < wanted;
+        if self.length > self.size || self.is_over && self.length < self.size {
             return Err(changed());
         }
-        Ok(Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() })
+        if self.is_over {
+            md5::end(part, self.length);
+        }
+        Ok(())
     }
+}
+
+/// Reads until a buffer is full or there is no more; how much that was.
+fn fill(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match from.read(&mut into[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The digests of a few files, in their order; those of similar length take the least time.
+fn side_by_side(files: &[(&Path, About)], parts: &mut Parts) -> Vec<io::Result<Digests>> {
+    debug_assert!(files.len() <= LANES);
+    parts.iter_mut().for_each(Vec::clear);
+    let mut readings: Vec<io::Result<Reading>> =
+        files.iter().map(|(path, about)| Reading::begin(path, about)).collect();
+    let mut md5s = Md5s::new();
+    loop {
+        for (reading, part) in readings.iter_mut().zip(parts.iter_mut()) {
+            let read = reading.as_mut().map_or(Ok(()), |reading| reading.part(part));
+            if let Err(error) = read {
+                part.clear();
+                *reading = Err(error);
+            }
+        }
+        if parts.iter().all(Vec::is_empty) {
+            break;
+        }
+        md5s.update(&parts.each_ref().map(Vec::as_slice));
+    }
+    let done = |(lane, reading): (usize, io::Result<Reading>)| {
+        let sha256 = reading?.sha256.finalize().into();
+        Ok(Digests { md5: md5s.digest(lane), sha256 })
+    };
+    readings.into_iter().enumerate().map(done).collect()
 }
 
 /// The failure of a file that became another one during the build.
@@ -110,23 +186,26 @@ impl Known {
             .iter()
             .map(|(path, about)| self.before.found(path, about).and_then(parse).map(Ok))
             .collect();
-        let wanted: Vec<usize> =
+        let mut wanted: Vec<usize> =
             found.iter().enumerate().filter(|(_, one)| one.is_none()).map(|(at, _)| at).collect();
         self.fresh += wanted.len();
+        for near in wanted.chunks_mut(SORTED) {
+            near.sort_by_key(|at| Reverse(files[*at].1.size));
+        }
+        let groups: Vec<&[usize]> = wanted.chunks(LANES).collect();
         let next = AtomicUsize::new(0);
         let read = Mutex::new(Vec::with_capacity(wanted.len()));
         std::thread::scope(|scope| {
             let work = || {
-                let mut buffer = vec![0; BUFFER];
-                let mut own = Vec::new();
-                while let Some(at) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (path, about) = &files[*at];
-                    own.push((*at, Digests::read(path, about, &mut buffer)));
+                let (mut own, mut parts) = (Vec::new(), Parts::default());
+                while let Some(few) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let paths: Vec<_> = few.iter().map(|at| files[*at]).collect();
+                    own.extend(few.iter().copied().zip(side_by_side(&paths, &mut parts)));
                 }
                 read.lock().unwrap_or_else(|poison| poison.into_inner()).extend(own);
             };
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            for _ in 1..cores.min(THREADS).min(wanted.len()) {
+            for _ in 1..cores.min(THREADS).min(groups.len()) {
                 scope.spawn(work);
             }
             work();

@@ -5,7 +5,7 @@
 //! | `build.rs` | one build, from what is asked to what is in place |
 //! | `places.rs` | where files are looked for |
 //! | `gather.rs` | the manifest's entries become rows, and each file gets its source |
-//! | `digests.rs` | MD5 and SHA-256 of files, remembered |
+//! | `digests.rs`, `md5.rs` | MD5 and SHA-256 of files, remembered |
 //! | `workshop.rs` | the part of the image that steps change |
 //! | `customize.rs` | the user's scripts, and what every platform gets |
 //! | `image.rs` | the image: its table, and where bytes are |
@@ -28,6 +28,7 @@ pub mod gather;
 pub mod image;
 pub mod listing;
 pub mod log;
+mod md5;
 pub mod media;
 pub mod output;
 pub mod places;

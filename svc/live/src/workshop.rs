@@ -145,7 +145,7 @@ impl Workshop {
         let at = self.root.on_disk(path)?;
         let named = || at.display().to_string();
         let about = About::of(&fs::symlink_metadata(&at).with_context(named)?);
-        let digests = Digests::read(&at, &about, &mut vec![0; 64 << 10]).with_context(named)?;
+        let digests = Digests::read(&at, &about).with_context(named)?;
         Ok(Body { path: at, about, digests })
     }
 }
