@@ -10,19 +10,20 @@
 //! ```
 //!
 //! A script gets the image's root and a second argument; a file that may not be executed is read by
-//! /bin/sh -e.  What it does to files, modes included, is taken over into the table.  Its failure
-//! fails the build.
+//! /bin/sh -e.  What it does to files, modes, owners and devices included, is taken over into the
+//! table, whoever builds.  Its failure fails the build.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use image_manifest::Profile;
 use image_rooted::script::Script;
 use image_rooted::{Owned, password, services};
-use process::{Cancel, Confinement, Ended};
+use process::{Cancel, Confinement, Ended, Ledger};
 
 use crate::log::Log;
 use crate::workshop::Workshop;
@@ -82,18 +83,26 @@ impl Scripts<'_> {
         fs::create_dir_all(self.tmp).with_context(|| self.tmp.display().to_string())?;
         workshop.root.show()?;
         let before = workshop.root.look()?;
+        let ledger = Arc::default();
+        workshop.root.tell(&ledger)?;
         for file in self.files {
-            self.one(file, workshop.root.dir(), stamp, log)?;
+            self.one(file, workshop.root.dir(), (stamp, &ledger), log)?;
         }
         let after = workshop.root.look()?;
         let same = |path: &String| before.get(path) == after.get(path);
         let changed: BTreeSet<String> = after.keys().filter(|path| !same(path)).cloned().collect();
         workshop.made_by_others(changed.into_iter());
-        workshop.root.reconcile(&before)?;
+        workshop.root.reconcile_by(&before, &ledger)?;
         Ok(())
     }
 
-    fn one(&self, file: &Path, root: &Path, stamp: &Stamp, log: &Log<'_>) -> Result<()> {
+    fn one(
+        &self,
+        file: &Path,
+        root: &Path,
+        (stamp, ledger): (&Stamp, &Arc<Ledger>),
+        log: &Log<'_>,
+    ) -> Result<()> {
         let named = file.display();
         let mode = fs::metadata(file).with_context(|| named.to_string())?.permissions().mode();
         let shell: &[&str] = if mode & 0o111 == 0 { &["/bin/sh", "-e"] } else { &[] };
@@ -127,7 +136,7 @@ impl Scripts<'_> {
                 last.replace(line.trim().to_owned());
             }
         };
-        let ended = script.run(&mut |line| log.say(line), &mut say)?;
+        let ended = script.run_by(ledger, &mut |line| log.say(line), &mut say)?;
         match ended {
             Ended::Exited(0) => Ok(()),
             Ended::Cancelled | Ended::Stopped => bail!("no longer wanted"),

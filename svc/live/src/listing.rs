@@ -3,6 +3,7 @@
 //! ```text
 //! boot_archive.manifest        f ./etc/passwd 0644 root sys MD5        d ./boot 0755 root sys \
 //!   and var/log/manifest       s ./bin=usr/bin    \                    (blanks where fields are empty)
+//!                              c ./dev/null 0666 root sys 13,2          (also b, p: devices and pipes)
 //! boot_archive.md5sum          MD5  ./etc/passwd
 //! boot_archive.sha256sum       SHA256  ./etc/passwd
 //! ```
@@ -84,13 +85,31 @@ pub fn list(image: &Image, accounts: &Accounts) -> Listings {
                 }
                 Ok(())
             }
-            Kind::CharacterDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => Ok(()),
+            Kind::CharacterDevice { major, minor } => {
+                listings.device('c', &named, entry, &names, &format!("{major},{minor}"))
+            }
+            Kind::BlockDevice { major, minor } => {
+                listings.device('b', &named, entry, &names, &format!("{major},{minor}"))
+            }
+            Kind::Fifo => listings.device('p', &named, entry, &names, ""),
         };
     }
     listings
 }
 
 impl Listings {
+    fn device(
+        &mut self,
+        letter: char,
+        named: &str,
+        row: &Entry,
+        names: &Names,
+        numbers: &str,
+    ) -> std::fmt::Result {
+        let owner = names.owner(row);
+        writeln!(self.manifest, "{letter} {named} {:04o} {owner} {numbers}", row.mode)
+    }
+
     fn file(&mut self, named: &str, row: &Entry, owner: &str, digests: &Digests) {
         let (md5, sha256) = (hex(&digests.md5), hex(&digests.sha256));
         let _done = writeln!(self.manifest, "f {named} {:04o} {owner} {md5}", row.mode);
@@ -112,7 +131,11 @@ mod tests {
         for (path, row) in [
             ("", entry(Kind::Directory, 0o755, 0)),
             ("bin", entry(Kind::Symlink { target: "usr/bin".into() }, 0o777, 0)),
+            ("dev", entry(Kind::Directory, 0o755, 3)),
+            ("dev/dsk", entry(Kind::BlockDevice { major: 102, minor: 0 }, 0o640, 3)),
+            ("dev/null", entry(Kind::CharacterDevice { major: 13, minor: 2 }, 0o666, 3)),
             ("etc", entry(Kind::Directory, 0o755, 3)),
+            ("etc/pipe", entry(Kind::Fifo, 0o600, 0)),
             ("etc/passwd", entry(Kind::File { size: 3 }, 0o644, 3)),
             ("etc/same", entry(Kind::HardLink { target: "etc/passwd".into() }, 0, 0)),
             ("var/log/manifest", entry(Kind::File { size: 3 }, 0o644, 99)),
@@ -128,8 +151,12 @@ mod tests {
             listings.manifest,
             "d . 0755 root root \n\
              s ./bin=usr/bin    \n\
+             d ./dev 0755 root sys \n\
+             b ./dev/dsk 0640 root sys 102,0\n\
+             c ./dev/null 0666 root sys 13,2\n\
              d ./etc 0755 root sys \n\
              f ./etc/passwd 0644 root sys 900150983cd24fb0d6963f7d28e17f72\n\
+             p ./etc/pipe 0600 root root \n\
              f ./etc/same 0644 root sys 900150983cd24fb0d6963f7d28e17f72\n"
         );
         assert_eq!(

@@ -318,6 +318,47 @@ fn scripts_work_on_a_copy() {
     assert_eq!(fs::read(yard.path("proto/usr/bin/su")).unwrap(), b"su");
 }
 
+/// Whoever builds: owners and devices are those that scripts gave, and the platform is the same.
+#[test]
+fn scripts_give_owners() {
+    let built = |run: &dyn Fn(&Yard) -> common::Said| {
+        let yard = Yard::new();
+        yard.script(
+            "tools/customize",
+            "#!/bin/sh -e\numask 022\ncd $1\n\
+             chown 0:3 usr/bin/zz; chmod 4755 usr/bin/zz\n\
+             mkdir dev opt; mknod dev/null c 13 2; chmod 666 dev/null; chown 0:3 dev/null\n\
+             echo x >opt/mine; chown 0:2 opt/mine; chown 65432:10 opt\n",
+        );
+        yard.script("tools/customize.more", "#!/bin/sh -e\ncp -p $1/opt/mine $1/opt/copy\n");
+        if nix::unistd::geteuid().is_root() {
+            let mut chown = std::process::Command::new("chown");
+            assert!(chown.args(["-R", "65534"]).arg(yard.path("")).status().unwrap().success());
+        }
+        let said = run(&yard);
+        assert_eq!(said.status, 0, "{said:?}");
+        yard
+    };
+    let mine = built(&|yard| yard.run(&["manifest"]));
+    let nobodys = built(&|yard| yard.run_as_nobody(&["manifest"]));
+    assert!(common::files(&mine.platform()) == common::files(&nobodys.platform()));
+    let inside = nobodys.inside();
+    let is = |path: &str, mode, uid, gid| {
+        let (is_mode, is_uid, is_gid, _) = inside[path];
+        assert_eq!((is_mode, is_uid, is_gid), (mode, uid, gid), "{path}");
+    };
+    is("usr/bin/zz", 0o4755, 0, 3);
+    is("usr/bin/bzcat", 0o4755, 0, 3);
+    is("usr/bin/su", 0o4555, 0, 2);
+    is("opt", 0o755, 65432, 10);
+    is("opt/mine", 0o644, 0, 2);
+    is("opt/copy", 0o644, 0, 2);
+    is("dev/null", 0o666, 0, 3);
+    let listing = &inside["var/log/manifest"].3;
+    assert!(listing.contains("\nc ./dev/null 0666 root sys 13,2\n"), "{listing}");
+    assert!(listing.contains("\nd ./opt 0755 65432 10 \n"), "{listing}");
+}
+
 /// Without privilege: a file that may not be read is missing, and is not looked for further on.
 #[test]
 fn an_unreadable_file_is_a_failure() {
@@ -326,21 +367,9 @@ fn an_unreadable_file_is_a_failure() {
     let closed = fs::Permissions::from_mode(0o000);
     fs::set_permissions(yard.path("overlay/usr/bin/su"), closed).unwrap();
     fs::set_permissions(yard.path(""), fs::Permissions::from_mode(0o777)).unwrap();
-    // Where the program lies may be closed to others.
-    fs::copy(env!("CARGO_BIN_EXE_build_live"), yard.path("build_live")).unwrap();
-    let mut words = vec!["./build_live", "manifest"];
-    if nix::unistd::geteuid().is_root() {
-        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-        words.splice(0..0, nobody);
-    }
-    let said = std::process::Command::new(words[0])
-        .args(&words[1..])
-        .current_dir(yard.path(""))
-        .env_remove("BUILDSTAMP")
-        .output()
-        .unwrap();
-    let out = String::from_utf8(said.stdout).unwrap();
-    assert_eq!(said.status.code(), Some(1), "{out}");
+    let said = yard.run_as_nobody(&["manifest"]);
+    let out = said.out;
+    assert_eq!(said.status, 1, "{out}");
     assert!(out.contains("*FAILED* - FILE: usr/bin/su\n"), "{out}");
     assert!(out.contains("/overlay/usr/bin/su (Permission denied"), "{out}");
     assert!(yard.finished().is_empty());

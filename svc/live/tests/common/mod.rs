@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -105,24 +104,54 @@ impl Yard {
 
     /// Writes a script.
     pub fn script(&self, name: &str, text: &str) {
-        self.write(name, text.as_bytes());
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        self.write(name, b"");
+        self.write("script.text", text.as_bytes());
+        self.executable(&self.path("script.text"), name);
+    }
+
+    /// Copies what is to be executed.  A process of its own does it: what this one writes, a child that
+    /// another test just starts may still hold open, and then nobody may execute it.
+    fn executable(&self, from: &Path, name: &str) {
+        let mut install = Command::new("install");
+        let done = install.args(["-m", "0755"]).arg(from).arg(self.path(name)).status();
+        assert!(done.unwrap().success());
     }
 
     /// The command, to be started.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_build_live"));
-        command.args(words).current_dir(self.path("")).stdin(Stdio::null());
-        command.env_remove("BUILDSTAMP").env_remove("SOURCE_DATE_EPOCH");
+        self.here(command.args(words));
         command
+    }
+
+    fn here(&self, command: &mut Command) {
+        command.current_dir(self.path("")).stdin(Stdio::null());
+        command.env_remove("BUILDSTAMP").env_remove("SOURCE_DATE_EPOCH");
+    }
+
+    fn said(&self, command: &mut Command) -> Said {
+        self.here(command);
+        let done = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let status = done.status.code().unwrap_or(-1);
+        Said { status, out: text(done.stdout), err: text(done.stderr) }
     }
 
     /// Runs the command.
     pub fn run(&self, words: &[&str]) -> Said {
-        let done = self.command(words).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let status = done.status.code().unwrap_or(-1);
-        Said { status, out: text(done.stdout), err: text(done.stderr) }
+        self.said(&mut self.command(words))
+    }
+
+    /// Runs the command as nobody; whoever is not root already, as oneself.
+    pub fn run_as_nobody(&self, words: &[&str]) -> Said {
+        if !nix::unistd::geteuid().is_root() {
+            return self.run(words);
+        }
+        // Where the program lies may be closed to others.
+        self.executable(Path::new(env!("CARGO_BIN_EXE_build_live")), "build_live");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", "./build_live"]);
+        self.said(command.args(words))
     }
 
     /// Builds as the first form of the command does; it must succeed.
