@@ -1,14 +1,16 @@
 //! archive.rs - an archive of somebody else: taken from a URL or a path, checked, unpacked beside.
 //!
 //! Law: nothing is unpacked before its digest is right, where one is given.  The archive is hostile: entries stay
-//! below the place they are unpacked to, whatever their names and links say.
+//! below the place they are unpacked to, whatever their names and links say.  Whoever waits for a
+//! download can end it; a server that does not answer ends it as well.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use process::{Ended, Limits, ProcessError, Program, Stream};
+use process::{Cancel, Ended, Limits, ProcessError, Program, Stream};
 use sha2::{Digest, Sha256};
 
 /// Programs that unpack, by how an archive's name ends.
@@ -21,6 +23,9 @@ const UNPACKERS: [(&str, &str); 7] = [
     (".txz", "xz"),
     (".tar", ""),
 ];
+
+/// How long a server may take to be reached, and to begin its answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why an archive was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +86,10 @@ pub fn take(
     digest: Option<&str>,
     scratch: &Path,
     into: &Path,
+    cancel: &Cancel,
 ) -> Result<(), ArchiveError> {
     let packed = scratch.join("packed");
-    let found = get(location, &packed)?;
+    let found = get(location, &packed, cancel)?;
     if let Some(wanted) = digest.filter(|wanted| !wanted.eq_ignore_ascii_case(&found)) {
         let (location, wanted) = (location.to_owned(), wanted.to_owned());
         return Err(ArchiveError::Digest { location, found, wanted });
@@ -93,7 +99,7 @@ pub fn take(
         None => return Err(ArchiveError::Kind(location.to_owned())),
         Some(program) => {
             let plain = scratch.join("plain");
-            decompress(program, &packed, &plain)?;
+            decompress(program, &packed, &plain, cancel)?;
             plain
         }
     };
@@ -113,10 +119,14 @@ fn whole(error: &io::Error) -> String {
 }
 
 /// Copies what a location names to a file; its digest.
-fn get(location: &str, to: &Path) -> Result<String, ArchiveError> {
+fn get(location: &str, to: &Path, cancel: &Cancel) -> Result<String, ArchiveError> {
     let failed = |reason: String| ArchiveError::Get { location: location.to_owned(), reason };
     let mut from: Box<dyn Read> = if location.contains("://") && !location.starts_with("file://") {
-        let answer = ureq::get(location).call().map_err(|error| failed(error.to_string()))?;
+        let config = ureq::Agent::config_builder()
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE));
+        let agent = config.build().new_agent();
+        let answer = agent.get(location).call().map_err(|error| failed(error.to_string()))?;
         Box::new(answer.into_body().into_reader())
     } else {
         let path = location.strip_prefix("file://").unwrap_or(location);
@@ -126,6 +136,9 @@ fn get(location: &str, to: &Path) -> Result<String, ArchiveError> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
+        if cancel.is_set() {
+            return Err(failed("no longer wanted".to_owned()));
+        }
         let read = match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
@@ -138,13 +151,18 @@ fn get(location: &str, to: &Path) -> Result<String, ArchiveError> {
     Ok(stage::recipe::hex(&digest.finalize()))
 }
 
-fn decompress(program: &str, packed: &Path, plain: &Path) -> Result<(), ArchiveError> {
+fn decompress(
+    program: &str,
+    packed: &Path,
+    plain: &Path,
+    cancel: &Cancel,
+) -> Result<(), ArchiveError> {
     let failed = |reason: String| ArchiveError::Unpack { path: packed.to_owned(), reason };
     let mut file = File::create(plain).map_err(|error| failed(error.to_string()))?;
     let mut said = Vec::new();
     let mut written = Ok(());
     let child = Program::new(program).arg("-dc").arg(packed).start()?;
-    let ended = child.wait(&Limits::none(), &mut |stream, bytes| {
+    let ended = child.wait(&Limits::until(cancel), &mut |stream, bytes| {
         match stream {
             Stream::Err => said.extend_from_slice(bytes),
             Stream::Out => written = file.write_all(bytes),
@@ -206,7 +224,8 @@ mod tests {
         archive(&path("x.tar"), entries);
         fs::create_dir(path("into")).unwrap();
         let location = path("x.tar").display().to_string();
-        let done = take(&location, digest, place.path(), &path("into"));
+        let cancel = Cancel::new().unwrap();
+        let done = take(&location, digest, place.path(), &path("into"), &cancel);
         let done = done.map_err(|error| error.to_string());
         (place, done)
     }
@@ -245,13 +264,18 @@ mod tests {
         assert!(made.output(&Limits::none()).unwrap().success());
         fs::create_dir(path("into")).unwrap();
         let location = |name: &str| path(name).display().to_string();
-        take(&location("x.tar.gz"), None, place.path(), &path("into")).unwrap();
+        let cancel = Cancel::new().unwrap();
+        let take = |name: &str| take(&location(name), None, place.path(), &path("into"), &cancel);
+        take("x.tar.gz").unwrap();
         assert_eq!(fs::read_to_string(path("into/a")).unwrap(), "text\n");
         for (name, want) in
             [("half.tar.gz", "unexpected end of file"), ("gone.tar", "No such file")]
         {
-            let error = take(&location(name), None, place.path(), &path("into")).unwrap_err();
+            let error = take(name).unwrap_err();
             assert!(error.to_string().contains(want), "{error}");
         }
+        cancel.set();
+        let error = take("x.tar.gz").unwrap_err();
+        assert!(error.to_string().ends_with("x.tar.gz: no longer wanted"), "{error}");
     }
 }

@@ -49,8 +49,7 @@ pub fn configure(
     cancel: &Cancel,
     say: &mut dyn FnMut(&str),
 ) -> Result<Report, ConfigureError> {
-    let mut report = check::all(about);
-    installed(prefix, &mut report);
+    let mut report = look(about, prefix);
     if depth == Depth::Check || !report.problems.is_empty() {
         return Ok(report);
     }
@@ -63,7 +62,7 @@ pub fn configure(
     bring(about, &fetcher, &mut report, say);
     if report.problems.is_empty() {
         // What was brought is looked at as what was there.
-        report = check::all(about);
+        report = look(about, prefix);
     }
     if report.problems.is_empty() {
         write(about, prefix)?;
@@ -121,6 +120,13 @@ fn bring(about: &About<'_>, fetcher: &Fetcher<'_>, report: &mut Report, say: &mu
             (None, false) => {}
         }
     }
+}
+
+/// All checks, and the installation's.
+fn look(about: &About<'_>, prefix: &Path) -> Report {
+    let mut report = check::all(about);
+    installed(prefix, &mut report);
+    report
 }
 
 /// What the rest of the workspace calls.

@@ -108,7 +108,7 @@ impl Fetcher<'_> {
         if archive::is_archive(way) {
             let into = place.join("unpacked");
             fs::create_dir(&into).map_err(at(&into))?;
-            archive::take(way, digest, &place, &into)?;
+            archive::take(way, digest, &place, &into, self.cancel)?;
             let content = archive::content(&into).map_err(at(&into))?;
             fs::rename(&content, &made).map_err(at(&content))?;
         } else if is_repository(way) {
@@ -132,7 +132,7 @@ impl Fetcher<'_> {
         let place = self.beside("closed")?;
         let into = place.join("unpacked");
         fs::create_dir(&into).map_err(at(&into))?;
-        archive::take(location, digest, &place, &into)?;
+        archive::take(location, digest, &place, &into, self.cancel)?;
         let closed = self.workspace.illumos().join("closed");
         let made = into.join("closed");
         let found = fs::read_dir(&made).map_err(at(&made))?;
