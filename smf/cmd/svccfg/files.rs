@@ -126,11 +126,5 @@ fn text_of(path: &Path) -> Result<String, String> {
         file.take(limit + 1).read_to_end(&mut bytes)
     });
     read.map_err(|error| reason(&error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let of_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let column = String::from_utf8_lossy(of_line).chars().count() + 1;
-        format!("line {line}, column {column}: a byte that is not UTF-8")
-    })
+    bundle::decode(bytes).map_err(|error| error.to_string())
 }

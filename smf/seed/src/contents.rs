@@ -21,7 +21,7 @@ pub struct Delivered<'a> {
     /// Where it is in the image, beginning with a slash; where links lead, not the links.
     pub path: &'a str,
     /// Its contents.
-    pub text: &'a str,
+    pub bytes: &'a [u8],
 }
 
 /// Why a repository cannot be made.
@@ -114,7 +114,8 @@ impl Contents {
         if !self.held.has(&service) {
             self.carry_out(&Operation::Add(service.clone()));
         }
-        let sum: String = Md5::digest(file.text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum: String =
+            Md5::digest(file.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let path = ("manifestfile".to_owned(), Property::one("astring", file.path));
         let sum = ("md5sum".to_owned(), Property::one("opaque", sum));
         let properties = [path, sum].into();
@@ -150,11 +151,13 @@ impl Contents {
 }
 
 fn parse(file: &Delivered<'_>, included: &[Delivered<'_>]) -> Result<Bundle, BundleError> {
-    bundle::parse_with(file.text, bundle::Validation::Dtd, &mut |include| {
+    let text = bundle::decode(file.bytes.to_vec())?;
+    bundle::parse_with(&text, bundle::Validation::Dtd, &mut |include| {
         let path = include.path();
         let found = included.iter().find(|file| file.path == path);
         let found = found.ok_or_else(|| format!("{path}: not in the image"))?;
-        Ok(Included { name: path, text: found.text.to_owned() })
+        let text = bundle::decode(found.bytes.to_vec()).map_err(|error| error.to_string())?;
+        Ok(Included { name: path, text })
     })
 }
 

@@ -8,7 +8,7 @@
 //! the contents as their rows), `sqlite2` (tables and indexes as a file), `number` (how an index orders
 //! numbers).
 //!
-//! Pure: files come as text with their names in the image, the repository goes out as bytes.  The same
+//! Pure: files come as bytes with their names in the image, the repository goes out as bytes.  The same
 //! bundles give the same bytes.
 
 mod contents;

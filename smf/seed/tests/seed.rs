@@ -31,7 +31,7 @@ fn shipped() -> Vec<(String, String)> {
 }
 
 fn delivered(files: &[(String, String)]) -> Vec<Delivered<'_>> {
-    files.iter().map(|(path, text)| Delivered { path, text }).collect()
+    files.iter().map(|(path, text)| Delivered { path, bytes: text.as_bytes() }).collect()
 }
 
 fn bundle(kind: &str, inside: &str) -> String {
@@ -209,8 +209,8 @@ fn values_snapshots_and_hashes() {
         <instance name='default' enabled='true'/></service>\
         <service name='site/absent' type='service' version='1'/>";
     let profile = bundle("profile", profile);
-    let bundles = [Delivered { path: "/lib/svc/manifest/site/web.xml", text: &text }];
-    let profiles = [Delivered { path: "/etc/svc/profile/generic.xml", text: &profile }];
+    let bundles = [Delivered { path: "/lib/svc/manifest/site/web.xml", bytes: text.as_bytes() }];
+    let profiles = [Delivered { path: "/etc/svc/profile/generic.xml", bytes: profile.as_bytes() }];
     let read = Read::of(&seed(&bundles, &profiles, &[]).unwrap());
     let live = read.live();
     let group = |entity: &str, group: &str| live[&(entity.to_owned(), group.to_owned())].clone();
@@ -286,7 +286,7 @@ fn long_values_and_many_rows() {
         );
     }
     let text = bundle("manifest", &inside);
-    let files = [Delivered { path: "/lib/svc/manifest/many.xml", text: &text }];
+    let files = [Delivered { path: "/lib/svc/manifest/many.xml", bytes: text.as_bytes() }];
     let read = Read::of(&seed(&files, &[], &[]).unwrap());
     let live = read.live();
     for i in [0, 25, 113, 399] {
@@ -306,8 +306,8 @@ fn an_empty_repository() {
 #[test]
 fn what_is_wrong_is_named() {
     let text = bundle("profile", "");
-    let broken = Delivered { path: "/lib/svc/manifest/broken.xml", text: "<service_bundle" };
-    let profile = Delivered { path: "/etc/svc/profile/site.xml", text: &text };
+    let broken = Delivered { path: "/lib/svc/manifest/broken.xml", bytes: b"<service_bundle" };
+    let profile = Delivered { path: "/etc/svc/profile/site.xml", bytes: text.as_bytes() };
     for (bundles, part) in [
         ([broken], "/lib/svc/manifest/broken.xml: "),
         ([profile], "/etc/svc/profile/site.xml: bundle test is a profile, not a manifest"),
@@ -329,9 +329,10 @@ fn a_profile_includes_what_the_image_has() {
         "<service name='site/web' type='service' version='1'>\
          <instance name='default' enabled='true'/></service>",
     );
-    let bundles = [Delivered { path: "/lib/svc/manifest/site/web.xml", text: &text }];
-    let profiles = [Delivered { path: "/etc/svc/profile/generic.xml", text: outer }];
-    let included = [Delivered { path: "/etc/svc/profile/name_service.xml", text: &inner }];
+    let bundles = [Delivered { path: "/lib/svc/manifest/site/web.xml", bytes: text.as_bytes() }];
+    let profiles = [Delivered { path: "/etc/svc/profile/generic.xml", bytes: outer.as_bytes() }];
+    let included =
+        [Delivered { path: "/etc/svc/profile/name_service.xml", bytes: inner.as_bytes() }];
     let live = Read::of(&seed(&bundles, &profiles, &included).unwrap()).live();
     let general = &live[&("svc:/site/web:default".to_owned(), "general framework".to_owned())];
     assert_eq!(vec!["1"], general["enabled/b"]);
@@ -343,7 +344,7 @@ fn a_profile_includes_what_the_image_has() {
 #[test]
 fn damage_is_seen() {
     let text = bundle("manifest", SERVICE);
-    let files = [Delivered { path: "/lib/svc/manifest/site/web.xml", text: &text }];
+    let files = [Delivered { path: "/lib/svc/manifest/site/web.xml", bytes: text.as_bytes() }];
     let bytes = seed(&files, &[], &[]).unwrap();
     let sound = Read::of(&bytes);
     let master = &bytes[1024..2048];

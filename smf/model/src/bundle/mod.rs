@@ -1,8 +1,9 @@
 //! bundle - service bundles, the XML in which services are delivered.
 //!
-//! Reading order: `xml` (text → elements with places), `dtd` (what may stand where), `read`
-//! (elements → the values below), `elements` and `template` (an element → a property group),
-//! `include` (bundles in other files), `write` (the way back, from the groups of a repository).
+//! Reading order: `encoding` (bytes → text), `xml` (text → elements with places), `dtd` (what may
+//! stand where), `read` (elements → the values below), `elements` and `template` (an element → a
+//! property group), `include` (bundles in other files), `write` (the way back, from the groups of a
+//! repository).
 //!
 //! What must hold: a `Bundle` is complete and consistent by itself.  Every element has been mapped
 //! to property groups, every value has been parsed as its type, no name is defined twice, and every
@@ -17,6 +18,7 @@ use crate::group::{self, Groups};
 
 mod dtd;
 mod elements;
+mod encoding;
 mod include;
 mod read;
 pub(crate) mod template;
@@ -24,6 +26,7 @@ pub mod value;
 pub mod write;
 mod xml;
 
+pub use encoding::decode;
 pub use include::{Include, Included, Open};
 pub use xml::{Position, SIZE_MAX};
 

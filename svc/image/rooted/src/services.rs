@@ -36,9 +36,9 @@ pub fn seed(root: &Rooted, profiles: &[Profile]) -> Result<Made, RootedError> {
     let mut made = Made { repository: None, files: 0, warnings: Vec::new() };
     let mut contents = Contents::default();
     for path in bundles(root) {
-        let Some(text) = text(root, &path, &mut made)? else { continue };
+        let Some(bytes) = root.read(&path)? else { continue };
         let named = format!("/{path}");
-        let taken = contents.import(&Delivered { path: &named, text: &text });
+        let taken = contents.import(&Delivered { path: &named, bytes: &bytes });
         made.took(taken);
     }
     if made.files == 0 {
@@ -46,19 +46,19 @@ pub fn seed(root: &Rooted, profiles: &[Profile]) -> Result<Made, RootedError> {
     }
     let mut included = Vec::new();
     for (path, _) in root.tree.below("etc/svc/profile").filter(|(path, _)| is_bundle(path)) {
-        let text = resolved(root, path).map(|to| root.text(&to)).transpose()?.flatten();
-        included.extend(text.map(|text| (format!("/{path}"), text)));
+        let bytes = resolved(root, path).map(|to| root.read(&to)).transpose()?.flatten();
+        included.extend(bytes.map(|bytes| (format!("/{path}"), bytes)));
     }
     let included: Vec<Delivered<'_>> =
-        included.iter().map(|(path, text)| Delivered { path, text }).collect();
+        included.iter().map(|(path, bytes)| Delivered { path, bytes }).collect();
     for path in profiles.iter().filter_map(in_image) {
         let Some(path) = resolved(root, &path) else {
             made.warnings.push(format!("profile /{path} is not in the image"));
             continue;
         };
-        let Some(text) = text(root, &path, &mut made)? else { continue };
+        let Some(bytes) = root.read(&path)? else { continue };
         let named = format!("/{path}");
-        let taken = contents.apply(&Delivered { path: &named, text: &text }, &included);
+        let taken = contents.apply(&Delivered { path: &named, bytes: &bytes }, &included);
         made.took(taken);
     }
     made.warnings.extend_from_slice(contents.conflicts());
@@ -123,15 +123,6 @@ fn resolved(root: &Rooted, path: &str) -> Option<String> {
         path = parts.join("/");
     }
     None
-}
-
-fn text(root: &Rooted, path: &str, made: &mut Made) -> Result<Option<String>, RootedError> {
-    let Some(bytes) = root.read(path)? else { return Ok(None) };
-    let text = String::from_utf8(bytes);
-    if text.is_err() {
-        made.warnings.push(format!("/{path}: not UTF-8"));
-    }
-    Ok(text.ok())
 }
 
 #[cfg(test)]
