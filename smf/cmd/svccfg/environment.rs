@@ -77,7 +77,7 @@ fn find(session: &mut Session, place: &Place<'_>) -> Result<(String, String), Co
     }
     let entity = if place.service { service_of(&selected).to_owned() } else { selected };
     if let Some(method) = place.method {
-        return match session.live(&entity)?.get(method) {
+        return match session.group(&entity, method)? {
             None if valid_name(method) => {
                 complain(format!("Couldn't find the method \"{method}\"."))
             }
@@ -93,10 +93,10 @@ fn find(session: &mut Session, place: &Place<'_>) -> Result<(String, String), Co
     }
     let service = service_of(&entity).to_owned();
     for entity in [entity, service] {
-        let groups = session.live(&entity)?;
-        let is_method = |name: &&str| groups.get(*name).is_some_and(|g| g.kind == "method");
-        if let Some(method) = START.into_iter().find(is_method) {
-            return Ok((entity, method.to_owned()));
+        for method in START {
+            if session.group(&entity, method)?.is_some_and(|group| group.kind == "method") {
+                return Ok((entity, method.to_owned()));
+            }
         }
     }
     complain("Couldn't find start method; please specify a method with '-m'.")

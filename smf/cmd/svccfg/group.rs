@@ -44,7 +44,7 @@ fn addpg(session: &mut Session, tokens: &[Token]) -> Outcome {
     if !valid_name(name) || !valid_name(kind) {
         return complain("Name, type, or flags are invalid.");
     }
-    if session.live(&entity)?.contains_key(name) {
+    if session.group(&entity, name)?.is_some() {
         return complain("Property group already exists.");
     }
     let group = Group { kind: kind.to_owned(), volatile, ..Group::default() };
@@ -55,7 +55,7 @@ fn addpg(session: &mut Session, tokens: &[Token]) -> Outcome {
 pub fn delpg(session: &mut Session, name: &str) -> Outcome {
     let entity = session.editable()?;
     checked(name)?;
-    if !session.live(&entity)?.contains_key(name) {
+    if session.group(&entity, name)?.is_none() {
         return complain(absent(name));
     }
     session.commit(vec![Operation::RemoveGroup(entity, name.to_owned())])

@@ -117,7 +117,7 @@ fn delhash(session: &mut Session, tokens: &[Token]) -> Outcome {
         session.voice.say(&format!("cannot resolve pathname for {manifest}"));
         return Ok(());
     };
-    if !session.live(SERVICE)?.contains_key(&name) {
+    if session.group(SERVICE, &name)?.is_none() {
         return complain(crate::group::absent(&name));
     }
     session.commit(vec![Operation::RemoveGroup(SERVICE.into(), name)])

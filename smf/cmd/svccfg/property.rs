@@ -76,7 +76,7 @@ pub fn named_type(text: &str) -> Result<PropertyType, Complaint> {
 /// The entity's own group.
 fn own_group(session: &mut Session, entity: &str, name: &str) -> Result<Group, Complaint> {
     group::checked(name)?;
-    session.live(entity)?.remove(name).ok_or_else(|| Complaint::Refused(group::absent(name)))
+    session.group(entity, name)?.ok_or_else(|| Complaint::Refused(group::absent(name)))
 }
 
 /// Whether a property can have this name.
@@ -105,8 +105,8 @@ fn inferred(
     name: &str,
 ) -> Result<PropertyType, Complaint> {
     if is_instance(entity) {
-        let groups = session.live(service_of(entity))?;
-        let inherited = groups.get(group).and_then(|group| group.properties.get(name));
+        let inherited = session.group(service_of(entity), group)?;
+        let inherited = inherited.as_ref().and_then(|group| group.properties.get(name));
         if let Some(kind) = inherited.and_then(|p| PropertyType::from_name(&p.kind)) {
             return Ok(kind);
         }

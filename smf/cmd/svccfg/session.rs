@@ -157,6 +157,17 @@ impl Session {
         }
     }
 
+    /// One group of an entity as it is now.  However many others there are, they are not sent.
+    pub fn group(&mut self, entity: &str, name: &str) -> Result<Option<Group>, Complaint> {
+        let selected = self.selection.as_deref() == Some(entity);
+        let choice = Choice::These(vec![Wanted::Group(name.to_owned())]);
+        match self.repository()?.own(&[entity.to_owned()], &choice)?.pop() {
+            Some((_, mut groups)) => Ok(groups.remove(name)),
+            None if selected => complain(DELETED),
+            None => Err(RepositoryError::NotFound(entity.to_owned()).into()),
+        }
+    }
+
     /// Carries out all operations, or none.
     pub fn commit(&mut self, mut operations: Vec<Operation>) -> Outcome {
         self.take_running(&mut operations)?;
@@ -176,7 +187,7 @@ impl Session {
             if self.repository()?.hidden(entity)?.iter().any(|hidden| hidden == group) {
                 return complain("Permission denied.");
             }
-            let mut operations = decide(self.live(entity)?.remove(group))?;
+            let mut operations = decide(self.group(entity, group)?)?;
             self.take_running(&mut operations)?;
             match self.repository()?.carry_out_upon(&[expected], &operations) {
                 Err(RepositoryError::Outdated(_)) => {}
@@ -190,14 +201,15 @@ impl Session {
         if !self.connection.is_private() {
             return Ok(());
         }
-        let entities = self.repository()?.entities()?;
-        let mut instances: Vec<String> = Vec::new();
-        for entity in operations.iter().filter_map(changed) {
-            if is_instance(entity) {
-                instances.push(entity.to_owned());
-            } else {
-                instances.extend(entities.get(entity).into_iter().flatten().cloned());
-            }
+        let (mut instances, services): (Vec<String>, Vec<String>) = operations
+            .iter()
+            .filter_map(changed)
+            .map(str::to_owned)
+            .partition(|entity| is_instance(entity));
+        if !services.is_empty() {
+            let entities = self.repository()?.entities()?;
+            let of = |service| entities.get(service).into_iter().flatten().cloned();
+            instances.extend(services.iter().flat_map(of));
         }
         instances.sort();
         instances.dedup();

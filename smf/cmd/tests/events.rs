@@ -1,11 +1,14 @@
 //! events.rs - commands that wait: for what a restarter writes, and for nothing else; and commands
-//! when nobody serves.
+//! when nobody serves; and how much a command has itself told.
 //!
 //! The restarter is this test: it writes a state when it likes to.
 
 #![allow(clippy::unwrap_used)]
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -382,5 +385,63 @@ fn one_that_is_refused_does_not_stop_the_others() {
         let asked =
             world.run(&format!("svcprop -q -c -p restarter_actions/restart {}", fmri(name)));
         assert_eq!(asked.2 == 0, ordered, "{name}");
+    }
+}
+
+/// Serves one connection at `door` by passing it on to `to`; the bytes that were answered.
+fn counted(door: &Path, to: &Path) -> std::thread::JoinHandle<usize> {
+    let listener = UnixListener::bind(door).unwrap();
+    let mut server = UnixStream::connect(to).unwrap();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let there = std::thread::spawn(move || {
+            let copied = std::io::copy(&mut asks, &mut asked);
+            asked.shutdown(Shutdown::Both).unwrap();
+            copied.unwrap()
+        });
+        let (mut answered, mut buffer) = (0, [0; 4096]);
+        loop {
+            match server.read(&mut buffer).unwrap() {
+                0 => break,
+                count => {
+                    answered += count;
+                    client.write_all(&buffer[..count]).unwrap();
+                }
+            }
+        }
+        there.join().unwrap();
+        answered
+    })
+}
+
+#[test]
+fn an_edit_of_one_group_does_not_read_the_others() {
+    let world = World::new();
+    let property = ["p".to_owned()].map(|name| (name, property("astring", &"x".repeat(100))));
+    let group = Group { kind: "application".into(), properties: property.into(), volatile: false };
+    let add = |n| Operation::AddGroup(FMRI.into(), format!("g{n}"), group.clone());
+    world.write((0..500).map(add).collect());
+    let serving = world.root.path().join("etc/svc/volatile/repository_door");
+    for (number, edit) in [
+        "addpg mine method",
+        "setprop mine/exec = astring: true",
+        "setprop mine/exec = false",
+        "addpropvalue mine/exec astring: other",
+        "delpropvalue mine/exec other",
+        "setenv -m mine A b",
+        "unsetenv -m mine A",
+        "delprop mine/exec",
+        "delpg mine",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let door = world.root.path().join(format!("door{number}"));
+        let answered = counted(&door, &serving);
+        let command = format!("env LIBSCF_DOORPATH={} svccfg -s {FMRI} {edit}", door.display());
+        assert_eq!(world.run(&command), (String::new(), String::new(), 0), "{edit}");
+        let answered = answered.join().unwrap();
+        assert!(answered < 4096, "{edit}: {answered} bytes");
     }
 }
