@@ -11,8 +11,9 @@ use crate::evaluate::{Evaluation, reckon};
 use crate::graph::{Dependency, Descent, Entity, Grouping};
 use crate::propagate::{self, Transition};
 use crate::state::{Order, Severity, State};
-use crate::store::{Finished, Groups, Store, StoreError, View, Write};
+use crate::store::{Entry, Finished, Groups, Store, StoreError, View, Write};
 use crate::sys::{Level, Sys};
+use crate::unwritten::Unwritten;
 
 impl<S: Store, Y: Sys> Engine<S, Y> {
     /// Reads all instances; takes over what an engine before this one left running.
@@ -90,13 +91,26 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let live = self.store.some_groups(fmri, View::Live, &is_general);
         let Some(live) = self.noted(fmri, live) else { return false };
         let stateless = live.is_some_and(|live| recorded(&live).1);
-        let told =
-            !self.unwritten.contains_key(fmri) && self.due.iter().all(|due| due.fmri != fmri);
-        let known = self.instances.contains_key(fmri) && told;
-        if known && stateless {
+        if self.instances.contains_key(fmri) && stateless && !self.is_to_be_recorded(fmri) {
             self.dismiss(fmri);
+            self.due.retain(|due| due.fmri != fmri);
         }
         self.changed(fmri)
+    }
+
+    /// Whether the repository has not taken yet that there is this instance; then it can have no
+    /// state there.  One that has lost its first snapshot is another.
+    fn is_to_be_recorded(&mut self, fmri: &str) -> bool {
+        let first = |due: &Entry| due.fmri == fmri && due.snapshots.contains(&"running");
+        let first = self.due.iter().any(first)
+            || self.unwritten.get(fmri).is_some_and(Unwritten::has_first_snapshot);
+        let written =
+            self.unwritten.contains_key(fmri) || self.due.iter().any(|due| due.fmri == fmri);
+        if first || !written {
+            return first;
+        }
+        let has = self.store.has_snapshot(fmri, "running");
+        self.noted(fmri, has) != Some(false)
     }
 
     /// Whether it is new.

@@ -123,6 +123,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         Some(inside)
     }
 
+    /// Whether it is no part of the milestone.
+    pub(crate) fn is_outside(&self, fmri: &str) -> bool {
+        self.insiders().is_some_and(|inside| !inside.contains(fmri))
+    }
+
     /// Overrides what is enabled; false when the repository does not take it, and it is tried again.
     fn go(&mut self) -> bool {
         let inside = self.insiders();
@@ -176,8 +181,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
 
     /// An instance that comes while the system is in a milestone it is no part of does not run.
     pub(crate) fn stay_outside(&mut self, fmri: &str) {
-        let outside = self.insiders().is_some_and(|inside| !inside.contains(fmri));
-        if !outside {
+        if !self.is_outside(fmri) {
             return;
         }
         let written = self.store.set_overrides(&[(fmri.to_owned(), Some(false))]);

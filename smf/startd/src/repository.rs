@@ -78,7 +78,11 @@ impl Store for Host {
         self.update_by_steps(|repository| {
             let mut steps = Vec::new();
             let mut made = BTreeSet::new();
-            for Entry { fmri, writes, snapshots, finished } in entries {
+            for Entry { fmri, writes, snapshots, finished, outside } in entries {
+                if *outside {
+                    let disabled = override_operations(repository, fmri, Some(false));
+                    steps.extend(disabled.into_iter().map(Step::Operation));
+                }
                 if !writes.is_empty() {
                     if made.insert(fmri) {
                         let group = with_group(repository, fmri, "restarter");

@@ -58,8 +58,8 @@ pub type Write = (&'static str, &'static str, Vec<String>);
 /// An action of `restarter_actions` that was acted upon: its name, and the value it had.
 pub type Finished = (&'static str, String);
 
-/// What is to be written of one instance: properties of its group `restarter`, snapshots, and which
-/// actions are done.
+/// What is to be written of one instance: properties of its group `restarter`, snapshots, which
+/// actions are done, and that it is outside of the milestone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// The instance.
@@ -70,6 +70,8 @@ pub struct Entry {
     pub snapshots: Vec<&'static str>,
     /// The actions that lose their values, as [`Store::finish_action`] takes them.
     pub finished: Vec<Finished>,
+    /// `general_ovr/enabled` is false from now on.
+    pub outside: bool,
 }
 
 /// What the store could not do.
@@ -150,7 +152,10 @@ pub trait Store {
     /// # Errors
     /// An instance is gone or the repository cannot be written.
     fn write(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        for Entry { fmri, writes, snapshots, finished } in entries {
+        for Entry { fmri, writes, snapshots, finished, outside } in entries {
+            if *outside {
+                self.set_overrides(&[(fmri.clone(), Some(false))])?;
+            }
             if !writes.is_empty() {
                 self.set(fmri, "restarter", writes)?;
             }

@@ -4,7 +4,8 @@
 //! The engine goes on when the repository's file system is full; then `restarter` tells a state
 //! that is no longer true, and a refresh has no snapshot.  What was refused for such a reason is
 //! kept, of each property the newest value, and tried again every second until it is taken or the
-//! instance is gone.
+//! instance is gone.  That one is outside of the milestone is written with its first state: by that
+//! an engine that comes after this one tells that it has been decided about.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,12 +40,18 @@ impl Unwritten {
         properties && !self.first_snapshot && !self.actions && !self.outside && !self.disabled
     }
 
+    /// Whether its first snapshot is still to be taken.
+    pub(crate) fn has_first_snapshot(&self) -> bool {
+        self.first_snapshot
+    }
+
     /// What goes into the volatile half of the repository, taken from here.
     fn take_entry(&mut self, fmri: &str) -> Entry {
         let properties = std::mem::take(&mut self.properties).into_iter();
         let writes = properties.map(|(name, (kind, values))| (name, kind, values)).collect();
         let finished = std::mem::take(&mut self.finished);
-        Entry { fmri: fmri.to_owned(), writes, finished, ..Entry::default() }
+        let outside = std::mem::take(&mut self.outside);
+        Entry { fmri: fmri.to_owned(), writes, finished, outside, ..Entry::default() }
     }
 
     /// What was taken from here, or something newer, was refused.
@@ -52,6 +59,7 @@ impl Unwritten {
         let writes = entry.writes.into_iter();
         self.properties.extend(writes.map(|(name, kind, values)| (name, (kind, values))));
         self.finished.extend(entry.finished);
+        self.outside |= entry.outside;
     }
 }
 
@@ -75,7 +83,9 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         let Some(first) = due.first().map(|entry| entry.fmri.clone()) else { return };
         let mut entries = Vec::with_capacity(due.len());
         for fmri in due.iter().map(|entry| &entry.fmri).collect::<BTreeSet<_>>() {
+            let outside = self.is_still_outside(fmri);
             let Some(older) = self.unwritten.get_mut(fmri) else { continue };
+            older.outside = outside;
             entries.push(older.take_entry(fmri));
         }
         entries.extend(due);
@@ -99,6 +109,11 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             }
         }
         self.unwritten.retain(|_, later| !later.is_empty());
+    }
+
+    /// Whether that is still to be written.
+    fn is_still_outside(&self, fmri: &str) -> bool {
+        self.unwritten.get(fmri).is_some_and(|later| later.outside) && self.is_outside(fmri)
     }
 
     fn refused(&mut self, entry: Entry) {
@@ -167,9 +182,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             if !self.instances.contains_key(&fmri) {
                 continue;
             }
+            later.outside = later.outside && self.is_outside(&fmri);
+            if later.outside {
+                // Something may have enabled it meanwhile.
+                self.set_enabled(&fmri, false);
+            }
             // Silent this time: it was told of when it was refused first.
             let entry = later.take_entry(&fmri);
-            let nothing = entry.writes.is_empty() && entry.finished.is_empty();
+            let nothing = entry.writes.is_empty() && entry.finished.is_empty() && !entry.outside;
             if !nothing && is_refused(&self.store.write(std::slice::from_ref(&entry))) {
                 later.take_back(entry);
             }
@@ -177,18 +197,10 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
                 later.first_snapshot = is_refused(&self.store.snapshot(&fmri, "running"));
             }
             let actions = std::mem::take(&mut later.actions);
-            let outside = std::mem::take(&mut later.outside);
             let disabled = std::mem::take(&mut later.disabled);
             self.keep(&fmri, later);
             if disabled {
                 self.disable_until_boot(&fmri);
-            }
-            if outside {
-                self.stay_outside(&fmri);
-                // Something may have enabled it meanwhile.
-                if self.graph.node(&fmri).is_some_and(|node| !node.enabled) {
-                    self.set_enabled(&fmri, false);
-                }
             }
             if actions {
                 self.actions(&fmri);

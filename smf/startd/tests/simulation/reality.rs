@@ -193,6 +193,9 @@ impl Store for Repository {
                 let (fmri, cause) = (gone.fmri.clone(), "not found".to_owned());
                 return Err(StoreError { fmri, what: "writing", cause, passing: false });
             }
+            let outside = entries.iter().filter(|entry| entry.outside);
+            let outside: Vec<_> = outside.map(|entry| (entry.fmri.clone(), Some(false))).collect();
+            reality.overrides(&outside);
             let taken = reality.commit(&first.fmri, |disk| disk.write(entries));
             reality.written(entries, taken)
         })
