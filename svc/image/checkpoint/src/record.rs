@@ -77,14 +77,23 @@ impl Record {
         self.files.iter().map(|file| file.length).sum()
     }
 
-    /// Makes copies of those files that are other names of files of build_data.
+    /// Makes copies of those files that are other names of files of build_data.  One whose other
+    /// names are gone is nobody else's any more.
     pub(crate) fn harden(disk: &Disk, folder: &Path) -> Result<(), PathError> {
         let mut record = Record::of(folder)?;
         let mut linked = false;
         for file in &mut record.files {
-            let Some((seconds, nanoseconds)) = file.mtime.take() else { continue };
-            linked = true;
+            let Some((seconds, nanoseconds)) = file.mtime else { continue };
             let (path, beside) = (folder.join(&file.name), folder.join("pack.new"));
+            let about = std::fs::symlink_metadata(&path).map_err(at(&path))?;
+            if !file.is_whole(&about) {
+                // Somebody has written into it: a copy would make a checkpoint of that.
+                continue;
+            }
+            (linked, file.mtime) = (true, None);
+            if about.nlink() == 1 {
+                continue;
+            }
             disk.discard(&beside)?;
             disk.before("copy").map_err(at(&beside))?;
             std::fs::copy(&path, &beside).map_err(at(&beside))?;
@@ -159,13 +168,10 @@ fn read(folder: &Path) -> Option<(Checkpoint, Record)> {
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {
-    record.files.iter().all(|KeptFile { name, length, mtime, .. }| {
-        let about = std::fs::symlink_metadata(folder.join(name));
-        about.is_ok_and(|about| {
-            let time = (about.mtime(), about.mtime_nsec());
-            about.is_file() && about.len() == *length && mtime.is_none_or(|mtime| mtime == time)
-        })
-    })
+    let whole = |file: &KeptFile| {
+        std::fs::symlink_metadata(folder.join(&file.name)).is_ok_and(|about| file.is_whole(&about))
+    };
+    record.files.iter().all(whole)
 }
 
 /// Whether all bytes that were written are there; only of packs everything is in the folder.

@@ -1,5 +1,8 @@
 //! store.rs - the narrow door between the area and what keeps its states.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::area::{BackEnd, Restored, Taken, Writer};
@@ -24,6 +27,14 @@ impl KeptFile {
     pub(crate) fn of(name: &str, bytes: &[u8]) -> KeptFile {
         let (length, sum) = (bytes.len() as u64, Some(crc32fast::hash(bytes)));
         KeptFile { name: name.to_owned(), length, sum, mtime: None }
+    }
+
+    /// Whether what is there can be it: of that length, and not written into by another name.
+    pub(crate) fn is_whole(&self, about: &Metadata) -> bool {
+        let time = (about.mtime(), about.mtime_nsec());
+        about.is_file()
+            && about.len() == self.length
+            && self.mtime.is_none_or(|mtime| mtime == time)
     }
 }
 

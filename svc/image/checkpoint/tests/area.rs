@@ -331,6 +331,51 @@ fn large_files_are_not_copied_for_who_replaces_them() {
 }
 
 #[test]
+fn only_what_has_another_name_becomes_a_copy() {
+    use image_checkpoint::{BackEnd, Writer};
+    let place = place();
+    let mut area = open(place.path());
+    if !matches!(area.back_end(), BackEnd::Embedded | BackEnd::Reflink) {
+        return;
+    }
+    let data = area.build_data().to_owned();
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let text = |letter: &str| letter.repeat(2 << 20);
+    for name in ["gone", "kept", "written"] {
+        fs::write(data.join(name), text(name)).unwrap();
+        area.checkpoint_for(Writer::Replaces, &step(name), &id(1), b"").unwrap();
+    }
+    let packs: Vec<_> = folders(place.path())
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| fs::metadata(path).unwrap().len() > 2 << 20)
+        .collect();
+    let pack_of = |name: &str| {
+        let wanted = inode(&data.join(name));
+        packs.iter().find(|pack| inode(pack) == wanted).unwrap()
+    };
+    let of = |name| (pack_of(name), inode(&data.join(name)));
+    let [gone, kept, written] = ["gone", "kept", "written"].map(of);
+    fs::remove_file(data.join("gone")).unwrap();
+    let file = fs::File::options().write(true).open(data.join("written")).unwrap();
+    file.write_all_at(b"!", 7).unwrap();
+    // Whatever the clock's grain.
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    area.harden().unwrap();
+    assert_eq!(inode(gone.0), gone.1, "it has no other name");
+    assert_ne!(inode(kept.0), kept.1);
+    assert_eq!(inode(written.0), written.1, "it is no checkpoint's any more");
+    drop(area);
+    let mut area = open(place.path());
+    assert_checkpoints(&area, &["gone", "kept"]);
+    for (name, is_there) in [("kept", true), ("gone", false)] {
+        area.rollback(&step(name)).unwrap();
+        assert_eq!(fs::read_to_string(data.join("gone")).unwrap(), text("gone"));
+        assert_eq!(data.join("kept").exists(), is_there);
+    }
+}
+
+#[test]
 fn one_build_at_a_time() {
     let place = place();
     let area = open(place.path());

@@ -79,6 +79,12 @@ fn build(area: &mut Area, pictures: &mut Pictures) -> Result<(), Box<dyn std::er
         }
         fs::remove_file(data.join("large"))?;
         fs::write(data.join("large"), format!("large no more {number}"))?;
+        // Kept by another name; who hardens finds the last one with both, the others with one.
+        let big = data.join("big");
+        if big.exists() {
+            fs::remove_file(&big)?;
+        }
+        fs::write(big, number.to_string().repeat(LARGE))?;
         fs::remove_dir_all(data.join("pkg_image/usr"))?;
         fs::create_dir_all(data.join("pkg_image/usr/lib"))
     };
@@ -95,9 +101,8 @@ fn build(area: &mut Area, pictures: &mut Pictures) -> Result<(), Box<dyn std::er
     Ok(area.settle()?)
 }
 
-/// Everything that must hold of an area that was left somehow.
-fn check(root: &Path, pictures: &Pictures, context: &str) {
-    let mut area = open(root);
+/// The checkpoints are those of a moment of [`build`].
+fn assert_stack(area: &Area, context: &str) {
     let names: Vec<_> = area.checkpoints().iter().map(|made| made.step.to_string()).collect();
     let stacks: [&[&str]; 9] = [
         &[],
@@ -113,6 +118,12 @@ fn check(root: &Path, pictures: &Pictures, context: &str) {
     ];
     let known = stacks.iter().any(|stack| names == *stack);
     assert!(known, "{context}: {names:?}");
+}
+
+/// Everything that must hold of an area that was left somehow.
+fn check(root: &Path, pictures: &Pictures, context: &str) {
+    let mut area = open(root);
+    assert_stack(&area, context);
     for made in area.checkpoints().to_vec().iter().rev() {
         let name = made.step.as_str();
         // The state before f is that before e.
@@ -240,12 +251,14 @@ fn a_killed_process_leaves_complete_checkpoints() {
 
         let context = format!("round {round}, {calls} calls");
         let mut area = open(place.path());
+        assert_stack(&area, &context);
         for made in area.checkpoints().to_vec().iter().rev() {
-            let name = made.step.as_str();
+            // The state before f is that before e: told late to end, the child had come that far.
+            let name = made.step.as_str().replace('f', "e");
             area.rollback(&made.step).unwrap_or_else(|error| panic!("{context}: {error}"));
             assert_eq!(fs::read_to_string(area.table()).unwrap(), name, "{context}");
             let large = fs::read(area.build_data().join("large")).unwrap();
-            match name {
+            match name.as_str() {
                 "a" | "b" => assert_eq!(large.len(), LARGE, "{context}"),
                 "c" => assert_eq!(large, b"large no more 1", "{context}"),
                 "d" => assert_eq!(large, b"large no more 2", "{context}"),
@@ -253,8 +266,8 @@ fn a_killed_process_leaves_complete_checkpoints() {
                 other => panic!("{context}: {other}"),
             }
         }
-        let names: Vec<_> = area.checkpoints().iter().map(|made| made.step.as_str()).collect();
-        assert_eq!(names.first(), Some(&"a"), "{context}");
-        assert_eq!(picture(area.build_data()), first, "{context}");
+        if area.checkpoints().first().is_some_and(|made| made.step == step("a")) {
+            assert_eq!(picture(area.build_data()), first, "{context}");
+        }
     }
 }
