@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use ips_model::query::{Request, Returns};
 use ips_model::{Fmri, Timestamp};
 use ips_repository::{Index, Repository};
+use tests::cost::cpu;
 
 const PACKAGES: usize = 301;
 const FILES: usize = 30_000;
@@ -60,22 +61,10 @@ fn store(repository: &Repository, package: usize) {
     fs::write(path, text).unwrap();
 }
 
-/// The time this process has had, in seconds.
-fn used() -> f64 {
-    // SAFETY: rusage is plain data, and the call fills it.
-    let used = unsafe {
-        let mut used: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut used), 0);
-        used
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(used.ru_utime) + seconds(used.ru_stime)
-}
-
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let (begun, before) = (Instant::now(), used());
+    let (begun, before) = (Instant::now(), cpu(libc::RUSAGE_SELF));
     let done = work();
-    let (cpu, wall) = (used() - before, begun.elapsed().as_secs_f64());
+    let (cpu, wall) = (cpu(libc::RUSAGE_SELF) - before, begun.elapsed().as_secs_f64());
     println!("{what:<30} {:>8.1} ms CPU {:>8.1} ms", cpu * 1e3, wall * 1e3);
     done
 }

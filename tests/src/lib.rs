@@ -6,6 +6,7 @@
 //! Law: free loopback ports, temporary directories, no process left behind.
 
 pub mod case;
+pub mod cost;
 pub mod depot;
 pub mod dice;
 pub mod hold;

@@ -27,6 +27,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use tempfile::TempDir;
+use tests::cost::cpu;
 
 use floor::{Floor, files};
 use set::{BYTES, FILES};
@@ -36,18 +37,6 @@ const MANY: usize = 100_000;
 
 /// CPU and wall seconds.
 type Cost = (f64, f64);
-
-/// CPU time in seconds: of this process, or of those it has waited for.
-fn cpu(whose: libc::c_int) -> f64 {
-    // SAFETY: rusage is plain data, and the call fills it.
-    let used = unsafe {
-        let mut used: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(whose, &mut used), 0);
-        used
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(used.ru_utime) + seconds(used.ru_stime)
-}
 
 /// A line of the table.
 #[derive(Default)]
