@@ -126,6 +126,24 @@ fn the_service_pauses_is_stopped_and_goes_on() {
     assert!(run.contains("Results may be indeterminate.\n"), "{run}");
     assert_eq!(steps(&run), ["grub-setup", "waits", "iso", "boot-test"], "{run}");
     assert!(medium(&world) == first, "a remark changes no medium");
+
+    // Set anew it counts where nothing changed; what stays set counts no more.
+    set(&world, &["image/resume_from = astring: iso"]);
+    let output = world.current("imager/default");
+    for (began, ended) in [(&["iso", "boot-test"][..], "finished out/"), (&[], "up to date (out/")]
+    {
+        let runs = world.log(LOG).matches("Executing start method").count();
+        world.run("svcadm", &["restart", "imager"]).ok();
+        let is_done = || {
+            let again = world.log(LOG).matches("Executing start method").count() > runs;
+            again && last_run(&world).contains(ended)
+        };
+        await_true(&is_done, &|| world.story());
+        world.await_state("imager", "online");
+        assert_eq!(steps(&last_run(&world)), began, "{}", last_run(&world));
+        assert!(world.current("imager/default") != output && medium(&world) == first);
+    }
+    assert!(last_run(&world).contains("was gone back to iso"), "{}", last_run(&world));
 }
 
 /// A repository of one package with many files.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `image/manifest` | the image manifest |
 //! | `image/pause_at` | the step before which to stop; never online then |
-//! | `image/resume_from` | the step to go back to |
+//! | `image/resume_from` | the step to go back to, once for each time that it is set |
 //! | `image/evidence_key` | the file with the key that signs what is said of the media |
 
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::ids;
 use imager::build::logs::Logs;
+use imager::build::once::Once;
 use imager::build::run::{Ended, Going};
 use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
@@ -97,6 +98,15 @@ impl Wanted {
         })
     }
 
+    /// The step to go back to; empty: none.
+    fn resume_from(&self) -> &str {
+        let steps = self.request.options.iter().find_map(|asked| match asked {
+            Asked::Resume(step) => Some(step.as_str()),
+            _ => None,
+        });
+        steps.unwrap_or_default()
+    }
+
     /// The step before which to stop; empty: none.
     fn pause_at(&self) -> &str {
         let steps = self.request.options.iter().find_map(|asked| match asked {
@@ -130,7 +140,7 @@ fn merger(stage: &Stage) -> String {
 }
 
 fn make(stage: &Stage) -> Result<()> {
-    let wanted = Wanted::read(stage)?;
+    let mut wanted = Wanted::read(stage)?;
     let input = stage.input(&merger(stage))?;
     let host = Contained { cancel: stage.cancel() };
     let mut recipe = stage.recipe();
@@ -150,10 +160,22 @@ fn make(stage: &Stage) -> Result<()> {
         let bytes = ids::script_bytes(step, image.form)?;
         recipe.add(format!("script/{}", step.name), stage::recipe::sha256(&bytes));
     }
+    let (once, back) = (Once::of(stage.directory())?, wanted.resume_from().to_owned());
+    match once.count(&back) {
+        0 => {}
+        count => recipe.add("image/resume_from", count.to_string()),
+    }
+    if !once.is_new(&back) {
+        if !back.is_empty() {
+            stage.log(&format!("image/resume_from: was gone back to {back}; set it anew for more"));
+        }
+        wanted.request.options.retain(|asked| !matches!(asked, Asked::Resume(_)));
+    }
     // Who wants to stop somewhere wants to see it, not what was made before.
     if !wanted.pause_at().is_empty() || !stage.is_up_to_date(&recipe)? {
         work(stage, &wanted, &input, &recipe, &host)?;
     }
+    once.keep(&back)?;
     deliver(stage, &wanted)?;
     Ok(())
 }
@@ -195,7 +217,8 @@ fn work(
     let logs = Logs::new(wanted.manifest.image.form, &console, false);
     let caller = Caller {
         world: &world,
-        going: Going::AsTold,
+        // An output is of today's inputs, whatever is wished.
+        going: Going::AsItIs,
         script_time: wanted.script_time,
         debug: Arc::new(|_| {}),
         cancel: stage.cancel(),

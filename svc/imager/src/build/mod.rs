@@ -4,8 +4,8 @@
 //! the newer form's rules), `table` (what `-l` shows), `lines` (what either form says), `logs` (where
 //! that goes), `ids` (what names a state), `media` (which step made what), `complete` (whether
 //! everything is there), `script` (a step that is the user's own program), `room` (what is said of a
-//! full disk), `times` (how long steps take), `run` (the steps), `door` (all of
-//! it).
+//! full disk), `times` (how long steps take), `once` (what the service goes back to), `run` (the
+//! steps), `door` (all of it).
 
 pub mod arguments;
 pub mod choice;
@@ -16,6 +16,7 @@ pub mod lines;
 pub mod logs;
 mod media;
 mod newer;
+pub mod once;
 pub mod room;
 pub mod run;
 pub mod script;
