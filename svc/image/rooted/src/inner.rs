@@ -13,7 +13,7 @@ use image_formats::{lofi, pipe};
 use image_tree::{Entry, Kind, Tree};
 
 use crate::kept::Kept;
-use crate::root::Rooted;
+use crate::root::{Rooted, Ways};
 
 const VOLUME: &str = "compress";
 
@@ -112,8 +112,9 @@ impl Inner<'_> {
         let weights = self.weights();
         let options = Options { volume: VOLUME, time: self.root.time(), weights: &weights };
         let plan = Plan::new(&tree, &options)?;
+        let ways = Ways::new(self.root);
         let content = |path: &str| -> io::Result<Box<dyn Read>> {
-            let at = self.root.on_disk(&self.outside(path)).map_err(io::Error::other)?;
+            let at = ways.on_disk(&self.outside(path)).map_err(io::Error::other)?;
             Ok(Box::new(File::open(at)?))
         };
         let named = || output.display().to_string();

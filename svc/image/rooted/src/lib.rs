@@ -27,4 +27,4 @@ pub mod root;
 pub mod script;
 pub mod services;
 
-pub use root::{Before, Owned, Rooted, RootedError};
+pub use root::{Before, Owned, Rooted, RootedError, Ways};

@@ -12,6 +12,7 @@
 //! disk has everything in the table but devices.
 
 mod reconcile;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +25,7 @@ use crate::removal;
 use image_tree::{Entry, Kind, TableError, Tree, check_path};
 
 pub use reconcile::Before;
+pub use ways::Ways;
 
 /// Why a path of a root cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +169,7 @@ impl Rooted {
 
     /// A path on the disk whose parents are directories there.
     pub fn on_disk(&self, path: &str) -> Result<PathBuf> {
-        check_path(path).map_err(|source| RootedError::Table { path: self.dir.clone(), source })?;
+        let at = self.place(path)?;
         for (end, _) in path.match_indices('/') {
             let above = &path[..end];
             let about = fs::symlink_metadata(self.dir.join(above));
@@ -175,6 +177,12 @@ impl Rooted {
                 return Err(RootedError::Led { root: self.dir.clone(), above: above.into() });
             }
         }
+        Ok(at)
+    }
+
+    /// Where a path would lie; the disk is not looked at.
+    fn place(&self, path: &str) -> Result<PathBuf> {
+        check_path(path).map_err(|source| RootedError::Table { path: self.dir.clone(), source })?;
         Ok(self.dir.join(path))
     }
 
