@@ -3,6 +3,8 @@
 //! The host's GRUB 2 stands in for a boot loader where the image ships none.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use image_formats::fat;
@@ -27,17 +29,28 @@ pub trait Tools {
     fn version(&self, program: &str) -> Result<String>;
 }
 
+/// How often what a tool has written meanwhile is given to the disk.
+const FLUSHED: Duration = Duration::from_millis(250);
+
 /// Has xorriso write `output`, anew.
-pub fn write(output: &Path, arguments: &[String], time: i64, tools: &dyn Tools) -> Result<()> {
+fn write(output: &Path, arguments: &[String], time: i64, tools: &dyn Tools) -> Result<()> {
     match std::fs::remove_file(output) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| output.display().to_string());
         }
         Ok(()) | Err(_) => {}
     }
-    tools.run("xorriso", arguments, &environment(time))?;
-    let made = std::fs::File::open(output).with_context(|| output.display().to_string())?;
-    made.sync_all().with_context(|| output.display().to_string())
+    tools.run("xorriso", arguments, &environment(time))
+}
+
+/// Flushes a file while it is written, and all of it once nobody is left at the other end of
+/// `written`: the disk has less to do at the end.
+fn flush(output: &Path, written: &Receiver<()>) -> std::io::Result<()> {
+    while written.recv_timeout(FLUSHED) == Err(RecvTimeoutError::Timeout) {
+        // It may not be there yet; what could not be flushed now is at the end.
+        let _left = std::fs::File::open(output).and_then(|file| file.sync_data());
+    }
+    std::fs::File::open(output)?.sync_all()
 }
 
 /// The number of a medium's file systems, from its volume set.
@@ -130,7 +143,29 @@ pub struct Making<'a> {
 impl Making<'_> {
     /// Makes it: by the loader that the root has, else by the host's GRUB 2.
     pub fn run(&self, root: &mut Rooted) -> Result<()> {
-        if root.is_file(iso::CDBOOT) { self.by_own_loader(root) } else { self.by_grub(root) }
+        self.run_and(root, |_| Ok(()))
+    }
+
+    /// The same; `look` may read it while it gets to the disk, where it is when this returns.
+    pub fn run_and<T>(
+        &self,
+        root: &mut Rooted,
+        look: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        let (begin, written) = channel();
+        let output = self.output;
+        std::thread::scope(|scope| {
+            let flushing = scope.spawn(move || flush(output, &written));
+            let own = root.is_file(iso::CDBOOT);
+            let made = if own { self.by_own_loader(root) } else { self.by_grub(root) };
+            drop(begin);
+            let looked = made.and_then(|()| look(output));
+            let flushed = flushing.join();
+            let flushed = flushed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let looked = looked?;
+            flushed.with_context(|| output.display().to_string())?;
+            Ok(looked)
+        })
     }
 
     fn by_grub(&self, root: &mut Rooted) -> Result<()> {
@@ -176,8 +211,64 @@ impl Making<'_> {
             let mut image =
                 std::fs::File::options().read(true).write(true).open(output).with_context(named)?;
             iso::hybrid(&mut image, &pmbr, &isoboot).with_context(named)?;
-            image.sync_all().with_context(named)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a medium.
+    struct Xorriso {
+        fails: bool,
+    }
+
+    impl Tools for Xorriso {
+        fn run(&self, program: &str, words: &[String], _: &[(&str, String)]) -> Result<()> {
+            assert_eq!(program, "xorriso");
+            let output = words.iter().skip_while(|word| *word != "-o").nth(1).unwrap();
+            std::fs::write(output, "medium")?;
+            if self.fails { bail!("no more words") } else { Ok(()) }
+        }
+
+        fn version(&self, _: &str) -> Result<String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_medium_is_looked_at_when_it_is_whole() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("r");
+        let mut root = Rooted::create(&dir, &scratch.path().join("t"), 1_700_000_000).unwrap();
+        for path in [iso::CDBOOT, iso::EFI_LOADERS[0].0] {
+            root.put(path, &[7; 2048], Owned::root(0o444)).unwrap();
+        }
+        let output = scratch.path().join("out.iso");
+        std::fs::write(&output, "the last one").unwrap();
+        let volume_set = &iso::volume_set_id(&"ab".repeat(16));
+        for fails in [false, true] {
+            let tools = &Xorriso { fails };
+            let work = scratch.path();
+            let making = Making { name: "M", volume_set, work, output: &output, tools };
+            let mut seen = None;
+            let looked = making.run_and(&mut root, |medium| {
+                seen = Some(std::fs::read_to_string(medium)?);
+                Ok(1)
+            });
+            match fails {
+                true => assert_eq!(looked.unwrap_err().to_string(), "no more words"),
+                false => assert_eq!(looked.unwrap(), 1),
+            }
+            assert_eq!(seen.is_none(), fails);
+            assert!(seen.is_none_or(|text| text == "medium"));
+        }
+        let tools = &Xorriso { fails: false };
+        let work = scratch.path();
+        let making = Making { name: "M", volume_set, work, output: &output, tools };
+        let looked = making.run_and(&mut root, |_| -> Result<()> { bail!("not so") });
+        assert_eq!(looked.unwrap_err().to_string(), "not so");
     }
 }
