@@ -25,3 +25,9 @@ pub mod socket;
 pub mod source;
 pub mod steps;
 pub mod zfs;
+
+/// Tables, manifests and documents are hundreds of thousands of short texts, made and let go of by
+/// several threads at once; illumos' libraries are another matter than glibc.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
