@@ -131,6 +131,14 @@ fn what_no_step_packs_is_told_too() {
     yard.change();
     assert_eq!(yard.run(&["build", "m.xml"]).status, 0);
 
+    // What is told by what the last build hashed is what is told by hashing everything.
+    let digests = fs::read_to_string(yard.path("area/.pieces/digests")).unwrap();
+    assert!(digests.contains(&stage::recipe::sha256(b"good day\n")), "{digests}");
+    let told = fs::read_to_string(&facts).unwrap();
+    fs::rename(yard.path("area"), yard.path("known")).unwrap();
+    assert_eq!(yard.run(&["build", "m.xml"]).status, 0);
+    assert_eq!(fs::read_to_string(&facts).unwrap(), told);
+
     let said = yard.run(&["diff", "before.json", "area"]);
     assert_eq!(said.status, 1, "{}", said.err);
     let lines: Vec<&str> = said.out.lines().collect();

@@ -17,8 +17,8 @@ use super::logs::Logs;
 use super::media::{self, Makers};
 use super::script::{self, Scripts};
 use super::times::Times;
-use super::{complete, ids, lines, room};
-use crate::evidence::{self, Subject};
+use super::{complete, ids, room};
+use crate::evidence::{self, Ahead, Subject};
 use crate::steps::{self, Places, Work, World};
 
 /// A build.
@@ -227,6 +227,7 @@ impl<'a> Build<'a> {
         failures: &mut Vec<Failure<'a>>,
     ) -> Result<Ended> {
         let places = Places::of(area);
+        let ahead = Ahead::default();
         let (mut id, mut failed) = (from.id, None);
         let mut made = self.earlier(area, from.step);
         let mut times = Times::of(area.root());
@@ -247,8 +248,12 @@ impl<'a> Build<'a> {
                 self.logs.info(&lines::stopped(step));
                 return Ok(Ended::Paused(number));
             }
-            let (begun, before) = (Instant::now(), media::list(&places.media)?);
-            let next = match self.step(step, &places, &id) {
+            let blank = if *built_in { "" } else { " " };
+            self.logs.info(&format!("==== {name}: {message}{blank}"));
+            // Who watches sees the step, also one that tells nothing of how far it is.
+            (self.world.progress)(name, 0, 0, "");
+            let begun = Instant::now();
+            let next = match self.step(step, &places, &ahead, &id) {
                 Ok(next) => {
                     times.keep(&step.name, begun.elapsed());
                     makers.keep(&step.name, &before, &places.media)?;
@@ -305,7 +310,8 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let id = last.as_str();
-        let work = Work { image: self.image, step, places: &places, id, world, logs: self.logs };
+        let (image, logs, ahead) = (self.image, self.logs, &Ahead::default());
+        let work = Work { image, step, places: &places, id, world, ahead, logs };
         let subject = Subject { manifest: self.manifest, text: self.text, steps };
         evidence::write(&work, &subject).context("the evidence of the build")?;
         if there {
@@ -343,12 +349,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Says that a step begins, and runs it; gives the state it leads to.
-    fn step(&self, step: &Step, places: &Places, base: &Id) -> Result<Id> {
-        self.logs.say_as(Some(&step.name));
-        self.logs.info(&lines::begun(self.image.form, step));
-        // Who watches sees the step, also one that tells nothing of how far it is.
-        (self.world.progress)(&step.name, 0, 0, "");
+    /// Runs one step; gives the state it leads to.
+    fn step(&self, step: &Step, places: &Places, ahead: &Ahead, base: &Id) -> Result<Id> {
         if self.scripts.cancel.is_set() {
             anyhow::bail!("no longer wanted");
         }
@@ -359,6 +361,7 @@ impl<'a> Build<'a> {
             places,
             id: id.as_str(),
             world: self.world,
+            ahead,
             logs: self.logs,
         };
         match step.native {

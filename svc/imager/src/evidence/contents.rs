@@ -5,17 +5,17 @@
 //! otherwise than in the image's root is listed, below `boot_archive/`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use image_evidence::{Contents, Digests, Facts, File, Tool};
 use image_tree::{Entry, Kind, Tree};
 
 use super::contents_at;
+use super::delivered::{self, Delivered, Files, Known};
 use super::hashes::{self, Hashed, Wanted};
 use super::packages::Brought;
 use crate::steps::Work;
-use image_rooted::Rooted;
+use image_rooted::{Rooted, Ways};
 
 /// Where the archive's own paths are listed.
 const ARCHIVE: &str = "boot_archive";
@@ -26,8 +26,16 @@ const TOLD: usize = 256;
 pub fn record(work: &Work<'_>) -> Result<()> {
     let brought = Brought::read(work.places)?;
     let (root, archive) = (work.root()?, work.archive()?);
-    let of_root = hashed(work, &root)?;
-    let of_archive = hashed(work, &archive)?;
+    let delivered = delivered::files(work.places)?;
+    let mut digests = delivered::known(work.places)?;
+    let known = digests.len();
+    digests.extend(work.ahead.end());
+    let of_root = hashed(work, &root, &delivered, &mut digests)?;
+    // Its files are copies: none of them is as im-pop left it.
+    let of_archive = hashed(work, &archive, &Files::new(), &mut Known::new())?;
+    if digests.len() != known {
+        delivered::remember(work.places, &delivered, &digests)?;
+    }
     let mut table = root.tree.clone();
     let mut files = Vec::with_capacity(of_root.len());
     for (path, hashed) in &of_root {
@@ -78,19 +86,43 @@ fn file(path: &str, package: Option<&str>, hashed: &Hashed) -> File {
     }
 }
 
-/// The files of a root, under their first names.
-fn hashed(work: &Work<'_>, root: &Rooted) -> Result<BTreeMap<String, Hashed>> {
+/// The files of a root, under their first names.  Of those that are as they were delivered the
+/// digests are taken from, or come to, those of their contents.
+fn hashed(
+    work: &Work<'_>,
+    root: &Rooted,
+    delivered: &Files,
+    digests: &mut Known,
+) -> Result<BTreeMap<String, Hashed>> {
     let files = root.tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }));
     let paths: Vec<&str> = files.map(|(path, _)| path).collect();
-    let places =
-        paths.iter().map(|path| root.on_disk(path)).collect::<Result<Vec<PathBuf>, _>>()?;
-    let total = places.len() as u64;
+    let total = paths.len() as u64;
     let (progress, step) = (work.world.progress, &work.step.name);
     let hear = |done: usize| {
         if done % TOLD == 0 || done as u64 == total {
             progress(step, done as u64, total, "files hashed");
         }
     };
-    let hashes = hashes::all(&places, Wanted::Both, &hear)?;
-    Ok(paths.into_iter().map(str::to_owned).zip(hashes).collect())
+    let ways = Ways::new(root);
+    let hash = |path: &&str, room: &mut Vec<u8>| -> Result<(Hashed, Option<&String>)> {
+        let file = delivered.get(*path);
+        let is_same = |file: &&Delivered| -> Result<bool> {
+            Ok(delivered::stamp(&ways, path)? == Some(file.stamp))
+        };
+        let content = match file {
+            Some(file) if is_same(&file)? => Some(&file.content),
+            Some(_) | None => None,
+        };
+        if let Some(known) = content.and_then(|content| digests.get(content)) {
+            return Ok((known.clone(), None));
+        }
+        Ok((hashes::of(&ways.on_disk(path)?, Wanted::Both, room)?, content))
+    };
+    let hashes = hashes::each(&paths, &hear, hashes::room, hash)?;
+    let mut found = BTreeMap::new();
+    for (path, (hashed, content)) in paths.into_iter().zip(hashes) {
+        digests.extend(content.map(|content| (content.clone(), hashed.clone())));
+        found.insert(path.to_owned(), hashed);
+    }
+    Ok(found)
 }

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use sha1::{Digest, Sha1};
@@ -32,55 +32,66 @@ pub(super) enum Wanted {
     Sha256,
 }
 
-/// Hashes files, in their order; `hear`: how many are done.
-pub(super) fn all(
-    files: &[PathBuf],
-    wanted: Wanted,
-    hear: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<Hashed>> {
-    let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let next = Mutex::new(files.iter().enumerate());
-    let done = Mutex::new((0, vec![None; files.len()]));
-    let work = || -> Result<()> {
-        let mut piece = vec![0; PIECE];
-        loop {
-            let taken = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-            let Some((number, path)) = taken else { return Ok(()) };
-            let hashed = one(path, wanted, &mut piece);
-            let hashed = hashed.with_context(|| path.display().to_string())?;
-            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            done.1[number] = Some(hashed);
-            done.0 += 1;
-            let count = done.0;
-            drop(done);
-            hear(count);
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| worker.join());
-        ended
-            .collect::<Vec<_>>()
-            .into_iter()
-            .try_for_each(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
-    let (_, hashed) = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(hashed.into_iter().flatten().collect())
+/// Room for a part of a file; each thread has one.
+pub(super) fn room() -> Vec<u8> {
+    vec![0; PIECE]
 }
 
-fn one(path: &Path, wanted: Wanted, piece: &mut [u8]) -> std::io::Result<Hashed> {
-    let mut file = File::open(path)?;
+/// Makes something of each, on all processors; in their order.  `hear`: how many are done.
+pub(super) fn each<I: Sync, S, T: Send>(
+    all: &[I],
+    hear: &(dyn Fn(usize) + Sync),
+    own: impl Fn() -> S + Sync,
+    make: impl Fn(&I, &mut S) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || -> Result<Vec<(usize, T)>> {
+        let (mut own, mut made) = (own(), Vec::new());
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = all.get(number) else { return Ok(made) };
+            made.push((number, make(one, &mut own)?));
+            hear(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    };
+    let mut made = Vec::with_capacity(all.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers.min(all.len())).map(|_| scope.spawn(work)).collect();
+        // All of them have ended before one's failure is told.
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        for ended in ended {
+            made.extend(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        anyhow::Ok(())
+    })?;
+    made.sort_unstable_by_key(|(number, _)| *number);
+    Ok(made.into_iter().map(|(_, one)| one).collect())
+}
+
+/// Hashes a file.
+pub(super) fn of(path: &Path, wanted: Wanted, room: &mut [u8]) -> Result<Hashed> {
+    let hashed = File::open(path).and_then(|mut file| read(&mut file, wanted, room));
+    hashed.with_context(|| path.display().to_string())
+}
+
+/// Hashes what is read.
+pub(super) fn read(
+    from: &mut impl Read,
+    wanted: Wanted,
+    room: &mut [u8],
+) -> std::io::Result<Hashed> {
     let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
     let mut size = 0;
     loop {
-        let count = file.read(piece)?;
+        let count = from.read(room)?;
         if count == 0 {
             break;
         }
         size += count as u64;
-        sha256.update(&piece[..count]);
+        sha256.update(&room[..count]);
         if wanted == Wanted::Both {
-            sha1.update(&piece[..count]);
+            sha1.update(&room[..count]);
         }
     }
     let sha1 = match wanted {
@@ -92,6 +103,8 @@ fn one(path: &Path, wanted: Wanted, piece: &mut [u8]) -> std::io::Result<Hashed>
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -101,15 +114,19 @@ mod tests {
         for (number, path) in files.iter().enumerate() {
             std::fs::write(path, "abc".repeat(number)).unwrap();
         }
-        let hashed = all(&files, Wanted::Both, &|_| {}).unwrap();
+        let all = |files: &[PathBuf], wanted| {
+            each(files, &|_| {}, room, |path, room| of(path, wanted, room))
+        };
+        let hashed = all(&files, Wanted::Both).unwrap();
         let sizes: Vec<u64> = hashed.iter().map(|one| one.size).collect();
         assert_eq!(sizes, (0..20).map(|number| number * 3).collect::<Vec<_>>());
         // printf abc | sha1sum, sha256sum
         assert_eq!(hashed[1].sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert!(hashed[1].sha256.starts_with("ba7816bf8f01cfea"));
-        assert!(all(&files, Wanted::Sha256, &|_| {}).unwrap()[1].sha1.is_empty());
+        assert!(all(&files, Wanted::Sha256).unwrap()[1].sha1.is_empty());
         let absent = [scratch.path().join("absent")];
-        let text = format!("{:#}", all(&absent, Wanted::Both, &|_| {}).unwrap_err());
+        let text = format!("{:#}", all(&absent, Wanted::Both).unwrap_err());
         assert!(text.contains("absent: No such file"), "{text}");
+        assert!(all(&[], Wanted::Both).unwrap().is_empty());
     }
 }

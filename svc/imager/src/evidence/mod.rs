@@ -9,15 +9,21 @@
 //! AREA/media/NAME.intoto.jsonl       the statement, signed; only with a key
 //! ```
 //!
-//! In reading order: `packages` (what packages brought), `contents` (what the image holds), `hashes`
-//! (files' digests, on all processors), `written` (the documents beside the media).
+//! In reading order: `packages` (what packages brought), `stamp` and `delivered` (which files are as
+//! they were delivered, and what is known of these), `ahead` (files hashed meanwhile), `contents`
+//! (what the image holds), `hashes` (files' digests, on all processors), `media` (what came out),
+//! `written` (the documents beside the media).
 //!
 //! Law: the documents follow from the image, the manifest and the origins alone: a repetition
 //! writes the same bytes.  They are never older than the media they lie beside.
 
+mod ahead;
 mod contents;
+mod delivered;
 mod hashes;
+pub mod media;
 mod packages;
+mod stamp;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -26,9 +32,16 @@ use anyhow::{Context, Result};
 use image_evidence::Key;
 use image_manifest::Image;
 
+pub use ahead::Ahead;
 pub use contents::record;
 pub use packages::keep;
 pub use written::{Subject, are_there, forget, write};
+
+const BILL: &str = "spdx.json";
+const FACTS: &str = "facts.json";
+const STATEMENT: &str = "provenance.json";
+const ENVELOPE: &str = "intoto.jsonl";
+const DOCUMENTS: [&str; 4] = [BILL, FACTS, STATEMENT, ENVELOPE];
 
 /// What the evidence of a build says beside what the build itself knows.
 #[derive(Debug, Clone, Copy, Default)]

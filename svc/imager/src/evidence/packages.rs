@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use image_evidence::Package;
 use ips_client::image::Image;
-use ips_model::action::Kind;
+use ips_model::action::{Action, Kind};
 use ips_model::{Fmri, Manifest};
 use serde::{Deserialize, Serialize};
 
-use super::packages_at;
+use super::{delivered, hashes, packages_at};
+use crate::payloads;
 use crate::steps::{Places, Work};
 
 /// What packages brought.
@@ -42,25 +43,49 @@ impl Brought {
     }
 }
 
+/// A file's path, and what its content is called by where it was put as it is delivered.
+type Held = (String, Option<String>);
+
 /// Keeps what im-pop installed.
 pub fn keep(work: &Work<'_>) -> Result<()> {
     let image = Image::open(&work.places.pkg_image, "distro_const")?;
     let conditions = image.configuration().conditions();
-    let mut brought = Brought::default();
-    for text in work.facts()?.packages {
-        let fmri = Fmri::parse(&text).with_context(|| text.clone())?;
+    let payloads = payloads::read(&work.places.payloads())?.unwrap_or_default();
+    let read = |text: &String| -> Result<(Package, Vec<Held>)> {
+        let fmri = Fmri::parse(text).with_context(|| text.clone())?;
         let path = image.manifest_path(&fmri).with_context(|| format!("{text} is not whole"))?;
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let manifest = Manifest::parse(&String::from_utf8_lossy(&bytes));
         let manifest = manifest.with_context(|| path.display().to_string())?;
-        let number = brought.packages.len();
         let files = manifest.of_kind(Kind::File).chain(manifest.of_kind(Kind::Hardlink));
-        let files = files.filter(|action| conditions.allow(action)).filter_map(|file| file.key());
-        brought.files.extend(files.map(|path| (path.to_owned(), number)));
-        brought.packages.push(described(&fmri, &manifest, &bytes));
+        let files = files.filter(|action| conditions.allow(action));
+        let delivered = |action: &Action| {
+            let (path, hash) = (action.key()?, action.payload_hash()?);
+            let is_put = payloads.get(path).is_some_and(|put| put == hash);
+            is_put.then(|| content(action, hash))
+        };
+        let files = files.filter_map(|file| Some((file.key()?.to_owned(), delivered(file))));
+        Ok((described(&fmri, &manifest, &bytes), files.collect()))
+    };
+    let mut brought = Brought::default();
+    let mut contents = BTreeMap::new();
+    let all = hashes::each(&work.facts()?.packages, &|_| {}, || (), |text, ()| read(text))?;
+    for (number, (package, files)) in all.into_iter().enumerate() {
+        brought.packages.push(package);
+        for (path, content) in files {
+            contents.extend(content.map(|content| (path.clone(), content)));
+            brought.files.insert(path, number);
+        }
     }
     let text = serde_json::to_vec(&brought)?;
-    image_rooted::archive::write_file(&packages_at(&work.places.build_data), &text)
+    image_rooted::archive::write_file(&packages_at(&work.places.build_data), &text)?;
+    delivered::keep(work.places, &work.root()?, &contents)
+}
+
+/// What the content of a payload is called by: the best hash that it was checked by.
+fn content(action: &Action, hash: &str) -> String {
+    let (algorithm, hash) = action.content_hash("file").unwrap_or(("sha1", hash));
+    format!("{algorithm}:{hash}")
 }
 
 fn described(fmri: &Fmri, manifest: &Manifest, bytes: &[u8]) -> Package {

@@ -1,7 +1,6 @@
 //! written.rs - the documents beside the media.
 //!
-//! The media are the files in the folder that are called `NAME.` and something; of a folder that is
-//! called so, all files in it.  Every document appears whole or not at all, and the statement,
+//! Every document appears whole or not at all, and the statement,
 //! which names the others' hashes, last.
 
 use std::path::{Path, PathBuf};
@@ -10,16 +9,9 @@ use anyhow::{Context, Result};
 use image_evidence::{Facts, Material, Medium, Provenance, envelope, spdx, statement};
 use image_manifest::{Image, Native};
 
-use super::hashes::{self, Wanted};
-use super::{Policy, contents, contents_at};
+use super::{BILL, DOCUMENTS, ENVELOPE, FACTS, Policy, STATEMENT, contents, contents_at, media};
 use crate::steps::Work;
 use image_rooted::archive::write_file;
-
-const BILL: &str = "spdx.json";
-const FACTS: &str = "facts.json";
-const STATEMENT: &str = "provenance.json";
-const ENVELOPE: &str = "intoto.jsonl";
-const DOCUMENTS: [&str; 4] = [BILL, FACTS, STATEMENT, ENVELOPE];
 
 /// What kind of build this is, and how its parameters are meant: dc_manifest(5).
 const BUILD_TYPE: &str = "urn:lamplighter:distro_const:build:1";
@@ -64,12 +56,26 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
     if !packed || !kept.exists() {
         contents::record(work)?;
     }
-    let text = std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
-    let mut facts = Facts::parse(&text).with_context(|| kept.display().to_string())?;
-    facts.contents.media = hashed_media(work)?;
-    let bill = spdx(&facts.contents);
-    write_file(&at(media, name, BILL), bill.as_bytes())?;
-    write_file(&at(media, name, FACTS), facts.to_text().as_bytes())?;
+    let (hashed, facts) = both(
+        || media::all(work),
+        || {
+            let text =
+                std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
+            Facts::parse(&text).with_context(|| kept.display().to_string())
+        },
+    );
+    let mut facts = facts?;
+    facts.contents.media = hashed?;
+    let (bill, written) = both(
+        || -> Result<String> {
+            let bill = spdx(&facts.contents);
+            write_file(&at(media, name, BILL), bill.as_bytes())?;
+            Ok(bill)
+        },
+        || write_file(&at(media, name, FACTS), facts.to_text().as_bytes()),
+    );
+    let bill = bill?;
+    written?;
     let own = Medium {
         name: format!("{name}.{BILL}"),
         size: bill.len() as u64,
@@ -83,6 +89,15 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
         None => remove(&signed)?,
     }
     write_file(&at(media, name, STATEMENT), text.as_bytes())
+}
+
+/// Does two things side by side.
+fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -130,79 +145,9 @@ fn origins(image: &Image, policy: Policy<'_>) -> Vec<(String, String)> {
     }
 }
 
-fn hashed_media(work: &Work<'_>) -> Result<Vec<Medium>> {
-    let (folder, name) = (&work.places.media, &work.image.name);
-    let names = names(folder, name)?;
-    let paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
-    let hashes = hashes::all(&paths, Wanted::Sha256, &|_| {})?;
-    let medium = |(name, hashed): (String, hashes::Hashed)| Medium {
-        name,
-        size: hashed.size,
-        sha256: hashed.sha256,
-    };
-    Ok(names.into_iter().zip(hashes).map(medium).collect())
-}
-
-/// The media of a name, below their folder, in order.
-fn names(folder: &Path, name: &str) -> Result<Vec<String>> {
-    let own = |file: &str| {
-        let rest = file.strip_prefix(name)?.strip_prefix('.')?;
-        (!DOCUMENTS.contains(&rest)).then_some(())
-    };
-    let mut found = Vec::new();
-    let mut folders = vec![String::new()];
-    while let Some(inside) = folders.pop() {
-        let here = folder.join(&inside);
-        let named = || here.display().to_string();
-        for entry in std::fs::read_dir(&here).with_context(named)? {
-            let entry = entry.with_context(named)?;
-            let Ok(file) = entry.file_name().into_string() else { continue };
-            let kind = entry.file_type().with_context(named)?;
-            if inside.is_empty() && own(&file).is_none() {
-                continue;
-            }
-            let path = if inside.is_empty() { file } else { format!("{inside}/{file}") };
-            // A medium may have a name with its time, and its own be a link to that.
-            let is_medium = kind.is_file()
-                || kind.is_symlink()
-                    && std::fs::read_link(entry.path())
-                        .is_ok_and(|to| to.components().count() == 1)
-                    && entry.path().is_file();
-            match (kind.is_dir(), is_medium) {
-                (true, _) => folders.push(path),
-                (_, true) => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn media_are_what_is_called_so() {
-        let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path();
-        for path in [
-            "x.iso",
-            "x.spdx.json",
-            "x.facts.json",
-            "xy.iso",
-            ".x.iso.new",
-            "boot-test.log",
-            "x.netboot/boot/loader",
-            "x.netboot/boot.ipxe",
-        ] {
-            std::fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
-            std::fs::write(folder.join(path), path).unwrap();
-        }
-        let wanted = ["x.iso", "x.netboot/boot.ipxe", "x.netboot/boot/loader"];
-        assert_eq!(names(folder, "x").unwrap(), wanted);
-    }
 
     #[test]
     fn documents_are_there_when_they_are_signed_as_is_wanted() {

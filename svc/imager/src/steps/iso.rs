@@ -7,6 +7,7 @@ use image_formats::iso::{self, VolumeError};
 use image_manifest::Image;
 
 use super::{Work, World};
+use crate::evidence;
 use image_rooted::medium::{self, Making};
 use image_rooted::{Owned, Rooted};
 
@@ -64,8 +65,10 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let output = media.join(format!("{name}.iso"));
     let tmp = &work.places.tmp;
     let tools = work.world.tools;
-    Making { name, volume_set: &volume_set, work: tmp, output: &beside, tools }.run(&mut root)?;
+    let making = Making { name, volume_set: &volume_set, work: tmp, output: &beside, tools };
+    let sha256 = making.run_and(&mut root, evidence::media::digest)?;
     std::fs::rename(&beside, &output).with_context(|| output.display().to_string())?;
+    evidence::media::keep(work, &output, &sha256)?;
     let size = std::fs::metadata(&output).with_context(|| output.display().to_string())?.len();
     work.debug(&format!("{}: {size} bytes", output.display()));
     Ok(())

@@ -56,7 +56,7 @@ use image_manifest::{Image, Native, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::build::logs::Logs;
-use crate::evidence::{self, Policy};
+use crate::evidence::{self, Ahead, Policy};
 use crate::packages::Packages;
 use image_rooted::Rooted;
 use image_rooted::kept::Kept;
@@ -178,6 +178,8 @@ pub struct Work<'a> {
     pub id: &'a str,
     /// The world.
     pub world: &'a World<'a>,
+    /// Who hashes what packages delivered while steps run.
+    pub ahead: &'a Ahead,
     /// Who hears of it.
     pub logs: &'a Logs<'a>,
 }
@@ -274,7 +276,8 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
     match native {
         Native::ImPop => {
             im_pop::run(work)?;
-            evidence::keep(work)
+            evidence::keep(work)?;
+            work.ahead.begin(work.places)
         }
         // The image was installed with what the installed system starts with.
         Native::SetIpsAttributes => Ok(()),

@@ -1,0 +1,252 @@
+//! delivered.rs - files that are as packages delivered them, and the digests of what they deliver.
+//!
+//! ```text
+//! build_data/delivered     after im-pop: a line of each file, CONTENT STAMP PATH
+//! AREA/.pieces/digests     SHA-256 of the rest; lines CONTENT SIZE SHA-1 SHA-256, one of each content
+//! ```
+//!
+//! CONTENT is the best hash that the payload's manifest has of it, which the payload was checked by.
+//! A file whose stamp is im-pop's still has that content, and equal contents have equal digests:
+//! what one build has hashed, the next need not read.  Of the digests that none of the files has
+//! any more, none is kept.
+//!
+//! Law: no digest is told of bytes that nobody hashed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image_rooted::archive::write_file;
+use image_rooted::{Rooted, Ways};
+use stage::recipe::sha256;
+
+use super::hashes::{self, Hashed};
+use super::stamp::Stamp;
+use crate::steps::Places;
+
+/// A file as it was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub content: String,
+    pub stamp: Stamp,
+}
+
+/// Such files by their paths.
+pub(super) type Files = HashMap<String, Delivered>;
+/// Known by contents.
+pub(super) type Known = HashMap<String, Hashed>;
+
+fn delivered(places: &Places) -> PathBuf {
+    places.build_data.join("delivered")
+}
+
+fn digests(places: &Places) -> PathBuf {
+    places.pieces.join("digests")
+}
+
+/// Keeps which files have which contents: `contents` by path, of what was put just now.
+pub(super) fn keep(
+    places: &Places,
+    root: &Rooted,
+    contents: &BTreeMap<String, String>,
+) -> Result<()> {
+    let path = delivered(places);
+    let named = || path.display().to_string();
+    // A new file tells what time it is where the files lie.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(named),
+        Ok(()) | Err(_) => {}
+    }
+    let now = File::create(&path).and_then(|file| file.metadata()).with_context(named)?;
+    let now = Stamp::of(&now);
+    let ways = Ways::new(root);
+    let contents: Vec<(&String, &String)> = contents.iter().collect();
+    let stamps = hashes::each(&contents, &|_| {}, || (), |(path, _), ()| stamp(&ways, path))?;
+    let mut text = String::new();
+    for ((path, content), stamp) in contents.into_iter().zip(stamps) {
+        let Some(stamp) = stamp.filter(|stamp| stamp.is_before(&now)) else { continue };
+        if !path.contains('\n') {
+            writeln!(text, "{content} {stamp} {path}")?;
+        }
+    }
+    fs::write(&path, text).with_context(named)
+}
+
+/// The stamp of a regular file; none where there is something else.
+pub(super) fn stamp(ways: &Ways<'_>, path: &str) -> Result<Option<Stamp>> {
+    let at = ways.on_disk(path)?;
+    match fs::symlink_metadata(&at) {
+        Ok(about) => Ok(about.is_file().then(|| Stamp::of(&about))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| at.display().to_string()),
+    }
+}
+
+/// The files that im-pop left; none where nothing is known of them.
+pub(super) fn files(places: &Places) -> Result<Files> {
+    let text = text(&delivered(places))?;
+    let line = |line: &str| {
+        let mut words = line.splitn(3, ' ');
+        let (content, stamp, path) = (words.next()?, words.next()?, words.next()?);
+        let stamp = Stamp::parse(stamp)?;
+        Some((path.to_owned(), Delivered { content: content.to_owned(), stamp }))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// The digests that are known; none of a file that is not whole.
+pub(super) fn known(places: &Places) -> Result<Known> {
+    let text = text(&digests(places))?;
+    let (sum, rest) = text.split_once('\n').unwrap_or_default();
+    if sum != sha256(rest.as_bytes()) {
+        return Ok(Known::new());
+    }
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let content = words.next()?.to_owned();
+        let size = words.next()?.parse().ok()?;
+        let (sha1, sha256) = (words.next()?.to_owned(), words.next()?.to_owned());
+        Some((content, Hashed { size, sha1, sha256 }))
+    };
+    Ok(rest.lines().filter_map(line).collect())
+}
+
+/// Keeps the digests of the contents that files have, for the next build.
+pub(super) fn remember(places: &Places, files: &Files, digests_of: &Known) -> Result<()> {
+    let lines: BTreeMap<&String, &Hashed> =
+        files.values().filter_map(|file| digests_of.get_key_value(&file.content)).collect();
+    let mut text = String::new();
+    for (content, Hashed { size, sha1, sha256 }) in lines {
+        writeln!(text, "{content} {size} {sha1} {sha256}")?;
+    }
+    let path = digests(places);
+    fs::create_dir_all(&places.pieces).with_context(|| places.pieces.display().to_string())?;
+    write_file(&path, format!("{}\n{text}", sha256(text.as_bytes())).as_bytes())
+}
+
+fn text(path: &Path) -> Result<String> {
+    match fs::read(path) {
+        // What is no text has no line that counts.
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use image_rooted::Owned;
+
+    use super::*;
+
+    /// Waits until the file system's clock is past all that was done.
+    fn tick(folder: &Path) {
+        let stamp = |name: &str| {
+            fs::write(folder.join(name), "").unwrap();
+            Stamp::of(&fs::metadata(folder.join(name)).unwrap())
+        };
+        let first = stamp("first");
+        while !first.is_before(&stamp("next")) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn places(folder: &Path) -> Places {
+        let below = |name: &str| folder.join(name);
+        Places {
+            build_data: below("build_data"),
+            pkg_image: below("build_data/root"),
+            tmp: below("tmp"),
+            boot_archive: below("build_data/archive"),
+            media: below("media"),
+            pieces: below("pieces"),
+            spare: below("spare"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_as_it_was_delivered_until_it_is_touched() {
+        let scratch = tempfile::tempdir().unwrap();
+        let places = places(scratch.path());
+        let dir = &places.pkg_image;
+        let mut root = Rooted::create(dir, &dir.with_extension("table"), 9).unwrap();
+        let names = ["one/kept", "one/written", "one/replaced", "one/linked", "two/kept", "gone"];
+        let mut contents = BTreeMap::new();
+        for name in names {
+            root.put(name, b"bytes", Owned::root(0o644)).unwrap();
+            contents.insert(name.to_owned(), format!("sha1:of {name}").replace(' ', "-"));
+        }
+        contents.insert("never".to_owned(), "sha1:never".to_owned());
+        tick(scratch.path());
+        keep(&places, &root, &contents).unwrap();
+        let known = files(&places).unwrap();
+        assert_eq!(known.len(), names.len());
+        assert_eq!(known["one/kept"].content, "sha1:of-one/kept");
+        let same = || -> Vec<&str> {
+            let ways = Ways::new(&root);
+            let is_same = |path: &&str| {
+                stamp(&ways, path).is_ok_and(|stamp| stamp == Some(known[*path].stamp))
+            };
+            names.into_iter().filter(is_same).collect()
+        };
+        assert_eq!(same(), names);
+        // What is done to them, and their times set back.
+        let before = fs::metadata(dir.join("one/written")).unwrap().modified().unwrap();
+        fs::write(dir.join("one/written"), "other").unwrap();
+        let written = File::options().write(true).open(dir.join("one/written")).unwrap();
+        written.set_modified(before).unwrap();
+        fs::write(dir.join("new"), "bytes").unwrap();
+        fs::rename(dir.join("new"), dir.join("one/replaced")).unwrap();
+        fs::hard_link(dir.join("one/linked"), dir.join("other")).unwrap();
+        fs::remove_file(dir.join("gone")).unwrap();
+        assert_eq!(same(), ["one/kept", "two/kept"]);
+        // A directory in another's place has other files.
+        fs::rename(dir.join("two"), dir.join("three")).unwrap();
+        fs::rename(dir.join("one"), dir.join("two")).unwrap();
+        assert!(same().is_empty());
+        symlink("three", dir.join("one")).unwrap();
+        assert!(same().is_empty());
+        // What happened in the tick in which they were looked at counts for nothing.
+        root.put("late", b"bytes", Owned::root(0o644)).unwrap();
+        let late = BTreeMap::from([("late".to_owned(), "sha1:late".to_owned())]);
+        loop {
+            keep(&places, &root, &late).unwrap();
+            let now = Stamp::of(&fs::metadata(delivered(&places)).unwrap());
+            let late = Stamp::of(&fs::metadata(dir.join("late")).unwrap());
+            // Written after it was made: its stamp is no earlier than what was compared with.
+            assert!(files(&places).unwrap().is_empty() || late.is_before(&now));
+            if late.is_before(&now) {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn digests_are_known_as_long_as_somebody_has_the_content() {
+        let scratch = tempfile::tempdir().unwrap();
+        let places = places(scratch.path());
+        assert!(known(&places).unwrap().is_empty());
+        let hashed = |size| Hashed { size, sha1: "1".into(), sha256: "2".into() };
+        let all = Known::from([("a".to_owned(), hashed(1)), ("b".to_owned(), hashed(2))]);
+        let stamp = Stamp::parse("1:2:3").unwrap();
+        let files =
+            Files::from([("path".to_owned(), Delivered { content: "b".to_owned(), stamp })]);
+        remember(&places, &files, &all).unwrap();
+        assert_eq!(known(&places).unwrap(), Known::from([("b".to_owned(), hashed(2))]));
+        let path = digests(&places);
+        let text = fs::read_to_string(&path).unwrap();
+        for torn in [&text[..text.len() - 1], &text.replace("b 2", "b 3"), "", "x", "\n"] {
+            fs::write(&path, torn).unwrap();
+            assert!(known(&places).unwrap().is_empty(), "{torn}");
+        }
+        for wrong in ["1:2", "1:2:3:4", "1:2:x", ""] {
+            assert_eq!(Stamp::parse(wrong), None);
+        }
+        assert_eq!(stamp.to_string(), "1:2:3");
+    }
+}

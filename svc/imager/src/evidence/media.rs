@@ -1,0 +1,130 @@
+//! media.rs - the media and their digests.
+//!
+//! ```text
+//! build_data/media     of media that were hashed while they were made: a line of each, SHA-256 STAMP NAME
+//! ```
+//!
+//! The media are the files in the folder that are called `NAME.` and something; of a folder that is
+//! called so, all files in it.  One whose stamp is as it was when it was made is not read again.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image_evidence::Medium;
+
+use super::DOCUMENTS;
+use super::hashes::{self, Wanted};
+use super::stamp::Stamp;
+use crate::steps::{Places, Work};
+
+fn kept(places: &Places) -> PathBuf {
+    places.build_data.join("media")
+}
+
+/// The SHA-256 of a medium, for who has just made it.
+pub fn digest(medium: &Path) -> Result<String> {
+    Ok(hashes::of(medium, Wanted::Sha256, &mut hashes::room())?.sha256)
+}
+
+/// Keeps the SHA-256 of a medium that is at its place.
+pub fn keep(work: &Work<'_>, medium: &Path, sha256: &str) -> Result<()> {
+    let name = medium.file_name().and_then(|name| name.to_str()).context("a medium has a name")?;
+    let about = fs::symlink_metadata(medium).with_context(|| medium.display().to_string())?;
+    let mut text = text(work.places)?;
+    text.push_str(&format!("{sha256} {} {name}\n", Stamp::of(&about)));
+    image_rooted::archive::write_file(&kept(work.places), text.as_bytes())
+}
+
+fn text(places: &Places) -> Result<String> {
+    let path = kept(places);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.with_context(|| path.display().to_string()),
+    }
+}
+
+/// All media, hashed.
+pub(super) fn all(work: &Work<'_>) -> Result<Vec<Medium>> {
+    let (folder, name) = (&work.places.media, &work.image.name);
+    let text = text(work.places)?;
+    let line = |line: &str| -> Option<(String, (Stamp, String))> {
+        let mut words = line.splitn(3, ' ');
+        let (sha256, stamp, name) = (words.next()?, words.next()?, words.next()?);
+        Some((name.to_owned(), (Stamp::parse(stamp)?, sha256.to_owned())))
+    };
+    // Of a medium that was made twice, the last counts.
+    let known: HashMap<String, (Stamp, String)> = text.lines().filter_map(line).collect();
+    let names = names(folder, name)?;
+    hashes::each(&names, &|_| {}, hashes::room, |name, room| {
+        let path = folder.join(name);
+        let about = fs::symlink_metadata(&path).with_context(|| path.display().to_string())?;
+        let stamp = Stamp::of(&about);
+        let (size, sha256) = match known.get(name) {
+            Some((known, sha256)) if *known == stamp => (stamp.size, sha256.clone()),
+            _ => {
+                let hashed = hashes::of(&path, Wanted::Sha256, room)?;
+                (hashed.size, hashed.sha256)
+            }
+        };
+        Ok(Medium { name: name.clone(), size, sha256 })
+    })
+}
+
+/// The media of a name, below their folder, in order.
+fn names(folder: &Path, name: &str) -> Result<Vec<String>> {
+    let own = |file: &str| {
+        let rest = file.strip_prefix(name)?.strip_prefix('.')?;
+        (!DOCUMENTS.contains(&rest)).then_some(())
+    };
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inside) = folders.pop() {
+        let here = folder.join(&inside);
+        let named = || here.display().to_string();
+        for entry in std::fs::read_dir(&here).with_context(named)? {
+            let entry = entry.with_context(named)?;
+            let Ok(file) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type().with_context(named)?;
+            if inside.is_empty() && own(&file).is_none() {
+                continue;
+            }
+            let path = if inside.is_empty() { file } else { format!("{inside}/{file}") };
+            match (kind.is_dir(), kind.is_file()) {
+                (true, _) => folders.push(path),
+                (_, true) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_are_what_is_called_so() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        for path in [
+            "x.iso",
+            "x.spdx.json",
+            "x.facts.json",
+            "xy.iso",
+            ".x.iso.new",
+            "boot-test.log",
+            "x.netboot/boot/loader",
+            "x.netboot/boot.ipxe",
+        ] {
+            std::fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+            std::fs::write(folder.join(path), path).unwrap();
+        }
+        let wanted = ["x.iso", "x.netboot/boot.ipxe", "x.netboot/boot/loader"];
+        assert_eq!(names(folder, "x").unwrap(), wanted);
+    }
+}
