@@ -49,11 +49,21 @@ pub enum Packing {
     None,
 }
 
+/// What something took.
+#[derive(Clone, Copy, Default)]
+pub struct Cost {
+    pub seconds: f64,
+    /// Seconds of processors, also of programs that it started.
+    pub cpu: f64,
+}
+
 /// A build that is done.
 pub struct Build {
-    pub seconds: f64,
+    pub all: Cost,
     /// From the line that names a step to that of the next.
-    pub steps: Vec<(String, f64)>,
+    pub steps: Vec<(String, Cost)>,
+    /// The most memory that the program had, in MB.
+    pub memory: f64,
 }
 
 pub struct Yard {
@@ -238,29 +248,55 @@ impl Yard {
         let manifest = self.place().join(area).with_extension("xml");
         command.arg("build").arg(manifest).current_dir("/").stdin(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (mut said, mut steps): (String, Vec<(String, f64)>) = Default::default();
-        let mut last = begun;
+        let (mut said, mut steps): (String, Vec<(String, Cost)>) = Default::default();
+        let process = PathBuf::from(format!("/proc/{}", child.id()));
+        let mut last = (begun, 0.0);
+        let mut memory = 0.0;
         for line in BufReader::new(child.stderr.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(rest) = line.strip_prefix("==== ") {
                 let step = rest.split(':').next().unwrap_or(rest);
-                count(&mut steps, &mut last);
-                steps.push((step.to_owned(), 0.0));
+                count(&mut steps, &mut last, &process);
+                steps.push((step.to_owned(), Cost::default()));
             }
+            memory = peak(&process).unwrap_or(memory);
             said.push_str(&line);
             said.push('\n');
         }
-        count(&mut steps, &mut last);
+        // Its standard error is shut, and it is not waited for yet: what it took can be read.
+        let pid = libc::id_t::from(child.id());
+        let mut ended = std::mem::MaybeUninit::zeroed();
+        // SAFETY: `ended` has room for what the kernel writes; NOWAIT leaves the child to `wait`.
+        unsafe { libc::waitid(libc::P_PID, pid, ended.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) };
+        let cpu = cpu(&process);
+        count(&mut steps, &mut last, &process);
         let status = child.wait().unwrap();
         assert!(status.success(), "{said}");
-        Build { seconds: begun.elapsed().as_secs_f64(), steps }
+        Build { all: Cost { seconds: begun.elapsed().as_secs_f64(), cpu }, steps, memory }
     }
 }
 
 /// The step that was named last took until now.
-fn count(steps: &mut [(String, f64)], last: &mut Instant) {
-    if let Some((_, seconds)) = steps.last_mut() {
-        *seconds = last.elapsed().as_secs_f64();
+fn count(steps: &mut [(String, Cost)], last: &mut (Instant, f64), process: &Path) {
+    let now = cpu(process);
+    if let Some((_, cost)) = steps.last_mut() {
+        *cost = Cost { seconds: last.0.elapsed().as_secs_f64(), cpu: now - last.1 };
     }
-    *last = Instant::now();
+    *last = (Instant::now(), now);
+}
+
+/// Seconds of processors that a process and its waited-for children had.
+fn cpu(process: &Path) -> f64 {
+    let text = fs::read_to_string(process.join("stat")).unwrap();
+    let fields = text.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+    // SAFETY: takes a number and cannot fail.
+    ticks as f64 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
+}
+
+/// The most memory that a process had, in MB; none when it has ended.
+fn peak(process: &Path) -> Option<f64> {
+    let text = fs::read_to_string(process.join("status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
 }

@@ -10,7 +10,8 @@
 //! Every build runs all steps from im-pop to iso, rootless where who runs this is no root; the
 //! boot archive is gzip -6 of a seventh of the packages, solaris.zlib lofi's gzip of all.  A step's
 //! time has that of the checkpoint after it.  "Without compression" is a build of the same that
-//! stores all three as they are.  Prints figure, goal, and the figure as part of the goal; asserts
+//! stores all three as they are.  Beside a step's time stands that of the processors, beside the
+//! whole's the most memory that the program had.  Prints figure, goal, and the figure as part of the goal; asserts
 //! that media are the same bytes, and nothing of time.
 
 mod image;
@@ -24,7 +25,7 @@ use std::time::Instant;
 
 use image_formats::lofi::{self, Algorithm};
 
-use image::{Build, Packing, Yard};
+use image::{Build, Cost, Packing, Yard};
 
 /// Of each step's time, what is printed.
 const FLOOR: f64 = 0.005;
@@ -48,21 +49,26 @@ fn told(what: &str, figure: f64, unit: &str, goal: f64) {
 }
 
 fn told_steps(build: &Build) {
-    for (step, seconds) in build.steps.iter().filter(|(_, seconds)| *seconds >= FLOOR) {
-        println!("    {step:<40} {seconds:>7.2}s");
+    let Cost { seconds, cpu } = build.all;
+    let memory = build.memory;
+    println!("    {:<40} {seconds:>7.2}s {cpu:>7.2}s of processors, {memory:.0} MB", "all");
+    for (step, Cost { seconds, cpu }) in &build.steps {
+        if *seconds >= FLOOR {
+            println!("    {step:<40} {seconds:>7.2}s {cpu:>7.2}s");
+        }
     }
 }
 
 fn full(bench: &Bench) -> Build {
     let build = bench.yard.fresh("full", Packing::Gzip);
-    told("full build", build.seconds, "s", 25.0);
+    told("full build", build.all.seconds, "s", 25.0);
     told_steps(&build);
     build
 }
 
 fn stored(bench: &Bench) {
     let build = bench.yard.fresh("stored", Packing::None);
-    told("full build without compression", build.seconds, "s", 8.0);
+    told("full build without compression", build.all.seconds, "s", 8.0);
     told_steps(&build);
     bench.yard.forget("stored");
 }
@@ -74,7 +80,7 @@ fn same_bytes(bench: &Bench) {
     let status = Command::new("cmp").args([&one, &other]).status().unwrap();
     assert!(status.success(), "{} and {} differ", one.display(), other.display());
     let who = if image::is_root() { "root, and no root" } else { "one user: run this as root" };
-    println!("{:<44} {:>7.2}s  same bytes", format!("another place ({who})"), build.seconds);
+    println!("{:<44} {:>7.2}s  same bytes", format!("another place ({who})"), build.all.seconds);
     yard.forget("elsewhere");
 }
 
@@ -96,7 +102,7 @@ fn against_xorriso(bench: &Bench, build: &Build) {
             seconds
         })
         .fold(f64::INFINITY, f64::min);
-    let iso = build.steps.iter().find(|(step, _)| step == "iso").unwrap().1;
+    let iso = build.steps.iter().find(|(step, _)| step == "iso").unwrap().1.seconds;
     println!("    {:<40} {best:>7.2}s", "xorriso alone");
     told("iso, of xorriso alone", iso / best, "x", 1.1);
 }
@@ -159,17 +165,19 @@ fn main() {
         same_bytes(&bench);
     }
     if bench.is_asked("again") {
-        told("nothing changed", bench.yard.again("full").seconds, "s", 1.0);
+        told("nothing changed", bench.yard.again("full").all.seconds, "s", 1.0);
     }
     if bench.is_asked("changed") {
         bench.yard.change();
         let changed = bench.yard.again("full");
         told(
             "one package of 301 changed, of a full build",
-            changed.seconds / build.seconds,
+            changed.all.seconds / build.all.seconds,
             "x",
             0.3,
         );
+        let cpu = changed.all.cpu / build.all.cpu;
+        told("the same in seconds of processors", cpu, "x", 0.3);
         told_steps(&changed);
     }
 }
