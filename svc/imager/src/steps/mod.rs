@@ -228,7 +228,7 @@ impl Work<'_> {
 
     /// A line for whoever watches: what a script of the original writes to standard error.
     pub fn say(&self, line: &str) {
-        self.logs.error(line);
+        self.logs.info(line);
     }
 
     /// A line for the detail log: what a script writes to standard output.
