@@ -1,15 +1,18 @@
 //! lock.rs - one build in an area.
 //!
 //! `distro_const.lock` is held by flock(2) while the area is open, and says by whom and since
-//! when; the kernel lets go of it when the process dies.
+//! when; the kernel lets go of it when the process dies.  A child that it was about to become
+//! another program holds it a moment longer: who finds a holder that is dead waits for that.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::FlockArg;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OpenError, PathError, at};
@@ -21,6 +24,19 @@ struct Holder {
     since: String,
 }
 
+/// How long a dead holder is waited for.
+const DYING: Duration = Duration::from_secs(10);
+/// And how often it is looked at.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Holder {
+    fn is_dead(&self) -> bool {
+        // 0 would be the asker's own group.
+        let pid = i32::try_from(self.pid).ok().filter(|pid| *pid > 0);
+        pid.is_some_and(|pid| nix::sys::signal::kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))
+    }
+}
+
 /// Held while it lives.
 pub(crate) struct Lock {
     file: File,
@@ -29,22 +45,33 @@ pub(crate) struct Lock {
 impl Lock {
     /// Takes the lock of the area at `root`.
     pub(crate) fn take(root: &Path) -> Result<Lock, OpenError> {
+        Self::take_within(root, DYING)
+    }
+
+    /// The same; what a dead process left behind may take so long to go.
+    fn take_within(root: &Path, patience: Duration) -> Result<Lock, OpenError> {
         let path = root.join("distro_const.lock");
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(at(&path))?;
-        match try_lock(&file) {
-            Ok(()) => {}
-            Err(Errno::EWOULDBLOCK) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(at(&path))?;
-                // The holder may be about to write it.
-                let holder = serde_json::from_str(&text);
-                let Holder { pid, since } =
-                    holder.unwrap_or(Holder { pid: 0, since: "just now".to_owned() });
+        let begun = Instant::now();
+        loop {
+            match try_lock(&file) {
+                Ok(()) => break,
+                Err(Errno::EWOULDBLOCK) => {}
+                Err(errno) => return Err(at(&path)(errno).into()),
+            }
+            let mut text = String::new();
+            file.rewind().map_err(at(&path))?;
+            file.read_to_string(&mut text).map_err(at(&path))?;
+            // The holder may be about to write it.
+            let holder = serde_json::from_str(&text);
+            let holder = holder.unwrap_or(Holder { pid: 0, since: "just now".to_owned() });
+            if !holder.is_dead() || begun.elapsed() >= patience {
+                let Holder { pid, since } = holder;
                 return Err(OpenError::Held { area: root.to_owned(), pid, since });
             }
-            Err(errno) => return Err(at(&path)(errno).into()),
+            std::thread::sleep(PAUSE);
         }
         let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let holder = Holder { pid: std::process::id(), since };
@@ -90,5 +117,30 @@ mod tests {
         assert!(since.ends_with('Z'), "{since}");
         drop(first);
         Lock::take(area.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_holder_left_is_waited_for() {
+        let area = tempfile::tempdir().unwrap();
+        let path = area.path().join("distro_const.lock");
+        // As a child has it that is about to become another program: the lock alone.
+        let mut left = File::options().write(true).create_new(true).open(&path).unwrap();
+        try_lock(&left).unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        let dead = Holder { pid, since: "then".to_owned() };
+        write(&mut left, &dead, &path).unwrap();
+        let Err(OpenError::Held { pid: told, .. }) = Lock::take_within(area.path(), Duration::ZERO)
+        else {
+            panic!("taken twice");
+        };
+        assert_eq!(told, pid);
+        let path = area.path().to_owned();
+        let second = std::thread::spawn(move || {
+            Lock::take_within(&path, Duration::from_secs(3_600)).map(drop)
+        });
+        drop(left);
+        second.join().unwrap().unwrap();
     }
 }
