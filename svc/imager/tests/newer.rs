@@ -233,3 +233,44 @@ fn media_have_their_time_in_their_names() {
     let again = std::fs::read(folder.join("Orchard.iso")).unwrap();
     assert!(again == first[name], "another medium");
 }
+
+#[test]
+fn depots_and_scripts_go_by_the_proxy_of_the_manifest() {
+    use std::io::{BufRead, BufReader};
+    let yard = Yard::new();
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}", proxy.local_addr().unwrap());
+    let says = yard.script("says", "#!/bin/sh\necho \"by $http_proxy and $HTTP_PROXY\" >&2\n");
+    let software = "<software name=\"ips\" type=\"IPS\"><destination><image action=\"create\">\
+                    <img_type completeness=\"full\"/></image></destination><source>\
+                    <publisher name=\"a.example\"><origin name=\"http://depot.invalid/\"/>\
+                    </publisher></source><software_data action=\"install\"><name>pkg:/entire\
+                    </name></software_data></software>\n";
+    let steps = format!(
+        "<checkpoint name=\"says\" mod_path=\"m\" checkpoint_class=\"CustomScript\"><args>{says}\
+         </args></checkpoint>\n\
+         <checkpoint name=\"ips\" mod_path=\"m\" checkpoint_class=\"TransferIPS\"/>\n"
+    );
+    write(&yard, "false", software, &steps);
+    let text = std::fs::read_to_string(yard.path("m.xml")).unwrap();
+    let with = format!("add_timestamp=\"false\" http_proxy=\"{uri}\"");
+    std::fs::write(yard.path("m.xml"), text.replace("add_timestamp=\"false\"", &with)).unwrap();
+    let mut build = yard.command(&["build", "-v", "m.xml"]);
+    build.env("http_proxy", "http://127.0.0.1:1").stderr(std::process::Stdio::piped());
+    let mut build = build.spawn().unwrap();
+    let mut heard = BufReader::new(build.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(heard.any(|line| line.ends_with(&format!("Setting http_proxy to {uri}"))));
+    assert!(heard.any(|line| line.ends_with(&format!("by {uri} and {uri}"))));
+    // A build that ends without asking anybody is noticed.
+    let address = proxy.local_addr().unwrap();
+    let end = std::thread::spawn(move || {
+        heard.for_each(drop);
+        drop(std::net::TcpStream::connect(address));
+    });
+    let mut asked = String::new();
+    BufReader::new(proxy.accept().unwrap().0).read_line(&mut asked).unwrap();
+    assert!(asked.contains("depot.invalid"), "{asked}");
+    build.kill().unwrap();
+    build.wait().unwrap();
+    end.join().unwrap();
+}

@@ -134,12 +134,16 @@ fn heard(
     ledger: &Arc<Ledger>,
 ) -> Result<Ended> {
     let logs: &Logs<'_> = work.logs;
+    let mut environment = vec![
+        ("TMPDIR", work.places.tmp.display().to_string()),
+        ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
+    ];
+    if let Some(proxy) = &work.image.http_proxy {
+        environment.extend(["http_proxy", "HTTP_PROXY"].map(|name| (name, proxy.clone())));
+    }
     let script = Script {
         command,
-        environment: &[
-            ("TMPDIR", work.places.tmp.display().to_string()),
-            ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
-        ],
+        environment: &environment,
         directory: None,
         confinement: confinement(work, scripts),
         time: scripts.time,

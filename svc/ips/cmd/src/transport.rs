@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ips_client::{Patience, Transport, TransportError};
+use ips_client::{Transport, TransportError};
 
 use crate::Failure;
 
@@ -28,14 +28,7 @@ pub struct Identity {
 
 /// How a depot is spoken to; `uri` says by which proxy.
 pub fn transport(uri: &str, identity: &Identity) -> Result<Transport, Failure> {
-    let mut transport = Transport::new(patience()?);
-    if let Some(path) = set("SSL_CERT_FILE") {
-        let pem = read(Path::new(&path))?;
-        transport = transport.with_roots((&path, &pem)).map_err(Failure::new)?;
-    }
-    if let Some(proxy) = proxy(uri) {
-        transport = transport.with_proxy(&proxy).map_err(Failure::new)?;
-    }
+    let transport = Transport::told(uri, &set).map_err(Failure::new)?;
     match (&identity.certificate, &identity.key) {
         (Some(certificate), Some(key)) => {
             let (read_certificate, read_key) = (read(certificate)?, read(key)?);
@@ -64,55 +57,4 @@ fn set(name: &str) -> Option<String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
-}
-
-fn patience() -> Result<Patience, Failure> {
-    Patience::told(&set).map_err(Failure::new)
-}
-
-/// The proxy for a URI, as curl and pkg5 find it.
-fn proxy(uri: &str) -> Option<String> {
-    let (scheme, rest) = uri.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let authority = authority.rsplit('@').next()?;
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next()?,
-        None => authority.split(':').next()?,
-    };
-    let spared = set("no_proxy").or_else(|| set("NO_PROXY")).unwrap_or_default();
-    if is_spared(host, &spared) {
-        return None;
-    }
-    match scheme {
-        "https" => set("https_proxy").or_else(|| set("HTTPS_PROXY")),
-        _ => set("http_proxy"),
-    }
-    .or_else(|| set("all_proxy"))
-}
-
-fn is_spared(host: &str, spared: &str) -> bool {
-    spared.split(',').map(str::trim).filter(|name| !name.is_empty()).any(|name| {
-        let name = name.trim_start_matches('.');
-        name == "*"
-            || host == name
-            || host.strip_suffix(name).is_some_and(|head| head.ends_with('.'))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_spared_the_proxy() {
-        for (host, spared, is) in [
-            ("a.example", "b.example, .example", true),
-            ("a.example", "a.example", true),
-            ("aexample", "example", false),
-            ("a.example", "*", true),
-            ("a.example", "", false),
-        ] {
-            assert_eq!(is_spared(host, spared), is, "{host} {spared}");
-        }
-    }
 }

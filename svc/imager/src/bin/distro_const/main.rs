@@ -11,7 +11,7 @@ mod progress;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use image_boot::{Accelerator, Qemu};
@@ -31,7 +31,7 @@ use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
 use imager::zfs::Zfs;
-use ips_client::{Patience, Transport, TransportError};
+use ips_client::{Transport, TransportError};
 use jiff::Zoned;
 use process::Cancel;
 
@@ -205,6 +205,9 @@ fn steps(
 ) -> anyhow::Result<Ended> {
     let cancel = Cancel::new()?;
     end_by_signals(&cancel)?;
+    if let Some(proxy) = &manifest.image.http_proxy {
+        PROXY.get_or_init(|| proxy.clone());
+    }
     let names = manifest.image.steps.iter().map(|step| step.name.clone()).collect();
     let bar = progress::Bar::new(Times::of(area.root()), names);
     let form = manifest.image.form;
@@ -237,10 +240,15 @@ fn steps(
     door::build(manifest, area, resume, pause, &caller)
 }
 
+/// The proxy that the manifest names; for depots it stands before the environment's own.
+static PROXY: OnceLock<String> = OnceLock::new();
+
 /// How depots are spoken to: pkg's own variables.
-fn surroundings(_uri: &str) -> Result<Transport, TransportError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Ok(Transport::new(Patience::told(&variable)?))
+fn surroundings(uri: &str) -> Result<Transport, TransportError> {
+    Transport::told(uri, &|name| match (name, PROXY.get()) {
+        ("http_proxy", Some(proxy)) => Some(proxy.clone()),
+        (name, _) => std::env::var(name).ok(),
+    })
 }
 
 /// Seconds that one script may take, from the manifest's pairs.
