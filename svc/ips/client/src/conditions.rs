@@ -1,28 +1,49 @@
-//! conditions.rs - which actions an image takes: variants and facets.
+//! conditions.rs - which actions an image takes: variants and facets; and what of them it leaves out
+//! while a publisher is dehydrated.
 //!
 //! An action is taken when every `variant.X` tag equals the image's value (a variant the image has
 //! not: only a tag that begins `false`; a list never), and its facets allow it: those tagged `all`
 //! must all be true, of the others one.  `facet.debug.*` and `facet.optional.*` are false unless
 //! said otherwise, everything else is true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ips_model::Fmri;
 use ips_model::action::{Action, Kind};
 use ips_model::pattern::glob_matches;
 
 /// The variants and facets of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// `variant.NAME` → value.
     pub variants: BTreeMap<String, String>,
     /// `facet.NAME` (perhaps with `*`) → wanted or not.
     pub facets: BTreeMap<String, bool>,
+    /// Publishers of whose packages what can be fetched again is not laid down.
+    pub dehydrated: BTreeSet<String>,
 }
 
 impl Conditions {
     /// Whether the image takes an action.
     pub fn allow(&self, action: &Action) -> bool {
         self.variants_allow(action) && self.facets_allow(action)
+    }
+
+    /// Whether what an action delivers is left out although the image takes the action: files that
+    /// nobody edits, and hard links, of a publisher that is dehydrated.
+    pub fn leaves_out(&self, package: &Fmri, action: &Action) -> bool {
+        let publisher = package.publisher.as_ref();
+        publisher.is_some_and(|publisher| self.dehydrated.contains(publisher))
+            && match action.kind {
+                Kind::Hardlink => true,
+                Kind::File => {
+                    let kept =
+                        ["preserve", "overlay"].iter().any(|name| action.get(name).is_some());
+                    let refused = action.get("dehydrate");
+                    !kept && !refused.is_some_and(|text| text.eq_ignore_ascii_case("false"))
+                }
+                _ => false,
+            }
     }
 
     fn variants_allow(&self, action: &Action) -> bool {
@@ -98,6 +119,7 @@ mod tests {
             facets: [("facet.locale.*", false), ("facet.locale.de", true), ("facet.doc", false)]
                 .map(|(k, v)| (k.to_string(), v))
                 .into(),
+            dehydrated: BTreeSet::new(),
         };
         for (tags, taken) in [
             ("", true),
@@ -124,9 +146,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_dehydrated_publisher_leaves_out() {
+        let dehydrated = ["dry".to_string()].into();
+        let conditions = Conditions { dehydrated, ..Conditions::default() };
+        let [dry, wet] = ["dry", "wet"].map(|name| Fmri::of(name, "a", "1").unwrap());
+        for (action, left_out) in [
+            ("file path=a", true),
+            ("file path=a dehydrate=true", true),
+            ("file path=a dehydrate=false", false),
+            ("file path=a preserve=true", false),
+            ("file path=a overlay=allow", false),
+            ("hardlink path=a target=b", true),
+            ("link path=a target=b", false),
+            ("dir path=a", false),
+            ("license license=a", false),
+        ] {
+            let parsed = Action::parse(action).unwrap();
+            assert_eq!(conditions.leaves_out(&dry, &parsed), left_out, "{action}");
+            assert!(!conditions.leaves_out(&wet, &parsed), "{action}");
+        }
+    }
+
+    #[test]
     fn packages_of_another_machine_are_not_chosen() {
         let variants = [("variant.arch".to_string(), "i386".to_string())].into();
-        let conditions = Conditions { variants, facets: BTreeMap::new() };
+        let conditions = Conditions { variants, ..Conditions::default() };
         for (text, taken) in [
             ("set name=variant.arch value=i386 value=sparc", true),
             ("set name=variant.arch value=sparc", false),

@@ -98,7 +98,9 @@ pub fn gather<'a>(
     let mut plan = Plan::default();
     let mut reasons = Vec::new();
     let mut rivals: BTreeMap<&str, Vec<Item<'a>>> = BTreeMap::new();
-    for item in all {
+    // Which of several links is chosen does not hang on which are laid down.
+    let laid = |item: &Item<'a>| !conditions.leaves_out(&item.package.fmri, item.action);
+    for item in all.into_iter().filter(laid) {
         match item.action.kind {
             Kind::Set | Kind::Depend | Kind::Signature => {}
             Kind::Group => reasons.extend(add_once(&mut plan.groups, item)),
@@ -206,7 +208,7 @@ mod tests {
             manifest: Manifest::parse(&text.replace("; ", "\n")).unwrap(),
         };
         let packages: Vec<Package> = texts.iter().enumerate().map(package).collect();
-        let conditions = Conditions { variants: BTreeMap::new(), facets: BTreeMap::new() };
+        let conditions = Conditions::default();
         let plan = plan(&packages, &conditions)?;
         let shown = |(path, item): (&&str, &Item<'_>)| format!("{path}={}", item.package.fmri.name);
         Ok(plan.paths.iter().map(shown).collect())

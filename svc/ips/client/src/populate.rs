@@ -138,7 +138,7 @@ pub fn populate(
 ) -> Result<Populated, PopulateError> {
     check_empty(root)?;
     let (variants, facets) = (options.variants.clone(), options.facets.clone());
-    let conditions = Conditions { variants, facets };
+    let conditions = Conditions { variants, facets, ..Conditions::default() };
     let chosen = choose(source, patterns, &conditions)?;
     let packages = side_by_side(&[source], || manifests(source, &chosen, control))?;
     let mut plan = plan(&packages, &conditions)?;

@@ -15,6 +15,7 @@ mod children;
 mod clean;
 mod columns;
 mod contents;
+mod dehydrate;
 mod described;
 mod exact_install;
 mod facet;
@@ -76,6 +77,7 @@ const RUNS: &[(&str, Run)] = &[
     ("change-variant", change_variant::change_variant),
     ("clean", clean::clean),
     ("contents", contents::contents),
+    ("dehydrate", dehydrate::dehydrate),
     ("detach-linked", attach_linked::detach_linked),
     ("exact-install", exact_install::exact_install),
     ("facet", facet::facet),
@@ -97,6 +99,7 @@ const RUNS: &[(&str, Run)] = &[
     ("purge-history", history::purge_history),
     ("rebuild-index", refresh::rebuild_index),
     ("refresh", refresh::refresh),
+    ("rehydrate", dehydrate::rehydrate),
     ("remove-property-value", property::remove_property_value),
     ("revert", fix::revert),
     ("search", search::search),

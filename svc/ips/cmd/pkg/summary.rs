@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use ips_client::change::{Editables, PackageChange, Planned};
+use ips_client::change::{Editables, Hydration, PackageChange, Planned};
 use ips_client::image::MediatorSetting;
 use ips_model::{Fmri, Version};
 
@@ -20,12 +20,15 @@ pub fn told(planned: &Planned<'_>, verbosity: usize) -> String {
         .collect();
     let varied = !planned.mediators.is_empty() || !planned.tags.is_empty();
     let affected = if varied { planned.affected().len() } else { 0 };
+    let hydrated = planned.hydration != Hydration::Same && !varied;
+    let mended = if hydrated { planned.affected().len() } else { 0 };
     let mut rows = Vec::new();
     for (label, number) in [
         ("Packages to remove:", count(|change| change.new.is_none())),
         ("Packages to install:", count(|change| change.old.is_none())),
         ("Packages to update:", count(|change| change.old.is_some() && change.new.is_some())),
         ("Packages to change:", affected),
+        ("Packages to fix:", mended),
         ("Mediators to change:", planned.mediators.len()),
         ("Variants/Facets to change:", planned.tags.len()),
         ("Services to change:", services.len()),

@@ -22,7 +22,7 @@ macro_rules! actuators {
 }
 
 /// A subcommand and its arguments.
-pub const SUBCOMMANDS: [(&str, &str); 54] = [
+pub const SUBCOMMANDS: [(&str, &str); 56] = [
     ("refresh", "[-q] [--full] [publisher ...]"),
     (
         "install",
@@ -202,6 +202,8 @@ pub const SUBCOMMANDS: [(&str, &str); 54] = [
             "            [--reject pkg_fmri_pattern ... ] pkg_fmri_pattern ..."
         ),
     ),
+    ("dehydrate", "[-nvq] [-p publisher ...]"),
+    ("rehydrate", "[-nvq] [-p publisher ...]"),
     ("flag", "[-mM] [pkg_fmri_pattern ...]"),
     ("clean", "[-v]"),
     (
@@ -316,7 +318,7 @@ Image Constraints    : avoid          unavoid        freeze    unfreeze
 Image Configuration  : refresh        rebuild-index  purge-history
                        property       set-property   add-property-value
                        unset-property remove-property-value
-Miscellaneous        : image-create                                  clean
+Miscellaneous        : image-create   dehydrate      rehydrate     clean
 For more info, run: pkg help <command>
 ";
 

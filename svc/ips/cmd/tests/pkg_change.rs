@@ -173,6 +173,68 @@ fn what_is_broken_is_fixed() {
     assert!(said.out.ends_with("24\n"), "{said:?}");
 }
 
+/// A line, its exit status, and what standard output and standard error have in them.
+const DRIED: &[(&str, i32, &str, &str)] = &[
+    ("dehydrate", 4, "No updates necessary for this image.\n", ""),
+    ("property -H dehydrated", 0, " []\n", ""),
+    ("install -q dev", 0, "", ""),
+    ("rehydrate", 4, "", ""),
+    ("dehydrate -p none", 1, "", "rehydration operations:\n\n\tnone\n"),
+    ("dehydrate -n", 0, "Packages to fix: 1", ""),
+    ("list -q dev && cat img/dev/plain", 0, "plain", ""),
+    ("dehydrate", 0, "Packages to fix: 1", ""),
+    ("property -H dehydrated; ls img/dev", 0, " ['dry.example']\nkept\nsoft\nstay\n", ""),
+    ("verify", 0, "", ""),
+    ("fix", 4, "", ""),
+    ("dehydrate", 4, "", ""),
+    // What comes now comes without its files, too.
+    ("install -q more; ls img/more", 0, "", ""),
+    ("set-publisher -G '*' dry.example", 0, "", ""),
+    ("rehydrate", 1, "", "\tdry.example\n"),
+    ("set-publisher -g dry dry.example", 0, "", ""),
+    ("rehydrate -p dry.example", 0, "Packages to fix: 2", ""),
+    ("property -H dehydrated; ls img/dev img/more", 0, " []\nimg/dev:\nhard\nkept\nplain\n", ""),
+    ("verify", 0, "", ""),
+    ("rehydrate", 4, "", ""),
+    ("history -Ho operation -n 1", 0, "rehydrate\n", ""),
+];
+
+#[test]
+fn what_can_be_fetched_again_goes_and_comes() {
+    let place = Place::new();
+    let attributes = "owner=root group=bin";
+    fs::write(
+        place.path("dev.m"),
+        format!(
+            "set name=pkg.fmri value=pkg://dry.example/dev@1\ndir path=dev mode=0755 {attributes}\n\
+             file plain path=dev/plain mode=0644 {attributes}\n\
+             file plain path=dev/kept mode=0644 {attributes} preserve=true\n\
+             file plain path=dev/stay mode=0644 {attributes} dehydrate=false\n\
+             hardlink path=dev/hard target=plain\nlink path=dev/soft target=plain\n"
+        ),
+    )
+    .unwrap();
+    fs::write(
+        place.path("more.m"),
+        format!(
+            "set name=pkg.fmri value=pkg://dry.example/more@1\ndir path=more mode=0755 {attributes}\n\
+             file plain path=more/plain mode=0644 {attributes}\n"
+        ),
+    )
+    .unwrap();
+    let made = place.sh(
+        "echo plain > plain && pkgrepo create dry && pkgrepo set -s dry publisher/prefix=dry.example && \
+         pkgsend -s dry publish --fmri-in-manifest -d . *.m && pkg image-create -F -p dry img",
+        None,
+    );
+    assert_eq!(made.status, 0, "{made:?}");
+    for (line, status, out, err) in DRIED {
+        let said = place.sh(&format!("pkg -R img {line}"), None);
+        assert_eq!(said.status, *status, "{line}: {said:?}");
+        assert!(said.out.contains(out) && said.err.contains(err), "{line}: {said:?}");
+    }
+}
+
 /// What was fetched and is not needed goes; scripts may have it that nothing to do is no failure.
 #[test]
 fn cleaning_and_nothing_to_do() {

@@ -20,7 +20,7 @@ mod universe;
 mod unneeded;
 mod wish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ips_model::Fmri;
 use ips_model::pattern::PatternError;
@@ -40,7 +40,7 @@ use crate::signature::SignatureError;
 use crate::solve::SolveError;
 use crate::source::{Source, SourceError};
 
-pub use plan::{License, PackageChange, Planned, plan};
+pub use plan::{Hydration, License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
 pub use run::{Done, Editables, carry_out, editables, free_space, payload_text, pending};
 pub use unneeded::{removable, unneeded};
@@ -68,6 +68,8 @@ pub enum Want {
     Fix(Vec<String>),
     /// These files as their packages deliver them.
     Revert(Reverted),
+    /// Just these publishers dehydrated.
+    Dehydrated(BTreeSet<String>),
 }
 
 impl Want {
@@ -81,7 +83,7 @@ impl Want {
             | Self::Variants(_)
             | Self::Sync(_)
             | Self::Facets(_) => true,
-            Self::Mediators(_) | Self::Fix(_) | Self::Revert(_) => false,
+            Self::Mediators(_) | Self::Fix(_) | Self::Revert(_) | Self::Dehydrated(_) => false,
         }
     }
 }

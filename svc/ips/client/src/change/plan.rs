@@ -78,11 +78,34 @@ pub struct Planned<'a> {
     pub release_notes: Vec<Item<'a>>,
     /// The configuration it leads to.
     pub configuration: Configuration,
+    /// What becomes of publishers that are dehydrated.
+    pub hydration: Hydration,
     facets_before: BTreeMap<String, bool>,
     pub(super) new: Plan<'a>,
     pub(super) difference: Difference<'a>,
     /// Paths that are put as they are delivered, whatever lies there.
     pub(super) restored: BTreeSet<&'a str>,
+}
+
+/// What becomes of publishers that are dehydrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hydration {
+    /// Nothing.
+    Same,
+    /// There are more of them.
+    Less,
+    /// Some are none any more.
+    More,
+}
+
+impl Hydration {
+    fn between(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Self {
+        match (before.is_subset(after), after.is_subset(before)) {
+            (true, true) => Self::Same,
+            (true, false) => Self::Less,
+            (false, _) => Self::More,
+        }
+    }
 }
 
 impl Planned<'_> {
@@ -96,6 +119,8 @@ impl Planned<'_> {
             && none.came.is_empty()
             && none.directories.is_empty()
             && self.resolved.avoided.is_none()
+            // A publisher without files is not worth being dehydrated, but has to be let go of.
+            && self.hydration != Hydration::More
     }
 
     /// Whose entries without a path come or are mended, by package without version.
@@ -192,6 +217,7 @@ pub fn plan<'a>(image: &Image, resolved: &'a Resolved) -> Result<Planned<'a>, Ch
     }
     let actuators = actuators(&difference);
     Ok(Planned {
+        hydration: Hydration::between(&before.dehydrated, &after.dehydrated),
         resolved,
         licenses,
         packages,
@@ -382,6 +408,7 @@ fn restored<'a>(resolved: &'a Resolved, new: &Plan<'a>) -> Result<BTreeSet<&'a s
         | Want::Sync(_)
         | Want::Variants(_)
         | Want::Facets(_)
-        | Want::Mediators(_) => Ok(BTreeSet::new()),
+        | Want::Mediators(_)
+        | Want::Dehydrated(_) => Ok(BTreeSet::new()),
     }
 }

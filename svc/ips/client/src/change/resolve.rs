@@ -191,6 +191,10 @@ fn wanted_configuration(image: &Image, want: &Want) -> Configuration {
             }
             configuration.set_mediators(&mediators);
         }
+        Want::Dehydrated(publishers) => {
+            let publishers: Vec<String> = publishers.iter().cloned().collect();
+            configuration.set_property("dehydrated", &crate::image::print_list(&publishers));
+        }
         Want::Install(_)
         | Want::Uninstall(_)
         | Want::Update(_)

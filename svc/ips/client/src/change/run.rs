@@ -7,7 +7,7 @@ use ips_model::action::Action;
 use ips_model::{Fmri, Timestamp};
 
 use super::files::is_editable;
-use super::plan::Planned;
+use super::plan::{Hydration, Planned};
 use super::prepare::{Intent, Prepared, prepare};
 use super::tables::{PASSWORD_LOCK, Tables, Texts, edit, foreseen};
 use super::{ChangeError, Order};
@@ -225,7 +225,9 @@ fn change(planned: &Planned<'_>, time: Timestamp) -> Change {
     change.installed =
         came.map(|fmri| Installed { fmri: fmri.clone(), manual: named(fmri) }).collect();
     change.removed = resolved.before.difference(&resolved.after).cloned().collect();
-    let configured = !planned.mediators.is_empty() || !planned.tags.is_empty();
+    let configured = !planned.mediators.is_empty()
+        || !planned.tags.is_empty()
+        || planned.hydration != Hydration::Same;
     change.configuration = configured.then(|| planned.configuration.clone());
     change.avoided = resolved.avoided.clone();
     change

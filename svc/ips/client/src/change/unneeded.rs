@@ -85,7 +85,7 @@ mod tests {
     use crate::conditions::Conditions;
 
     fn world(text: &str) -> Vec<Candidate> {
-        let conditions = Conditions { variants: BTreeMap::new(), facets: BTreeMap::new() };
+        let conditions = Conditions::default();
         let one = |line: &str| {
             let (name, wishes) = line.split_once(':').unwrap();
             let fmri = Fmri::parse(&format!("//p/{name}@1")).unwrap();

@@ -135,7 +135,8 @@ pub fn task(
         | Want::Facets(_)
         | Want::Mediators(_)
         | Want::Fix(_)
-        | Want::Revert(_) => {}
+        | Want::Revert(_)
+        | Want::Dehydrated(_) => {}
     }
     let named = match &order.want {
         Want::Sync(_) => BTreeSet::new(),

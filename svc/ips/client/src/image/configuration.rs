@@ -3,7 +3,7 @@
 //! The file is kept as sections, so what this program does not know survives a change; the
 //! functions here read and write the parts that mean something.  Publishers come in search order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ips_model::quote::{quote, unquote};
@@ -340,7 +340,13 @@ impl Configuration {
     pub fn conditions(&self) -> Conditions {
         let mut facets = self.facets();
         facets.extend(self.inherited_facets());
-        Conditions { variants: self.variants(), facets }
+        Conditions { variants: self.variants(), facets, dehydrated: self.dehydrated() }
+    }
+
+    /// The publishers that are dehydrated.
+    pub fn dehydrated(&self) -> BTreeSet<String> {
+        // A list that makes no sense is told of where the property is asked for.
+        self.list("dehydrated").unwrap_or_default().into_iter().collect()
     }
 
     /// Mediator → what is set for it.

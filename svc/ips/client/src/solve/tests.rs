@@ -23,7 +23,7 @@ fn action(part: &str) -> Action {
 
 /// `NAME@VERSION: TYPE TARGET..., TYPE TARGET...` a line; `//PUB/NAME@VERSION` names a publisher.
 fn world(text: &str) -> Available {
-    let conditions = Conditions { variants: BTreeMap::new(), facets: BTreeMap::new() };
+    let conditions = Conditions::default();
     let mut available = Available::new();
     for line in text.lines() {
         let (name, wishes) = line.split_once(": ").unwrap_or((line, ""));

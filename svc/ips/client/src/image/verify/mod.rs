@@ -233,7 +233,7 @@ impl Image {
     ) -> (Chosen, Vec<BTreeSet<String>>) {
         let conditions = self.configuration().conditions();
         let variants =
-            Conditions { variants: conditions.variants.clone(), facets: BTreeMap::new() };
+            Conditions { variants: conditions.variants.clone(), ..Conditions::default() };
         let mediators = self.configuration().mediators();
         let all = || {
             loaded.iter().enumerate().flat_map(|(package, one)| {
@@ -241,10 +241,14 @@ impl Image {
                 actions.map(move |(at, action)| (package, at, action))
             })
         };
-        let taken = |action: &Action| conditions.allow(action) && mediated(action, &mediators);
+        let taken = |package: usize, action: &Action| {
+            conditions.allow(action)
+                && mediated(action, &mediators)
+                && !conditions.leaves_out(&loaded[package].fmri, action)
+        };
         let mut overlaid: BTreeSet<&str> = BTreeSet::new();
         let mut delivered: BTreeSet<&str> = BTreeSet::new();
-        for (_, _, action) in all().filter(|(_, _, action)| taken(action)) {
+        for (_, _, action) in all().filter(|(package, _, action)| taken(*package, action)) {
             delivered.extend(action.get("path"));
             if action.get("overlay") == Some("true") {
                 overlaid.extend(action.get("path"));
@@ -258,7 +262,7 @@ impl Image {
             if !options.paths.is_empty() && !path.is_some_and(|path| left.contains(path)) {
                 continue;
             }
-            if taken(action) {
+            if taken(package, action) {
                 let hidden = action.get("overlay") == Some("allow")
                     && path.is_some_and(|path| overlaid.contains(path));
                 if !hidden {
