@@ -86,8 +86,8 @@ pub fn unfreeze(call: &Call) -> Result<u8, Failure> {
 
 /// What is to be frozen, and where: at the version of the pattern, else at the installed one.
 fn chosen(call: &Call, image: &Image, texts: &[String]) -> Result<BTreeMap<String, Fmri>, Failure> {
-    let mut chosen: BTreeMap<String, Fmri> = BTreeMap::new();
-    let (mut absent, mut wild, mut twice, mut other) = (vec![], vec![], vec![], vec![]);
+    let mut chosen: BTreeMap<String, BTreeMap<String, Fmri>> = BTreeMap::new();
+    let mut refused = Refused::default();
     let installed: Vec<Fmri> =
         image.installed().map_err(Failure::new)?.packages().map(|(fmri, _)| fmri).collect();
     for text in texts {
@@ -95,69 +95,109 @@ fn chosen(call: &Call, image: &Image, texts: &[String]) -> Result<BTreeMap<Strin
             Some((name, version)) if !version.is_empty() => (name, Some(version)),
             _ => (text.as_str(), None),
         };
+        let version =
+            version.map(Version::parse).transpose().map_err(|error| call.failed(error))?;
         let pattern = patterns::parse(&[name.to_string()])?;
         let meant: Vec<&Fmri> =
             installed.iter().filter(|fmri| pattern.iter().any(|one| one.matches(fmri))).collect();
+        let mut hold = |fmri: Fmri| {
+            chosen.entry(fmri.name.clone()).or_default().insert(fmri.to_string(), fmri);
+        };
         if meant.is_empty() {
-            match version.filter(|_| !name.contains(['*', '?'])) {
+            match version {
+                _ if name.contains(['*', '?']) => refused.wild.push(text.clone()),
+                None => refused.absent.push(text.clone()),
                 // What is not installed yet will be held where it says.
                 Some(version) => {
-                    let version = Version::parse(version).map_err(|error| call.failed(error))?;
                     let stem = known_stem(image, &pattern)?.unwrap_or_else(|| bare(name));
-                    let fmri = Fmri { publisher: None, name: stem.clone(), version: Some(version) };
-                    chosen.insert(stem, fmri);
+                    hold(Fmri { publisher: None, name: stem, version: Some(version) });
                 }
-                None => absent.push(text.clone()),
             }
             continue;
         }
-        if name.contains(['*', '?']) && version.is_some() {
-            wild.push(text.clone());
+        let Some(version) = version else {
+            meant.into_iter().for_each(|fmri| hold(Fmri { publisher: None, ..fmri.clone() }));
             continue;
+        };
+        let fits = |fmri: &&Fmri| fmri.version.as_ref().is_some_and(|own| own.matches(&version));
+        let (held, other): (Vec<&Fmri>, Vec<&Fmri>) = meant.into_iter().partition(fits);
+        for fmri in held {
+            let (name, version) = (fmri.name.clone(), Some(version.clone()));
+            hold(Fmri { publisher: None, name, version });
         }
-        for fmri in meant {
-            let mut held = Fmri { publisher: None, ..fmri.clone() };
-            if let Some(text) = version {
-                let wanted = Version::parse(text).map_err(|error| call.failed(error))?;
-                let own = fmri.version.as_ref();
-                if !own.is_some_and(|own| own.matches(&wanted)) {
-                    let own = own.map(Version::short).unwrap_or_default();
-                    other.push(format!("{text} (installed: {own})"));
-                    continue;
-                }
-                held.version = Some(wanted);
-            }
-            match chosen.get(&fmri.name) {
-                Some(before) if before.to_string() != held.to_string() => {
-                    twice.push(fmri.name.clone())
-                }
-                Some(_) => {}
-                None => drop(chosen.insert(fmri.name.clone(), held)),
-            }
+        if !other.is_empty() {
+            let stems = other.into_iter().map(|fmri| fmri.name.clone()).collect();
+            refused.other.insert(text.clone(), stems);
         }
     }
-    let mut text = String::new();
-    for (what, list) in [
-        (
-            "The following packages were frozen at two different versions by the patterns provided.  Please specify only one:",
-            twice,
-        ),
-        (
-            "The following patterns contained wildcards and a version. Freezing a version for several packages is not possible:",
-            wild,
-        ),
-        (
-            "The following patterns don't match installed packages and contain no version information.  Uninstalled packages can only be frozen by providing a version at which to freeze them:",
-            absent,
-        ),
-        ("The following packages are installed at other versions than the ones provided:", other),
-    ] {
-        if !list.is_empty() {
-            text.push_str(&format!("{what}\n\t{}\n", list.join("\n\t")));
-        }
-    }
-    if text.is_empty() { Ok(chosen) } else { Err(call.failed(format!("\n{}", text.trim_end()))) }
+    refused.twice.extend(chosen.iter().filter(|(_, versions)| versions.len() > 1).map(
+        |(stem, versions)| {
+            let versions: Vec<String> = versions.values().map(version_text).collect();
+            format!("{stem}\t{}", versions.join(" "))
+        },
+    ));
+    refused.check(call)?;
+    let only = chosen.into_values().flat_map(BTreeMap::into_values);
+    Ok(only.map(|fmri| (fmri.name.clone(), fmri)).collect())
 }
+
+/// What cannot be frozen.
+#[derive(Debug, Default)]
+struct Refused {
+    /// Stems at more than one version, with these.
+    twice: Vec<String>,
+    /// Patterns with wildcards that mean nothing.
+    wild: Vec<String>,
+    /// Patterns with a version that is not the installed one, and the stems they mean.
+    other: BTreeMap<String, Vec<String>>,
+    /// Patterns without a version that mean nothing installed.
+    absent: Vec<String>,
+}
+
+impl Refused {
+    fn check(mut self, call: &Call) -> Result<(), Failure> {
+        let mut lines: Vec<String> = Vec::new();
+        for (what, list) in [(TWICE, &mut self.twice), (WILD, &mut self.wild)] {
+            if !list.is_empty() {
+                list.sort();
+                lines.push(what.to_string());
+                lines.extend(list.iter().map(|one| format!("\t{one}")));
+            }
+        }
+        if !self.other.is_empty() {
+            lines.push(OTHER.to_string());
+        }
+        for (pattern, stems) in self.other {
+            lines.push(format!("\t{pattern}"));
+            if stems.len() > 1 {
+                lines.extend(stems.iter().map(|stem| format!("\t\t{stem}")));
+            }
+        }
+        if !self.absent.is_empty() {
+            self.absent.sort();
+            lines.push(ABSENT.to_string());
+            lines.extend(self.absent.iter().map(|one| format!("\t{one}")));
+        }
+        match lines.is_empty() {
+            true => Ok(()),
+            false => Err(call.failed(format!("\n{}", lines.join("\n")))),
+        }
+    }
+}
+
+const TWICE: &str = "The following packages were frozen at two different versions by
+the patterns provided.  The package stem and the versions it was frozen at are
+provided:";
+
+const WILD: &str = "The following patterns contained wildcards but matched no
+installed packages.";
+
+const OTHER: &str = "The following patterns attempted to freeze the listed packages
+at a version different from the version at which the packages are installed.";
+
+const ABSENT: &str = "The following patterns don't match installed packages and
+contain no version information.  Uninstalled packages can only be frozen by
+providing a version at which to freeze them.";
 
 /// The one known stem that a pattern means.
 fn known_stem(image: &Image, pattern: &[Pattern]) -> Result<Option<String>, Failure> {

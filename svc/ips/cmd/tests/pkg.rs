@@ -53,6 +53,36 @@ fn queries_of_an_image_of_pkg5() {
     }
 }
 
+/// What cannot be frozen, and why.
+#[test]
+fn freezing() {
+    let place = golden();
+    for (line, told) in [
+        (
+            "freeze pear@1.10 pear@1",
+            "\npkg freeze: The following packages were frozen at two different versions by\n\
+             the patterns provided.  The package stem and the versions it was frozen at are\n\
+             provided:\n\tfruit/pear\t1 1.10\n",
+        ),
+        (
+            "freeze 'none*' nosuch pear@2 'runtime/*@7'",
+            "\npkg freeze: The following patterns contained wildcards but matched no\n\
+             installed packages.\n\tnone*\n\
+             The following patterns attempted to freeze the listed packages\n\
+             at a version different from the version at which the packages are installed.\n\
+             \tpear@2\n\truntime/*@7\n\t\truntime/lang-110\n\t\truntime/lang-19\n\
+             \t\truntime/lang-fast\n\
+             The following patterns don't match installed packages and\n\
+             contain no version information.  Uninstalled packages can only be frozen by\n\
+             providing a version at which to freeze them.\n\tnosuch\n",
+        ),
+    ] {
+        check(&place, &format!("pkg -R img {line}"), 1, "", told);
+    }
+    let line = "pkg -R img freeze '*pear@1'";
+    check(&place, line, 0, "fruit/pear was frozen at 1\n", "");
+}
+
 /// `pkg list` in other forms and of other fields.
 #[test]
 fn fields_of_lists() {
