@@ -49,6 +49,10 @@ pub const COMMON: [&str; 26] = [
     "R|norecurse",
 ];
 
+/// Options that take a number, and how they are told.
+const NUMBERS: [(&str, &str); 2] =
+    [("C", "-C/--concurrency"), ("sync-actuators-timeout", "--sync-actuators-timeout")];
+
 /// Nothing was to be done.
 pub const NOTHING: u8 = 4;
 
@@ -90,6 +94,12 @@ impl<'a> Change<'a> {
         boot_environments(call, given)?;
         if let Some(version) = given.value("parsable").filter(|version| *version != "0") {
             return Err(call.usage(format!("invalid argument '{version}' for option '--parsable'")));
+        }
+        for (option, told) in NUMBERS {
+            if given.value(option).is_some_and(|text| text.parse::<i64>().is_err()) {
+                let value = given.value(option).unwrap_or_default();
+                return Err(call.usage(format!("value '{value}' invalid: {told}")));
+            }
         }
         let nothing = "No updates necessary for this image.";
         let change =

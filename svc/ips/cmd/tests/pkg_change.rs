@@ -92,6 +92,7 @@ fn what_is_said_and_with_which_status() {
     for (line, status, out, err) in [
         ("install", 2, "", "pkg install: at least one package name required"),
         ("install -qv x", 2, "", "may not be combined"),
+        ("install -C x y", 2, "", "value 'x' invalid: -C/--concurrency"),
         ("install -n fruit/pear@1.9", 0, "Packages to install: 1", ""),
         ("install --parsable=1 x", 2, "", "invalid argument '1'"),
         (
