@@ -8,12 +8,12 @@ use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 
-use ips_model::action::Action;
-use ips_model::fmri::Fmri;
+use ips_model::action::{Action, is_sha1};
+use ips_model::fmri::{Fmri, is_publisher};
 use ips_repository::{Room, Stored, durable};
 
 use crate::digest::{self, Check, PayloadError};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, asked};
 
 thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
@@ -58,8 +58,11 @@ impl Source {
         if self.origin().path().is_some() {
             return ROOM.with_borrow_mut(|room| self.linkable_all(all, room));
         }
-        let stored = |(fmri, action): &Wanted<'_>| self.stored(fmri, name(action));
-        let stored = all.iter().map(stored).collect::<Result<Vec<_>, SourceError>>()?;
+        let mut stored = Vec::with_capacity(all.len());
+        self.each_stored(all, |_, bytes| {
+            stored.push(bytes.to_vec());
+            Ok(())
+        })?;
         self.check_all(all, digest::stored, stored.iter().map(Vec::as_slice))?;
         let sized = stored.into_iter().map(|bytes| {
             let size = bytes.len() as u64;
@@ -122,16 +125,39 @@ impl Source {
     ) -> Result<T, SourceError> {
         ROOM.with_borrow_mut(|room| {
             room.clear();
-            for (fmri, action) in all {
-                let stored = self.stored(fmri, name(action))?;
+            self.each_stored(all, |(fmri, action), stored| {
                 let size = action.get("pkg.size").and_then(|text| text.parse().ok());
-                let expanded = room.add(|onto| digest::expand_onto(&stored, size, onto));
-                self.checked(fmri, action, name(action), expanded)?;
-            }
+                let expanded = room.add(|onto| digest::expand_onto(stored, size, onto));
+                self.checked(fmri, action, name(action), expanded)
+            })?;
             let texts = room.texts();
             self.check_all(all, digest::contents, texts.iter().copied())?;
             Ok(work(&texts))
         })
+    }
+
+    /// Hands what is stored of many to `take`, in order.
+    fn each_stored(
+        &self,
+        all: &[Wanted<'_>],
+        mut take: impl FnMut(&Wanted<'_>, &[u8]) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        let plain = |(fmri, action): &Wanted<'_>| {
+            fmri.publisher.as_deref().is_some_and(is_publisher) && is_sha1(name(action))
+        };
+        let came = match self.volley.as_ref().filter(|_| all.iter().all(plain)) {
+            Some(volley) => {
+                let path = |(fmri, action): &Wanted<'_>| asked(fmri, name(action));
+                let paths: Vec<String> = all.iter().map(path).collect();
+                volley.ask(&paths, |number, stored| take(&all[number], stored))?
+            }
+            None => 0,
+        };
+        for one in &all[came..] {
+            let stored = self.stored(one.0, name(one.1))?;
+            take(one, &stored)?;
+        }
+        Ok(())
     }
 
     fn check_all<'b>(

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ips_model::action::{Action, is_sha1};
 use ips_model::catalog::{Attributes, BASE, DEPENDENCY, Entry, Part, PartAttributes, split};
@@ -33,6 +34,7 @@ use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
 use crate::transport::{Endurance, Transport, is_passing};
+use crate::volley::Volley;
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
 /// number of processors there is here.
@@ -173,6 +175,8 @@ pub struct Source {
     /// How often a request is tried.
     tries: u32,
     endurance: Endurance,
+    /// How a depot's files are asked for, many at once.
+    pub(crate) volley: Option<Arc<Volley>>,
     archive: Option<Archive>,
     /// A directory of version 3: its only publisher's folders are those at its top.
     single: bool,
@@ -196,9 +200,9 @@ impl Source {
     pub(crate) fn again(&self) -> Result<Self, SourceError> {
         let (origin, agent, tries) = (self.origin.clone(), self.agent.clone(), self.tries);
         let (single, archive, cache) = (self.single, None, None);
-        let endurance = self.endurance.again();
+        let (endurance, volley) = (self.endurance.again(), self.volley.clone());
         let catalogs = Vec::new();
-        Self { origin, agent, tries, endurance, archive, single, cache, catalogs }.read()
+        Self { origin, agent, tries, endurance, volley, archive, single, cache, catalogs }.read()
     }
 
     fn read(mut self) -> Result<Self, SourceError> {
@@ -237,8 +241,12 @@ impl Source {
         });
         let (agent, tries, endurance) =
             (transport.agent(), transport.tries(), transport.endurance());
-        let origin = origin.clone();
-        Ok(Self { origin, agent, tries, endurance, archive, single, cache: None, catalogs })
+        let volley = match &origin.place {
+            Place::Depot(base) => transport.volley(base).map(Arc::new),
+            Place::Directory(_) | Place::Archive(_) => None,
+        };
+        let (origin, cache) = (origin.clone(), None);
+        Ok(Self { origin, agent, tries, endurance, volley, archive, single, cache, catalogs })
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.
@@ -400,10 +408,7 @@ impl Source {
         }
         match (&self.origin.place, self.payload_path(fmri, hash)) {
             (Place::Directory(_), Some(path)) => read(&path),
-            (Place::Depot(base), _) => {
-                let publisher = fmri.publisher.as_deref().unwrap_or_default();
-                self.get(&format!("{base}{publisher}/file/1/{hash}"), false)
-            }
+            (Place::Depot(base), _) => self.get(&format!("{base}{}", asked(fmri, hash)), false),
             (Place::Archive(_), _) => {
                 let publisher = fmri.publisher.as_deref().unwrap_or_default();
                 let files = format!("publisher/{publisher}/file/{}", &hash[..2]);
@@ -671,6 +676,11 @@ impl Source {
         }
         response.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(failed)
     }
+}
+
+/// The path of a payload below the base of a depot.
+pub(crate) fn asked(fmri: &Fmri, hash: &str) -> String {
+    format!("{}/file/1/{hash}", fmri.publisher.as_deref().unwrap_or_default())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {

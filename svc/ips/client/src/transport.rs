@@ -8,6 +8,10 @@ use std::time::Duration;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::source::SourceError;
+use crate::volley::Volley;
+
+/// Who asks.
+pub(crate) const AGENT: &str = concat!("lamplighter/", env!("CARGO_PKG_VERSION"));
 
 /// Files that are no certificates or keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,6 +148,12 @@ impl Transport {
         Endurance { most: self.patience.errors, failed: AtomicU32::new(0) }
     }
 
+    /// How many files at once are asked of the depot at a base URI, if they may be.
+    pub(crate) fn volley(&self, base: &str) -> Option<Volley> {
+        let Patience { connect, stall, .. } = self.patience;
+        Volley::of(base, connect, stall).filter(|_| self.proxy.is_none())
+    }
+
     pub(crate) fn agent(&self) -> ureq::Agent {
         let mut tls = TlsConfig::builder().client_cert(self.identity.clone());
         if let Some(roots) = &self.roots {
@@ -153,7 +163,7 @@ impl Transport {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(self.proxy.clone())
-            .user_agent(concat!("lamplighter/", env!("CARGO_PKG_VERSION")))
+            .user_agent(AGENT)
             .max_idle_connections(64)
             .max_idle_connections_per_host(64)
             .max_redirects(self.patience.redirects)
