@@ -13,6 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmodat, fstatat, utimensat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 
+use crate::execute::steps::Owned;
 use crate::root::{DIRECTORY, Directory, Root, RootError, io_error, time};
 
 /// What lies at a path.
@@ -270,27 +271,50 @@ impl Directory {
     /// Gives a file or directory its owner and mode.  Set-id bits go with the owner, so the mode is
     /// set last.  Without privilege it stays with whoever lays it down, as with the original.
     pub fn own(&self, name: &str, mode: u32, uid: u32, gid: u32) -> Result<(), RootError> {
-        let failed = |errno: Errno| io_error(&self.path_of(name), errno.into());
+        self.chown(name, uid, gid)?;
+        self.mode(name, mode)
+    }
+
+    /// The same for a file that was looked at just now and is nobody else's to change: what it has
+    /// already is left alone.
+    pub fn own_seen(&self, name: &str, look: Look, owned: Owned) -> Result<(), RootError> {
+        let Owned { mode, uid, gid } = owned;
+        let mut mode_is = look.mode;
+        if (look.uid, look.gid) != (uid, gid) {
+            self.chown(name, uid, gid)?;
+            mode_is &= 0o1777;
+        }
+        match look.lies {
+            Lies::File | Lies::Directory if mode_is != mode => self.chmod(name, mode),
+            _ => Ok(()),
+        }
+    }
+
+    fn chown(&self, name: &str, uid: u32, gid: u32) -> Result<(), RootError> {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
         match fchownat(self.fd.as_fd(), name, Some(uid), Some(gid), flags) {
-            Ok(()) | Err(Errno::EPERM) => self.mode(name, mode),
-            Err(errno) => Err(failed(errno)),
+            Ok(()) | Err(Errno::EPERM) => Ok(()),
+            Err(errno) => Err(io_error(&self.path_of(name), errno.into())),
         }
     }
 
     /// Gives a file or directory its mode.
     pub fn mode(&self, name: &str, mode: u32) -> Result<(), RootError> {
-        let failed = |errno: Errno| io_error(&self.path_of(name), errno.into());
-        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
-        let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
         // No link is followed: what lies here was looked at as a file or directory.
         match self.look(name)? {
             Some(look) if matches!(look.lies, Lies::File | Lies::Directory) => {
-                fchmodat(self.fd.as_fd(), name, mode, flags).map_err(failed)
+                self.chmod(name, mode)
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn chmod(&self, name: &str, mode: u32) -> Result<(), RootError> {
+        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+        let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
+        fchmodat(self.fd.as_fd(), name, mode, flags)
+            .map_err(|errno| io_error(&self.path_of(name), errno.into()))
     }
 
     /// Gives a file its time.

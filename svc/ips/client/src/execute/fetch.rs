@@ -9,6 +9,7 @@
 //! first; one that fails stands back.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -113,11 +114,13 @@ pub fn fetch(
         }
         Ok(())
     };
+    // What an earlier try has left there.
+    let left: HashSet<String> = stage.names()?.into_iter().collect();
     let some = |group: &[&Wanted<'_>]| -> Result<(), ExecuteError> {
         let mut lacking = Vec::with_capacity(group.len());
         for one in group {
             going()?;
-            match is_staged(one, stage)? {
+            match left.contains(&one.staged) && is_staged(one, stage)? {
                 true => count(one),
                 false => lacking.push(*one),
             }

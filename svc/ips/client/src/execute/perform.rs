@@ -184,14 +184,19 @@ impl Performer<'_> {
         Ok(())
     }
 
-    /// Gives a staged file its attributes before it is seen.
+    /// Gives a staged file the attributes that it lacks before it is seen.
     fn dress(&self, staged: &str, owned: Owned, mtime: Option<i64>) -> Result<(), RootError> {
-        if self.ownership == Ownership::Disk && self.stage.look(staged)?.is_some() {
-            self.stage.own(staged, owned.mode, owned.uid, owned.gid)?;
+        if self.ownership == Ownership::Table && mtime.is_none() {
+            return Ok(());
         }
-        match mtime {
-            Some(mtime) if self.stage.look(staged)?.is_some() => self.stage.date(staged, mtime),
-            Some(_) | None => Ok(()),
+        let Some(look) = self.stage.look(staged)? else { return Ok(()) };
+        let has = Owned { mode: look.mode, uid: look.uid, gid: look.gid };
+        if self.ownership == Ownership::Disk && has != owned {
+            self.stage.own_seen(staged, look, owned)?;
+        }
+        match mtime.filter(|mtime| *mtime != look.mtime) {
+            Some(mtime) => self.stage.date(staged, mtime),
+            None => Ok(()),
         }
     }
 
