@@ -240,7 +240,7 @@ fn described(view: &View, path: &Path, response: Response) -> Response {
 
 fn hashes(view: &View, path: &Path) -> io::Result<(String, String)> {
     let (mut short, mut long) = (Sha1::new(), Sha512_256::new());
-    let mut file = view.open(path)?;
+    let (mut file, _) = view.open(path)?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = file.read(&mut buffer)?;
@@ -266,8 +266,7 @@ fn file(
     content_type: &str,
     lifetime: i64,
 ) -> io::Result<Response> {
-    let file = view.open(path)?;
-    let data = file.metadata()?;
+    let (file, data) = view.open(path)?;
     let modified = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let modified = http::http_date(i64::try_from(modified).unwrap_or(0));
     if call.request.header("if-modified-since") == Some(modified.as_str()) {

@@ -97,7 +97,7 @@ fn info_text(view: &View, call: &Call<'_>) -> Result<String, Box<Response>> {
         .map_err(|message| Box::new(http::error(400, &message)))?
         .ok_or_else(absent)?;
     let mut text = String::new();
-    let read = view.open(&path).and_then(|mut file| file.read_to_string(&mut text));
+    let read = view.open(&path).and_then(|(mut file, _)| file.read_to_string(&mut text));
     read.map_err(|_| absent())?;
     let manifest = Manifest::parse(&text).map_err(|_| absent())?;
     let fmri = manifest.fmri().map_err(|_| absent())?;
@@ -106,7 +106,7 @@ fn info_text(view: &View, call: &Call<'_>) -> Result<String, Box<Response>> {
     for action in manifest.of_kind(Kind::License) {
         let hash = action.payload_hash().unwrap_or_default();
         let paths = if hash.is_empty() { Vec::new() } else { view.payload_paths(named, hash) };
-        let stored = paths.iter().find_map(|path| view.open(path).ok());
+        let stored = paths.iter().find_map(|path| Some(view.open(path).ok()?.0));
         let mut licence = Vec::new();
         let read = stored.map(|file| {
             let limit = action.get("pkg.size").and_then(|size| size.parse().ok());

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use ips_model::fmri::is_publisher;
 use serde_json::{Map, Value, json};
 
-use crate::opening;
+use crate::opening::Root;
 
 /// Why a repository cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub enum ViewError {
 /// A repository, as last read.
 #[derive(Debug)]
 pub struct View {
-    root: PathBuf,
+    root: Root,
     configuration: BTreeMap<String, BTreeMap<String, String>>,
     /// Publisher prefix → its object in p5i.
     publishers: BTreeMap<String, Value>,
@@ -103,7 +103,7 @@ impl View {
         } else {
             publishers_below(&root.join("publisher"))?
         };
-        Ok(Self { root: root.to_path_buf(), configuration, publishers, single })
+        Ok(Self { root: Root::of(root), configuration, publishers, single })
     }
 
     /// Whether the repository can be read only, whatever the depot is told.
@@ -141,14 +141,14 @@ impl View {
     /// Where a publisher's files are.
     pub fn directory(&self, publisher: &str) -> PathBuf {
         match self.single {
-            true => self.root.clone(),
-            false => self.root.join("publisher").join(publisher),
+            true => self.root.path().to_path_buf(),
+            false => self.root.path().join("publisher").join(publisher),
         }
     }
 
-    /// Opens a file of the repository; no link leads out of it.
-    pub fn open(&self, path: &Path) -> io::Result<fs::File> {
-        opening::open(&self.root, path)
+    /// Opens a file of the repository and looks at it; no link leads out of it.
+    pub fn open(&self, path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
+        self.root.open(path)
     }
 
     /// Where a payload may lie, in the order to try: this layout, then the older one; of the
