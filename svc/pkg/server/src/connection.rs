@@ -28,8 +28,12 @@ use crate::transport::Transport;
 
 /// How many answers may wait before no further request is read.
 const WAITING_LIMIT: usize = 32;
+/// And how many bytes of them in memory.
+const WAITING_BYTES: usize = 128 * 1024;
 /// A file up to this size goes out in one write with its head.
 const INLINE_SIZE: u64 = 16 * 1024;
+/// Answers that wait behind one another go out in one write, up to about this size.
+const TOGETHER: usize = 32 * 1024;
 /// How much of a file goes out before other connections have their turn.
 const SHARE: usize = 512 * 1024;
 /// How many steps a turn has.
@@ -285,7 +289,7 @@ impl Connection {
     /// Takes whole heads and pieces of bodies from the start of `bytes`; how much it took.
     fn take(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while at < bytes.len() && self.output.len() < WAITING_LIMIT {
+        while at < bytes.len() && !self.is_full() {
             let rest = &bytes[at..];
             let used = match &self.state {
                 State::Heads if self.closing => bytes.len() - at,
@@ -299,6 +303,16 @@ impl Connection {
             at += used;
         }
         at
+    }
+
+    /// Whether enough waits to be sent.
+    fn is_full(&self) -> bool {
+        let held = |piece: &Piece| match piece {
+            Piece::Bytes { bytes, .. } => bytes.len(),
+            Piece::Shared { .. } | Piece::File { .. } => 0,
+        };
+        self.output.len() >= WAITING_LIMIT
+            || self.output.iter().map(held).sum::<usize>() >= WAITING_BYTES
     }
 
     fn take_head(&mut self, host: &dyn Host, bytes: &[u8]) -> usize {
@@ -432,23 +446,30 @@ impl Connection {
     }
 
     fn queue(&mut self, response: Response, head_only: bool) {
-        let mut bytes = response.head(!self.closing);
-        if head_only {
-            self.output.push_back(Piece::Bytes { bytes, sent: 0 });
-            return;
-        }
+        let (mut bytes, sent) = self.last_bytes();
+        bytes.append(&mut response.head(!self.closing));
+        let mut after = None;
         match response.body {
-            Body::Absent => self.output.push_back(Piece::Bytes { bytes, sent: 0 }),
-            Body::Bytes(body) => {
-                bytes.extend_from_slice(&body);
-                self.output.push_back(Piece::Bytes { bytes, sent: 0 });
-            }
+            _ if head_only => {}
+            Body::Absent => {}
+            Body::Bytes(body) => bytes.extend_from_slice(&body),
             Body::File { file, offset, length } => {
-                let inline = length <= INLINE_SIZE && file.append_to(&mut bytes, offset, length);
-                self.output.push_back(Piece::Bytes { bytes, sent: 0 });
-                if !inline {
-                    self.output.push_back(Piece::File { file, offset, end: offset + length });
+                if length > INLINE_SIZE || !file.append_to(&mut bytes, offset, length) {
+                    after = Some(Piece::File { file, offset, end: offset + length });
                 }
+            }
+        }
+        self.output.push_back(Piece::Bytes { bytes, sent });
+        self.output.extend(after);
+    }
+
+    /// Takes the bytes that wait last, for others to go along, and how many of them are sent.
+    fn last_bytes(&mut self) -> (Vec<u8>, usize) {
+        match self.output.pop_back() {
+            Some(Piece::Bytes { bytes, sent }) if bytes.len() < TOGETHER => (bytes, sent),
+            other => {
+                self.output.extend(other);
+                (Vec::new(), 0)
             }
         }
     }

@@ -1,14 +1,17 @@
 //! hot.rs - answers that were given a moment ago, ready to be given again.
 //!
 //! A payload or manifest never changes under its name, and most clients ask for it in the same
-//! plain way.  Such an answer is kept whole, head and all, until the second that its `Date` names
-//! is over; then everything is forgotten, so what is removed from the repository is gone within a
+//! plain way.  Such an answer is kept whole, head and all, from the second time on that it is given
+//! until the second that its `Date` names is over (who installs or receives asks for each payload
+//! once); then everything is forgotten, so what is removed from the repository is gone within a
 //! second, and no descriptor stays open for longer.  Larger files are kept open and sent from
 //! there.
 //!
 //! Each worker has one of its own.  A refresh of the depot empties it.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +22,8 @@ const SMALL: u64 = 64 * 1024;
 /// How much is kept in memory, and how many answers.
 const BYTES: usize = 6 << 20;
 const ANSWERS: usize = 1_024;
+/// How many paths are remembered that were asked for once.
+const ONCE: usize = 16 * 1_024;
 
 /// An answer that is ready.
 #[derive(Debug, Clone)]
@@ -38,6 +43,9 @@ pub struct Hot {
     generation: u64,
     bytes: usize,
     answers: HashMap<Box<[u8]>, Ready>,
+    /// What was asked for once, as hashes: one taken for another is only kept early.
+    once: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Hot {
@@ -51,6 +59,7 @@ impl Hot {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if now != self.second || generation != self.generation {
             self.answers.clear();
+            self.once.clear();
             (self.second, self.generation, self.bytes) = (now, generation, 0);
         }
     }
@@ -65,7 +74,7 @@ impl Hot {
         Some((self.answers.get(target)?.clone(), length))
     }
 
-    /// Keeps an answer, if it is one that lasts.
+    /// Keeps an answer, if it is one that lasts and was given before.
     pub fn keep(&mut self, request: &Request, response: &Response, generation: u64) {
         let Some(operation) = response.lasting else { return };
         let plain = request.method == "GET" && request.query.is_empty() && response.status == 200;
@@ -74,6 +83,13 @@ impl Hot {
             return;
         }
         self.turn(generation);
+        let path = self.hasher.hash_one(&request.path);
+        if !self.once.contains(&path) {
+            if self.once.len() < ONCE {
+                self.once.insert(path);
+            }
+            return;
+        }
         let small = *length <= SMALL;
         let room = if small { *length as usize } else { 0 };
         if self.answers.len() >= ANSWERS || self.bytes + room > BYTES {
@@ -162,10 +178,14 @@ mod tests {
         response.body = Body::File { file, offset: 0, length: 7 };
         let mut hot = Hot::default();
         hot.keep(&request, &response, 1);
+        hot.keep(&request, &response, 1);
         assert!(hot.find(head, 1).is_none(), "not everything lasts");
         response.lasting = Some("file");
+        hot.keep(&request, &response, 1);
+        assert!(hot.find(head, 1).is_none(), "not at the first time");
         // The second may end in between; then it is kept again.
         let found = (0..10).find_map(|_| {
+            hot.keep(&request, &response, 1);
             hot.keep(&request, &response, 1);
             hot.find(head, 1)
         });
