@@ -322,7 +322,8 @@ mod tests {
             .concat()
     }
 
-    /// What three files become when the depot answers so.
+    /// What three files become when the depot answers so: their lengths, whether it is asked so
+    /// again, and the connections it took.
     fn asked(scripts: Vec<Vec<Vec<u8>>>) -> (Vec<usize>, bool, usize) {
         let (base, depot) = depot(scripts);
         let volley = Volley::of(&base, None, None).unwrap();
@@ -341,91 +342,42 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_plainly_is_taken_and_nothing_else() {
+    fn what_comes_plainly_is_taken() {
         let body = |number: u8, length: usize| answer("", &vec![b'0' + number; length]);
         let last = |number: u8| answer("Connection: close\r\n", &[b'0' + number; 4]);
+        let absent = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
         let long = 3 * ROOM + 17;
-        for (what, scripts, lengths, barren, connections) in [
-            ("all", vec![vec![body(0, 5), body(1, 0), body(2, long)]], vec![5, 0, long], false, 1),
-            (
-                "long first",
-                vec![vec![body(0, long), body(1, long), body(2, 1)]],
-                vec![long, long, 1],
-                false,
-                1,
-            ),
-            ("one left is not worth it", vec![vec![body(0, 1), last(1)]], vec![1, 4], false, 1),
-            ("one each", vec![vec![last(0)]], vec![4], true, 1),
-            ("nothing", vec![vec![]], vec![], true, 1),
-            (
-                "absent",
-                vec![vec![
-                    body(0, 1),
-                    body(1, 1),
-                    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
-                ]],
-                vec![1, 1],
-                false,
-                1,
-            ),
-            (
-                "chunked",
-                vec![vec![answer("Transfer-Encoding: chunked\r\n", b"0\r\n\r\n")]],
-                vec![],
-                true,
-                1,
-            ),
-            ("packed", vec![vec![answer("Content-Encoding: gzip\r\n", b"0")]], vec![], true, 1),
-            ("two lengths", vec![vec![answer("Content-Length: 2\r\n", b"00")]], vec![], true, 1),
-            (
-                "odd length",
-                vec![vec![b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n0".to_vec()]],
-                vec![],
-                true,
-                1,
-            ),
-            (
-                "too long",
-                vec![vec![
-                    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n0".to_vec(),
-                ]],
-                vec![],
-                true,
-                1,
-            ),
-            (
-                "as long as memory",
-                vec![vec![
-                    b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n0".to_vec(),
-                ]],
-                vec![],
-                true,
-                1,
-            ),
-            (
-                "cut off",
-                vec![vec![b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n0000".to_vec()]],
-                vec![],
-                true,
-                1,
-            ),
-            (
-                "older",
-                vec![vec![b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n0".to_vec()]],
-                vec![],
-                true,
-                1,
-            ),
-            ("no head", vec![vec![vec![b'x'; 2 * HEAD]]], vec![], true, 1),
-            (
-                "endless head",
-                vec![vec![[&b"HTTP/1.1 200 OK\r\nX: "[..], &[b'x'; 2 * HEAD]].concat()]],
-                vec![],
-                true,
-                1,
-            ),
+        for (what, script, lengths, barren) in [
+            ("all", vec![body(0, 5), body(1, 0), body(2, long)], vec![5, 0, long], false),
+            ("long", vec![body(0, long), body(1, long), body(2, 1)], vec![long, long, 1], false),
+            ("one left is not worth it", vec![body(0, 1), last(1)], vec![1, 4], false),
+            ("one each", vec![last(0)], vec![4], true),
+            ("absent", vec![body(0, 1), body(1, 1), absent], vec![1, 1], false),
         ] {
-            assert_eq!(asked(scripts), (lengths, barren, connections), "{what}");
+            assert_eq!(asked(vec![script]), (lengths, barren, 1), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_left_to_others() {
+        let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(2 * HEAD));
+        for head in [
+            "",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n0",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n0000",
+            "HTTP/1.1 200 OK\r\n\r\n0",
+            "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n0",
+            "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 1\r\n\r\n0",
+            &endless,
+            &endless[17..],
+        ] {
+            let script = vec![head.as_bytes().to_vec()];
+            assert_eq!(asked(vec![script]), (vec![], true, 1), "{head}");
         }
     }
 
