@@ -22,7 +22,6 @@ use image_rooted::archive;
 use image_rooted::kept::Kept;
 use image_tree::{Entry, Kind};
 
-use crate::digests::Digests;
 use crate::image::{Body, Image};
 use stage::seen::About;
 
@@ -187,8 +186,7 @@ fn usr_image(usr: &Image, making: &Making<'_>) -> Result<Body> {
     kept.replace(&packed, &pieces)?;
     fs::remove_file(&plain).with_context(named)?;
     let about = About::of(&fs::metadata(&packed).with_context(|| packed.display().to_string())?);
-    // The listing is of what the running system shows, where this is no file.
-    Ok(Body { path: packed, about, digests: Digests::of(b"") })
+    Ok(Body { path: packed, about })
 }
 
 /// Puts the mount point, and what runs before it is one, into the root.

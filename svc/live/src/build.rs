@@ -1,29 +1,34 @@
 //! build.rs - one build, from a manifest and places to a platform.
 //!
 //! ```text
-//! read the manifest → find and digest every file → made already? → scripts, standard steps
-//!   → listings → kernel → boot archive → tgz → media → nothing changed meanwhile? → into place
+//! read the manifest → find every file → made already? → scripts, standard steps → kernel
+//!   → boot archive, and meanwhile the digests, of which the archive's listing is the last to know
+//!   → tgz → media → nothing changed meanwhile? → into place
 //! ```
 //!
+//! A platform that may be there already is compared with first, so then the digests come first.
 //! All that is wrong is in the log before the build fails, and the last line says what, and where the
 //! log is.  A build that fails or dies leaves nothing beside `.build_live` and the log.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use image_formats::iso;
 use image_rooted::Owned;
 use image_rooted::kept::Kept;
+use image_tree::{Entry, Kind};
 use live_manifest::{Manifest, Stamp, nearest};
 use process::Cancel;
 use stage::Recipe;
 
 use crate::archive::{self, Form};
 use crate::customize::{self, Scripts, Standard};
-use crate::digests::{Known, hex};
+use crate::digests::{ByPath, Digests, Known, hex};
 use crate::gather::{self, Gathered, Wanted};
-use crate::image::Image;
+use crate::image::{Body, Image};
 use crate::listing::{self, Listings, MANIFEST};
 use crate::log::Log;
 use crate::media::{self, Media};
@@ -141,37 +146,50 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
     let mut known = Known::open(&output.digests())?;
     let wanted = Wanted { manifest: &manifest, places: &request.places, time: request.time };
     (world.progress)("files", 0, manifest.entries.len() as u64, "entries");
-    let gathered = wanted.gather(&mut known, log)?;
-    let files = gathered.files.values();
-    known.save(files.map(|one| (one.taken.path.as_path(), &one.taken.about, &one.digests)))?;
+    let gathered = wanted.gather(&known, log)?;
     let scripts = customize::scripts(&request.scripts)?;
     let commits = sources::status(&request.top)?;
-    let inputs = inputs(request, &manifest, &gathered, &scripts, &commits)?;
+    let recipe = recipe(request, &manifest, &scripts, &commits)?;
     let name = name(request);
     let mut built = Built {
         name: name.clone(),
-        was_made: output.is_made(&name, &inputs),
+        was_made: false,
         files: gathered.files.len(),
-        bytes: gathered.files.values().map(|file| file.taken.about.size).sum(),
-        read: known.files_read(),
+        bytes: gathered.files.values().map(|file| file.about.size).sum(),
+        read: 0,
         log: log.path().to_owned(),
     };
+    if output.has_record(&name) {
+        let digests = known.by_path(gathered.sources())?;
+        save(&known, &gathered, &digests)?;
+        built.read = known.files_read();
+        built.was_made = output.is_made(&name, &inputs(&recipe, &gathered, &digests));
+    }
     if built.was_made {
         log.say(&format!("{} is up to date", output.dir().join(&name).display()));
         return Ok(built);
     }
     let job = Job { request, world, log, output, gathered: &gathered, name: &name };
-    let image = job.image(&scripts)?;
+    let (image, listing) = job.image(&scripts)?;
     built.files = image.bodies.len();
     built.bytes = image.bytes();
-    job.platform(&image, &commits)?;
+    let digests = job.platform(&image, listing, &commits, &mut known)?;
+    built.read = known.files_read();
     wanted.check_unchanged(&gathered.files)?;
     wanted_still(world)?;
     log.say(&format!("creating {}", output.dir().join(&name).display()));
     // A platform whose log cannot be written is none.
     log.flush()?;
-    output.finish(&name, &inputs)?;
+    output.finish(&name, &inputs(&recipe, &gathered, &digests))?;
     Ok(built)
+}
+
+/// Keeps the digests of the sources for the next build.
+fn save(known: &Known, gathered: &Gathered, digests: &ByPath<'_>) -> Result<()> {
+    let files = gathered.files.values();
+    known.save(files.filter_map(|file| {
+        Some((file.path.as_path(), &file.about, digests.get(file.path.as_path())?))
+    }))
 }
 
 fn wanted_still(world: &World<'_>) -> Result<()> {
@@ -200,14 +218,13 @@ fn name(request: &Request) -> String {
     format!("platform-{}{}", version.unwrap_or_default(), request.stamp)
 }
 
-/// The digest of all that makes a platform what it is.
-fn inputs(
+/// What makes a platform what it is, but for the files.
+fn recipe(
     request: &Request,
     manifest: &Manifest,
-    gathered: &Gathered,
     scripts: &[PathBuf],
     commits: &str,
-) -> Result<String> {
+) -> Result<Recipe> {
     let mut recipe = Recipe::default();
     recipe.add("version", stage::VERSION);
     recipe.add("name", name(request));
@@ -223,15 +240,21 @@ fn inputs(
         recipe.add(format!("script/{}", script.display()), stage::recipe::sha256(&bytes));
     }
     recipe.add("manifest", stage::recipe::sha256(manifest.to_string().as_bytes()));
+    Ok(recipe)
+}
+
+/// The digest of all that makes a platform what it is.
+fn inputs(recipe: &Recipe, gathered: &Gathered, digests: &ByPath<'_>) -> String {
+    let mut recipe = recipe.clone();
     let mut files = String::with_capacity(gathered.files.len() * 128);
     for (path, source) in &gathered.files {
         files.push_str(path);
         files.push(' ');
-        files.push_str(&hex(&source.digests.sha256));
+        files.push_str(&hex(&digests[source.path.as_path()].sha256));
         files.push('\n');
     }
     recipe.add("files", stage::recipe::sha256(files.as_bytes()));
-    Ok(recipe.digest())
+    recipe.digest()
 }
 
 /// A build at work.
@@ -245,8 +268,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The image with all that was done to it, its own listing included.
-    fn image(&self, scripts: &[PathBuf]) -> Result<Image> {
+    /// The image with all that was done to it, and where it expects its own listing.
+    fn image(&self, scripts: &[PathBuf]) -> Result<(Image, Sender<String>)> {
         let work = self.output.work();
         let extent = if scripts.is_empty() { Extent::Part } else { Extent::Whole };
         let request = self.request;
@@ -268,25 +291,24 @@ impl Job<'_> {
         self.listed(image, &mut workshop)
     }
 
-    fn listed(&self, image: Image, workshop: &mut Workshop) -> Result<Image> {
+    fn listed(&self, mut image: Image, workshop: &mut Workshop) -> Result<(Image, Sender<String>)> {
         self.log.say("Writing manifest..");
-        let mut image = image;
+        let (to, coming) = channel();
         let folder = MANIFEST.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let listings = listing::list(&image, &self.gathered.accounts);
-        self.write_listings(&listings)?;
         if workshop.root.is_directory(folder) {
-            workshop.put(MANIFEST, listings.manifest.as_bytes(), Owned::root(0o644))?;
+            workshop.put(MANIFEST, b"", Owned::root(0o644))?;
             let row = workshop.root.tree.get(MANIFEST).context("the listing has no row")?;
-            image.tree.insert(MANIFEST, row.clone())?;
-            image.bodies.insert(MANIFEST.to_owned(), workshop.body(MANIFEST)?);
+            // All digests are of one length.
+            let text = listing::list(&image, &self.gathered.accounts, &|_| Digests::of(b""));
+            let kind = Kind::File { size: text.manifest.len() as u64 };
+            image.tree.insert(MANIFEST, Entry { kind, ..row.clone() })?;
+            image.bodies.remove(MANIFEST);
+            image.listing = Some(Arc::new(Mutex::new(coming)));
         }
-        Ok(image)
+        Ok((image, to))
     }
 
     fn write_listings(&self, listings: &Listings) -> Result<()> {
-        let archive = self.archive();
-        let above = archive.parent().context("the archive's folder")?;
-        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
         for (suffix, text) in [
             ("manifest", &listings.manifest),
             ("md5sum", &listings.md5sum),
@@ -311,11 +333,17 @@ impl Job<'_> {
         fs::write(&path, text).with_context(|| path.display().to_string())
     }
 
-    /// The folder, the tgz and the media.
-    fn platform(&self, image: &Image, commits: &str) -> Result<()> {
+    /// The boot archive, whose listing waits for the digests; they are made meanwhile.
+    fn boot_archive<'a>(
+        &'a self,
+        image: &'a Image,
+        listing: Sender<String>,
+        known: &mut Known,
+    ) -> Result<(archive::Made, ByPath<'a>)> {
         let (request, work) = (self.request, self.output.work());
-        self.kernel(image)?;
-        wanted_still(self.world)?;
+        let archive = self.archive();
+        let above = archive.parent().context("the archive's folder")?;
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
         self.log.say(&format!(
             "creating {}",
             self.output.dir().join(self.name).join("i86pc/amd64/boot_archive").display()
@@ -326,14 +354,38 @@ impl Job<'_> {
             time: request.time,
             work: &work,
             pieces: &self.output.pieces(),
-            to: &self.archive(),
+            to: &archive,
             begins: &|what| (self.world.progress)(what, 0, image.bytes(), "bytes"),
         };
-        let made = archive::make(image, &making)?;
+        let gathered = self.gathered;
+        let (made, listed) = std::thread::scope(|scope| {
+            let listed = scope.spawn(move || digested(gathered, image, listing, known));
+            let made = archive::make(image, &making);
+            (made, listed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        // A file without digests is why there is no archive, not the other way round.
+        let (listings, digests) = listed?;
+        let made = made?;
         self.log.say(&format!(
             "boot archive: {} files, {} bytes",
             made.written.files, made.written.bytes
         ));
+        self.write_listings(&listings)?;
+        Ok((made, digests))
+    }
+
+    /// The folder, the tgz and the media; the digests of what is in them.
+    fn platform<'a>(
+        &'a self,
+        image: &'a Image,
+        listing: Sender<String>,
+        commits: &str,
+        known: &mut Known,
+    ) -> Result<ByPath<'a>> {
+        let (request, work) = (self.request, self.output.work());
+        self.kernel(image)?;
+        wanted_still(self.world)?;
+        let (made, digests) = self.boot_archive(image, listing, known)?;
         self.beside("hash", &made.hash)?;
         self.beside("gitstatus", commits)?;
         wanted_still(self.world)?;
@@ -357,7 +409,8 @@ impl Job<'_> {
             time: request.time,
             work: &work,
         };
-        media::make(&request.media, &asked, self.world, self.log)
+        media::make(&request.media, &asked, self.world, self.log)?;
+        Ok(digests)
     }
 
     /// The kernel comes out of the image, so that it is the archive's own.
@@ -376,6 +429,23 @@ impl Job<'_> {
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
         fs::write(&to, bytes).with_context(|| to.display().to_string())
     }
+}
+
+/// The digests of the sources, and the listings, of which one is awaited in the image.
+fn digested<'a>(
+    gathered: &'a Gathered,
+    image: &'a Image,
+    listing: Sender<String>,
+    known: &mut Known,
+) -> Result<(Listings, ByPath<'a>)> {
+    let bodies = image.bodies.values().map(|body| (body.path.as_path(), body.about));
+    let digests = known.by_path(gathered.sources().chain(bodies))?;
+    let of_body = |body: &Body| digests[body.path.as_path()];
+    let listings = listing::list(image, &gathered.accounts, &of_body);
+    // An image without a place for it awaits none.
+    let _awaited = listing.send(listings.manifest.clone());
+    save(known, gathered, &digests)?;
+    Ok((listings, digests))
 }
 
 /// A kernel must be an ELF file of class 64 for x86-64.

@@ -4,13 +4,14 @@
 //! read by a few threads, each of which takes several of similar length at once (`md5.rs` says why).
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 pub use stage::recipe::hex;
@@ -50,16 +51,6 @@ impl Digests {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Digests {
         Digests { md5: ::md5::Md5::digest(bytes).into(), sha256: Sha256::digest(bytes).into() }
-    }
-
-    /// Of a file that looks as it did when it was found.
-    ///
-    /// # Errors
-    /// It cannot be read, or looks different.
-    pub fn read(path: &Path, about: &About) -> io::Result<Digests> {
-        side_by_side(&[(path, *about)], &mut Parts::default())
-            .pop()
-            .unwrap_or_else(|| Err(changed()))
     }
 }
 
@@ -158,12 +149,16 @@ pub fn changed() -> io::Error {
     io::Error::other("it changed while it was read")
 }
 
-/// Digests of earlier builds.
+/// Digests of earlier builds, and of this one.
 #[derive(Debug)]
 pub struct Known {
     before: Seen,
-    fresh: usize,
+    /// Of the files that were really read.
+    fresh: HashMap<PathBuf, (About, Digests)>,
 }
+
+/// Digests by where the files are.
+pub type ByPath<'a> = HashMap<&'a Path, Digests>;
 
 impl Known {
     /// Opens the cache at a path; one that is not there or torn knows nothing.
@@ -171,24 +166,51 @@ impl Known {
     /// # Errors
     /// Its directory cannot be written.
     pub fn open(path: &Path) -> Result<Known> {
-        Ok(Known { before: Seen::open(path, KIND)?, fresh: 0 })
+        Ok(Known { before: Seen::open(path, KIND)?, fresh: HashMap::new() })
     }
 
     /// How many files were really read.
     #[must_use]
     pub fn files_read(&self) -> usize {
-        self.fresh
+        self.fresh.len()
+    }
+
+    /// Whether the digests of a file are known.
+    #[must_use]
+    pub fn has(&self, path: &Path, about: &About) -> bool {
+        self.find(path, about).is_some()
+    }
+
+    fn find(&self, path: &Path, about: &About) -> Option<Digests> {
+        let fresh = self.fresh.get(path).filter(|(seen, _)| seen == about);
+        let before = || self.before.found(path, about).and_then(parse);
+        fresh.map(|(_, digests)| *digests).or_else(before)
+    }
+
+    /// The digests of files, each once.
+    ///
+    /// # Errors
+    /// One cannot be read, or looks different.
+    pub fn by_path<'a>(
+        &mut self,
+        files: impl Iterator<Item = (&'a Path, About)>,
+    ) -> Result<ByPath<'a>> {
+        let files: HashMap<&Path, About> = files.collect();
+        let mut files: Vec<(&Path, About)> = files.into_iter().collect();
+        files.sort_unstable_by_key(|(path, _)| *path);
+        let digests = self.of_all(&files).into_iter();
+        let named = files.iter().zip(digests).map(|((path, _), digests)| {
+            Ok((*path, digests.with_context(|| path.display().to_string())?))
+        });
+        named.collect()
     }
 
     /// The digests of files, in their order; those that are not known are read by a few threads.
-    pub fn of_all(&mut self, files: &[(&Path, About)]) -> Vec<io::Result<Digests>> {
-        let mut found: Vec<Option<io::Result<Digests>>> = files
-            .iter()
-            .map(|(path, about)| self.before.found(path, about).and_then(parse).map(Ok))
-            .collect();
+    fn of_all(&mut self, files: &[(&Path, About)]) -> Vec<io::Result<Digests>> {
+        let mut found: Vec<Option<io::Result<Digests>>> =
+            files.iter().map(|(path, about)| self.find(path, about).map(Ok)).collect();
         let mut wanted: Vec<usize> =
             found.iter().enumerate().filter(|(_, one)| one.is_none()).map(|(at, _)| at).collect();
-        self.fresh += wanted.len();
         for near in wanted.chunks_mut(SORTED) {
             near.sort_by_key(|at| Reverse(files[*at].1.size));
         }
@@ -211,6 +233,10 @@ impl Known {
             work();
         });
         for (at, digests) in read.into_inner().unwrap_or_else(|poison| poison.into_inner()) {
+            if let Ok(digests) = &digests {
+                let (path, about) = files[at];
+                self.fresh.insert(path.to_owned(), (about, *digests));
+            }
             found[at] = Some(digests);
         }
         found.into_iter().map(|one| one.unwrap_or_else(|| Err(changed()))).collect()

@@ -11,12 +11,14 @@
 //! nor who builds can change them.  All that is missing is told before the build fails.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image_tree::{Entry, Kind, Tree};
 use live_manifest::{self as live, Accounts, Manifest, Owned, Problem, nearest};
+use stage::seen::About;
 
-use crate::digests::{Digests, Known};
+use crate::digests::Known;
 use crate::log::Log;
 use crate::places::{self, Place, Search, Taken, Tried, Why};
 
@@ -25,24 +27,22 @@ const GROUP: &str = "etc/group";
 /// For so many missing files the nearest path is looked for.
 const NEAREST: usize = 20;
 
-/// A file's source.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Where it is.
-    pub taken: Taken,
-    /// What its bytes are.
-    pub digests: Digests,
-}
-
 /// What the manifest asks for, found.
 #[derive(Debug)]
 pub struct Gathered {
     /// Every row, with the image's own numbers for owners.
     pub tree: Tree,
-    /// The sources of the files.
-    pub files: BTreeMap<String, Source>,
+    /// Where each file is.
+    pub files: BTreeMap<String, Taken>,
     /// Users and groups of the image.
     pub accounts: Accounts,
+}
+
+impl Gathered {
+    /// Every file that was found, and what it looked like.
+    pub fn sources(&self) -> impl Iterator<Item = (&Path, About)> {
+        self.files.values().map(|file| (file.path.as_path(), file.about))
+    }
 }
 
 /// What a build takes files for.
@@ -55,7 +55,7 @@ pub struct Wanted<'a> {
     pub time: i64,
 }
 
-/// A file that was not found or not read.
+/// A file that was not found or may not be read.
 struct Missing<'a> {
     entry: &'a live::Entry,
     why: String,
@@ -66,34 +66,25 @@ impl Wanted<'_> {
     ///
     /// # Errors
     /// Something is wrong with the manifest, or files are missing; all of it has been said.
-    pub fn gather(&self, known: &mut Known, log: &Log<'_>) -> Result<Gathered> {
+    pub fn gather(&self, known: &Known, log: &Log<'_>) -> Result<Gathered> {
         let mut search = Search::through(self.places);
         let accounts = self.accounts(&mut search)?;
         let problems = live::check(self.manifest, Some(&accounts));
         refuse(&problems, log)?;
         let files: Vec<&live::Entry> =
             self.of(|kind| matches!(kind, live::Kind::File(_))).collect();
-        let found: Vec<_> = files.iter().map(|entry| search.find(&entry.path)).collect();
-        let wanted: Vec<_> =
-            found.iter().flatten().map(|taken| (taken.path.as_path(), taken.about)).collect();
-        let mut digests = known.of_all(&wanted).into_iter();
         let mut missing = Vec::new();
         let mut sources = BTreeMap::new();
         self.directories(log);
         let mut from_host = 0;
-        for (entry, found) in files.iter().zip(found) {
-            let read = found.map_err(|tried| tell(&tried)).and_then(|taken| {
-                let path = taken.path.display().to_string();
-                let read = digests.next().unwrap_or_else(|| Err(crate::digests::changed()));
-                let digests = read.map_err(|error| format!("{path} ({error})"))?;
-                Ok(Source { taken, digests })
-            });
-            match read {
-                Ok(source) => {
-                    let place = &self.places[source.taken.place];
+        for entry in files {
+            let found = search.find(&entry.path).map_err(|tried| tell(&tried));
+            match found.and_then(|taken| readable(taken, known)) {
+                Ok(taken) => {
+                    let place = &self.places[taken.place];
                     from_host += usize::from(place.is_host);
                     log.say(&format!("OK[{}] - FILE: {}", place.letter, entry.path));
-                    sources.insert(entry.path.clone(), source);
+                    sources.insert(entry.path.clone(), taken);
                 }
                 Err(why) => {
                     log.say(&format!("*FAILED* - FILE: {}", entry.path));
@@ -148,14 +139,14 @@ impl Wanted<'_> {
     }
 
     /// Every file of the running system is named once more where nobody overlooks it.
-    fn told_host(&self, count: usize, sources: &BTreeMap<String, Source>, log: &Log<'_>) {
+    fn told_host(&self, count: usize, sources: &BTreeMap<String, Taken>, log: &Log<'_>) {
         if count == 0 {
             return;
         }
         log.say(&format!("WARNING: {count} files were taken from the running system:"));
         for (path, source) in sources {
-            if self.places[source.taken.place].is_host {
-                log.say(&format!("WARNING: {path} from {}", source.taken.path.display()));
+            if self.places[source.place].is_host {
+                log.say(&format!("WARNING: {path} from {}", source.path.display()));
             }
         }
     }
@@ -191,10 +182,10 @@ impl Wanted<'_> {
         Ok(tree)
     }
 
-    fn sized(&self, mut tree: Tree, sources: &BTreeMap<String, Source>) -> Tree {
+    fn sized(&self, mut tree: Tree, sources: &BTreeMap<String, Taken>) -> Tree {
         for (path, source) in sources {
             if let Some(entry) = tree.get_mut(path) {
-                entry.kind = Kind::File { size: source.taken.about.size };
+                entry.kind = Kind::File { size: source.about.size };
             }
         }
         tree
@@ -228,23 +219,31 @@ impl Wanted<'_> {
     ///
     /// # Errors
     /// A file changed, came or went.
-    pub fn check_unchanged(&self, sources: &BTreeMap<String, Source>) -> Result<()> {
+    pub fn check_unchanged(&self, sources: &BTreeMap<String, Taken>) -> Result<()> {
         let mut search = Search::through(self.places);
         for (path, source) in sources {
             match search.find(path) {
-                Ok(taken) if taken == source.taken => {}
+                Ok(taken) if taken == *source => {}
                 Ok(taken) => {
                     bail!("{} changed during the build: nothing was made", taken.path.display())
                 }
                 Err(_) => {
-                    bail!(
-                        "{} went away during the build: nothing was made",
-                        source.taken.path.display()
-                    )
+                    bail!("{} went away during the build: nothing was made", source.path.display())
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A file that may be read.  One whose bytes are known need not be.
+fn readable(taken: Taken, known: &Known) -> Result<Taken, String> {
+    if known.has(&taken.path, &taken.about) {
+        return Ok(taken);
+    }
+    match rustix::fs::access(&taken.path, rustix::fs::Access::READ_OK) {
+        Ok(()) => Ok(taken),
+        Err(error) => Err(format!("{} ({})", taken.path.display(), std::io::Error::from(error))),
     }
 }
 

@@ -1,17 +1,21 @@
 //! image.rs - the image: its table, and where the bytes of each file are.
 //!
 //! A file's bytes are its source's, unless a step of the build made it: then they lie in the
-//! workshop.  Invariant: the table has a row for every path, and `digests` one for every file.
+//! workshop.  The image's own listing comes last: whoever reads it waits for the digests of all else.
+//! Invariant: the table has a row for every path, and every file but the listing has a body.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 use image_formats::content::Content;
 use image_tree::{Entry, Kind, Tree};
 
-use crate::digests::{Digests, changed};
+use crate::digests::changed;
+use crate::listing::MANIFEST;
 use stage::seen::About;
 
 /// The bytes of a file.
@@ -19,11 +23,13 @@ use stage::seen::About;
 pub struct Body {
     /// Where they are.
     pub path: PathBuf,
-    /// What that file looked like when its digests were made; another one is refused.
+    /// What that file looked like when it was found; another one is refused.
     pub about: About,
-    /// The digests.
-    pub digests: Digests,
 }
+
+/// The image's own listing, of the length that the table gives, as soon as it is there; whoever should
+/// make it and fails, is gone.
+pub type Coming = Arc<Mutex<Receiver<String>>>;
 
 /// The image.
 #[derive(Debug, Default)]
@@ -32,6 +38,8 @@ pub struct Image {
     pub tree: Tree,
     /// The bytes of each file that is no further name of another.
     pub bodies: BTreeMap<String, Body>,
+    /// The bytes of [`MANIFEST`], where the image has one.
+    pub listing: Option<Coming>,
 }
 
 impl Image {
@@ -58,7 +66,7 @@ impl Image {
     }
 
     fn part(&self, wanted: &dyn Fn(&str) -> bool) -> Image {
-        let mut image = Image::default();
+        let mut image = Image { listing: self.listing.clone(), ..Image::default() };
         // First names on the other side, and the first of their names on this one.
         let mut firsts: BTreeMap<&str, &str> = BTreeMap::new();
         for (path, entry) in self.tree.iter().filter(|(path, _)| wanted(path)) {
@@ -91,6 +99,11 @@ impl Image {
 
 impl Content for Image {
     fn open(&self, path: &str) -> io::Result<Box<dyn Read + '_>> {
+        if let Some(coming) = self.listing.as_ref().filter(|_| path == MANIFEST) {
+            let coming = coming.lock().unwrap_or_else(|poison| poison.into_inner());
+            let listing = coming.recv().map_err(|_| io::Error::other("no digests are known"))?;
+            return Ok(Box::new(Cursor::new(listing.into_bytes())));
+        }
         let absent = || io::Error::new(io::ErrorKind::NotFound, "no bytes are known");
         let body = self.bodies.get(path).ok_or_else(absent)?;
         open(&body.path, &body.about)

@@ -18,7 +18,7 @@ use image_tree::{Entry, Kind};
 use live_manifest::Accounts;
 
 use crate::digests::{Digests, hex};
-use crate::image::Image;
+use crate::image::{Body, Image};
 
 /// Where the listing lies in the image.
 pub const MANIFEST: &str = "var/log/manifest";
@@ -64,9 +64,9 @@ impl Names {
     }
 }
 
-/// Lists an image.
+/// Lists an image; `digests` tells those of a body.
 #[must_use]
-pub fn list(image: &Image, accounts: &Accounts) -> Listings {
+pub fn list(image: &Image, accounts: &Accounts, digests: &dyn Fn(&Body) -> Digests) -> Listings {
     let names = Names::of(accounts);
     let mut listings =
         Listings { manifest: String::new(), md5sum: String::new(), sha256sum: String::new() };
@@ -81,7 +81,7 @@ pub fn list(image: &Image, accounts: &Accounts) -> Listings {
             Kind::Symlink { target } => writeln!(listings.manifest, "s {named}={target}    "),
             Kind::File { .. } | Kind::HardLink { .. } => {
                 if let Some((row, body)) = image.file(path) {
-                    listings.file(&named, row, &names.owner(row), &body.digests);
+                    listings.file(&named, row, &names.owner(row), &digests(body));
                 }
                 Ok(())
             }
@@ -121,7 +121,6 @@ impl Listings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Body;
     use stage::seen::About;
 
     #[test]
@@ -143,10 +142,10 @@ mod tests {
             image.tree.insert(path, row).unwrap();
         }
         let about = About { size: 3, mtime: 0, ctime: 0, inode: (0, 0) };
-        let body = Body { path: "x".into(), about, digests: Digests::of(b"abc") };
+        let body = Body { path: "x".into(), about };
         image.bodies.insert("etc/passwd".into(), body);
         let accounts = Accounts::parse("daemon:x:0:\nroot:x:0:0:::", "root::0:\nsys::3:");
-        let listings = list(&image, &accounts);
+        let listings = list(&image, &accounts, &|_| Digests::of(b"abc"));
         assert_eq!(
             listings.manifest,
             "d . 0755 root root \n\

@@ -97,6 +97,11 @@ impl Output {
             })
     }
 
+    /// Whether there is, or was, a platform of this name.
+    pub fn has_record(&self, name: &str) -> bool {
+        self.record(name).exists()
+    }
+
     fn record(&self, name: &str) -> PathBuf {
         self.own.join(format!("{name}.made"))
     }

@@ -13,9 +13,10 @@ use anyhow::{Context, Result};
 use image_rooted::{Owned, Rooted};
 use image_tree::{Kind, Tree};
 
-use crate::digests::{Digests, changed};
-use crate::gather::{Gathered, Source};
+use crate::digests::changed;
+use crate::gather::Gathered;
 use crate::image::{Body, Image};
+use crate::places::Taken;
 use stage::seen::About;
 
 /// Files that the steps of every build read or change.
@@ -127,14 +128,12 @@ impl Workshop {
             }
             let source = gathered.files.get(path).filter(|_| !self.made.contains(path));
             let body = match source {
-                Some(Source { taken, digests }) => {
-                    Body { path: taken.path.clone(), about: taken.about, digests: *digests }
-                }
+                Some(taken) => Body { path: taken.path.clone(), about: taken.about },
                 None => self.body(path)?,
             };
             bodies.insert(path.to_owned(), body);
         }
-        Ok(Image { tree, bodies })
+        Ok(Image { tree, bodies, listing: None })
     }
 
     /// A file that lies here.
@@ -143,15 +142,13 @@ impl Workshop {
     /// It cannot be read.
     pub fn body(&self, path: &str) -> Result<Body> {
         let at = self.root.on_disk(path)?;
-        let named = || at.display().to_string();
-        let about = About::of(&fs::symlink_metadata(&at).with_context(named)?);
-        let digests = Digests::read(&at, &about).with_context(named)?;
-        Ok(Body { path: at, about, digests })
+        let about = fs::symlink_metadata(&at).with_context(|| at.display().to_string())?;
+        Ok(Body { path: at, about: About::of(&about) })
     }
 }
 
 /// Makes the directories, links and copies of a root's rows.
-fn lay_out(root: &Rooted, files: &BTreeMap<String, Source>, extent: Extent) -> Result<()> {
+fn lay_out(root: &Rooted, files: &BTreeMap<String, Taken>, extent: Extent) -> Result<()> {
     let at = |path: &str| root.dir().join(path);
     let made = |path: &str, done: std::io::Result<()>| {
         done.with_context(|| at(path).display().to_string())
@@ -188,15 +185,15 @@ fn above(path: &Path) -> Result<()> {
 }
 
 /// Copies files, by a few threads.
-fn copy_all(dir: &Path, files: &[(&str, &Source)]) -> Result<()> {
+fn copy_all(dir: &Path, files: &[(&str, &Taken)]) -> Result<()> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         while let Some((path, source)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (from, to) = (&source.taken.path, dir.join(path));
+            let (from, to) = (&source.path, dir.join(path));
             above(&to)?;
             let named = || format!("{} to {}", from.display(), to.display());
             let copied = fs::copy(from, &to).with_context(named)?;
-            if copied != source.taken.about.size {
+            if copied != source.about.size {
                 return Err(changed()).with_context(|| from.display().to_string());
             }
         }
