@@ -45,6 +45,10 @@ Usage: svcadm milestone [-d] <milestone>
 /// The longest comment, in bytes.
 const COMMENT_MAX: usize = 1023;
 
+/// What -S may say.
+const STATES: &str =
+    "'uninitialized', 'disabled', 'offline', 'online', 'degraded' or 'maintenance'";
+
 /// What `mark` marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -172,12 +176,21 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Options, Refusal> {
     if chooses && operands.is_empty() == state.is_none() {
         return Err(Refusal::Usage(None));
     }
-    if let (Verb::Clear, Some(state)) = (&verb, &state) {
-        if !matches!(state.as_str(), "maintenance" | "degraded") {
-            return Err(Refusal::Fatal("State must be 'maintenance' or 'degraded'".into()));
-        }
+    if let Some(state) = state.as_deref().filter(|_| chooses) {
+        known(state, &verb)?;
     }
     Ok(Options { verbose, every_zone, state, verb, operands })
+}
+
+/// Nothing is ever in a state that there is not: whoever names one has mistyped it.
+fn known(state: &str, verb: &Verb) -> Result<(), Refusal> {
+    let must = |names: &str| Err(Refusal::Fatal(format!("State must be {names}")));
+    match state {
+        "maintenance" | "degraded" => Ok(()),
+        _ if *verb == Verb::Clear => must("'maintenance' or 'degraded'"),
+        "uninitialized" | "disabled" | "offline" | "online" => Ok(()),
+        _ => must(STATES),
+    }
 }
 
 fn arguments(parser: &mut lexopt::Parser, letters: &str) -> Result<Raw, Refusal> {
@@ -317,6 +330,11 @@ mod tests {
             ("refresh", usage()),
             ("-S maintenance clear x", usage()),
             ("-S online clear", Refusal::Fatal("State must be 'maintenance' or 'degraded'".into())),
+            ("-S onlin disable", Refusal::Fatal(format!("State must be {STATES}"))),
+            (
+                "-S legacy_run clear",
+                Refusal::Fatal("State must be 'maintenance' or 'degraded'".into()),
+            ),
             ("mark x", usage()),
             ("mark maintenance", usage()),
             ("mark online x", usage()),
