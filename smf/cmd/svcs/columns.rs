@@ -1,7 +1,7 @@
 //! columns.rs - the table of svcs: what each column holds and how wide it is.
 //!
-//! Columns are joined; a cell that is too long pushes the others on in CTID, FMRI, SVC and ZONE, and
-//! is cut elsewhere.  Everything stands left but the contract's number.  Trailing blanks go.
+//! Columns are joined; a cell that is too long pushes the others on, but INST and SCOPE are cut, and
+//! then no blank is left.  Everything stands left but the contract's number.  Trailing blanks go.
 
 use jiff::tz::TimeZone;
 use smf_cmd::clock;
@@ -88,12 +88,12 @@ impl Table<'_> {
         for column in self.columns {
             let (_, width) = column.name_and_width();
             let text = self.cell(*column, row);
-            let grows = matches!(column, Ctid | Fmri | Svc | Zone);
             let length = text.chars().count();
-            match grows || length < width {
-                true => line.push_str(&text),
-                false => line.extend(text.chars().take(width - 1)),
+            if length >= width && matches!(column, Inst | Scope) {
+                line.extend(text.chars().take(width));
+                continue;
             }
+            line.push_str(&text);
             line.extend(std::iter::repeat_n(' ', width.saturating_sub(length).max(1)));
         }
         line.truncate(line.trim_end_matches(' ').len());
@@ -236,8 +236,7 @@ mod tests {
             (
                 "inst,svc,s",
                 &moving,
-                "INST                 SVC                  S|an-instance-that-is- \
-                 application/a-very-long-name-of-a-service/that-does-not-fit 0*",
+                "INST                 SVC                  S|an-instance-that-is-lapplication/a-very-long-name-of-a-service/that-does-not-fit 0*",
             ),
             ("zone,desc", &one, "ZONE             DESC|global           -"),
         ] {
@@ -246,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_cut_and_keeps_its_blank() {
+    fn a_description_is_never_cut() {
         let described =
             Row { description: Some("d".repeat(120)), ..row("svc:/a:b", "online", "none", &[]) };
         let said = shown("desc,s", &described, 0);
-        assert!(said.ends_with(&format!("|{} 1", "d".repeat(99))), "{said}");
+        assert!(said.ends_with(&format!("|{} 1", "d".repeat(120))), "{said}");
     }
 
     #[test]
