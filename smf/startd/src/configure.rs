@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{self, Restarter};
-use crate::engine::{Activity, Engine, Instance};
+use crate::engine::{Activity, Engine, Instance, WAS_ENABLED};
 use crate::evaluate::{Evaluation, reckon};
 use crate::graph::{Dependency, Descent, Entity, Grouping};
 use crate::propagate::{self, Transition};
@@ -319,7 +319,8 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         if next != State::None && !revives {
             self.record(fmri, revived_writes(starting));
         }
-        self.resume_order(fmri, state, next);
+        let was_enabled = recorded.first(WAS_ENABLED) == Some("true");
+        self.resume_order(fmri, state, next, was_enabled);
     }
 
     /// An engine that died may have died between a stop and the stops that follow from it.
@@ -361,7 +362,7 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         self.idle(fmri);
     }
 
-    fn resume_order(&mut self, fmri: &str, state: State, next: State) {
+    fn resume_order(&mut self, fmri: &str, state: State, next: State, was_enabled: bool) {
         let enabled = self.graph.node(fmri).is_some_and(|node| node.enabled);
         match (state, next) {
             (State::Online | State::Degraded, State::Online | State::Degraded) => {
@@ -391,21 +392,14 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
             (State::Uninitialized | State::Offline, false) => self.give(fmri, Order::Disable),
             (State::Online | State::Degraded, false) => self.give(fmri, Order::AdminDisable),
             (State::Offline, true) => self.start_if_ready(fmri),
-            // Its method failed while the disable waited, and the engine died before it came to it.
-            (State::Maintenance, false) if self.failed_and_gone(fmri) => {
+            // The engine died before it came to the disable, or could write what came of it.
+            (State::Maintenance, false) if was_enabled && !self.is_outside(fmri) => {
                 self.give(fmri, Order::AdminDisable);
             }
             (State::Online | State::Degraded, true)
             | (State::Disabled, false)
             | (State::None | State::Maintenance, _) => {}
         }
-    }
-
-    /// In maintenance because of a method, with nothing left of the service.
-    fn failed_and_gone(&self, fmri: &str) -> bool {
-        let of_method = |aux: &str| matches!(aux, "method_failed" | "fault_threshold_reached");
-        let instance = self.instances.get(fmri);
-        instance.is_some_and(|one| of_method(&one.aux) && one.contract.is_none())
     }
 
     pub(crate) fn set_enabled(&mut self, fmri: &str, enabled: bool) {

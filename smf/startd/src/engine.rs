@@ -30,6 +30,9 @@ use crate::unwritten::Unwritten;
 /// More orders than this wait for no instance.
 const QUEUE_LIMIT: usize = 100;
 
+/// Of the group `restarter`: whether it was enabled when it entered maintenance.
+pub(crate) const WAS_ENABLED: &str = "was_enabled";
+
 /// So many processes are made after one commit, unless [`Engine::set_litter`] says otherwise.
 const LITTER: usize = 16;
 
@@ -320,8 +323,20 @@ impl<S: Store, Y: Sys> Engine<S, Y> {
         instance.state = to;
         instance.next = State::None;
         instance.activity = None;
+        let more = if to == State::Maintenance { self.with_wish(fmri, more) } else { more };
         self.record(fmri, more);
         self.follow(fmri, from, severity);
+    }
+
+    /// Out of maintenance leads a disable that comes later, and from what is wanted the next engine
+    /// could not tell when it came.
+    fn with_wish(&self, fmri: &str, mut writes: Vec<Write>) -> Vec<Write> {
+        let enabled = self.graph.node(fmri).is_some_and(|node| node.enabled);
+        let waits =
+            |one: &Instance| one.queue.iter().any(|(order, _)| *order == Order::AdminDisable);
+        let enabled = enabled || self.instances.get(fmri).is_some_and(waits);
+        writes.push((WAS_ENABLED, "boolean", vec![enabled.to_string()]));
+        writes
     }
 
     /// What follows from the state that an instance has now.

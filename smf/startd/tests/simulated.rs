@@ -522,3 +522,34 @@ fn what_a_full_repository_refused_is_written_when_there_is_room() {
     let next = world.engine.timeout();
     assert!(next.is_none_or(|next| next > Duration::from_secs(1)), "{next:?}");
 }
+
+#[test]
+fn a_disable_leads_out_of_maintenance_though_it_could_not_be_written() {
+    let mut world = online(&[Service::new(A), Service::new(B).disabled()]);
+    for fmri in [A, B] {
+        world.order(fmri, "maint_on_immediate");
+        assert_eq!(State::Maintenance, world.state(fmri));
+    }
+    // Nobody has disabled either since.
+    let mut world = world.restarted();
+    assert_eq!([State::Maintenance; 2], [world.state(A), world.state(B)]);
+
+    world.engine.store().full = true;
+    world.enable(A, false);
+    assert_eq!(State::Disabled, world.state(A));
+    assert_eq!("maintenance", world.property(A, "restarter/state"));
+    world.engine.store().full = false;
+    let mut world = world.restarted();
+    assert_eq!([State::Disabled, State::Maintenance], [world.state(A), world.state(B)]);
+    assert_eq!("disabled", world.property(A, "restarter/state"));
+}
+
+#[test]
+fn a_milestone_leads_nobody_out_of_maintenance() {
+    let mut world = online(&[Service::new(A)]);
+    world.order(A, "maint_on_immediate");
+    world.put("svc:/system/svc/restarter:default", "options_ovr/milestone", "astring", &["none"]);
+    assert_eq!("false", world.property(A, "general_ovr/enabled"));
+    let world = world.restarted();
+    assert_eq!(State::Maintenance, world.state(A));
+}
