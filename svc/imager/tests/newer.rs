@@ -152,6 +152,25 @@ fn builds_pause_fail_and_go_on() {
 }
 
 #[test]
+fn a_log_that_cannot_be_opened_is_told_of() {
+    let yard = Yard::new();
+    manifest(&yard, &[("one", "/bin/true")]);
+    assert_eq!(yard.run(&["build", "-l", "m.xml"]).status, 0);
+    // A folder stands where the log would, in this minute and the next two.
+    let now = jiff::Zoned::now();
+    for minutes in 0..3 {
+        let then = now.saturating_add(jiff::Span::new().minutes(minutes));
+        let name = format!("detail-log.{}", then.strftime("%Y-%m-%d.%H:%M"));
+        std::fs::create_dir(yard.path("area/logs").join(name)).unwrap();
+    }
+    let said = yard.run(&["build", "m.xml"]);
+    let last = lines(&said).pop().unwrap();
+    let start = format!("{}/detail-log.", yard.path("area/logs").display());
+    assert!(last.starts_with(&start) && last.ends_with(": Is a directory (os error 21)"), "{last}");
+    assert_eq!(said.status, 1);
+}
+
+#[test]
 fn the_second_build_says_who_holds_the_area() {
     let yard = Yard::new();
     manifest(&yard, &[("one", "/bin/true")]);

@@ -12,6 +12,7 @@ use image_checkpoint::{Area, BackEnd, OpenError, Options, Place, Step as Name, c
 use image_manifest::{Checked, Form, Image};
 use jiff::Zoned;
 use process::Cancel;
+use tempfile::TempDir;
 
 use super::arguments::Request;
 use super::choice::{Choice, Ground, Named, Refused};
@@ -130,7 +131,7 @@ pub struct Caller<'a> {
     pub logs: &'a Logs<'a>,
 }
 
-/// Builds.
+/// Builds.  What fails is told to the logs, whenever it does.
 pub fn build(
     manifest: &Manifest,
     area: &mut Area,
@@ -139,19 +140,9 @@ pub fn build(
     caller: &Caller<'_>,
 ) -> Result<Ended> {
     let logs = caller.logs;
-    if let Err(error) = crate::steps::check(&manifest.image) {
-        logs.error(&super::run::told(&error));
-        return Err(error);
-    }
-    warn(manifest, area, resume, logs)?;
     let paths = logs.paths(area.logs(), &Zoned::now());
-    begin(manifest, area, (resume, pause), &paths, logs)?;
-    let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp")?;
-    let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));
-    let document = Arc::new(manifest.checked.document().clone());
-    let tell = caller.debug.clone();
-    let server = Server::start(document, &socket, tell);
-    let server = server.with_context(|| socket.display().to_string())?;
+    let opened = open(manifest, area, (resume, pause), &paths, caller);
+    let (_folder, server) = opened.inspect_err(|error| tell(error, area, logs))?;
     let build = Build {
         checked: &manifest.checked,
         manifest: &manifest.path,
@@ -162,13 +153,7 @@ pub fn build(
         scripts: Scripts { socket: server.path(), time: caller.script_time, cancel: caller.cancel },
         logs,
     };
-    let ended = build.run(area, resume, pause);
-    if let Err(error) = &ended {
-        logs.error(&super::run::told(error));
-        if let Some(line) = room::lacking("the build", error, &super::run::written(area), None) {
-            logs.error(&line);
-        }
-    }
+    let ended = build.run(area, resume, pause).inspect_err(|error| tell(error, area, logs));
     if manifest.image.form == Form::Dc {
         if !matches!(ended, Ok(Ended::Done | Ended::Paused(_))) {
             let log = paths[1].display();
@@ -188,6 +173,33 @@ pub fn build(
     ended
 }
 
+/// Opens the logs and the socket at which scripts ask, in a folder of its own.
+fn open(
+    manifest: &Manifest,
+    area: &Area,
+    from_to: (Option<usize>, Option<usize>),
+    paths: &[PathBuf; 2],
+    caller: &Caller<'_>,
+) -> Result<(TempDir, Server)> {
+    crate::steps::check(&manifest.image)?;
+    warn(manifest, area, from_to.0, caller.logs)?;
+    begin(manifest, area, from_to, paths, caller.logs)?;
+    let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp");
+    let folder = folder.context("a folder for the manifest's socket in /tmp")?;
+    let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));
+    let document = Arc::new(manifest.checked.document().clone());
+    let server = Server::start(document, &socket, caller.debug.clone());
+    Ok((folder, server.with_context(|| socket.display().to_string())?))
+}
+
+/// Says what ended a build, and where there is no room if it is that.
+fn tell(error: &anyhow::Error, area: &Area, logs: &Logs<'_>) {
+    logs.error(&super::run::told(error));
+    if let Some(line) = room::lacking("the build", error, &super::run::written(area), None) {
+        logs.error(&line);
+    }
+}
+
 /// Says what is built and where, and opens the logs.
 fn begin(
     manifest: &Manifest,
@@ -197,7 +209,6 @@ fn begin(
     logs: &Logs<'_>,
 ) -> Result<()> {
     let [simple, detail] = paths.each_ref().map(|path| path.display());
-    let open = || logs.open(paths).with_context(|| area.logs().display().to_string());
     let image = &manifest.image;
     if image.form == Form::Dc {
         let name = |step: usize| &image.steps[step].name;
@@ -210,7 +221,7 @@ fn begin(
         logs.info("Build datasets successfully setup");
         logs.info(&format!("Simple log: {simple}"));
         logs.info(&format!("Detail Log: {detail}"));
-        open()?;
+        logs.open(paths)?;
         logs.debug(&match &image.http_proxy {
             Some(proxy) => format!("Setting http_proxy to {proxy}"),
             None => "No http_proxy specified in the manifest".to_owned(),
@@ -222,7 +233,7 @@ fn begin(
     }
     logs.info(&format!("Simple Log: {simple}"));
     logs.info(&format!("Detail Log: {detail}"));
-    open()?;
+    logs.open(paths)?;
     logs.info(&format!("Build started {}", ctime()));
     logs.info(&format!("Distribution name: {}", image.name));
     if let BackEnd::Zfs { dataset } = area.back_end() {

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use anyhow::{Context, Result};
 use image_manifest::Form;
 use jiff::Zoned;
 
@@ -70,9 +71,10 @@ impl<'a> Logs<'a> {
     }
 
     /// From now on the files hear what is theirs; they are added to.
-    pub fn open(&self, [simple, detail]: &[PathBuf; 2]) -> io::Result<()> {
-        let open = |path: &PathBuf| -> io::Result<(PathBuf, File)> {
-            Ok((path.clone(), File::options().create(true).append(true).open(path)?))
+    pub fn open(&self, [simple, detail]: &[PathBuf; 2]) -> Result<()> {
+        let open = |path: &PathBuf| -> Result<(PathBuf, File)> {
+            let file = File::options().create(true).append(true).open(path);
+            Ok((path.clone(), file.with_context(|| path.display().to_string())?))
         };
         let (simple, detail) = (open(simple)?, open(detail)?);
         let mut files = self.files();

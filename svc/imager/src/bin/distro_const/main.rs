@@ -203,8 +203,8 @@ fn steps(
     request: &Request,
     key: Option<&Key>,
 ) -> anyhow::Result<Ended> {
-    let cancel = Cancel::new()?;
-    end_by_signals(&cancel)?;
+    let cancel = Cancel::new().and_then(|cancel| end_by_signals(&cancel).map(|()| cancel));
+    let cancel = cancel.inspect_err(|error| eprintln!("distro_const: signals: {error}"))?;
     if let Some(proxy) = &manifest.image.http_proxy {
         PROXY.get_or_init(|| proxy.clone());
     }
