@@ -192,6 +192,8 @@ fn not_opened(form: Form, error: &OpenError) -> String {
              since {since})",
             area.display()
         ),
+        // The original's own lines.
+        OpenError::NoZfs | OpenError::NoPool { .. } => error.to_string(),
         error => format!("distro_const: {error}"),
     }
 }

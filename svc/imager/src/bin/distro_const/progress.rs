@@ -41,6 +41,10 @@ impl Bar {
         let seen = std::io::stderr().is_terminal();
         let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
+        // Before the first step there is nothing to be seen.
+        if let Ok(nothing) = ProgressStyle::with_template("") {
+            bar.set_style(nothing);
+        }
         if seen {
             bar.enable_steady_tick(PACE);
         }
@@ -60,21 +64,24 @@ impl Bar {
         let mut shown = self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_new = shown.step != step;
         if is_new || shown.unit != unit || shown.has_total != (total > 0) {
+            *shown = Shown { step: step.into(), unit: unit.into(), has_total: total > 0 };
+            self.style(step, unit, total > 0, is_new);
             if is_new {
                 self.bar.reset();
-                self.bar.set_prefix(step.to_string());
             }
-            self.bar.set_message(unit.to_string());
-            *shown = Shown { step: step.into(), unit: unit.into(), has_total: total > 0 };
-            self.style(step, total > 0, is_new);
         }
-        self.bar.set_length(total);
-        self.bar.set_position(done);
+        // Both at once: the measures of one phase are none of the next.
+        self.bar.update(|state| {
+            state.set_len(total);
+            state.set_pos(done);
+        });
     }
 
-    fn style(&self, step: &str, has_total: bool, is_new: bool) {
-        let measures = if has_total { "[{bar:30}] {pos}/{len} {msg}" } else { "{elapsed}" };
-        let template = format!("{{prefix:>14}} {measures} {{left}}");
+    fn style(&self, step: &str, unit: &str, has_total: bool, is_new: bool) {
+        let plain = |text: &str| text.replace('{', "{{").replace('}', "}}");
+        let measures = if has_total { "[{bar:30}] {pos}/{len} " } else { "{elapsed}" };
+        let unit = if has_total { plain(unit) } else { String::new() };
+        let template = format!("{:>14} {measures}{unit}  {{left}}", plain(step));
         let Ok(style) = ProgressStyle::with_template(&template) else { return };
         let (own, later) = self.usual(step);
         // The phases of a step are one step.
