@@ -1,7 +1,7 @@
 //! Receive packages, fill image roots.
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
-//! `transport` (how depots are spoken to; `volley`: many files asked for at once), `source` (an opened origin: verified catalogs, manifests,
+//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests,
 //! payloads) and `digest`, `control` (progress and cancelling); for receiving, `select` (which
 //! packages), `receive` and `mirror` (an exact copy), `mogrify` (manifests edited by rules); for
 //! publishing to a depot, `publish_http` (its operations), `deliver` (from a manifest) and `republish`
@@ -50,7 +50,6 @@ mod select;
 pub mod signature;
 pub mod solve;
 mod source;
-mod told;
 mod transport;
 mod volley;
 
@@ -78,5 +77,4 @@ pub use search::{AskError, Found};
 pub use solve::SolveError;
 pub use solve::choose::ChooseError;
 pub use source::{PublisherCatalog, Source, SourceError};
-pub use told::Variable;
 pub use transport::{Patience, Transport, TransportError};

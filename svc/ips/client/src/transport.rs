@@ -2,6 +2,8 @@
 //!
 //! The caller reads the environment and the files; this makes an HTTP client of what they say.
 
+mod told;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

@@ -8,17 +8,20 @@
 //!
 //! The variables are asked for by name: nothing here reads an environment.
 
-use crate::transport::{Patience, Transport, TransportError};
+use super::{Patience, Transport, TransportError};
 
 /// Gives the value of a variable.
-pub type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
+type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl Transport {
     /// How a depot at `uri` is spoken to.  An empty variable is none.
     ///
     /// # Errors
     /// A variable makes no sense.
-    pub fn told(uri: &str, variable: &Variable<'_>) -> Result<Self, TransportError> {
+    pub fn told(
+        uri: &str,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, TransportError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut transport = Self::new(Patience::told(&set)?);
         if let Some(path) = set("SSL_CERT_FILE") {
