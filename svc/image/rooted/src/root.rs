@@ -11,6 +11,7 @@
 //! Invariant: after [`Rooted::reconcile`] the table has a row for everything on the disk, and the
 //! disk has everything in the table but devices.
 
+mod copies;
 mod reconcile;
 mod ways;
 
@@ -19,11 +20,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::removal;
 use image_tree::{Entry, Kind, TableError, Tree, check_path};
 
+use copies::Copies;
 pub use reconcile::Before;
 pub use ways::Ways;
 
@@ -379,25 +380,28 @@ impl Rooted {
 
     /// Copies one row of another root, without what is below it; parents come with it.
     pub fn copy_from(&mut self, other: &Rooted, path: &str) -> Result<()> {
-        let mut copies = Copies::default();
+        let mut copies = Copies::of(None);
         self.copy_row(other, path, &mut copies)?;
         copies.make()
     }
 
-    /// Copies rows so, in the order of their paths; the bytes of files by a few threads.
+    /// Copies rows so, in the order of their paths; the bytes of files by a few threads.  What lies
+    /// at their paths in `donor`, a directory that nobody needs any more, and has the same bytes is
+    /// moved from there.
     pub fn copy_all<'p>(
         &mut self,
         other: &Rooted,
         paths: impl Iterator<Item = &'p str>,
+        donor: Option<&Path>,
     ) -> Result<()> {
-        let mut copies = Copies::default();
+        let mut copies = Copies::of(donor);
         for path in paths {
             self.copy_row(other, path, &mut copies)?;
         }
         copies.make()
     }
 
-    fn copy_row(&mut self, other: &Rooted, path: &str, copies: &mut Copies) -> Result<()> {
+    fn copy_row(&mut self, other: &Rooted, path: &str, copies: &mut Copies<'_>) -> Result<()> {
         let Some(entry) = other.tree.get(path) else { return Ok(()) };
         for (end, _) in path.match_indices('/') {
             let above = &path[..end];
@@ -415,16 +419,16 @@ impl Rooted {
                 self.remove(path)?;
                 symlink(target, &to).map_err(io_at(&to))?;
             }
-            Kind::File { .. } => copies.files.push((other.on_disk(path)?, to)),
+            Kind::File { .. } => copies.file(path, other.on_disk(path)?, to),
             Kind::HardLink { target } => {
                 let target = target.clone();
                 if self.is_file(&target) {
                     let first = self.on_disk(&target)?;
                     self.remove(path)?;
-                    copies.links.push((first, to));
+                    copies.link(first, to);
                 } else {
                     // Its first name stays behind: it is a file of its own here.
-                    copies.files.push((other.on_disk(path)?, to));
+                    copies.file(path, other.on_disk(path)?, to);
                     let first = other.tree.get(&target).cloned();
                     entry = first.unwrap_or(entry);
                 }
@@ -444,51 +448,9 @@ impl Rooted {
     }
 }
 
-/// Bytes and further names that are still to be made.
-#[derive(Default)]
-struct Copies {
-    files: Vec<(PathBuf, PathBuf)>,
-    links: Vec<(PathBuf, PathBuf)>,
-}
-
-impl Copies {
-    fn make(self) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<()> {
-            while let Some((from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                copy_file(from, to)?;
-            }
-            Ok(())
-        };
-        if self.files.len() > 1 {
-            std::thread::scope(|scope| {
-                let other = scope.spawn(work);
-                work().and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            })?;
-        } else {
-            work()?;
-        }
-        // What they are names of is there now.
-        for (first, to) in &self.links {
-            fs::hard_link(first, to).map_err(io_at(to))?;
-        }
-        Ok(())
-    }
-}
-
 /// A name for what lies beside a file until it is whole.
 fn process_free_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Copies a file's bytes; the copy can be read and replaced by whoever builds.
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_at(to)(error)),
-        Ok(()) | Err(_) => {}
-    }
-    fs::copy(from, to).map_err(io_at(from))?;
-    Ok(())
 }
 
 #[cfg(test)]

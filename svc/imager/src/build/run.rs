@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name, Writer};
-use image_manifest::{Checked, Form, Image, Native, Step};
-use jiff::Zoned;
+use image_manifest::{Checked, Image, Native, Step};
+use image_rooted::removal;
 
 use super::logs::Logs;
 use super::media::{self, Makers};
@@ -159,6 +159,7 @@ impl<'a> Build<'a> {
         let same = self.same(area, &states)?;
         // A step before which to pause is never passed over.
         let same = pause.map_or(same, |pause| same.min(pause + 1));
+        spare_archive(&Places::of(area))?;
         let Some(step) = same.checked_sub(1).filter(|step| *step > 0) else {
             return self.begin_anew(area, first, same > 0).map(Some);
         };
@@ -387,6 +388,21 @@ impl<'a> Build<'a> {
             Some(stamp) => media::name_by_time(native, folder, name, &stamp),
             None => Ok(()),
         }
+    }
+}
+
+/// Moves the last build's boot archive to where a rollback finds it, or ba-init.
+fn spare_archive(places: &Places) -> Result<()> {
+    let (archive, spare) = (&places.boot_archive, places.spare_archive());
+    let named = || archive.display().to_string();
+    if !std::fs::symlink_metadata(archive).is_ok_and(|about| about.is_dir()) {
+        return Ok(());
+    }
+    removal::remove(&spare).with_context(|| spare.display().to_string())?;
+    match std::fs::rename(archive, &spare) {
+        // In a snapshot of its own a rollback gives it back at no cost.
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => Ok(()),
+        moved => moved.with_context(named),
     }
 }
 

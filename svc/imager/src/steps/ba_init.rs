@@ -3,6 +3,8 @@
 //! The manifest lists files and directories.  What it leaves out is told by pieces of text: below
 //! a directory that is taken in, a path that contains one is not copied.  Then comes everything of
 //! `etc` and `var` that is no regular file, so that the archive has their shape.
+//!
+//! Files that the archive of the last build has with the same bytes are moved from there.
 
 use anyhow::Result;
 use image_manifest::{Included, Listed, Listing};
@@ -15,14 +17,16 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
     let dir = &work.places.boot_archive;
     let mut archive = Rooted::create(dir, &dir.with_extension("table"), root.time())?;
+    // The archive of the last build, if it was kept.
+    let donor = work.places.spare_archive();
     let contents = &work.image.boot_archive.contents;
     if contents.is_empty() {
         // Nothing is listed: the archive is the whole image.
-        archive.copy_all(&root, root.tree.iter().map(|(path, _)| path))?;
+        archive.copy_all(&root, root.tree.iter().map(|(path, _)| path), Some(&donor))?;
         return Ok(archive.save()?);
     }
     let chosen = chosen(contents, &root, &|line| work.say(line));
-    archive.copy_all(&root, chosen.iter().map(String::as_str))?;
+    archive.copy_all(&root, chosen.iter().map(String::as_str), Some(&donor))?;
     leave_out(contents, &mut archive, &|line| work.say(line))?;
     for above in ["etc", "var"] {
         let shape = root.tree.below(above);

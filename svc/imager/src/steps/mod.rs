@@ -99,6 +99,12 @@ impl Places {
         }
     }
 
+    /// Where the boot archive of the last build waits: a rollback takes it back, or ba-init takes
+    /// what it needs.
+    pub fn spare_archive(&self) -> PathBuf {
+        self.spare.join(spare_name("boot_archive"))
+    }
+
     fn facts(&self) -> PathBuf {
         self.build_data.join("facts.json")
     }
