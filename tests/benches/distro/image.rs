@@ -237,11 +237,6 @@ impl Yard {
         self.build(area, &mut Command::new(self.programs.join("distro_const")))
     }
 
-    /// An area is needed no more.
-    pub fn forget(&self, area: &str) {
-        fs::remove_dir_all(self.area(area)).unwrap();
-    }
-
     fn build(&self, area: &str, command: &mut Command) -> Build {
         flush();
         let begun = Instant::now();
@@ -267,7 +262,9 @@ impl Yard {
         let pid = libc::id_t::from(child.id());
         let mut ended = std::mem::MaybeUninit::zeroed();
         // SAFETY: `ended` has room for what the kernel writes; NOWAIT leaves the child to `wait`.
-        unsafe { libc::waitid(libc::P_PID, pid, ended.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) };
+        unsafe {
+            libc::waitid(libc::P_PID, pid, ended.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT)
+        };
         let cpu = cpu(&process);
         count(&mut steps, &mut last, &process);
         let status = child.wait().unwrap();
