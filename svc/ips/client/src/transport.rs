@@ -1,6 +1,7 @@
 //! transport.rs - how depots are spoken to: who one is, whom one trusts, how long one waits.
 //!
-//! The caller reads the environment and the files; this makes an HTTP client of what they say.
+//! The caller reads the environment and the files; this makes an HTTP client of what they say.  What
+//! variables mean, for all who follow pkg's, is in transport/told.rs.
 
 mod told;
 
