@@ -190,7 +190,7 @@ impl<'a> Build<'a> {
         let same = made
             .take_while(|((made, step), id)| made.step.as_str() == step.name && made.id == **id)
             .count();
-        // Nor is a step passed over whose media are not as it left them.
+        // A step whose media are not as it left them is not passed over.
         let left = Makers::of(area.root()).unchanged(&self.image.steps, area.media())?;
         Ok(same.min(left + 1))
     }
