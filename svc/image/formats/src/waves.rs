@@ -17,8 +17,9 @@ use rayon::prelude::*;
 
 /// Pieces of a wave for each thread: one that takes long costs little of the whole.
 const EACH: usize = 32;
-/// No wave is longer, however many threads there are.
-const WAVE_MAX: usize = 32 << 20;
+/// No wave is longer, however many threads there are: three of them, and what was made of two, take
+/// less than 64 MiB.
+const WAVE_MAX: usize = 12 << 20;
 
 /// Where a stream is cut.
 #[derive(Debug, Clone, Copy)]
