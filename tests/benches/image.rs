@@ -1,16 +1,18 @@
-//! image.rs - the writers of images: UFS against tar of the same tree, compression on two threads
-//! against one.
+//! image.rs - the writers of images: UFS against tar of the same tree, ISO 9660 against xorriso,
+//! compression on two threads against one; and the memory of each.
 //!
-//! Run: `cargo bench -p tests --bench image [-- WHAT]` (WHAT: ufs, lofi, gzip, iso)
-//! Prints figure, goal, ratio; asserts nothing of time.
+//! Run: `cargo bench -p tests --bench image [-- WHAT]` (WHAT: ufs, iso, lofi, gzip, memory)
+//! Prints figure, goal, ratio; asserts nothing of time.  Memory is the most that a writer had beside
+//! what was there before it began.
 
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use image_formats::archive;
+use image_formats::iso9660;
 use image_formats::lofi::{self, Algorithm};
 use image_formats::ufs::{self, Inodes, Options, Space, Zeros};
 use image_tree::{Entry, Kind, Tree};
@@ -38,6 +40,7 @@ fn report(what: &str, megabytes: f64, seconds: f64) {
 fn tree(root: &Path, bytes: &[u8]) -> Tree {
     let mut tree = Tree::new();
     let entry = |kind| Entry { kind, mode: 0o755, uid: 0, gid: 0, mtime: 5 };
+    tree.insert("", entry(Kind::Directory)).expect("the top");
     let (mut at, mut left) = (0, BYTES);
     for index in 0..FILES {
         let folder = format!("d{:03}", index / 100);
@@ -61,40 +64,126 @@ fn tree(root: &Path, bytes: &[u8]) -> Tree {
     tree
 }
 
-fn against_tar(scratch: &Path, bytes: &[u8]) {
-    let root = scratch.join("root");
-    std::fs::create_dir(&root).expect("a new folder");
-    let tree = tree(&root, bytes);
+/// A tree on the disk.
+struct Sample {
+    root: PathBuf,
+    tree: Tree,
+    out: PathBuf,
+}
+
+impl Sample {
+    fn new(scratch: &Path, bytes: &[u8]) -> Self {
+        let (root, out) = (scratch.join("root"), scratch.join("out"));
+        std::fs::create_dir(&root).expect("a new folder");
+        let tree = tree(&root, bytes);
+        Self { root, tree, out }
+    }
+
+    fn open(&self, path: &str) -> std::io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(self.root.join(path))?))
+    }
+
+    fn ufs(&self, zeros: Zeros) {
+        let (space, inodes) = (Space::Content { pad_mb: 0 }, Inodes::Content);
+        let options = Options { space, inodes, zeros, time: 0 };
+        let mut file = File::create(&self.out).expect("a new file");
+        ufs::write(&self.tree, &|path: &str| self.open(path), &options, &mut file)
+            .expect("it fits");
+    }
+
+    fn iso(&self) {
+        let options = iso9660::Options { volume: "BENCH", time: 0, weights: "" };
+        let plan = iso9660::Plan::new(&self.tree, &options).expect("a plan");
+        let file = File::create(&self.out).expect("a new file");
+        let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
+        plan.write(&|path: &str| self.open(path), &mut file).expect("it fits");
+        file.flush().expect("it fits");
+    }
+}
+
+/// The most memory that something took beside what was there, in MB.
+fn memory(run: impl FnOnce()) -> f64 {
+    let field = |name: &str| -> f64 {
+        let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the field");
+        let kilobytes: f64 = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse().expect("kB");
+        kilobytes / 1024.0
+    };
+    // What was let go of is no part of what is there.
+    // SAFETY: takes a number and touches only memory that nobody has.
+    unsafe { libc::malloc_trim(0) };
+    std::fs::write("/proc/self/clear_refs", "5").expect("the peak is forgotten");
+    let before = field("VmRSS");
+    run();
+    field("VmHWM") - before
+}
+
+fn memories(sample: &Sample, bytes: &[u8]) {
+    let told = |what: &str, megabytes: f64| {
+        let verdict = if megabytes < 64.0 { "met" } else { "over" };
+        println!("memory of {what:<30} {megabytes:>7.1} MB, goal 64: {verdict}");
+    };
+    told("ufs", memory(|| sample.ufs(Zeros::Stored)));
+    told("iso9660", memory(|| sample.iso()));
+    let out = || File::create(&sample.out).expect("a new file");
+    for algorithm in [Algorithm::Gzip, Algorithm::Lzma] {
+        let length =
+            bytes.len().min(if algorithm == Algorithm::Lzma { 24 << 20 } else { 128 << 20 });
+        let lofi = || {
+            lofi::compress(
+                &mut &bytes[..length],
+                length as u64,
+                algorithm,
+                lofi::SEGMENT,
+                &mut out(),
+            )
+            .expect("it fits");
+        };
+        told(&format!("lofi {}", algorithm.name()), memory(lofi));
+    }
+    let gzip = || drop(archive::pack(&mut &bytes[..], 6, &mut out()).expect("it fits"));
+    told("gzip -6", memory(gzip));
+}
+
+fn against_xorriso(sample: &Sample) {
+    let Sample { root, out, .. } = sample;
     let megabytes = BYTES as f64 / 1e6;
-    let out = scratch.join("out");
+    let fresh = || drop(std::fs::remove_file(out));
+    let xorriso = best(|| {
+        fresh();
+        let mut xorriso = Command::new("xorriso");
+        xorriso.args(["-no_rc", "-stdio_sync", "off", "-as", "mkisofs", "-quiet", "-R", "-o"]);
+        assert!(xorriso.arg(out).arg(root).status().is_ok_and(|status| status.success()));
+    });
+    report("xorriso, 30,000 files, 600 MiB", megabytes, xorriso);
+    let seconds = best(|| {
+        fresh();
+        sample.iso();
+    });
+    report("iso9660", megabytes, seconds);
+    println!("    {:.2} x xorriso's time, goal 1.1", seconds / xorriso);
+}
+
+fn against_tar(sample: &Sample) {
+    let Sample { root, out, .. } = sample;
+    let megabytes = BYTES as f64 / 1e6;
     // Both write a new file: what was there is gone before the clock runs.
-    let fresh = || drop(std::fs::remove_file(&out));
+    let fresh = || drop(std::fs::remove_file(out));
     let tar = best(|| {
         fresh();
-        let status =
-            Command::new("tar").arg("-cf").arg(&out).arg("-C").arg(&root).arg(".").status();
+        let status = Command::new("tar").arg("-cf").arg(out).arg("-C").arg(root).arg(".").status();
         assert!(status.is_ok_and(|status| status.success()));
     });
     report("tar, 30,000 files, 600 MiB", megabytes, tar);
-    let content = |path: &str| -> std::io::Result<Box<dyn Read>> {
-        Ok(Box::new(File::open(root.join(path))?))
-    };
     for (name, zeros) in [("stored", Zeros::Stored), ("holes", Zeros::Holes)] {
-        let options = Options {
-            space: Space::Content { pad_mb: 0 },
-            inodes: Inodes::Content,
-            zeros,
-            time: 0,
-        };
         let seconds = best(|| {
             fresh();
-            let mut file = File::create(&out).expect("a new file");
-            ufs::write(&tree, &content, &options, &mut file).expect("it fits");
+            sample.ufs(zeros);
         });
         report(&format!("ufs ({name})"), megabytes, seconds);
         println!("    {:.2} x tar's rate, goal 0.7", tar / seconds);
     }
-    let mut image = ufs::Image::open(File::open(&out).expect("the image")).expect("an image");
+    let mut image = ufs::Image::open(File::open(out).expect("the image")).expect("an image");
     let seconds = best(|| assert!(ufs::check(&mut image).expect("a check").is_empty()));
     report("ufs check", megabytes, seconds);
 }
@@ -121,8 +210,17 @@ fn main() {
     let scratch = tempfile::tempdir().expect("a place");
     let mut bytes = sample(128 << 20);
     bytes.truncate(bytes.len() / 2048 * 2048);
-    if wants("ufs") {
-        against_tar(scratch.path(), &bytes);
+    if ["ufs", "iso", "memory"].into_iter().any(wants) {
+        let sample = Sample::new(scratch.path(), &bytes);
+        if wants("ufs") {
+            against_tar(&sample);
+        }
+        if wants("iso") {
+            against_xorriso(&sample);
+        }
+        if wants("memory") {
+            memories(&sample, &bytes);
+        }
     }
     if wants("lofi") {
         for (algorithm, length) in [(Algorithm::Gzip, 128 << 20), (Algorithm::Lzma, 24 << 20)] {
