@@ -36,7 +36,7 @@ pub(super) struct Delivered {
 
 /// Such files by their paths.
 pub(super) type Files = HashMap<String, Delivered>;
-/// Known by contents.
+/// Digests by contents.
 pub(super) type Known = HashMap<String, Hashed>;
 
 fn delivered(places: &Places) -> PathBuf {

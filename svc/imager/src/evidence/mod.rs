@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! AREA/build_data/packages.json      after im-pop: packages, and which of them brought which path
+//! AREA/build_data/delivered          after im-pop: which files are as packages delivered them
 //! AREA/build_data/contents.json      before the root is packed: every path, every file's hashes
+//! AREA/build_data/media              digests of media that were hashed while they were made
+//! AREA/.pieces/digests               digests of what packages deliver, for the next build
 //! AREA/media/NAME.spdx.json          bill of materials, SPDX 2.3
 //! AREA/media/NAME.facts.json         the same and what SPDX has no place for; distro_const diff
 //! AREA/media/NAME.provenance.json    in-toto statement: media, manifest, steps' ids, packages
