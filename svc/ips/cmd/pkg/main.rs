@@ -15,6 +15,7 @@ mod children;
 mod clean;
 mod columns;
 mod contents;
+mod copy_publishers_from;
 mod dehydrate;
 mod described;
 mod exact_install;
@@ -77,6 +78,7 @@ const RUNS: &[(&str, Run)] = &[
     ("change-variant", change_variant::change_variant),
     ("clean", clean::clean),
     ("contents", contents::contents),
+    ("copy-publishers-from", copy_publishers_from::copy_publishers_from),
     ("dehydrate", dehydrate::dehydrate),
     ("detach-linked", attach_linked::detach_linked),
     ("exact-install", exact_install::exact_install),

@@ -22,7 +22,7 @@ macro_rules! actuators {
 }
 
 /// A subcommand and its arguments.
-pub const SUBCOMMANDS: [(&str, &str); 56] = [
+pub const SUBCOMMANDS: [(&str, &str); 57] = [
     ("refresh", "[-q] [--full] [publisher ...]"),
     (
         "install",
@@ -237,6 +237,7 @@ pub const SUBCOMMANDS: [(&str, &str); 56] = [
             "            [--linked-md-only] <propname>=<propvalue> ..."
         ),
     ),
+    ("copy-publishers-from", "<dir>"),
     ("list-uuids", ""),
     ("authority", "[-HPn] [-F format] [publisher ...]"),
     ("set-authority", "[-Pedv] [publisher]"),
@@ -245,7 +246,7 @@ pub const SUBCOMMANDS: [(&str, &str); 56] = [
 ];
 
 /// Kept for compatibility, and not shown in lists.
-const HIDDEN: [&str; 13] = [
+const HIDDEN: [&str; 14] = [
     "attach-linked",
     "detach-linked",
     "audit-linked",
@@ -254,6 +255,7 @@ const HIDDEN: [&str; 13] = [
     "property-linked",
     "pubcheck-linked",
     "set-property-linked",
+    "copy-publishers-from",
     "list-uuids",
     "authority",
     "set-authority",
@@ -265,7 +267,7 @@ const BASIC: [&str; 8] =
     ["refresh", "install", "uninstall", "update", "apply-hot-fix", "autoremove", "list", "version"];
 
 /// How many of the hidden ones are kept for the images' own sake and may change.
-const PRIVATE: usize = 9;
+const PRIVATE: usize = 10;
 
 /// The arguments of one subcommand.
 pub fn of(subcommand: &str) -> String {

@@ -293,6 +293,33 @@ fn publishers_come_and_go() {
 }
 
 #[test]
+fn publishers_of_another_image() {
+    let place = ours();
+    for line in [
+        "pkg image-create -F zone",
+        "pkg -R zone set-publisher other.example",
+        "pkg -R zone set-publisher --non-sticky -g repo harbour.example",
+        "pkg -R zone copy-publishers-from img",
+    ] {
+        check(&place, line, 0, "", "");
+    }
+    // The first goes first, the next last.
+    let shown = "pkg -R zone publisher -HF tsv | cut -f 1,2";
+    let order = "orchard.example\ttrue\nother.example\ttrue\nharbour.example\ttrue\n";
+    check(&place, shown, 0, order, "");
+    let known = place.sh("pkg -R zone list -afH --no-refresh pear boat", None);
+    assert_eq!((known.status, known.err.as_str()), (0, ""), "{known:?}");
+    let same = place.sh("pkg -R zone list-uuids > a; pkg -R img list-uuids | grep -f - a", None);
+    assert_eq!((same.status, same.out.as_str()), (1, ""), "an image has names of its own");
+    for (line, status, begin) in [
+        ("", 2, "pkg copy-publishers-from: directory to copy from must be specified\nPrivate"),
+        (" nowhere", 1, "pkg: "),
+    ] {
+        refused(&place, &format!("pkg -R zone copy-publishers-from{line}"), status, begin);
+    }
+}
+
+#[test]
 fn catalogs_are_brought_up_to_date() {
     let place = ours();
     // A new package is found by the update log; a rebuilt catalog is fetched whole.

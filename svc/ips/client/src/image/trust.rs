@@ -190,7 +190,7 @@ impl Image {
     }
 
     /// A certificate the image keeps, checked.
-    fn kept_certificate(&self, publisher: &str, hash: &str) -> io::Result<Vec<u8>> {
+    pub fn kept_certificate(&self, publisher: &str, hash: &str) -> io::Result<Vec<u8>> {
         if !is_sha1(hash) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "its name is no SHA-1"));
         }
