@@ -56,14 +56,16 @@ pub fn unfreeze(call: &Call) -> Result<u8, Failure> {
     if given.operands.is_empty() {
         return show(&call.image()?, given.has("H"));
     }
-    let mut session = Session::begin(call, "unfreeze")?;
-    let mut frozen = session.image.frozen().map_err(Failure::new)?;
-    let stems = frozen.stems.keys().cloned().collect();
     let names: Vec<String> = given
         .operands
         .iter()
         .map(|text| text.split('@').next().unwrap_or(text).to_string())
         .collect();
+    // What is no pattern is refused; one that means nothing frozen is nothing to do.
+    patterns::parse(&names)?;
+    let mut session = Session::begin(call, "unfreeze")?;
+    let mut frozen = session.image.frozen().map_err(Failure::new)?;
+    let stems = frozen.stems.keys().cloned().collect();
     let chosen = matching(call, &names, &stems, "did not match any frozen packages");
     let chosen = chosen.unwrap_or_default();
     if chosen.is_empty() {
