@@ -357,7 +357,8 @@ impl<'a> Change<'a> {
         }
         let mut value = parsable::value(&session.image, order, planned, notes, session.start)?;
         value.insert("child-images".to_string(), followers.plans());
-        parsable::write(value)
+        parsable::write(value);
+        Ok(())
     }
 
     fn execute(

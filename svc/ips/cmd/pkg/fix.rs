@@ -182,7 +182,8 @@ impl Fix<'_> {
         value.insert("affect-packages".into(), json!(affected));
         value.insert("change-editables".into(), edited(image, planned, paths, time)?);
         value.insert("item-messages".into(), findings.messages(&time.package()));
-        parsable::write(value)
+        parsable::write(value);
+        Ok(())
     }
 }
 
@@ -219,7 +220,7 @@ fn reverted(
         let mut value = parsable::value(image, order, &planned, &[], time)?;
         value.insert("affect-packages".into(), json!(affected));
         value.insert("change-editables".into(), edited(image, &planned, &paths, time)?);
-        parsable::write(value)?;
+        parsable::write(value);
     } else if !quiet && paths.is_empty() {
         println!("No updates necessary for this image.");
     } else if !quiet {

@@ -137,6 +137,10 @@ struct Global {
 }
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     let line: Vec<String> =
         std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
     match run(&line) {

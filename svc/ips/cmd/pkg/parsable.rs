@@ -1,7 +1,6 @@
 //! parsable.rs - a plan as one line of JSON (`--parsable=0`).
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use ips_client::change::{
     Editables, License, Order, PackageChange, Planned, editables, free_space, payload_text,
@@ -45,9 +44,8 @@ pub fn nothing() -> Map<String, Value> {
 }
 
 /// Prints it.
-pub fn write(value: Map<String, Value>) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    Ok(writeln!(out, "{}", Value::Object(value))?)
+pub fn write(value: Map<String, Value>) {
+    println!("{}", Value::Object(value));
 }
 
 /// A plan of an image, with the release notes that come with it.

@@ -123,5 +123,6 @@ fn print_parsable(findings: &Findings<'_>) -> Result<(), Failure> {
     }
     let time = clock::publication()?.package();
     value.insert("item-messages".into(), findings.messages(&time));
-    parsable::write(value)
+    parsable::write(value);
+    Ok(())
 }

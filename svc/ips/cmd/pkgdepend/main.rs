@@ -36,6 +36,10 @@ Environment:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     match run() {
         Ok(status) => status,
         Err(failure) => {

@@ -8,8 +8,6 @@ mod options;
 mod report;
 mod variants;
 
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 
 use ips_cmd::Failure;
@@ -26,6 +24,10 @@ Usage:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     match run() {
         Ok(text) => {
             print!("{text}");
@@ -61,14 +63,11 @@ fn run() -> Result<String, Failure> {
 }
 
 fn read(path: &str) -> Result<Manifest, Failure> {
-    let text = if path == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        text
-    } else {
-        std::fs::read_to_string(Path::new(path))
-            .map_err(|error| Failure::partial(format!("{path}: {error}")))?
+    let text = match path {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        path => std::fs::read_to_string(path),
     };
+    let text = text.map_err(|error| Failure::partial(format!("{path}: {error}")))?;
     Manifest::parse(&text)
         .map_err(|error| Failure::partial(format!("Action error in file {path}: {error}")))
 }

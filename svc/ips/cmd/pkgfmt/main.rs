@@ -26,6 +26,10 @@ Usage:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -69,7 +73,7 @@ fn stream(options: &Options) -> Result<bool, Failure> {
         Task::Differences => (differences(&wanted, &text), wanted == text),
         Task::Check | Task::Format => (wanted, true),
     };
-    std::io::stdout().write_all(shown.as_bytes())?;
+    print!("{shown}");
     Ok(well)
 }
 
@@ -92,7 +96,7 @@ fn file(path: &Path, options: &Options) -> Result<bool, Failure> {
             Ok(formed)
         }
         Task::Differences => {
-            std::io::stdout().write_all(differences(&wanted, &text).as_bytes())?;
+            print!("{}", differences(&wanted, &text));
             Ok(false)
         }
         Task::Format => {

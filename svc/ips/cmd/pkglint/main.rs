@@ -18,6 +18,10 @@ use ips_publish::lint::{Classification, Level, Setup, World, listed, run};
 use crate::options::{Options, Request, USAGE, parse};
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     let done = match parse(lexopt::Parser::from_env()) {
         Ok(Request::Help(text)) => {
             print!("{text}");

@@ -53,6 +53,10 @@ Options:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     let merged = match parse(lexopt::Parser::from_env()) {
         Ok(Request::Help) => {
             print!("{USAGE}");

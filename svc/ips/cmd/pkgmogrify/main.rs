@@ -4,7 +4,7 @@
 
 mod options;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -20,6 +20,10 @@ Usage:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     match mogrify() {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
@@ -78,15 +82,18 @@ fn texts(options: &Options) -> Result<Vec<(String, String)>, Failure> {
 
 /// What was printed goes first, so that it leads where both go to standard output.
 fn write(options: &Options, output: &Output) -> Result<(), Failure> {
-    put(options.print.as_deref(), &output.printed)?;
-    put(options.output.as_deref(), &output.manifest)
+    put(options.print.as_deref(), &output.printed, "extra data")?;
+    put(options.output.as_deref(), &output.manifest, "output")
 }
 
-fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
+fn put(path: Option<&Path>, text: &str, what: &str) -> Result<(), Failure> {
     match path {
         Some(path) => std::fs::write(path, text).map_err(|error| {
-            Failure::new(format!("Cannot write output {}: {error}", path.display()))
+            Failure::new(format!("Cannot write {what} {}: {error}", path.display()))
         }),
-        None => Ok(std::io::stdout().write_all(text.as_bytes())?),
+        None => {
+            print!("{text}");
+            Ok(())
+        }
     }
 }

@@ -98,6 +98,10 @@ Environment:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     end("pkgrecv", USAGE, run())
 }
 

@@ -82,6 +82,10 @@ Options:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     match run() {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {

@@ -55,6 +55,10 @@ Environment:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     end("pkgsend", USAGE, run())
 }
 

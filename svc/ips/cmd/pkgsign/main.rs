@@ -49,6 +49,10 @@ Environment:
 ";
 
 fn main() -> ExitCode {
+    ips_cmd::watched(program)
+}
+
+fn program() -> ExitCode {
     end("pkgsign", USAGE, run())
 }
 

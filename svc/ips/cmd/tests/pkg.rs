@@ -410,6 +410,42 @@ fn nothing_is_done_to_a_locked_image() {
     check(&place, "pkg -R img property -H send-uuid", 0, "send-uuid True\n", "");
 }
 
+/// What is told, and the exit statuses, where nobody reads what programs print.
+fn unread(place: &Place, lines: &[&str]) -> (String, String) {
+    let each: Vec<String> =
+        lines.iter().map(|line| format!("({line}) 2>> told; echo $? >> status; ")).collect();
+    // They begin when the reader is gone.
+    let each = each.concat();
+    let line = format!("mkfifo go; {{ read x < go; {each} }} | {{ exec <&-; echo x > go; }}");
+    place.sh(&line, None);
+    let text = |name: &str| fs::read_to_string(place.path(name)).unwrap();
+    (text("told"), text("status"))
+}
+
+#[test]
+fn nobody_has_to_read_it_all() {
+    let place = ours();
+    fs::write(place.path("old"), "dir path=a\n").unwrap();
+    fs::write(place.path("new"), "dir path=b\n").unwrap();
+    let lines = [
+        "pkg version",
+        "pkg -R img install pear",
+        "pkgdiff old new",
+        "pkgfmt < old",
+        "pkgfmt -d < old",
+        "pkglint --help",
+        "pkgmerge --help",
+        "pkgmogrify old",
+        "pkgrecv --help",
+        "pkgrepo version",
+        "pkgsend --help",
+        "pkgsign --help",
+    ];
+    assert_eq!(unread(&place, &lines), (String::new(), "1\n".repeat(lines.len())));
+    let again = place.sh("pkg -R img install -q pear && pkg -R img verify -q", None);
+    assert_eq!((again.status, again.err.as_str()), (0, ""), "{again:?}");
+}
+
 #[test]
 fn a_damaged_image_is_told_of() {
     let place = ours();

@@ -87,6 +87,7 @@ fn what_is_refused() {
             3,
         ),
         ("pkgdiff a nosuch", "nosuch: No such file or directory (os error 2)", 3),
+        ("printf '\\377' | pkgdiff a -", "-: stream did not contain valid UTF-8", 3),
         ("echo dir | pkgdiff a -", "Action error in file -: line 1: Malformed", 3),
     ] {
         let said = place.sh(line, None);
