@@ -376,6 +376,26 @@ fn only_what_has_another_name_becomes_a_copy() {
 }
 
 #[test]
+fn a_large_file_that_nobody_may_read_comes_back() {
+    use image_checkpoint::Writer;
+    let place = place();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    for (name, mode) in [("run only", 0o4111), ("shut", 0), ("plain", 0o644)] {
+        fs::write(data.join(name), name.repeat(1 << 20)).unwrap();
+        set_mode(&data.join(name), mode);
+    }
+    let before = picture(&data);
+    area.checkpoint_for(Writer::Replaces, &step("a"), &id(1), b"").unwrap();
+    for name in ["run only", "shut", "plain"] {
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    area.harden().unwrap();
+    area.rollback(&step("a")).unwrap();
+    assert_eq!(picture(&data), before);
+}
+
+#[test]
 fn one_build_at_a_time() {
     let place = place();
     let area = open(place.path());

@@ -16,8 +16,8 @@
 //!
 //! A large file is not copied where whoever works next never writes into a file, but only replaces it:
 //! the pack is another name of it.  Its time tells if somebody wrote into it all the same; then
-//! there is no checkpoint any more.  Before anybody else works it becomes a copy
-//! ([`crate::Area::harden`]).
+//! there is no checkpoint any more.  Before anybody else works it becomes a copy,
+//! if it has another name still ([`crate::Area::harden`]).
 //!
 //! Extended attributes are not kept: no step writes any; owners and modes that a rootless build cannot
 //! set are in the metadata table.
