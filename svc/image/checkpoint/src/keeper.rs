@@ -17,6 +17,7 @@ use nix::sys::stat::SFlag;
 
 use crate::disk::{self, Disk};
 use crate::error::{PathError, StoreError, at};
+use crate::record;
 use crate::sys::{self, Removed};
 
 /// The mark of a checkpoint that survives a power failure.
@@ -162,19 +163,28 @@ fn flush(disk: &Disk, checkpoints: &Path, folders: &[PathBuf]) -> Result<(), Pat
     if folders.is_empty() {
         return Ok(());
     }
+    let mut marks = Vec::new();
+    for folder in folders {
+        // Of the record that is flushed: one that is written meanwhile is not.
+        match record::mark(folder) {
+            Err(error) if is_gone(&error) => {}
+            mark => marks.push((folder, mark?)),
+        }
+    }
     disk.before("syncfs").map_err(at(checkpoints))?;
     sys::flush(&disk::open_path(checkpoints)?).map_err(at(checkpoints))?;
-    for folder in folders {
-        let marked = disk.replace(&folder.join(DURABLE), b"");
-        let removed = |error: &PathError| error.source.kind() == std::io::ErrorKind::NotFound;
-        if let Err(error) = marked {
-            // Forgotten meanwhile.
-            if !removed(&error) {
-                return Err(error);
-            }
+    for (folder, mark) in marks {
+        match disk.replace(&folder.join(DURABLE), &mark) {
+            Err(error) if is_gone(&error) => {}
+            marked => marked?,
         }
     }
     Ok(())
+}
+
+/// Whether a checkpoint was forgotten meanwhile.
+fn is_gone(error: &PathError) -> bool {
+    error.source.kind() == std::io::ErrorKind::NotFound
 }
 
 /// Removes a file or a directory with all in it; nothing there is fine.

@@ -4,7 +4,7 @@
 //! .checkpoints/N/manifest   the manifest at that time, as .step_NAME beside build_data
 //! .checkpoints/N/table      the metadata table, if there was one
 //! .checkpoints/N/record     JSON: step, id, when, in which boot, which files; written last
-//! .checkpoints/N/durable    it has been flushed
+//! .checkpoints/N/durable    CRC-32 of the record that it was flushed with, in hexadecimal
 //! .checkpoints/gone/        what is to be removed
 //! ```
 //!
@@ -49,6 +49,9 @@ pub(crate) struct Record {
     /// It is no checkpoint any more: later ones name its packs.
     #[serde(default)]
     pub(crate) is_base: bool,
+    /// How often its files have been made copies.
+    #[serde(default)]
+    pub(crate) revision: u32,
 }
 
 impl Record {
@@ -69,6 +72,7 @@ impl Record {
             boot: boot.into(),
             files,
             is_base: false,
+            revision: 0,
         }
     }
 
@@ -77,33 +81,35 @@ impl Record {
         self.files.iter().map(|file| file.length).sum()
     }
 
-    /// Makes copies of those files that are other names of files of build_data.  One whose other
-    /// names are gone is nobody else's any more.
-    pub(crate) fn harden(disk: &Disk, folder: &Path) -> Result<(), PathError> {
+    /// Makes copies of those files that are other names of files of build_data; whether there were
+    /// any.  One whose other names are gone is nobody else's any more.
+    pub(crate) fn harden(disk: &Disk, folder: &Path) -> Result<bool, PathError> {
         let mut record = Record::of(folder)?;
-        let mut linked = false;
-        for file in &mut record.files {
-            let Some((seconds, nanoseconds)) = file.mtime else { continue };
-            let (path, beside) = (folder.join(&file.name), folder.join("pack.new"));
+        let mut linked = Vec::new();
+        for (place, file) in
+            record.files.iter().enumerate().filter(|(_, file)| file.mtime.is_some())
+        {
+            let path = folder.join(&file.name);
             let about = std::fs::symlink_metadata(&path).map_err(at(&path))?;
-            if !file.is_whole(&about) {
-                // Somebody has written into it: a copy would make a checkpoint of that.
-                continue;
+            // Somebody has written into one that is not: a copy would make a checkpoint of that.
+            if file.is_whole(&about) {
+                linked.push((place, about.nlink() > 1));
             }
-            (linked, file.mtime) = (true, None);
-            if about.nlink() == 1 {
-                continue;
-            }
-            disk.discard(&beside)?;
-            disk.before("copy").map_err(at(&beside))?;
-            std::fs::copy(&path, &beside).map_err(at(&beside))?;
-            // Until the record is written the time is what makes it whole.
-            let dir = open_path(folder)?;
-            disk.set_time(&dir, c"pack.new", (seconds, nanoseconds)).map_err(at(&beside))?;
-            file.sum = Some(sum(&beside).map_err(at(&beside))?);
-            disk.move_path(&beside, &path)?;
         }
-        if linked { record.write(disk, folder) } else { Ok(()) }
+        if linked.is_empty() {
+            return Ok(false);
+        }
+        // Another record than the one that was flushed, before anything else is.
+        record.revision += 1;
+        record.write(disk, folder)?;
+        for (place, is_shared) in linked {
+            let file = &mut record.files[place];
+            if let (Some(mtime), true) = (file.mtime.take(), is_shared) {
+                file.sum = Some(copy(disk, folder, &file.name, mtime)?);
+            }
+        }
+        record.write(disk, folder)?;
+        Ok(true)
     }
 
     /// What a folder's record says, to be written anew.
@@ -140,7 +146,7 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
         let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(number) = number else { continue };
         let folder = entry.path();
-        let is_durable = folder.join(DURABLE).is_file();
+        let is_durable = is_durable(&folder);
         let checkpoint = read(&folder).filter(|(_, record)| {
             let same_boot = !boot.is_empty() && record.boot == boot;
             record.kind == kind
@@ -155,6 +161,31 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
     }
     found.sort_by_key(|found| found.number);
     Ok(found)
+}
+
+/// Makes a file of a folder a copy of itself; the sum of its bytes.
+fn copy(disk: &Disk, folder: &Path, name: &str, mtime: (i64, i64)) -> Result<u32, PathError> {
+    let (path, beside) = (folder.join(name), folder.join("pack.new"));
+    disk.discard(&beside)?;
+    disk.before("copy").map_err(at(&beside))?;
+    std::fs::copy(&path, &beside).map_err(at(&beside))?;
+    // Until the record is written the time is what makes it whole.
+    disk.set_time(&open_path(folder)?, c"pack.new", mtime).map_err(at(&beside))?;
+    let sum = sum(&beside).map_err(at(&beside))?;
+    disk.move_path(&beside, &path)?;
+    Ok(sum)
+}
+
+/// What `durable` says when a folder has been flushed with the record that it has now.
+pub(crate) fn mark(folder: &Path) -> Result<Vec<u8>, PathError> {
+    let path = folder.join("record");
+    let text = std::fs::read(&path).map_err(at(&path))?;
+    Ok(format!("{:08x}\n", crc32fast::hash(&text)).into_bytes())
+}
+
+fn is_durable(folder: &Path) -> bool {
+    let said = std::fs::read(folder.join(DURABLE));
+    said.is_ok_and(|said| mark(folder).is_ok_and(|mark| mark == said))
 }
 
 /// What a folder says it is; `None` when that cannot be read.

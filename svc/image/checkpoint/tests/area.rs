@@ -361,7 +361,14 @@ fn only_what_has_another_name_becomes_a_copy() {
     file.write_all_at(b"!", 7).unwrap();
     // Whatever the clock's grain.
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    area.settle().unwrap();
     area.harden().unwrap();
+    // Once flushed, they are to be flushed again.
+    area.settle().unwrap();
+    for folder in folders(place.path()) {
+        let text = fs::read(folder.join("record")).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("durable")).unwrap(), mark(&text));
+    }
     assert_eq!(inode(gone.0), gone.1, "it has no other name");
     assert_ne!(inode(kept.0), kept.1);
     assert_eq!(inode(written.0), written.1, "it is no checkpoint's any more");
@@ -407,21 +414,42 @@ fn one_build_at_a_time() {
     open(place.path());
 }
 
+/// What `durable` says beside a record.
+fn mark(record: &[u8]) -> String {
+    format!("{:08x}\n", crc32fast::hash(record))
+}
+
 /// Leaves a checkpoint as another boot would find it.
 fn of_another_boot(folder: &Path) {
     let record = folder.join("record");
-    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let text = fs::read(&record).unwrap();
+    let flushed = folder.join("durable");
+    assert_eq!(fs::read_to_string(&flushed).unwrap(), mark(&text));
+    let mut json: serde_json::Value = serde_json::from_slice(&text).unwrap();
     json["boot"] = "another".into();
-    fs::write(&record, json.to_string()).unwrap();
+    let text = json.to_string();
+    fs::write(&record, &text).unwrap();
+    fs::write(&flushed, mark(text.as_bytes())).unwrap();
 }
 
 fn unflushed(folder: &Path) {
     fs::remove_file(folder.join("durable")).unwrap();
 }
 
+/// As if the record had been written again, and not flushed since.
+fn written_since(folder: &Path) {
+    let record = folder.join("record");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("\"revision\":0", "\"revision\":1")).unwrap();
+}
+
 /// As if its file of that name had its length on the disk, and not all of its bytes.
 fn torn(folder: &Path, name: &str) {
     unflushed(folder);
+    spoil(folder, name);
+}
+
+fn spoil(folder: &Path, name: &str) {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let named = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(name);
     let mut files = files.filter(|path| named(path) && fs::metadata(path).unwrap().len() > 0);
@@ -444,8 +472,17 @@ fn folders(root: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
     type Damage = fn(&Path);
-    let cases: [(&str, Damage, &[&str]); 9] = [
+    let cases: [(&str, Damage, &[&str]); 11] = [
         ("flushed", |_| {}, &["a", "b", "c"]),
+        ("flushed, then written, and whole", written_since, &["a", "b", "c"]),
+        (
+            "flushed, then written, a pack torn",
+            |folder| {
+                written_since(folder);
+                spoil(folder, "pack");
+            },
+            &["a"],
+        ),
         ("not flushed, and whole", unflushed, &["a", "b", "c"]),
         ("not flushed, a pack torn", |folder| torn(folder, "pack"), &["a"]),
         ("not flushed, the index torn", |folder| torn(folder, "index"), &["a"]),
@@ -472,7 +509,7 @@ fn what_a_power_failure_may_have_torn_is_not_resumed_from() {
         }
         area.settle().unwrap();
         let sums = !matches!(area.back_end(), image_checkpoint::BackEnd::Btrfs);
-        if !sums && name.starts_with("not flushed") {
+        if !sums && (name.starts_with("not flushed") || name.contains("written")) {
             continue;
         }
         drop(area);

@@ -45,6 +45,7 @@ impl Area {
         self.rollback(reached)?;
         self.torn = true;
         self.rename_checkpoint(found, first, id, manifest).map_err(StoreError::from)?;
+        self.numbers[..=found].iter().for_each(|number| self.keeper.flush(&self.folder(*number)));
         self.bases = bases;
         let made = self.checkpoints.split_off(found).into_iter().map(|made| Checkpoint {
             step: first.clone(),
@@ -89,7 +90,10 @@ impl Area {
     pub fn harden(&mut self) -> Result<(), PathError> {
         let bases = self.bases.iter().map(|(number, _)| number);
         for number in bases.chain(&self.numbers) {
-            Record::harden(&self.disk, &self.folder(*number))?;
+            let folder = self.folder(*number);
+            if Record::harden(&self.disk, &folder)? {
+                self.keeper.flush(&folder);
+            }
         }
         Ok(())
     }
