@@ -188,7 +188,7 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
 fn save(known: &Known, gathered: &Gathered, digests: &ByPath<'_>) -> Result<()> {
     let files = gathered.files.values();
     known.save(files.filter_map(|file| {
-        Some((file.path.as_path(), &file.about, digests.get(file.path.as_path())?))
+        Some((file.path.as_path(), &file.about, digests.get(file.path.as_os_str())?))
     }))
 }
 
@@ -250,7 +250,7 @@ fn inputs(recipe: &Recipe, gathered: &Gathered, digests: &ByPath<'_>) -> String 
     for (path, source) in &gathered.files {
         files.push_str(path);
         files.push(' ');
-        files.push_str(&hex(&digests[source.path.as_path()].sha256));
+        files.push_str(&hex(&digests[source.path.as_os_str()].sha256));
         files.push('\n');
     }
     recipe.add("files", stage::recipe::sha256(files.as_bytes()));
@@ -299,7 +299,8 @@ impl Job<'_> {
             workshop.put(MANIFEST, b"", Owned::root(0o644))?;
             let row = workshop.root.tree.get(MANIFEST).context("the listing has no row")?;
             // All digests are of one length.
-            let text = listing::list(&image, &self.gathered.accounts, &|_| Digests::of(b""));
+            let nothing = Digests::of(b"");
+            let text = listing::list(&image, &self.gathered.accounts, &|_| nothing);
             let kind = Kind::File { size: text.manifest.len() as u64 };
             image.tree.insert(MANIFEST, Entry { kind, ..row.clone() })?;
             image.bodies.remove(MANIFEST);
@@ -440,7 +441,7 @@ fn digested<'a>(
 ) -> Result<(Listings, ByPath<'a>)> {
     let bodies = image.bodies.values().map(|body| (body.path.as_path(), body.about));
     let digests = known.by_path(gathered.sources().chain(bodies))?;
-    let of_body = |body: &Body| digests[body.path.as_path()];
+    let of_body = |body: &Body| digests[body.path.as_os_str()];
     let listings = listing::list(image, &gathered.accounts, &of_body);
     // An image without a place for it awaits none.
     let _awaited = listing.send(listings.manifest.clone());

@@ -5,9 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,9 +23,9 @@ use crate::md5::{self, LANES, Md5s};
 const KIND: &str = "lamplighter-live-digests 2";
 const THREADS: usize = 8;
 /// Bytes that are read of a file at once: those of all lanes stay near the processor.
-const PART: usize = 64 << 10;
+const PART: usize = 32 << 10;
 /// So many files are sorted by their length; over more of them a disk would have to seek.
-const SORTED: usize = 1024 * LANES;
+const SORTED: usize = 512 * LANES;
 
 /// What a file's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,11 +155,11 @@ pub fn changed() -> io::Error {
 pub struct Known {
     before: Seen,
     /// Of the files that were really read.
-    fresh: HashMap<PathBuf, (About, Digests)>,
+    fresh: HashMap<OsString, (About, Digests)>,
 }
 
 /// Digests by where the files are.
-pub type ByPath<'a> = HashMap<&'a Path, Digests>;
+pub type ByPath<'a> = HashMap<&'a OsStr, Digests>;
 
 impl Known {
     /// Opens the cache at a path; one that is not there or torn knows nothing.
@@ -182,7 +183,7 @@ impl Known {
     }
 
     fn find(&self, path: &Path, about: &About) -> Option<Digests> {
-        let fresh = self.fresh.get(path).filter(|(seen, _)| seen == about);
+        let fresh = self.fresh.get(path.as_os_str()).filter(|(seen, _)| seen == about);
         let before = || self.before.found(path, about).and_then(parse);
         fresh.map(|(_, digests)| *digests).or_else(before)
     }
@@ -195,12 +196,13 @@ impl Known {
         &mut self,
         files: impl Iterator<Item = (&'a Path, About)>,
     ) -> Result<ByPath<'a>> {
-        let files: HashMap<&Path, About> = files.collect();
-        let mut files: Vec<(&Path, About)> = files.into_iter().collect();
-        files.sort_unstable_by_key(|(path, _)| *path);
+        let mut files: Vec<(&Path, About)> = files.collect();
+        // By bytes: the parts of the paths do not matter.
+        files.sort_unstable_by_key(|(path, _)| path.as_os_str());
+        files.dedup_by_key(|(path, _)| path.as_os_str());
         let digests = self.of_all(&files).into_iter();
         let named = files.iter().zip(digests).map(|((path, _), digests)| {
-            Ok((*path, digests.with_context(|| path.display().to_string())?))
+            Ok((path.as_os_str(), digests.with_context(|| path.display().to_string())?))
         });
         named.collect()
     }
@@ -235,7 +237,7 @@ impl Known {
         for (at, digests) in read.into_inner().unwrap_or_else(|poison| poison.into_inner()) {
             if let Ok(digests) = &digests {
                 let (path, about) = files[at];
-                self.fresh.insert(path.to_owned(), (about, *digests));
+                self.fresh.insert(path.into(), (about, *digests));
             }
             found[at] = Some(digests);
         }
