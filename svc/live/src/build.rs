@@ -22,13 +22,13 @@ use image_rooted::kept::Kept;
 use image_tree::{Entry, Kind};
 use live_manifest::{Manifest, Stamp, nearest};
 use process::Cancel;
-use stage::Recipe;
 
 use crate::archive::{self, Form};
 use crate::customize::{self, Scripts, Standard};
-use crate::digests::{ByPath, Digests, Known, hex};
+use crate::digests::{ByPath, Digests, Known};
 use crate::gather::{self, Gathered, Wanted};
 use crate::image::{Body, Image};
+use crate::inputs;
 use crate::listing::{self, Listings, MANIFEST};
 use crate::log::Log;
 use crate::media::{self, Media};
@@ -149,8 +149,8 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
     let gathered = wanted.gather(&known, log)?;
     let scripts = customize::scripts(&request.scripts)?;
     let commits = sources::status(&request.top)?;
-    let recipe = recipe(request, &manifest, &scripts, &commits)?;
-    let name = name(request);
+    let recipe = inputs::recipe(request, &manifest, &scripts, &commits)?;
+    let name = inputs::name(request);
     let mut built = Built {
         name: name.clone(),
         was_made: false,
@@ -163,7 +163,7 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
         let digests = known.by_path(gathered.sources())?;
         save(&known, &gathered, &digests)?;
         built.read = known.files_read();
-        built.was_made = output.is_made(&name, &inputs(&recipe, &gathered, &digests));
+        built.was_made = output.is_made(&name, &inputs::digest(&recipe, &gathered, &digests));
     }
     if built.was_made {
         log.say(&format!("{} is up to date", output.dir().join(&name).display()));
@@ -171,7 +171,7 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
     }
     let job = Job { request, world, log, output, gathered: &gathered, name: &name };
     let (image, listing) = job.image(&scripts)?;
-    built.files = image.bodies.len();
+    built.files = image.bodies.len() + usize::from(image.listing.is_some());
     built.bytes = image.bytes();
     let digests = job.platform(&image, listing, &commits, &mut known)?;
     built.read = known.files_read();
@@ -180,7 +180,7 @@ fn make(request: &Request, world: &World<'_>, log: &Log<'_>, output: &Output) ->
     log.say(&format!("creating {}", output.dir().join(&name).display()));
     // A platform whose log cannot be written is none.
     log.flush()?;
-    output.finish(&name, &inputs(&recipe, &gathered, &digests))?;
+    output.finish(&name, &inputs::digest(&recipe, &gathered, &digests))?;
     Ok(built)
 }
 
@@ -211,50 +211,6 @@ fn read(paths: &[PathBuf], log: &Log<'_>) -> Result<Manifest> {
         bail!("the manifest is empty");
     }
     Ok(manifest)
-}
-
-fn name(request: &Request) -> String {
-    let version = request.version.as_ref().map(|version| format!("{version}-"));
-    format!("platform-{}{}", version.unwrap_or_default(), request.stamp)
-}
-
-/// What makes a platform what it is, but for the files.
-fn recipe(
-    request: &Request,
-    manifest: &Manifest,
-    scripts: &[PathBuf],
-    commits: &str,
-) -> Result<Recipe> {
-    let mut recipe = Recipe::default();
-    recipe.add("version", stage::VERSION);
-    recipe.add("name", name(request));
-    recipe.add("time", request.time.to_string());
-    recipe
-        .add("form", format!("{:?} {:?} {}", request.form, request.media.kinds(), request.pad_mb));
-    recipe.add("commits", stage::recipe::sha256(commits.as_bytes()));
-    let password = request.password.as_deref().unwrap_or("");
-    recipe.add("password", stage::recipe::sha256(password.as_bytes()));
-    recipe.add("second", request.second.clone());
-    for script in scripts {
-        let bytes = fs::read(script).with_context(|| script.display().to_string())?;
-        recipe.add(format!("script/{}", script.display()), stage::recipe::sha256(&bytes));
-    }
-    recipe.add("manifest", stage::recipe::sha256(manifest.to_string().as_bytes()));
-    Ok(recipe)
-}
-
-/// The digest of all that makes a platform what it is.
-fn inputs(recipe: &Recipe, gathered: &Gathered, digests: &ByPath<'_>) -> String {
-    let mut recipe = recipe.clone();
-    let mut files = String::with_capacity(gathered.files.len() * 128);
-    for (path, source) in &gathered.files {
-        files.push_str(path);
-        files.push(' ');
-        files.push_str(&hex(&digests[source.path.as_os_str()].sha256));
-        files.push('\n');
-    }
-    recipe.add("files", stage::recipe::sha256(files.as_bytes()));
-    recipe.digest()
 }
 
 /// A build at work.

@@ -236,7 +236,7 @@ impl Wanted<'_> {
     }
 }
 
-/// A file that may be read.  One whose bytes are known need not be.
+/// A file that may be read, as one may that looks as it did when it was.
 fn readable(taken: Taken, known: &Known) -> Result<Taken, String> {
     if known.has(&taken.path, &taken.about) {
         return Ok(taken);

@@ -6,6 +6,7 @@
 //! | `places.rs` | where files are looked for |
 //! | `gather.rs` | the manifest's entries become rows, and each file gets its source |
 //! | `digests.rs`, `md5.rs` | MD5 and SHA-256 of files, remembered |
+//! | `inputs.rs` | the digest of all that makes a platform what it is |
 //! | `workshop.rs` | the part of the image that steps change |
 //! | `customize.rs` | the user's scripts, and what every platform gets |
 //! | `image.rs` | the image: its table, and where bytes are |
@@ -26,6 +27,7 @@ pub mod customize;
 pub mod digests;
 pub mod gather;
 pub mod image;
+pub mod inputs;
 pub mod listing;
 pub mod log;
 mod md5;
