@@ -307,7 +307,7 @@ fn adopt() {
         let began = Instant::now();
         world.start();
         let mut handle = world.connect();
-        assert_eq!(states(&mut handle).iter().filter(|one| *one == "online").count(), 1_000);
+        assert_eq!(states(&mut handle).iter().filter(|(one, _)| one == "online").count(), 1_000);
         let pid = world.root().join("etc/svc/volatile/svc.startd.pid");
         let ours = world.engine.as_ref().map_or(0, Child::id).to_string();
         while fs::read_to_string(&pid).unwrap_or_default().trim() != ours {
