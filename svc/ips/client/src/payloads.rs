@@ -125,8 +125,11 @@ impl Source {
     ) -> Result<T, SourceError> {
         ROOM.with_borrow_mut(|room| {
             room.clear();
+            let size = |action: &Action| action.get("pkg.size")?.parse::<usize>().ok();
+            let sizes = all.iter().filter_map(|(_, action)| size(action));
+            room.expect(sizes.fold(0, usize::saturating_add));
             self.each_stored(all, |(fmri, action), stored| {
-                let size = action.get("pkg.size").and_then(|text| text.parse().ok());
+                let size = size(action);
                 let expanded = room.add(|onto| digest::expand_onto(stored, size, onto));
                 self.checked(fmri, action, name(action), expanded)
             })?;

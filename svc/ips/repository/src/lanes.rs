@@ -98,6 +98,12 @@ impl Room {
         self.ends.clear();
     }
 
+    /// Takes memory for so many bytes at once, as growing takes new memory each time; what is
+    /// claimed beyond what a group may hold is not believed.
+    pub fn expect(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes.min(HELD));
+    }
+
     /// Adds the text that `put` puts at the end; nothing where it fails.
     pub fn add<E>(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let begin = self.ends.last().copied().unwrap_or(0);

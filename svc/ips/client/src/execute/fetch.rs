@@ -133,7 +133,7 @@ pub fn fetch(
         None => wanted.iter().collect(),
     };
     done.fetch_add((wanted.len() - all.len()) as u64, Ordering::Relaxed);
-    all.sort_by_key(|one| (one.fmri.publisher.as_deref(), Reverse(one.size())));
+    all.sort_by_cached_key(|one| (one.fmri.publisher.as_deref(), Reverse(one.size())));
     let groups = all.chunk_by(|one, other| one.fmri.publisher == other.fmri.publisher);
     let groups: Vec<&[&Wanted<'_>]> =
         groups.flat_map(|same| ips_repository::groups(same, |one| one.size())).collect();
