@@ -8,7 +8,6 @@
 //! ```
 
 use std::cmp::Ordering;
-use std::fmt::Write;
 
 use ips_model::Action;
 use ips_model::quote::quote_path;
@@ -21,41 +20,41 @@ use crate::index::dictionary::written_key;
 const BREAK: char = '\0';
 
 /// A gathered entry.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Gathered {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gathered<'t> {
     /// The first bytes of the text, which mostly decide which of two comes first.
     head: u64,
-    text: String,
+    text: &'t str,
     /// How long the token is.
     token: usize,
 }
 
-impl PartialOrd for Gathered {
-    fn partial_cmp(&self, other: &Gathered) -> Option<Ordering> {
+impl PartialOrd for Gathered<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Gathered {
-    fn cmp(&self, other: &Gathered) -> Ordering {
-        self.head.cmp(&other.head).then_with(|| self.text.cmp(&other.text))
+impl Ord for Gathered<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.text.cmp(other.text))
     }
 }
 
-impl Gathered {
-    fn new(text: String, token: usize) -> Gathered {
+impl<'t> Gathered<'t> {
+    fn new(text: &'t str, token: usize) -> Self {
         let mut head = [0; 8];
         let known = text.len().min(head.len());
         head[..known].copy_from_slice(&text.as_bytes()[..known]);
-        Gathered { head: u64::from_be_bytes(head), text, token }
+        Self { head: u64::from_be_bytes(head), text, token }
     }
 
-    pub(crate) fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &'t str {
         &self.text[..self.token]
     }
 
     /// Action, key, value, place.
-    pub(crate) fn parts(&self) -> Option<[&str; 4]> {
+    pub(crate) fn parts(&self) -> Option<[&'t str; 4]> {
         let (action, rest) = self.text[self.token + BREAK.len_utf8()..].split_once('!')?;
         let (key, rest) = rest.split_once('@')?;
         let (value, place) = rest.split_once('#')?;
@@ -63,19 +62,51 @@ impl Gathered {
     }
 }
 
-/// The sorted entries of manifests, numbered from `first`.
-pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Vec<Gathered> {
-    let numbered: Vec<(u32, &T)> = (first..).zip(manifests).collect();
-    let mut entries: Vec<Gathered> = numbered
-        .par_iter()
-        .flat_map_iter(|(number, manifest)| entries_of(manifest.as_ref(), *number))
-        .collect();
-    entries.par_sort_unstable();
-    entries
+/// Entries behind one another in one text, each with where it ends and how long its token is: a
+/// text of its own for each would cost more than all else here.
+#[derive(Default)]
+struct Page {
+    text: String,
+    ends: Vec<(usize, usize)>,
 }
 
-fn entries_of(manifest: &str, number: u32) -> Vec<Gathered> {
-    let mut found: Vec<(Gathered, usize)> = Vec::new();
+impl Page {
+    /// Ends the entry whose text is all that came after the last one.
+    fn end(&mut self, token: usize) {
+        self.ends.push((self.text.len(), token));
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Gathered<'_>> {
+        let mut begin = 0;
+        self.ends.iter().map(move |(end, token)| {
+            Gathered::new(&self.text[std::mem::replace(&mut begin, *end)..*end], *token)
+        })
+    }
+}
+
+/// The entries of manifests.
+pub(crate) struct Pages(Vec<Page>);
+
+impl Pages {
+    /// All of them, sorted.
+    pub(crate) fn sorted(&self) -> Vec<Gathered<'_>> {
+        let mut entries: Vec<Gathered<'_>> = self.0.iter().flat_map(Page::entries).collect();
+        // Each page is sorted already, which this sort makes use of.
+        entries.par_sort();
+        entries
+    }
+}
+
+/// Gathers the entries of manifests, numbered from `first`.
+pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Pages {
+    let numbered: Vec<(u32, &T)> = (first..).zip(manifests).collect();
+    let page = |(number, manifest): &(u32, &T)| page_of(manifest.as_ref(), *number);
+    Pages(numbered.par_iter().map(page).collect())
+}
+
+fn page_of(manifest: &str, number: u32) -> Page {
+    let mut found = Page::default();
+    let mut starts: Vec<usize> = Vec::new();
     let mut offset = 0;
     for line in manifest.split_inclusive('\n') {
         let start = offset;
@@ -90,33 +121,29 @@ fn entries_of(manifest: &str, number: u32) -> Vec<Gathered> {
             if !token.is_empty() {
                 let kind = action.kind.as_str();
                 let (key, value) = (written_key(key), quote_path(value));
-                let mut entry = String::with_capacity(token.len() + key.len() + value.len() + 32);
-                entry.push_str(token);
-                entry.push(BREAK);
-                entry.extend([kind, "!", &key, "@", &value, "#"]);
-                // Writing to a text does not fail.
-                let _ = write!(entry, "{number}");
-                found.push((Gathered::new(entry, token.len()), start));
+                found.text.push_str(token);
+                found.text.push(BREAK);
+                found.text.extend([kind, "!", &key, "@", &value, "#"]);
+                found.text.push_str(itoa::Buffer::new().format(number));
+                found.end(token.len());
+                starts.push(start);
             }
         });
     }
+    let mut found: Vec<(Gathered<'_>, usize)> = found.entries().zip(starts).collect();
     // The sort is stable, so the offsets of an entry stay in order.
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let mut entries: Vec<Gathered> = Vec::with_capacity(found.len());
-    let mut last = 0;
-    for (mut entry, start) in found {
-        match entries.last_mut().filter(|own| own.text[..last] == entry.text) {
-            Some(own) => {
-                let _ = write!(own.text, ",{start}");
-            }
-            None => {
-                last = entry.text.len();
-                let _ = write!(entry.text, ",{start}");
-                entries.push(entry);
-            }
+    let mut page = Page::default();
+    for same in found.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((entry, _)) = same.first() else { continue };
+        page.text.push_str(entry.text);
+        for (_, start) in same {
+            page.text.push(',');
+            page.text.push_str(itoa::Buffer::new().format(*start));
         }
+        page.end(entry.token);
     }
-    entries
+    page
 }
 
 #[cfg(test)]
@@ -126,8 +153,9 @@ mod tests {
     #[test]
     fn entries_are_sorted_and_name_their_lines() {
         let manifest = "set name=k value=b value=a value=a\n# no\n\nnonsense\ndir path=a\n";
-        let entries: Vec<String> =
-            gather(&[manifest], 7).iter().map(|entry| entry.text.replace('\0', " ")).collect();
+        let pages = gather(&[manifest], 7);
+        let text = |entry: &Gathered<'_>| entry.text.replace('\0', " ");
+        let entries: Vec<String> = pages.sorted().iter().map(text).collect();
         assert_eq!(
             entries,
             [
@@ -137,7 +165,8 @@ mod tests {
                 "b set!k@b#7,0"
             ]
         );
-        let entry = gather(&["set name=k value=x\0y"], 0).pop().unwrap();
+        let pages = gather(&["set name=k value=x\0y"], 0);
+        let entry = pages.sorted().pop().unwrap();
         assert_eq!(entry.token(), "x\0y");
         assert_eq!(entry.parts(), Some(["set", "k", "x%00y", "0,0"]));
     }

@@ -95,7 +95,7 @@ impl Index {
         let (fmris, texts): (Vec<Fmri>, Vec<String>) = manifests.into_iter().unzip();
         let names = fmris.iter().map(name_of).collect::<Vec<_>>();
         let written = Writer::new(Vec::new(), 1, names.len()).and_then(|mut writer| {
-            write_gathered(&mut writer, &gather(&texts, 0))?;
+            write_gathered(&mut writer, &gather(&texts, 0).sorted())?;
             writer.end()
         });
         let bytes = written.map(super::files::Rest::into_inner);

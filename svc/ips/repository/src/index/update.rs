@@ -106,13 +106,13 @@ impl Repository {
                 let names: Vec<String> = added.collect();
                 let mut writer = create(&written, FIRST, names.len())?;
                 let main = written.join(MAIN);
-                write_gathered(&mut writer, &gather(&texts, 0)).map_err(at(&main))?;
+                write_gathered(&mut writer, &gather(&texts, 0).sorted()).map_err(at(&main))?;
                 writer.end().map_err(at(&main))?.write(&written, &names)?;
             }
             Some(old) => {
                 let names: Vec<String> = old.packages.iter().cloned().chain(added).collect();
                 let first = u32::try_from(old.packages.len()).unwrap_or(u32::MAX);
-                merge(&index, &written, old.version + 1, &gather(&texts, first), &names)?;
+                merge(&index, &written, old.version + 1, &gather(&texts, first).sorted(), &names)?;
             }
         }
         durable::sync_filesystem(&written)?;
@@ -165,7 +165,7 @@ impl Old {
 /// Writes a dictionary of gathered entries alone.
 pub(crate) fn write_gathered<W: Write>(
     writer: &mut Writer<W>,
-    gathered: &[Gathered],
+    gathered: &[Gathered<'_>],
 ) -> io::Result<()> {
     let mut gathered = Rest(gathered);
     while let Some(token) = gathered.token() {
@@ -179,7 +179,7 @@ fn merge(
     index: &Path,
     written: &Path,
     version: u64,
-    gathered: &[Gathered],
+    gathered: &[Gathered<'_>],
     names: &[String],
 ) -> Result<(), WriteError> {
     let path = index.join(MAIN);
@@ -216,7 +216,7 @@ fn merge(
 }
 
 /// Gathered entries that are still to be written.
-struct Rest<'a>(&'a [Gathered]);
+struct Rest<'a>(&'a [Gathered<'a>]);
 
 impl<'a> Rest<'a> {
     fn token(&self) -> Option<&'a str> {
@@ -270,7 +270,7 @@ mod tests {
             let texts = repository.texts(&fmris).unwrap();
             let place = tempfile::tempdir().unwrap();
             let mut writer = create(place.path(), old.version, old.packages.len()).unwrap();
-            write_gathered(&mut writer, &gather(&texts, 0)).unwrap();
+            write_gathered(&mut writer, &gather(&texts, 0).sorted()).unwrap();
             writer.end().unwrap().write(place.path(), &old.packages).unwrap();
             let mut count = 0;
             for entry in fs::read_dir(&theirs).unwrap() {
