@@ -7,8 +7,6 @@
 //! TOKEN NUL ACTION!KEY@VALUE#PACKAGE,OFFSET…
 //! ```
 
-use std::cmp::Ordering;
-
 use ips_model::Action;
 use ips_model::quote::quote_path;
 use ips_model::tokens::each_token;
@@ -20,33 +18,60 @@ use crate::index::dictionary::written_key;
 const BREAK: char = '\0';
 
 /// A gathered entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Gathered<'t> {
-    /// The first bytes of the text, which mostly decide which of two comes first.
+    /// The first bytes of the text that are not known to be equal; they mostly decide which of two
+    /// comes first.
     head: u64,
     text: &'t str,
     /// How long the token is.
     token: usize,
+    /// Where its action begins in the manifest.
+    start: usize,
 }
 
-impl PartialOrd for Gathered<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+/// Fewer than these are compared as they are.
+const FEW: usize = 16;
+
+/// Sorts entries by their texts.  A third of them begins as many others do (`/usr/lib/`,
+/// `gzip:sha512t_256:`), so what those have in common is looked at once, not at each comparison.
+/// The heads are of the text from `known` on, up to which all are equal.
+fn sort(entries: &mut [Gathered<'_>], known: usize) {
+    entries.sort_unstable_by_key(|entry| entry.head);
+    for same in entries.chunk_by_mut(|one, other| one.head == other.head) {
+        let common = if same.len() < FEW { 0 } else { common(same, known) };
+        // Where one ends, its head is filled up and tells no more.
+        if common < known + size_of::<u64>() {
+            same.sort_unstable_by(|one, other| one.text.cmp(other.text));
+            continue;
+        }
+        same.iter_mut().for_each(|entry| entry.head = head(entry.text, common));
+        sort(same, common);
     }
 }
 
-impl Ord for Gathered<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.head.cmp(&other.head).then_with(|| self.text.cmp(other.text))
-    }
+/// How many bytes all have in common, who have `known`.
+fn common(entries: &[Gathered<'_>], known: usize) -> usize {
+    let Some((first, rest)) = entries.split_first() else { return known };
+    let first = first.text.as_bytes();
+    rest.iter().fold(first.len(), |common, entry| {
+        let pairs = first[known..common].iter().zip(&entry.text.as_bytes()[known..]);
+        known + pairs.take_while(|(one, other)| one == other).count()
+    })
+}
+
+/// Eight bytes of a text, those that come first being worth most.
+fn head(text: &str, from: usize) -> u64 {
+    let mut head = [0; 8];
+    let rest = &text.as_bytes()[from..];
+    let length = rest.len().min(head.len());
+    head[..length].copy_from_slice(&rest[..length]);
+    u64::from_be_bytes(head)
 }
 
 impl<'t> Gathered<'t> {
-    fn new(text: &'t str, token: usize) -> Self {
-        let mut head = [0; 8];
-        let known = text.len().min(head.len());
-        head[..known].copy_from_slice(&text.as_bytes()[..known]);
-        Self { head: u64::from_be_bytes(head), text, token }
+    fn new(text: &'t str, token: usize, start: usize) -> Self {
+        Self { head: head(text, 0), text, token, start }
     }
 
     pub(crate) fn token(&self) -> &'t str {
@@ -62,24 +87,25 @@ impl<'t> Gathered<'t> {
     }
 }
 
-/// Entries behind one another in one text, each with where it ends and how long its token is: a
-/// text of its own for each would cost more than all else here.
+/// Entries behind one another in one text, each with where it ends, how long its token is and
+/// where its action begins: a text of its own for each would cost more than all else here.
 #[derive(Default)]
 struct Page {
     text: String,
-    ends: Vec<(usize, usize)>,
+    ends: Vec<(usize, usize, usize)>,
 }
 
 impl Page {
     /// Ends the entry whose text is all that came after the last one.
-    fn end(&mut self, token: usize) {
-        self.ends.push((self.text.len(), token));
+    fn end(&mut self, token: usize, start: usize) {
+        self.ends.push((self.text.len(), token, start));
     }
 
     fn entries(&self) -> impl Iterator<Item = Gathered<'_>> {
         let mut begin = 0;
-        self.ends.iter().map(move |(end, token)| {
-            Gathered::new(&self.text[std::mem::replace(&mut begin, *end)..*end], *token)
+        self.ends.iter().map(move |(end, token, start)| {
+            let begin = std::mem::replace(&mut begin, *end);
+            Gathered::new(&self.text[begin..*end], *token, *start)
         })
     }
 }
@@ -91,8 +117,7 @@ impl Pages {
     /// All of them, sorted.
     pub(crate) fn sorted(&self) -> Vec<Gathered<'_>> {
         let mut entries: Vec<Gathered<'_>> = self.0.iter().flat_map(Page::entries).collect();
-        // Each page is sorted already, which this sort makes use of.
-        entries.par_sort();
+        sort(&mut entries, 0);
         entries
     }
 }
@@ -106,7 +131,6 @@ pub(crate) fn gather<T: AsRef<str> + Sync>(manifests: &[T], first: u32) -> Pages
 
 fn page_of(manifest: &str, number: u32) -> Page {
     let mut found = Page::default();
-    let mut starts: Vec<usize> = Vec::new();
     let mut offset = 0;
     for line in manifest.split_inclusive('\n') {
         let start = offset;
@@ -125,23 +149,22 @@ fn page_of(manifest: &str, number: u32) -> Page {
                 found.text.push(BREAK);
                 found.text.extend([kind, "!", &key, "@", &value, "#"]);
                 found.text.push_str(itoa::Buffer::new().format(number));
-                found.end(token.len());
-                starts.push(start);
+                found.end(token.len(), start);
             }
         });
     }
-    let mut found: Vec<(Gathered<'_>, usize)> = found.entries().zip(starts).collect();
-    // The sort is stable, so the offsets of an entry stay in order.
-    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut found: Vec<Gathered<'_>> = found.entries().collect();
+    sort(&mut found, 0);
     let mut page = Page::default();
-    for same in found.chunk_by(|(one, _), (other, _)| one == other) {
-        let Some((entry, _)) = same.first() else { continue };
-        page.text.push_str(entry.text);
-        for (_, start) in same {
+    for same in found.chunk_by_mut(|one, other| one.text == other.text) {
+        same.sort_unstable_by_key(|entry| entry.start);
+        let Some(first) = same.first() else { continue };
+        page.text.push_str(first.text);
+        for entry in &*same {
             page.text.push(',');
-            page.text.push_str(itoa::Buffer::new().format(*start));
+            page.text.push_str(itoa::Buffer::new().format(entry.start));
         }
-        page.end(entry.token);
+        page.end(first.token, first.start);
     }
     page
 }
@@ -149,6 +172,24 @@ fn page_of(manifest: &str, number: u32) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_sorted_whatever_they_have_in_common() {
+        let mut numbers = dice::Dice(5);
+        let parts =
+            ["/usr/lib/", "gzip:sha512t_256:", "a", "\0", "", "zz", "é", "\0\0\0\0\0\0\0\0"];
+        let mut one = || -> String {
+            let count = numbers.roll() % 6;
+            (0..count).map(|_| parts[numbers.roll() as usize % parts.len()]).collect()
+        };
+        let mut texts: Vec<String> = (0..5_000).map(|_| one()).collect();
+        let mut entries: Vec<Gathered<'_>> =
+            texts.iter().map(|text| Gathered::new(text, 0, 0)).collect();
+        sort(&mut entries, 0);
+        let sorted: Vec<String> = entries.iter().map(|entry| entry.text.to_string()).collect();
+        texts.sort();
+        assert_eq!(sorted, texts);
+    }
 
     #[test]
     fn entries_are_sorted_and_name_their_lines() {
