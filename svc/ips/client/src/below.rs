@@ -282,6 +282,7 @@ impl Directory {
         let mut mode_is = look.mode;
         if (look.uid, look.gid) != (uid, gid) {
             self.chown(name, uid, gid)?;
+            // The set-id bits went with the owner.
             mode_is &= 0o1777;
         }
         match look.lies {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Root {
     path: PathBuf,
     /// No part of its path was a link when last looked at.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     is_plain: bool,
 }
 
