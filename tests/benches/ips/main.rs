@@ -338,9 +338,14 @@ fn images(bench: &Bench) {
     });
 }
 
-/// A catalog of very many packages: a refresh that finds nothing, a list, one more package.
+/// A catalog of very many packages: its first search index, then a refresh that finds nothing, a
+/// list, one more package.
 fn catalog(bench: &Bench) {
     let rows = [
+        (
+            "catalog of 100,000, first index",
+            "rm -r repo/publisher/*/index; pkgrepo refresh -s repo",
+        ),
         ("catalog of 100,000, refresh", "pkgrepo refresh -s repo"),
         ("catalog of 100,000, list", "pkgrepo list -s repo"),
         ("catalog of 100,000, add one", "pkgsend -s repo publish $ROWS/many/one"),
@@ -366,13 +371,15 @@ fn catalog(bench: &Bench) {
     fs::write(folder.join("one"), one).unwrap();
     // The list of manifests is longer than a command line may be.
     let publish = "pkgrepo create repo; ls m | xargs -n 20000 sh -c \
-        'cd m && exec pkgsend -s ../repo publish --fmri-in-manifest \"$@\"' sh";
+        'cd m && exec pkgsend -s ../repo publish --fmri-in-manifest \"$@\"' sh; \
+        pkgrepo refresh -s repo";
     bench.run(publish, &folder, "");
     for (what, line) in rows {
         // The hour after, as the log of an hour that all of them came in is nothing usual.
         let line = format!("export SOURCE_DATE_EPOCH=1795320276; {line}");
         let ready = "cp -al $ROWS/many/repo repo";
-        bench.report(&Row { what, ready, line: &line, goal: (0.0, 1.0), ..Row::default() });
+        let goal = (0.0, if what.ends_with("first index") { 0.0 } else { 1.0 });
+        bench.report(&Row { what, ready, line: &line, goal, ..Row::default() });
     }
 }
 
