@@ -10,14 +10,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use image_checkpoint::{Area, Id, Step as Name, Writer};
-use image_manifest::{Checked, Image, Native, Step};
+use image_manifest::{Checked, Form, Image, Native, Step};
 use image_rooted::removal;
+use jiff::Zoned;
 
 use super::logs::Logs;
 use super::media::{self, Makers};
 use super::script::{self, Scripts};
 use super::times::Times;
-use super::{complete, ids, room};
+use super::{complete, ids, lines, room};
 use crate::evidence::{self, Ahead, Subject};
 use crate::steps::{self, Places, Work, World};
 
@@ -249,11 +250,7 @@ impl<'a> Build<'a> {
                 self.logs.info(&lines::stopped(step));
                 return Ok(Ended::Paused(number));
             }
-            let blank = if *built_in { "" } else { " " };
-            self.logs.info(&format!("==== {name}: {message}{blank}"));
-            // Who watches sees the step, also one that tells nothing of how far it is.
-            (self.world.progress)(name, 0, 0, "");
-            let begun = Instant::now();
+            let (begun, before) = (Instant::now(), media::list(&places.media)?);
             let next = match self.step(step, &places, &ahead, &id) {
                 Ok(next) => {
                     times.keep(&step.name, begun.elapsed());
@@ -350,8 +347,12 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Runs one step; gives the state it leads to.
+    /// Says that a step begins, and runs it; gives the state it leads to.
     fn step(&self, step: &Step, places: &Places, ahead: &Ahead, base: &Id) -> Result<Id> {
+        self.logs.say_as(Some(&step.name));
+        self.logs.info(&lines::begun(self.image.form, step));
+        // Who watches sees the step, also one that tells nothing of how far it is.
+        (self.world.progress)(&step.name, 0, 0, "");
         if self.scripts.cancel.is_set() {
             anyhow::bail!("no longer wanted");
         }

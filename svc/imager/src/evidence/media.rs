@@ -92,7 +92,11 @@ fn names(folder: &Path, name: &str) -> Result<Vec<String>> {
                 continue;
             }
             let path = if inside.is_empty() { file } else { format!("{inside}/{file}") };
-            match (kind.is_dir(), kind.is_file()) {
+            // A medium may have a name with its time, and its own be a link to that.
+            let leads = |to: PathBuf| to.components().count() == 1 && here.join(to).is_file();
+            let is_medium = kind.is_file()
+                || kind.is_symlink() && std::fs::read_link(entry.path()).is_ok_and(leads);
+            match (kind.is_dir(), is_medium) {
                 (true, _) => folders.push(path),
                 (_, true) => found.push(path),
                 _ => {}

@@ -1,7 +1,8 @@
 //! Receive packages, fill image roots.
 //!
 //! In reading order: `origin` (where packages come from), `archive` (a p5p file, read; `pack`, made),
-//! `transport` (how depots are spoken to), `source` (an opened origin: verified catalogs, manifests,
+//! `transport` (how depots are spoken to; `volley`: many files asked for at once; `download`: a file
+//! that is no part of a repository), `source` (an opened origin: verified catalogs, manifests,
 //! payloads) and `digest`, `control` (progress and cancelling); for receiving, `select` (which
 //! packages), `receive` and `mirror` (an exact copy), `mogrify` (manifests edited by rules); for
 //! publishing to a depot, `publish_http` (its operations), `deliver` (from a manifest) and `republish`
