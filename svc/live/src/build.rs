@@ -132,7 +132,7 @@ fn work(request: &Request, world: &World<'_>, log: &Log<'_>) -> Result<Built> {
     log.say("=== Options/ ===");
     request.header.iter().for_each(|line| log.say(line));
     log.say("=== /Options ===");
-    let output = Output::take(&request.output, world.cancel)?;
+    let output = Output::take(&request.output, world.cancel, &|line| log.say(line))?;
     let made = make(request, world, log, &output);
     // Also what a failure left: nothing there is a platform.
     let cleared = output.clear();

@@ -40,7 +40,7 @@ impl Output {
     ///
     /// # Errors
     /// It cannot be written, or another build is at work in it.
-    pub fn take(dir: &Path, cancel: &Cancel) -> Result<Output> {
+    pub fn take(dir: &Path, cancel: &Cancel, say: &dyn Fn(&str)) -> Result<Output> {
         let own = dir.join(".build_live");
         fs::create_dir_all(&own).with_context(|| own.display().to_string())?;
         let lock = own.join("lock");
@@ -48,8 +48,11 @@ impl Output {
         if let Some(worker) = lock::holder(&lock).with_context(named)? {
             bail!("{}: another build is at work (process {})", dir.display(), worker.pid);
         }
-        // What a killed build has started may still hold it for a while.
+        if lock::is_held(&lock).with_context(named)? {
+            say(&format!("{}: waiting for what a killed build has left at work", dir.display()));
+        }
         let lock = Lock::take(&lock, cancel).with_context(named)?;
+        lock.hand_on()?;
         let output = Output { dir: dir.to_owned(), own, _lock: lock };
         output.clear()?;
         Ok(output)
@@ -180,8 +183,8 @@ mod tests {
     #[test]
     fn a_platform_is_whole_or_not_there() {
         let scratch = tempfile::tempdir().unwrap();
-        let output = Output::take(scratch.path(), &Cancel::new().unwrap()).unwrap();
-        let refused = Output::take(scratch.path(), &Cancel::new().unwrap())
+        let output = Output::take(scratch.path(), &Cancel::new().unwrap(), &|_| {}).unwrap();
+        let refused = Output::take(scratch.path(), &Cancel::new().unwrap(), &|_| {})
             .map(drop)
             .unwrap_err()
             .to_string();
@@ -203,7 +206,7 @@ mod tests {
         assert!(!output.is_made("platform-x", "two"));
         drop(output);
         fs::create_dir_all(scratch.path().join(".build_live/work/left")).unwrap();
-        let output = Output::take(scratch.path(), &Cancel::new().unwrap()).unwrap();
+        let output = Output::take(scratch.path(), &Cancel::new().unwrap(), &|_| {}).unwrap();
         assert!(!output.work().exists());
     }
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, FlockArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use process::Cancel;
 use process::tree::Worker;
@@ -58,6 +59,34 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Has programs that are started from now on hold it, too, for as long as they run after this
+    /// process was killed: a newcomer waits for them instead of working beside them.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn hand_on(&self) -> io::Result<()> {
+        fcntl(&self.file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    }
+}
+
+/// Whether somebody holds a lock, whoever it is.
+///
+/// # Errors
+/// The file cannot be opened or locked; not if it is not there.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => match flock(&file, FlockArg::LockSharedNonblock) {
+            Ok(()) => Ok(false),
+            Err(Errno::EWOULDBLOCK) => Ok(true),
+            Err(errno) => Err(errno.into()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Who holds a lock and lives; for who waits for others instead of ending them.
 ///
 /// # Errors
@@ -83,7 +112,7 @@ impl Rest {
     /// The file cannot be opened or locked.
     pub fn hold(path: &Path) -> io::Result<Option<Rest>> {
         let file = File::open(path)?;
-        match flock(&file, nix::fcntl::FlockArg::LockSharedNonblock) {
+        match flock(&file, FlockArg::LockSharedNonblock) {
             Ok(()) => Ok(Some(Rest { _held: file })),
             Err(Errno::EWOULDBLOCK) => Ok(None),
             Err(errno) => Err(errno.into()),
@@ -95,6 +124,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // A name that stays costs the next worker a search, no more.
         let _emptied = self.file.set_len(0);
+        // Also for whoever it was handed on to.
+        let _free = flock(&self.file, FlockArg::Unlock);
     }
 }
 
@@ -108,7 +139,7 @@ fn parse(text: &str) -> Option<Worker> {
 }
 
 #[allow(deprecated)] // nix's Flock wants to own the file, which is also read and written here.
-fn flock(file: &File, how: nix::fcntl::FlockArg) -> Result<(), Errno> {
+fn flock(file: &File, how: FlockArg) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
     loop {
         match nix::fcntl::flock(file.as_raw_fd(), how) {
@@ -124,7 +155,7 @@ fn await_exclusive(file: &File, cancel: &Cancel) -> io::Result<()> {
     // The lock belongs to what is open, not to a descriptor of it.
     let other = file.try_clone()?;
     let waiter = std::thread::Builder::new().spawn(move || {
-        let locked = flock(&other, nix::fcntl::FlockArg::LockExclusive);
+        let locked = flock(&other, FlockArg::LockExclusive);
         drop(doing);
         locked
     })?;
@@ -148,7 +179,7 @@ fn await_exclusive(file: &File, cancel: &Cancel) -> io::Result<()> {
 /// # Errors
 /// It cannot be locked at all.
 pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
-    match flock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+    match flock(file, FlockArg::LockExclusiveNonblock) {
         Ok(()) => Ok(true),
         Err(Errno::EWOULDBLOCK) => Ok(false),
         Err(errno) => Err(errno.into()),
@@ -157,12 +188,42 @@ pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
 
 /// Holds a file together with others who read.
 pub(crate) fn shared(file: &File) -> io::Result<()> {
-    Ok(flock(file, nix::fcntl::FlockArg::LockShared)?)
+    Ok(flock(file, FlockArg::LockShared)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_holder_started_is_waited_for() {
+        use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        assert!(!is_held(&path).unwrap());
+        let start = || {
+            let mut cat = std::process::Command::new("cat");
+            cat.stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let lock = Lock::take(&path, &Cancel::new().unwrap()).unwrap();
+        lock.hand_on().unwrap();
+        let mut child = start();
+        // SAFETY: it is closed here, as a kill would, and nowhere else.
+        drop(unsafe { OwnedFd::from_raw_fd(lock.file.as_raw_fd()) });
+        std::mem::forget(lock);
+        assert!(is_held(&path).unwrap());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!is_held(&path).unwrap());
+        // One that is given back in order is free, whoever has it.
+        let lock = Lock::take(&path, &Cancel::new().unwrap()).unwrap();
+        lock.hand_on().unwrap();
+        let mut child = start();
+        drop(lock);
+        assert!(!is_held(&path).unwrap());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 
     #[test]
     fn a_lock_names_its_holder() {

@@ -63,6 +63,18 @@ pub enum OpenError {
         /// When it began, RFC 3339 in UTC.
         since: String,
     },
+    /// Another build was killed, and what it started goes on.
+    #[error(
+        "{}: what process {pid} has started is still at work, although that is gone: end it, or \
+         wait",
+        area.display()
+    )]
+    Left {
+        /// The area.
+        area: PathBuf,
+        /// The build that was killed.
+        pid: u32,
+    },
     /// A dataset was named and there is no zfs.
     #[error(
         "ZFS dataset was specified for the build area,\nbut zfs is not installed on the system."

@@ -1,8 +1,8 @@
 //! lock.rs - one build in an area.
 //!
 //! `distro_const.lock` is held by flock(2) while the area is open, and says by whom and since
-//! when; the kernel lets go of it when the process dies.  A child that it was about to become
-//! another program holds it a moment longer: who finds a holder that is dead waits for that.
+//! when.  What the process starts holds it, too: when the process is killed, its scripts may go on
+//! for a while, and who finds a holder that is dead waits for them.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::FlockArg;
+use nix::fcntl::{FcntlArg, FdFlag, FlockArg, fcntl};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -67,15 +67,20 @@ impl Lock {
             // The holder may be about to write it.
             let holder = serde_json::from_str(&text);
             let holder = holder.unwrap_or(Holder { pid: 0, since: "just now".to_owned() });
-            if !holder.is_dead() || begun.elapsed() >= patience {
-                let Holder { pid, since } = holder;
-                return Err(OpenError::Held { area: root.to_owned(), pid, since });
+            let (dead, area) = (holder.is_dead(), root.to_owned());
+            let Holder { pid, since } = holder;
+            if !dead {
+                return Err(OpenError::Held { area, pid, since });
+            }
+            if begun.elapsed() >= patience {
+                return Err(OpenError::Left { area, pid });
             }
             std::thread::sleep(PAUSE);
         }
         let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let holder = Holder { pid: std::process::id(), since };
         write(&mut file, &holder, &path)?;
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(at(&path))?;
         Ok(Lock { file })
     }
 }
@@ -94,12 +99,18 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Only a message would be wrong if it stayed.
         let _emptied = self.file.set_len(0);
+        // Also for what was started meanwhile.
+        let _free = flock(&self.file, FlockArg::Unlock);
     }
 }
 
-#[allow(deprecated)] // nix's Flock wants to own the file, which is also read and written here.
 fn try_lock(file: &File) -> Result<(), Errno> {
-    nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
+    flock(file, FlockArg::LockExclusiveNonblock)
+}
+
+#[allow(deprecated)] // nix's Flock wants to own the file, which is also read and written here.
+fn flock(file: &File, how: FlockArg) -> Result<(), Errno> {
+    nix::fcntl::flock(file.as_raw_fd(), how)
 }
 
 #[cfg(test)]
@@ -131,7 +142,7 @@ mod tests {
         child.wait().unwrap();
         let dead = Holder { pid, since: "then".to_owned() };
         write(&mut left, &dead, &path).unwrap();
-        let Err(OpenError::Held { pid: told, .. }) = Lock::take_within(area.path(), Duration::ZERO)
+        let Err(OpenError::Left { pid: told, .. }) = Lock::take_within(area.path(), Duration::ZERO)
         else {
             panic!("taken twice");
         };

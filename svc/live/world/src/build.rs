@@ -134,19 +134,21 @@ impl<'a> Builder<'a> {
         let log = self.workspace.path("log");
         let log = log.join(format!("world.{name}.{}.log", self.settings.stamp.text()));
         say(&format!("{name}: building; log: {}", log.display()));
-        let began = (SystemTime::now(), Instant::now());
+        let began = Instant::now();
         let mut file = File::create(&log).map_err(at(&log))?;
+        // By the clock of files, which may be a moment behind.
+        let since = file.metadata().and_then(|about| about.modified()).map_err(at(&log))?;
         for command in &commands {
             let reason = self.run(command, &place, (&log, &mut file), &name, say)?;
             if let Some(reason) = reason {
-                let reason = self.reason(step, &place, began.0, reason, say);
+                let reason = self.reason(step, &place, since, reason, say);
                 return Err(BuildError::Failed { step: name, reason, log });
             }
         }
         file.sync_all().map_err(at(&log))?;
         let text = format!("{}\n", self.settings.stamp.text());
         write_beside(&stamp, text.as_bytes()).map_err(at(&stamp))?;
-        say(&format!("{name}: done ({} s)", began.1.elapsed().as_secs()));
+        say(&format!("{name}: done ({} s)", began.elapsed().as_secs()));
         Ok(())
     }
 
