@@ -98,7 +98,9 @@ pub fn pack_after(
 /// Raw deflate of `piece`, ended on a byte; distances may reach into `before`.
 fn deflate(level: u8, before: &[u8], piece: &[u8]) -> io::Result<Vec<u8>> {
     let refused = |text: &str| io::Error::other(format!("deflate: {text}"));
-    let mut deflate = Deflate::new(i32::from(level), false, 15);
+    // It knows no other answer to a want of memory than a panic.
+    let made = std::panic::catch_unwind(|| Deflate::new(i32::from(level), false, 15));
+    let mut deflate = made.map_err(|_panic| io::Error::from(io::ErrorKind::OutOfMemory))?;
     if !before.is_empty() {
         deflate.set_dictionary(before).map_err(|error| refused(error.as_str()))?;
     }
