@@ -7,6 +7,7 @@
 //! inode where many were freed within the last seconds, so what is made right after is made slowly.
 
 use std::ffi::{CStr, CString};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -175,16 +176,21 @@ fn flush(disk: &Disk, checkpoints: &Path, folders: &[PathBuf]) -> Result<(), Pat
     sys::flush(&disk::open_path(checkpoints)?).map_err(at(checkpoints))?;
     for (folder, mark) in marks {
         match disk.replace(&folder.join(DURABLE), &mark) {
-            Err(error) if is_gone(&error) => {}
+            // Without its mark a checkpoint counts all the same, in another boot by its sums.
+            Err(error) if is_gone(&error) || is_full(&error) => {}
             marked => marked?,
         }
     }
     Ok(())
 }
 
+fn is_full(error: &PathError) -> bool {
+    matches!(error.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 /// Whether a checkpoint was forgotten meanwhile.
 fn is_gone(error: &PathError) -> bool {
-    error.source.kind() == std::io::ErrorKind::NotFound
+    error.source.kind() == ErrorKind::NotFound
 }
 
 /// Removes a file or a directory with all in it; nothing there is fine.
