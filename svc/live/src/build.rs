@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use image_formats::iso;
-use image_rooted::Owned;
 use image_rooted::kept::Kept;
+use image_rooted::{Owned, parallel};
 use image_tree::{Entry, Kind};
 use live_manifest::{Manifest, Stamp, nearest};
 use process::Cancel;
@@ -315,11 +315,10 @@ impl Job<'_> {
             begins: &|what| (self.world.progress)(what, 0, image.bytes(), "bytes"),
         };
         let gathered = self.gathered;
-        let (made, listed) = std::thread::scope(|scope| {
-            let listed = scope.spawn(move || digested(gathered, image, listing, known));
-            let made = archive::make(image, &making);
-            (made, listed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
+        let (made, listed) = parallel::both(
+            || archive::make(image, &making),
+            move || digested(gathered, image, listing, known),
+        );
         // A file without digests is why there is no archive, not the other way round.
         let (listings, digests) = listed?;
         let made = made?;

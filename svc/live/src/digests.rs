@@ -5,14 +5,14 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
+use image_rooted::parallel;
 use sha2::{Digest, Sha256};
 
 pub use stage::recipe::hex;
@@ -20,7 +20,7 @@ use stage::seen::{About, Seen};
 
 use crate::md5::{self, LANES, Md5s};
 
-const KIND: &str = "lamplighter-live-digests 2";
+const KIND: &str = "lamplighter-live-digests 3";
 const THREADS: usize = 8;
 /// Bytes that are read of a file at once: those of all lanes stay near the processor.
 const PART: usize = 32 << 10;
@@ -217,24 +217,13 @@ impl Known {
             near.sort_by_key(|at| Reverse(files[*at].1.size));
         }
         let groups: Vec<&[usize]> = wanted.chunks(LANES).collect();
-        let next = AtomicUsize::new(0);
-        let read = Mutex::new(Vec::with_capacity(wanted.len()));
-        std::thread::scope(|scope| {
-            let work = || {
-                let (mut own, mut parts) = (Vec::new(), Parts::default());
-                while let Some(few) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let paths: Vec<_> = few.iter().map(|at| files[*at]).collect();
-                    own.extend(few.iter().copied().zip(side_by_side(&paths, &mut parts)));
-                }
-                read.lock().unwrap_or_else(|poison| poison.into_inner()).extend(own);
-            };
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            for _ in 1..cores.min(THREADS).min(groups.len()) {
-                scope.spawn(work);
-            }
-            work();
+        let threads = parallel::processors().min(THREADS);
+        let read = parallel::each(&groups, threads, Parts::default, |few, parts| {
+            let paths: Vec<_> = few.iter().map(|at| files[*at]).collect();
+            Ok::<_, Infallible>(side_by_side(&paths, parts))
         });
-        for (at, digests) in read.into_inner().unwrap_or_else(|poison| poison.into_inner()) {
+        let Ok(read) = read;
+        for (at, digests) in wanted.iter().copied().zip(read.into_iter().flatten()) {
             if let Ok(digests) = &digests {
                 let (path, about) = files[at];
                 self.fresh.insert(path.into(), (about, *digests));

@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use image_rooted::{Owned, Rooted};
+use image_rooted::{Owned, Rooted, parallel};
 use image_tree::{Kind, Tree};
 
 use crate::digests::changed;
@@ -18,6 +17,8 @@ use crate::gather::Gathered;
 use crate::image::{Body, Image};
 use crate::places::Taken;
 use stage::seen::About;
+
+const THREADS: usize = 2;
 
 /// Files that the steps of every build read or change.
 const FILES: [&str; 10] = [
@@ -186,9 +187,11 @@ fn above(path: &Path) -> Result<()> {
 
 /// Copies files, by a few threads.
 fn copy_all(dir: &Path, files: &[(&str, &Taken)]) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<()> {
-        while let Some((path, source)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+    parallel::each(
+        files,
+        THREADS,
+        || (),
+        |(path, source), ()| {
             let (from, to) = (&source.path, dir.join(path));
             above(&to)?;
             let named = || format!("{} to {}", from.display(), to.display());
@@ -196,12 +199,8 @@ fn copy_all(dir: &Path, files: &[(&str, &Taken)]) -> Result<()> {
             if copied != source.about.size {
                 return Err(changed()).with_context(|| from.display().to_string());
             }
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        let own = work();
-        own.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
+            Ok(())
+        },
+    )?;
+    Ok(())
 }

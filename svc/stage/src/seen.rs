@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! KIND AS_OF \0
-//! SIZE MTIME CTIME DEVICE INODE WHAT /absolute/path \0 ...       times in nanoseconds
+//! ABOUT WHAT /absolute/path \0 ...      ABOUT: SIZE:MTIME:CTIME:DEVICE:INODE, times in nanoseconds
 //! ```
 //!
 //! Law (git's racy-mtime rule): what was found is used again only when the file looks the same and both
@@ -14,8 +14,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File, Metadata};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -49,9 +50,45 @@ impl About {
         }
     }
 
-    fn is_older(&self, time: i128) -> bool {
+    /// One as it is displayed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<About> {
+        let mut fields = text.split(':');
+        let mut field = || fields.next();
+        let about = About {
+            size: field()?.parse().ok()?,
+            mtime: field()?.parse().ok()?,
+            ctime: field()?.parse().ok()?,
+            inode: (field()?.parse().ok()?, field()?.parse().ok()?),
+        };
+        field().is_none().then_some(about)
+    }
+
+    /// Whether all that happened to it did before a time, in nanoseconds since the epoch; what
+    /// happened in that very tick of the clock may be missed.
+    #[must_use]
+    pub fn is_older(&self, time: i128) -> bool {
         self.mtime < time && self.ctime < time
     }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let About { size, mtime, ctime, inode: (device, inode) } = self;
+        write!(to, "{size}:{mtime}:{ctime}:{device}:{inode}")
+    }
+}
+
+/// What time it is by the clock of the file system in which a file lies, in nanoseconds since the
+/// epoch; the file holds one NUL then.
+///
+/// # Errors
+/// It cannot be written.
+pub fn clock(path: &Path) -> io::Result<i128> {
+    let file = File::create(path)?;
+    // A write sets the time even where making the file did not.
+    (&file).write_all(b"\0")?;
+    Ok(About::of(&file.metadata()?).mtime)
 }
 
 /// What was found in files by earlier runs.
@@ -71,15 +108,10 @@ impl Seen {
     /// Its directory cannot be written.
     pub fn open(path: &Path, kind: &'static str) -> Result<Seen, TreeError> {
         let beside = path.with_extension("new");
-        // Made before anything is read: its own time is the file system's now.
-        let made = File::create(&beside).and_then(|file| {
-            // A write sets the time even where making the file did not.
-            (&file).write_all(b"\0")?;
-            file.metadata()
-        });
-        let now = About::of(&made.map_err(at(&beside))?);
+        // Made before anything is read.
+        let as_of = clock(&beside).map_err(at(&beside))?;
         let before = fs::read(path).ok().and_then(|bytes| parse(&bytes, kind)).unwrap_or_default();
-        Ok(Seen { kind, path: path.to_owned(), beside, as_of: now.mtime, before })
+        Ok(Seen { kind, path: path.to_owned(), beside, as_of, before })
     }
 
     /// What was found in a file that looks like this.
@@ -109,9 +141,7 @@ impl Seen {
             if !self.is_settled(about) {
                 continue;
             }
-            let About { size, mtime, ctime, inode: (device, inode) } = about;
-            let head = format!("{size} {mtime} {ctime} {device} {inode} {found} ");
-            bytes.extend_from_slice(head.as_bytes());
+            bytes.extend_from_slice(format!("{about} {found} ").as_bytes());
             bytes.extend_from_slice(path.as_os_str().as_bytes());
             bytes.push(0);
         }
@@ -126,14 +156,9 @@ fn parse(bytes: &[u8], kind: &str) -> Option<HashMap<PathBuf, (About, String)>> 
     let as_of: i128 = as_of.parse().ok()?;
     let mut known = HashMap::new();
     for part in parts {
-        let mut fields = part.splitn(7, |byte| *byte == b' ');
+        let mut fields = part.splitn(3, |byte| *byte == b' ');
         let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        let about = About {
-            size: text()?.parse().ok()?,
-            mtime: text()?.parse().ok()?,
-            ctime: text()?.parse().ok()?,
-            inode: (text()?.parse().ok()?, text()?.parse().ok()?),
-        };
+        let about = About::parse(text()?)?;
         let found = text()?.to_owned();
         let path = PathBuf::from(OsStr::from_bytes(fields.next()?));
         if about.is_older(as_of) {
@@ -146,6 +171,16 @@ fn parse(bytes: &[u8], kind: &str) -> Option<HashMap<PathBuf, (About, String)>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_displayed_is_read_back() {
+        let about = About { size: 1, mtime: -2, ctime: 3, inode: (4, 5) };
+        assert_eq!(about.to_string(), "1:-2:3:4:5");
+        assert_eq!(About::parse("1:-2:3:4:5"), Some(about));
+        for wrong in ["1:2:3:4", "1:2:3:4:5:6", "1:2:x:4:5", ""] {
+            assert_eq!(About::parse(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_torn_cache_is_empty() {

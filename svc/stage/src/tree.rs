@@ -13,7 +13,7 @@ use crate::glob::Globs;
 use crate::recipe::hex;
 use crate::seen::{About, Seen};
 
-const KIND: &str = "lamplighter-stat-cache 2";
+const KIND: &str = "lamplighter-stat-cache 3";
 
 /// A file of a tree that could not be read.
 #[derive(Debug, thiserror::Error)]

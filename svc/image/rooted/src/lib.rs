@@ -12,6 +12,7 @@
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
 //! | `kept.rs` | the pieces of a packed file, kept until the next is packed |
 //! | `removal.rs` | a large tree removed from the disk |
+//! | `parallel.rs` | the same done to many things by a few threads |
 //!
 //! Law: programs run only through a seam that is handed in; every date comes from the caller.
 //! Not here: where files come from (packages, proto areas), and the steps of a build.
@@ -21,6 +22,7 @@ pub mod host;
 pub mod inner;
 pub mod kept;
 pub mod medium;
+pub mod parallel;
 pub mod password;
 pub mod removal;
 pub mod root;

@@ -8,7 +8,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::parallel;
 
 const THREADS: usize = 2;
 
@@ -34,19 +35,7 @@ pub fn empty(top: &Path) -> io::Result<()> {
         Ok(_) | Err(_) => return Ok(()),
     }
     let folders = folders(top)?;
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        let work = || -> io::Result<()> {
-            while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
-                remove_files(folder)?;
-            }
-            Ok(())
-        };
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
+    parallel::each(&folders, THREADS, || (), |folder, ()| remove_files(folder))?;
     // The top is the first; children come after their parents.
     folders[1..].iter().rev().try_for_each(fs::remove_dir)
 }

@@ -16,10 +16,10 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 use nix::fcntl::OFlag;
+use stage::seen::About;
 
 use super::delivered::{self, Delivered, Known};
 use super::hashes::{self, Hashed, Wanted};
-use super::stamp::Stamp;
 use crate::steps::Places;
 
 /// Whoever hashes ahead; stopped at the latest when it is dropped.
@@ -101,7 +101,7 @@ fn one(path: &Path, file: &Delivered, room: &mut [u8]) -> Option<Hashed> {
     // A script may have put anything there.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mut open = File::options().read(true).custom_flags(flags.bits()).open(path).ok()?;
-    let is_same = |open: &File| open.metadata().is_ok_and(|about| Stamp::of(&about) == file.stamp);
+    let is_same = |open: &File| open.metadata().is_ok_and(|about| About::of(&about) == file.stamp);
     if !is_same(&open) {
         return None;
     }
@@ -118,12 +118,12 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("file");
         std::fs::write(&path, "abc").unwrap();
-        let stamp = Stamp::of(&std::fs::metadata(&path).unwrap());
+        let stamp = About::of(&std::fs::metadata(&path).unwrap());
         let file = Delivered { content: "c".to_owned(), stamp };
         let room = &mut hashes::room();
         let hashed = one(&path, &file, room).unwrap();
         assert_eq!(hashed.sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
-        let other = Delivered { stamp: Stamp::parse("1:3:1").unwrap(), ..file.clone() };
+        let other = Delivered { stamp: About::parse("1:3:1:0:1").unwrap(), ..file.clone() };
         assert_eq!(one(&path, &other, room), None);
         assert_eq!(one(&scratch.path().join("none"), &file, room), None);
         // Nobody writes into it, and nobody waits.

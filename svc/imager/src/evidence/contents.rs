@@ -5,6 +5,7 @@
 //! otherwise than in the image's root is listed, below `boot_archive/`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use image_evidence::{Contents, Digests, Facts, File, Tool};
@@ -15,7 +16,7 @@ use super::delivered::{self, Delivered, Files, Known};
 use super::hashes::{self, Hashed, Wanted};
 use super::packages::Brought;
 use crate::steps::Work;
-use image_rooted::{Rooted, Ways};
+use image_rooted::{Rooted, Ways, parallel};
 
 /// Where the archive's own paths are listed.
 const ARCHIVE: &str = "boot_archive";
@@ -98,7 +99,9 @@ fn hashed(
     let paths: Vec<&str> = files.map(|(path, _)| path).collect();
     let total = paths.len() as u64;
     let (progress, step) = (work.world.progress, &work.step.name);
-    let hear = |done: usize| {
+    let done = AtomicUsize::new(0);
+    let hear = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done % TOLD == 0 || done as u64 == total {
             progress(step, done as u64, total, "files hashed");
         }
@@ -118,7 +121,11 @@ fn hashed(
         }
         Ok((hashes::of(&ways.on_disk(path)?, Wanted::Both, room)?, content))
     };
-    let hashes = hashes::each(&paths, &hear, hashes::room, hash)?;
+    let hashes = parallel::each(&paths, parallel::processors(), hashes::room, |path, room| {
+        let hashed = hash(path, room)?;
+        hear();
+        anyhow::Ok(hashed)
+    })?;
     let mut found = BTreeMap::new();
     for (path, (hashed, content)) in paths.into_iter().zip(hashes) {
         digests.extend(content.map(|content| (content.clone(), hashed.clone())));

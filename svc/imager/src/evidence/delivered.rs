@@ -14,24 +14,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image_rooted::archive::write_file;
-use image_rooted::{Rooted, Ways};
+use image_rooted::{Rooted, Ways, parallel};
 use stage::recipe::sha256;
+use stage::seen::{About, clock};
 
-use super::hashes::{self, Hashed};
-use super::stamp::Stamp;
+use super::hashes::Hashed;
 use crate::steps::Places;
 
 /// A file as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Delivered {
     pub content: String,
-    pub stamp: Stamp,
+    pub stamp: About,
 }
 
 /// Such files by their paths.
@@ -55,19 +55,18 @@ pub(super) fn keep(
 ) -> Result<()> {
     let path = delivered(places);
     let named = || path.display().to_string();
-    // A new file tells what time it is where the files lie.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(named),
-        Ok(()) | Err(_) => {}
-    }
-    let now = File::create(&path).and_then(|file| file.metadata()).with_context(named)?;
-    let now = Stamp::of(&now);
+    let now = clock(&path).with_context(named)?;
     let ways = Ways::new(root);
     let contents: Vec<(&String, &String)> = contents.iter().collect();
-    let stamps = hashes::each(&contents, &|_| {}, || (), |(path, _), ()| stamp(&ways, path))?;
+    let stamps = parallel::each(
+        &contents,
+        parallel::processors(),
+        || (),
+        |(path, _), ()| stamp(&ways, path),
+    )?;
     let mut text = String::new();
     for ((path, content), stamp) in contents.into_iter().zip(stamps) {
-        let Some(stamp) = stamp.filter(|stamp| stamp.is_before(&now)) else { continue };
+        let Some(stamp) = stamp.filter(|stamp| stamp.is_older(now)) else { continue };
         if !path.contains('\n') {
             writeln!(text, "{content} {stamp} {path}")?;
         }
@@ -76,10 +75,10 @@ pub(super) fn keep(
 }
 
 /// The stamp of a regular file; none where there is something else.
-pub(super) fn stamp(ways: &Ways<'_>, path: &str) -> Result<Option<Stamp>> {
+pub(super) fn stamp(ways: &Ways<'_>, path: &str) -> Result<Option<About>> {
     let at = ways.on_disk(path)?;
     match fs::symlink_metadata(&at) {
-        Ok(about) => Ok(about.is_file().then(|| Stamp::of(&about))),
+        Ok(about) => Ok(about.is_file().then(|| About::of(&about))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| at.display().to_string()),
     }
@@ -91,7 +90,7 @@ pub(super) fn files(places: &Places) -> Result<Files> {
     let line = |line: &str| {
         let mut words = line.splitn(3, ' ');
         let (content, stamp, path) = (words.next()?, words.next()?, words.next()?);
-        let stamp = Stamp::parse(stamp)?;
+        let stamp = About::parse(stamp)?;
         Some((path.to_owned(), Delivered { content: content.to_owned(), stamp }))
     };
     Ok(text.lines().filter_map(line).collect())
@@ -127,7 +126,8 @@ pub(super) fn remember(places: &Places, files: &Files, digests_of: &Known) -> Re
     write_file(&path, format!("{}\n{text}", sha256(text.as_bytes())).as_bytes())
 }
 
-fn text(path: &Path) -> Result<String> {
+/// What a file says; nothing where it is not there.
+pub(super) fn text(path: &Path) -> Result<String> {
     match fs::read(path) {
         // What is no text has no line that counts.
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -148,10 +148,10 @@ mod tests {
     fn tick(folder: &Path) {
         let stamp = |name: &str| {
             fs::write(folder.join(name), "").unwrap();
-            Stamp::of(&fs::metadata(folder.join(name)).unwrap())
+            About::of(&fs::metadata(folder.join(name)).unwrap())
         };
         let first = stamp("first");
-        while !first.is_before(&stamp("next")) {
+        while !first.is_older(stamp("next").mtime) {
             std::thread::yield_now();
         }
     }
@@ -198,7 +198,7 @@ mod tests {
         // What is done to them, and their times set back.
         let before = fs::metadata(dir.join("one/written")).unwrap().modified().unwrap();
         fs::write(dir.join("one/written"), "other").unwrap();
-        let written = File::options().write(true).open(dir.join("one/written")).unwrap();
+        let written = fs::File::options().write(true).open(dir.join("one/written")).unwrap();
         written.set_modified(before).unwrap();
         fs::write(dir.join("new"), "bytes").unwrap();
         fs::rename(dir.join("new"), dir.join("one/replaced")).unwrap();
@@ -216,11 +216,11 @@ mod tests {
         let late = BTreeMap::from([("late".to_owned(), "sha1:late".to_owned())]);
         loop {
             keep(&places, &root, &late).unwrap();
-            let now = Stamp::of(&fs::metadata(delivered(&places)).unwrap());
-            let late = Stamp::of(&fs::metadata(dir.join("late")).unwrap());
+            let now = About::of(&fs::metadata(delivered(&places)).unwrap());
+            let late = About::of(&fs::metadata(dir.join("late")).unwrap());
             // Written after it was made: its stamp is no earlier than what was compared with.
-            assert!(files(&places).unwrap().is_empty() || late.is_before(&now));
-            if late.is_before(&now) {
+            assert!(files(&places).unwrap().is_empty() || late.is_older(now.mtime));
+            if late.is_older(now.mtime) {
                 break;
             }
         }
@@ -233,7 +233,7 @@ mod tests {
         assert!(known(&places).unwrap().is_empty());
         let hashed = |size| Hashed { size, sha1: "1".into(), sha256: "2".into() };
         let all = Known::from([("a".to_owned(), hashed(1)), ("b".to_owned(), hashed(2))]);
-        let stamp = Stamp::parse("1:2:3").unwrap();
+        let stamp = About::parse("1:2:3:4:5").unwrap();
         let files =
             Files::from([("path".to_owned(), Delivered { content: "b".to_owned(), stamp })]);
         remember(&places, &files, &all).unwrap();
@@ -245,8 +245,8 @@ mod tests {
             assert!(known(&places).unwrap().is_empty(), "{torn}");
         }
         for wrong in ["1:2", "1:2:3:4", "1:2:x", ""] {
-            assert_eq!(Stamp::parse(wrong), None);
+            assert_eq!(About::parse(wrong), None);
         }
-        assert_eq!(stamp.to_string(), "1:2:3");
+        assert_eq!(stamp.to_string(), "1:2:3:4:5");
     }
 }

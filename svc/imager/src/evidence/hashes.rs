@@ -1,9 +1,8 @@
-//! hashes.rs - the digests of many files, on all processors.
+//! hashes.rs - the digests of files.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use sha1::{Digest, Sha1};
@@ -35,38 +34,6 @@ pub(super) enum Wanted {
 /// Room for a part of a file; each thread has one.
 pub(super) fn room() -> Vec<u8> {
     vec![0; PIECE]
-}
-
-/// Makes something of each, on all processors; in their order.  `hear`: how many are done.
-pub(super) fn each<I: Sync, S, T: Send>(
-    all: &[I],
-    hear: &(dyn Fn(usize) + Sync),
-    own: impl Fn() -> S + Sync,
-    make: impl Fn(&I, &mut S) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || -> Result<Vec<(usize, T)>> {
-        let (mut own, mut made) = (own(), Vec::new());
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(one) = all.get(number) else { return Ok(made) };
-            made.push((number, make(one, &mut own)?));
-            hear(done.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-    };
-    let mut made = Vec::with_capacity(all.len());
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers.min(all.len())).map(|_| scope.spawn(work)).collect();
-        // All of them have ended before one's failure is told.
-        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-        for ended in ended {
-            made.extend(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        anyhow::Ok(())
-    })?;
-    made.sort_unstable_by_key(|(number, _)| *number);
-    Ok(made.into_iter().map(|(_, one)| one).collect())
 }
 
 /// Hashes a file.
@@ -105,6 +72,8 @@ pub(super) fn read(
 mod tests {
     use std::path::PathBuf;
 
+    use image_rooted::parallel;
+
     use super::*;
 
     #[test]
@@ -115,7 +84,8 @@ mod tests {
             std::fs::write(path, "abc".repeat(number)).unwrap();
         }
         let all = |files: &[PathBuf], wanted| {
-            each(files, &|_| {}, room, |path, room| of(path, wanted, room))
+            let threads = parallel::processors();
+            parallel::each(files, threads, room, |path, room| of(path, wanted, room))
         };
         let hashed = all(&files, Wanted::Both).unwrap();
         let sizes: Vec<u64> = hashed.iter().map(|one| one.size).collect();

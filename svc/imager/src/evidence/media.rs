@@ -9,15 +9,15 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image_evidence::Medium;
+use image_rooted::parallel;
+use stage::seen::About;
 
-use super::DOCUMENTS;
 use super::hashes::{self, Wanted};
-use super::stamp::Stamp;
+use super::{DOCUMENTS, delivered};
 use crate::steps::{Places, Work};
 
 fn kept(places: &Places) -> PathBuf {
@@ -33,35 +33,27 @@ pub fn digest(medium: &Path) -> Result<String> {
 pub fn keep(work: &Work<'_>, medium: &Path, sha256: &str) -> Result<()> {
     let name = medium.file_name().and_then(|name| name.to_str()).context("a medium has a name")?;
     let about = fs::symlink_metadata(medium).with_context(|| medium.display().to_string())?;
-    let mut text = text(work.places)?;
-    text.push_str(&format!("{sha256} {} {name}\n", Stamp::of(&about)));
+    let mut text = delivered::text(&kept(work.places))?;
+    text.push_str(&format!("{sha256} {} {name}\n", About::of(&about)));
     image_rooted::archive::write_file(&kept(work.places), text.as_bytes())
-}
-
-fn text(places: &Places) -> Result<String> {
-    let path = kept(places);
-    match fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        text => text.with_context(|| path.display().to_string()),
-    }
 }
 
 /// All media, hashed.
 pub(super) fn all(work: &Work<'_>) -> Result<Vec<Medium>> {
     let (folder, name) = (&work.places.media, &work.image.name);
-    let text = text(work.places)?;
-    let line = |line: &str| -> Option<(String, (Stamp, String))> {
+    let text = delivered::text(&kept(work.places))?;
+    let line = |line: &str| -> Option<(String, (About, String))> {
         let mut words = line.splitn(3, ' ');
         let (sha256, stamp, name) = (words.next()?, words.next()?, words.next()?);
-        Some((name.to_owned(), (Stamp::parse(stamp)?, sha256.to_owned())))
+        Some((name.to_owned(), (About::parse(stamp)?, sha256.to_owned())))
     };
     // Of a medium that was made twice, the last counts.
-    let known: HashMap<String, (Stamp, String)> = text.lines().filter_map(line).collect();
+    let known: HashMap<String, (About, String)> = text.lines().filter_map(line).collect();
     let names = names(folder, name)?;
-    hashes::each(&names, &|_| {}, hashes::room, |name, room| {
+    parallel::each(&names, parallel::processors(), hashes::room, |name, room| {
         let path = folder.join(name);
         let about = fs::symlink_metadata(&path).with_context(|| path.display().to_string())?;
-        let stamp = Stamp::of(&about);
+        let stamp = About::of(&about);
         let (size, sha256) = match known.get(name) {
             Some((known, sha256)) if *known == stamp => (stamp.size, sha256.clone()),
             _ => {

@@ -12,9 +12,9 @@
 //! AREA/media/NAME.intoto.jsonl       the statement, signed; only with a key
 //! ```
 //!
-//! In reading order: `packages` (what packages brought), `stamp` and `delivered` (which files are as
+//! In reading order: `packages` (what packages brought), `delivered` (which files are as
 //! they were delivered, and what is known of these), `ahead` (files hashed meanwhile), `contents`
-//! (what the image holds), `hashes` (files' digests, on all processors), `media` (what came out),
+//! (what the image holds), `hashes` (files' digests), `media` (what came out),
 //! `written` (the documents beside the media).
 //!
 //! Law: the documents follow from the image, the manifest and the origins alone: a repetition
@@ -26,7 +26,6 @@ mod delivered;
 mod hashes;
 pub mod media;
 mod packages;
-mod stamp;
 mod written;
 
 use std::path::{Path, PathBuf};

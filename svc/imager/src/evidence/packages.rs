@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use image_evidence::Package;
+use image_rooted::parallel;
 use ips_client::image::Image;
 use ips_model::action::{Action, Kind};
 use ips_model::{Fmri, Manifest};
 use serde::{Deserialize, Serialize};
 
-use super::{delivered, hashes, packages_at};
+use super::{delivered, packages_at};
 use crate::payloads;
 use crate::steps::{Places, Work};
 
@@ -69,7 +70,8 @@ pub fn keep(work: &Work<'_>) -> Result<()> {
     };
     let mut brought = Brought::default();
     let mut contents = BTreeMap::new();
-    let all = hashes::each(&work.facts()?.packages, &|_| {}, || (), |text, ()| read(text))?;
+    let texts = &work.facts()?.packages;
+    let all = parallel::each(texts, parallel::processors(), || (), |text, ()| read(text))?;
     for (number, (package, files)) in all.into_iter().enumerate() {
         brought.packages.push(package);
         for (path, content) in files {

@@ -12,6 +12,7 @@ use image_manifest::{Image, Native};
 use super::{BILL, DOCUMENTS, ENVELOPE, FACTS, Policy, STATEMENT, contents, contents_at, media};
 use crate::steps::Work;
 use image_rooted::archive::write_file;
+use image_rooted::parallel::both;
 
 /// What kind of build this is, and how its parameters are meant: dc_manifest(5).
 const BUILD_TYPE: &str = "urn:lamplighter:distro_const:build:1";
@@ -89,15 +90,6 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
         None => remove(&signed)?,
     }
     write_file(&at(media, name, STATEMENT), text.as_bytes())
-}
-
-/// Does two things side by side.
-fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
-    std::thread::scope(|scope| {
-        let other = scope.spawn(other);
-        let one = one();
-        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -11,11 +11,13 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image_tree::Tree;
 
 use super::{Result, Rooted, Ways, io_at};
+use crate::parallel;
+
+const THREADS: usize = 2;
 
 /// Bytes that are compared at once.
 const PIECE: usize = 128 << 10;
@@ -53,28 +55,14 @@ impl<'d> Copies<'d> {
     pub fn make(self) -> Result<()> {
         let given = self.donor.map(|dir| Rooted::of(dir, dir, Tree::new(), 0));
         let ways = given.as_ref().map(Ways::new);
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<()> {
-            let mut room = [vec![0; PIECE], vec![0; PIECE]];
-            while let Some(copy) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let moved = match &ways {
-                    Some(ways) => copy.moved(ways, &mut room)?,
-                    None => false,
-                };
-                if !moved {
-                    copy.copy()?;
-                }
-            }
-            Ok(())
-        };
-        if self.files.len() > 1 {
-            std::thread::scope(|scope| {
-                let other = scope.spawn(work);
-                work().and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            })?;
-        } else {
-            work()?;
-        }
+        let room = || [vec![0; PIECE], vec![0; PIECE]];
+        parallel::each(&self.files, THREADS, room, |copy, room| -> Result<()> {
+            let moved = match &ways {
+                Some(ways) => copy.moved(ways, room)?,
+                None => false,
+            };
+            if moved { Ok(()) } else { copy.copy() }
+        })?;
         // What they are names of is there now.
         for (first, to) in &self.links {
             fs::hard_link(first, to).map_err(io_at(to))?;
