@@ -57,9 +57,7 @@ impl Lock {
         writeln!(file, "{text}")?;
         Ok(Lock { file })
     }
-}
 
-impl Lock {
     /// Has programs that are started from now on hold it, too, for as long as they run after this
     /// process was killed: a newcomer waits for them instead of working beside them.
     ///
@@ -76,12 +74,8 @@ impl Lock {
 /// # Errors
 /// The file cannot be opened or locked; not if it is not there.
 pub fn is_held(path: &Path) -> io::Result<bool> {
-    match File::open(path) {
-        Ok(file) => match flock(&file, FlockArg::LockSharedNonblock) {
-            Ok(()) => Ok(false),
-            Err(Errno::EWOULDBLOCK) => Ok(true),
-            Err(errno) => Err(errno.into()),
-        },
+    match Rest::hold(path) {
+        Ok(rest) => Ok(rest.is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -5,10 +5,11 @@
 //! for a while, and who finds a holder that is dead waits for them.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, FlockArg, fcntl};
@@ -24,10 +25,9 @@ struct Holder {
     since: String,
 }
 
+const NAME: &str = "distro_const.lock";
 /// How long a dead holder is waited for.
 const DYING: Duration = Duration::from_secs(10);
-/// And how often it is looked at.
-const PAUSE: Duration = Duration::from_millis(10);
 
 impl Holder {
     fn is_dead(&self) -> bool {
@@ -50,32 +50,16 @@ impl Lock {
 
     /// The same; what a dead process left behind may take so long to go.
     fn take_within(root: &Path, patience: Duration) -> Result<Lock, OpenError> {
-        let path = root.join("distro_const.lock");
+        let path = root.join(NAME);
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(at(&path))?;
-        let begun = Instant::now();
-        loop {
-            match try_lock(&file) {
-                Ok(()) => break,
-                Err(Errno::EWOULDBLOCK) => {}
-                Err(errno) => return Err(at(&path)(errno).into()),
+        if !try_lock(&file).map_err(at(&path))? {
+            let is_left = matches!(refusal(&mut file, root)?, OpenError::Left { .. });
+            if !is_left || !lock_within(&file, patience).map_err(at(&path))? {
+                // By now it may be somebody else who has it.
+                return Err(refusal(&mut file, root)?);
             }
-            let mut text = String::new();
-            file.rewind().map_err(at(&path))?;
-            file.read_to_string(&mut text).map_err(at(&path))?;
-            // The holder may be about to write it.
-            let holder = serde_json::from_str(&text);
-            let holder = holder.unwrap_or(Holder { pid: 0, since: "just now".to_owned() });
-            let (dead, area) = (holder.is_dead(), root.to_owned());
-            let Holder { pid, since } = holder;
-            if !dead {
-                return Err(OpenError::Held { area, pid, since });
-            }
-            if begun.elapsed() >= patience {
-                return Err(OpenError::Left { area, pid });
-            }
-            std::thread::sleep(PAUSE);
         }
         let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let holder = Holder { pid: std::process::id(), since };
@@ -83,6 +67,19 @@ impl Lock {
         fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(at(&path))?;
         Ok(Lock { file })
     }
+}
+
+/// Why the area of a lock that somebody has cannot be opened.
+fn refusal(file: &mut File, root: &Path) -> Result<OpenError, PathError> {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    read.map_err(at(&root.join(NAME)))?;
+    // The holder may be about to write it.
+    let holder = serde_json::from_str(&text);
+    let holder = holder.unwrap_or(Holder { pid: 0, since: "just now".to_owned() });
+    let (dead, area) = (holder.is_dead(), root.to_owned());
+    let Holder { pid, since } = holder;
+    Ok(if dead { OpenError::Left { area, pid } } else { OpenError::Held { area, pid, since } })
 }
 
 fn write(file: &mut File, holder: &Holder, path: &Path) -> Result<(), PathError> {
@@ -104,8 +101,34 @@ impl Drop for Lock {
     }
 }
 
-fn try_lock(file: &File) -> Result<(), Errno> {
-    flock(file, FlockArg::LockExclusiveNonblock)
+/// Whether nobody else holds it: then it is held now.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(()) => Ok(true),
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The same as soon as nobody else does, but no later than that.
+fn lock_within(file: &File, patience: Duration) -> io::Result<bool> {
+    // The lock belongs to what is open, not to a descriptor of it.
+    let other = file.try_clone()?;
+    let (tell, told) = channel();
+    std::thread::Builder::new().name("lock".to_owned()).spawn(move || {
+        let locked = loop {
+            match flock(&other, FlockArg::LockExclusive) {
+                Err(Errno::EINTR) => {}
+                locked => break locked,
+            }
+        };
+        // Whoever gave up has nothing open any more: the lock goes with this descriptor.
+        let _gave_up = tell.send(locked);
+    })?;
+    match told.recv_timeout(patience) {
+        Ok(locked) => Ok(locked.map(|()| true)?),
+        Err(_) => Ok(false),
+    }
 }
 
 #[allow(deprecated)] // nix's Flock wants to own the file, which is also read and written here.
@@ -133,10 +156,10 @@ mod tests {
     #[test]
     fn what_a_dead_holder_left_is_waited_for() {
         let area = tempfile::tempdir().unwrap();
-        let path = area.path().join("distro_const.lock");
+        let path = area.path().join(NAME);
         // As a child has it that is about to become another program: the lock alone.
         let mut left = File::options().write(true).create_new(true).open(&path).unwrap();
-        try_lock(&left).unwrap();
+        assert!(try_lock(&left).unwrap());
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();
