@@ -97,24 +97,6 @@ impl Wanted {
             script_time: (seconds > 0).then(|| Duration::from_secs(seconds)),
         })
     }
-
-    /// The step to go back to; empty: none.
-    fn resume_from(&self) -> &str {
-        let steps = self.request.options.iter().find_map(|asked| match asked {
-            Asked::Resume(step) => Some(step.as_str()),
-            _ => None,
-        });
-        steps.unwrap_or_default()
-    }
-
-    /// The step before which to stop; empty: none.
-    fn pause_at(&self) -> &str {
-        let steps = self.request.options.iter().find_map(|asked| match asked {
-            Asked::Pause(step) => Some(step.as_str()),
-            _ => None,
-        });
-        steps.unwrap_or_default()
-    }
 }
 
 /// A medium that the pipeline makes is tried, also where its manifest names no such step.
@@ -160,7 +142,8 @@ fn make(stage: &Stage) -> Result<()> {
         let bytes = ids::script_bytes(step, image.form)?;
         recipe.add(format!("script/{}", step.name), stage::recipe::sha256(&bytes));
     }
-    let (once, back) = (Once::of(stage.directory())?, wanted.resume_from().to_owned());
+    let (once, back) =
+        (Once::of(stage.directory())?, wanted.request.resume().unwrap_or_default().to_owned());
     match once.count(&back) {
         0 => {}
         count => recipe.add("image/resume_from", count.to_string()),
@@ -172,7 +155,7 @@ fn make(stage: &Stage) -> Result<()> {
         wanted.request.options.retain(|asked| !matches!(asked, Asked::Resume(_)));
     }
     // Who wants to stop somewhere wants to see it, not what was made before.
-    if !wanted.pause_at().is_empty() || !stage.is_up_to_date(&recipe)? {
+    if wanted.request.pause().is_some() || !stage.is_up_to_date(&recipe)? {
         work(stage, &wanted, &input, &recipe, &host)?;
     }
     once.keep(&back)?;
@@ -192,7 +175,9 @@ fn work(
     let (resume, pause) = match wanted.manifest.choose(&area, &wanted.request) {
         Ok(Choice::Build { resume, pause }) => (resume, pause),
         Ok(Choice::List) => (None, None),
-        Ok(Choice::Nothing) => return Err(paused(stage, wanted.pause_at()).into()),
+        Ok(Choice::Nothing) => {
+            return Err(paused(stage, wanted.request.pause().unwrap_or_default()).into());
+        }
         Err(refused) => {
             return Err(Failure::configuration(refused.lines.join("; ")).into());
         }

@@ -55,6 +55,22 @@ pub struct Request {
     pub key: Option<String>,
 }
 
+impl Request {
+    /// The step to go on from; the last that was asked for counts.
+    pub fn resume(&self) -> Option<&str> {
+        self.last(|asked| if let Asked::Resume(step) = asked { Some(step) } else { None })
+    }
+
+    /// The step before which to stop; the last that was asked for counts.
+    pub fn pause(&self) -> Option<&str> {
+        self.last(|asked| if let Asked::Pause(step) = asked { Some(step) } else { None })
+    }
+
+    fn last<'a>(&'a self, step: impl Fn(&'a Asked) -> Option<&'a String>) -> Option<&'a str> {
+        self.options.iter().rev().find_map(step).map(String::as_str)
+    }
+}
+
 /// The words are not a command; the text says why, where the form has a text for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misuse(pub String);

@@ -41,18 +41,10 @@ pub fn choose(steps: &[Step], made: &[Made], request: &Request) -> Result<Choice
     if request.options.contains(&Asked::List) {
         return Ok(Choice::List);
     }
-    let (mut resume, mut pause) = (None, None);
-    for asked in &request.options {
-        match asked {
-            Asked::Resume(name) => resume = Some(name),
-            Asked::Pause(name) => pause = Some(name),
-            Asked::ResumeLast | Asked::List | Asked::Help => {}
-        }
-    }
-    let at = |name: &String| steps.iter().position(|step| step.name == *name);
+    let at = |name: &str| steps.iter().position(|step| step.name == name);
     // Without any checkpoint the first is where a build begins.
     let there = resumable(steps, made).max(1);
-    let begin = match resume {
+    let begin = match request.resume() {
         None => None,
         Some(name) => Some(
             at(name)
@@ -60,7 +52,7 @@ pub fn choose(steps: &[Step], made: &[Made], request: &Request) -> Result<Choice
                 .ok_or_else(|| refused(format!("'{name}' is not a resumable checkpoint")))?,
         ),
     };
-    let end = match pause {
+    let end = match request.pause() {
         None => None,
         Some(name) => {
             Some(at(name).filter(|end| begin.is_none_or(|at| at <= *end)).ok_or_else(|| {
