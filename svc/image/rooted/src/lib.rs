@@ -9,6 +9,7 @@
 //! | `archive.rs` | files that matter, and a boot archive: written, checked, packed |
 //! | `host.rs` | the host's tools |
 //! | `medium.rs` | the host's GRUB 2, and the ISO made of a directory |
+//! | `poured.rs` | a medium brought from xorriso to its file, and seen on the way |
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
 //! | `kept.rs` | the pieces of a packed file, kept until the next is packed |
 //! | `removal.rs` | a large tree removed from the disk |
@@ -24,6 +25,7 @@ pub mod kept;
 pub mod medium;
 pub mod parallel;
 pub mod password;
+mod poured;
 pub mod removal;
 pub mod root;
 pub mod script;

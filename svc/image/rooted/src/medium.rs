@@ -3,13 +3,12 @@
 //! The host's GRUB 2 stands in for a boot loader where the image ships none.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use image_formats::fat;
 use image_formats::iso::{self, Platform};
 
+use crate::poured::{Head, Pouring};
 use crate::root::{Owned, Rooted};
 
 /// Where Debian and others keep GRUB's modules, a folder for each platform.
@@ -27,30 +26,6 @@ pub trait Tools {
 
     /// The first line of what `program` says of its version.
     fn version(&self, program: &str) -> Result<String>;
-}
-
-/// How often what a tool has written meanwhile is given to the disk.
-const FLUSHED: Duration = Duration::from_millis(250);
-
-/// Has xorriso write `output`, anew.
-fn write(output: &Path, arguments: &[String], time: i64, tools: &dyn Tools) -> Result<()> {
-    match std::fs::remove_file(output) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| output.display().to_string());
-        }
-        Ok(()) | Err(_) => {}
-    }
-    tools.run("xorriso", arguments, &environment(time))
-}
-
-/// Flushes a file while it is written, and all of it once nobody is left at the other end of
-/// `written`: the disk has less to do at the end.
-fn flush(output: &Path, written: &Receiver<()>) -> std::io::Result<()> {
-    while written.recv_timeout(FLUSHED) == Err(RecvTimeoutError::Timeout) {
-        // It may not be there yet; what could not be flushed now is at the end.
-        let _left = std::fs::File::open(output).and_then(|file| file.sync_data());
-    }
-    std::fs::File::open(output)?.sync_all()
 }
 
 /// The number of a medium's file systems, from its volume set.
@@ -143,49 +118,42 @@ pub struct Making<'a> {
 impl Making<'_> {
     /// Makes it: by the loader that the root has, else by the host's GRUB 2.
     pub fn run(&self, root: &mut Rooted) -> Result<()> {
-        self.run_and(root, |_| Ok(()))
+        self.run_and(root, &mut |_| {})
     }
 
-    /// The same; `look` may read it while it gets to the disk, where it is when this returns.
-    pub fn run_and<T>(
-        &self,
-        root: &mut Rooted,
-        look: impl FnOnce(&Path) -> Result<T>,
-    ) -> Result<T> {
-        let (begin, written) = channel();
-        let output = self.output;
-        std::thread::scope(|scope| {
-            let flushing = scope.spawn(move || flush(output, &written));
-            let own = root.is_file(iso::CDBOOT);
-            let made = if own { self.by_own_loader(root) } else { self.by_grub(root) };
-            drop(begin);
-            let looked = made.and_then(|()| look(output));
-            let flushed = flushing.join();
-            let flushed = flushed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            let looked = looked?;
-            flushed.with_context(|| output.display().to_string())?;
-            Ok(looked)
-        })
+    /// The same; `see` is shown all bytes of it, in order.
+    pub fn run_and(&self, root: &mut Rooted, see: &mut (dyn FnMut(&[u8]) + Send)) -> Result<()> {
+        std::fs::create_dir_all(self.work).with_context(|| self.work.display().to_string())?;
+        match root.is_file(iso::CDBOOT) {
+            true => self.by_own_loader(root, see),
+            false => self.by_grub(root, see),
+        }
     }
 
-    fn by_grub(&self, root: &mut Rooted) -> Result<()> {
-        let Self { name, volume_set, work, output, tools } = *self;
+    fn by_grub(&self, root: &mut Rooted, see: &mut (dyn FnMut(&[u8]) + Send)) -> Result<()> {
+        let Self { name, volume_set, work, tools, .. } = *self;
         let time = root.time();
-        std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
         let grub = Grub { volume_set, work, tools, time };
         for (path, bytes) in grub.files()? {
             root.put(&path, &bytes, Owned::root(0o444))?;
         }
         root.save()?;
         let hybrid = Grub::hybrid()?;
-        let made =
-            iso::Medium { root: root.dir(), output, name, volume_set, hybrid: &hybrid, time };
-        write(output, &iso::xorriso_arguments(&made), time, tools)
+        self.pour(time, None, see, |output| {
+            iso::xorriso_arguments(&iso::Medium {
+                root: root.dir(),
+                output,
+                name,
+                volume_set,
+                hybrid: &hybrid,
+                time,
+            })
+        })
     }
 
     /// By the loader that the image ships, from CDs and from disks.
-    fn by_own_loader(&self, root: &mut Rooted) -> Result<()> {
-        let Self { name, volume_set, output, tools, .. } = *self;
+    fn by_own_loader(&self, root: &mut Rooted, see: &mut (dyn FnMut(&[u8]) + Send)) -> Result<()> {
+        let Self { name, volume_set, .. } = *self;
         let time = root.time();
         let mut programs = Vec::new();
         for (path, name) in iso::EFI_LOADERS {
@@ -196,23 +164,34 @@ impl Making<'_> {
         let partition = fat::boot_partition(&programs, volume_id(volume_set)?, time)?;
         root.put(iso::EFIBOOT, &partition, Owned::root(0o444))?;
         root.save()?;
-        let volume = iso::Volume {
-            root: root.dir(),
-            output,
-            name,
-            volume_set: Some(volume_set),
-            starts: iso::Starts::Loader,
-            weights: None,
-            time,
+        let starts = (root.read(iso::PMBR)?, root.read(iso::ISOBOOT)?);
+        let head = match &starts {
+            (Some(pmbr), Some(isoboot)) => Some(Head { pmbr, isoboot }),
+            _ => None,
         };
-        write(output, &iso::volume_arguments(&volume), time, tools)?;
-        if let (Some(pmbr), Some(isoboot)) = (root.read(iso::PMBR)?, root.read(iso::ISOBOOT)?) {
-            let named = || output.display().to_string();
-            let mut image =
-                std::fs::File::options().read(true).write(true).open(output).with_context(named)?;
-            iso::hybrid(&mut image, &pmbr, &isoboot).with_context(named)?;
-        }
-        Ok(())
+        self.pour(time, head, see, |output| {
+            iso::volume_arguments(&iso::Volume {
+                root: root.dir(),
+                output,
+                name,
+                volume_set: Some(volume_set),
+                starts: iso::Starts::Loader,
+                weights: None,
+                time,
+            })
+        })
+    }
+
+    /// Has xorriso write it, with the arguments for an output.
+    fn pour(
+        &self,
+        time: i64,
+        head: Option<Head<'_>>,
+        see: &mut (dyn FnMut(&[u8]) + Send),
+        arguments: impl FnOnce(&Path) -> Vec<String>,
+    ) -> Result<()> {
+        let pouring = Pouring { pipe: &self.work.join("medium"), output: self.output, head };
+        pouring.run(see, |pipe| self.tools.run("xorriso", &arguments(pipe), &environment(time)))
     }
 }
 
@@ -239,36 +218,31 @@ mod tests {
     }
 
     #[test]
-    fn a_medium_is_looked_at_when_it_is_whole() {
+    fn a_medium_is_seen_as_it_is_written() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("r");
         let mut root = Rooted::create(&dir, &scratch.path().join("t"), 1_700_000_000).unwrap();
         for path in [iso::CDBOOT, iso::EFI_LOADERS[0].0] {
             root.put(path, &[7; 2048], Owned::root(0o444)).unwrap();
         }
-        let output = scratch.path().join("out.iso");
-        std::fs::write(&output, "the last one").unwrap();
+        let (output, work) = (scratch.path().join("out.iso"), &scratch.path().join("work"));
+        std::fs::write(&output, "the last one, which is longer").unwrap();
         let volume_set = &iso::volume_set_id(&"ab".repeat(16));
-        for fails in [false, true] {
+        for fails in [true, false] {
             let tools = &Xorriso { fails };
-            let work = scratch.path();
             let making = Making { name: "M", volume_set, work, output: &output, tools };
-            let mut seen = None;
-            let looked = making.run_and(&mut root, |medium| {
-                seen = Some(std::fs::read_to_string(medium)?);
-                Ok(1)
-            });
-            match fails {
-                true => assert_eq!(looked.unwrap_err().to_string(), "no more words"),
-                false => assert_eq!(looked.unwrap(), 1),
-            }
-            assert_eq!(seen.is_none(), fails);
-            assert!(seen.is_none_or(|text| text == "medium"));
+            let mut seen = Vec::new();
+            let made = making.run_and(&mut root, &mut |bytes| seen.extend_from_slice(bytes));
+            assert_eq!(
+                made.map_err(|error| error.to_string()).err().as_deref(),
+                match fails {
+                    true => Some("no more words"),
+                    false => None,
+                }
+            );
+            assert_eq!(seen, b"medium");
+            assert_eq!(std::fs::read(&output).unwrap(), b"medium");
+            assert_eq!(std::fs::read_dir(work).unwrap().count(), 0);
         }
-        let tools = &Xorriso { fails: false };
-        let work = scratch.path();
-        let making = Making { name: "M", volume_set, work, output: &output, tools };
-        let looked = making.run_and(&mut root, |_| -> Result<()> { bail!("not so") });
-        assert_eq!(looked.unwrap_err().to_string(), "not so");
     }
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use image_evidence::Medium;
 use image_rooted::parallel;
+use sha2::{Digest, Sha256};
+use stage::recipe::hex;
 use stage::seen::About;
 
 use super::hashes::{self, Wanted};
@@ -24,9 +26,20 @@ fn kept(places: &Places) -> PathBuf {
     places.build_data.join("media")
 }
 
-/// The SHA-256 of a medium, for who has just made it.
-pub fn digest(medium: &Path) -> Result<String> {
-    Ok(hashes::of(medium, Wanted::Sha256, &mut hashes::room())?.sha256)
+/// The SHA-256 of a medium, for who makes it: of its bytes in order.
+#[derive(Default)]
+pub struct Sum(Sha256);
+
+impl Sum {
+    /// The next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// In hexadecimal.
+    pub fn sha256(self) -> String {
+        hex(&self.0.finalize())
+    }
 }
 
 /// Keeps the SHA-256 of a medium that is at its place.

@@ -66,9 +66,10 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let tmp = &work.places.tmp;
     let tools = work.world.tools;
     let making = Making { name, volume_set: &volume_set, work: tmp, output: &beside, tools };
-    let sha256 = making.run_and(&mut root, evidence::media::digest)?;
+    let mut sum = evidence::media::Sum::default();
+    making.run_and(&mut root, &mut |bytes| sum.add(bytes))?;
     std::fs::rename(&beside, &output).with_context(|| output.display().to_string())?;
-    evidence::media::keep(work, &output, &sha256)?;
+    evidence::media::keep(work, &output, &sum.sha256())?;
     let size = std::fs::metadata(&output).with_context(|| output.display().to_string())?.len();
     work.debug(&format!("{}: {size} bytes", output.display()));
     Ok(())
