@@ -13,6 +13,7 @@
 //! | `inner.rs` | an ISO image of a part of a root, with owners from its table |
 //! | `kept.rs` | the pieces of a packed file, kept until the next is packed |
 //! | `removal.rs` | a large tree removed from the disk |
+//! | `sys/` | what differs between systems |
 //! | `parallel.rs` | the same done to many things by a few threads |
 //!
 //! Law: programs run only through a seam that is handed in; every date comes from the caller.
@@ -30,5 +31,6 @@ pub mod removal;
 pub mod root;
 pub mod script;
 pub mod services;
+mod sys;
 
 pub use root::{Before, Owned, Rooted, RootedError, Ways};

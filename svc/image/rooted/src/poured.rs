@@ -21,6 +21,8 @@ use image_formats::iso::{self, IsoError};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
+use crate::sys;
+
 /// Bytes that are taken at once.
 const PIECE: usize = 256 << 10;
 /// The disk gets what there is every so many bytes: it has less to do at the end.
@@ -146,6 +148,7 @@ fn open(path: &Path) -> io::Result<(File, File)> {
     let from = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let to = File::options().write(true).open(path)?;
     fcntl(&from, FcntlArg::F_SETFL(OFlag::empty()))?;
+    sys::widen(&from);
     Ok((from, to))
 }
 
