@@ -7,10 +7,12 @@
 //! Source: the SPDX specification 2.3, clauses 6 to 11, and its JSON schema.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufWriter;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use crate::contents::{Contents, Digests, File, Medium, Package};
 use crate::license::{expression, identifier, reference};
@@ -24,8 +26,79 @@ const UNSAID: &str = "NOASSERTION";
 /// The document of an image.
 #[must_use]
 pub fn spdx(contents: &Contents) -> String {
-    let packages = sorted(&contents.packages, |package| (&package.name, &package.publisher));
-    let files = sorted(&contents.files, |file| (&file.path, &file.digests.sha256));
+    Draft::of(contents).finish(&contents.media)
+}
+
+/// The document of an image before its media are known.
+#[derive(Debug)]
+pub struct Draft {
+    /// With an empty name space, and an empty comment where the media are told.
+    text: String,
+    /// What its name space begins with.
+    space: String,
+    /// Of what it says.
+    digest: Sha256,
+}
+
+impl Draft {
+    /// Whatever media `contents` has do not count.
+    #[must_use]
+    pub fn of(contents: &Contents) -> Self {
+        let packages = sorted(&contents.packages, |package| (&package.name, &package.publisher));
+        let files = sorted(&contents.files, |file| (&file.path, &file.digests.sha256));
+        let document = document(contents, &packages, &files);
+        // Texts and numbers in lists: nothing of it can fail to be JSON.
+        let plain = "a bill is plain values";
+        let mut digest = BufWriter::with_capacity(PIECE, Sha256::new());
+        serde_json::to_writer(&mut digest, &document).expect(plain);
+        let digest = digest.into_inner().expect("a digest takes all bytes");
+        let mut text = Vec::with_capacity(OF_A_FILE * files.len() + OF_A_PACKAGE * packages.len());
+        serde_json::to_writer_pretty(&mut text, &document).expect(plain);
+        text.push(b'\n');
+        let text = String::from_utf8(text).expect("JSON is text");
+        Self { text, space: reference(&contents.name), digest }
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn finish(self, media: &[Medium]) -> String {
+        let Self { mut text, space, mut digest } = self;
+        let media = sorted(media, |medium| &medium.name);
+        let sums = media.iter().map(|medium| format!("{} SHA256 {}", medium.name, medium.sha256));
+        let sums = sums.collect::<Vec<_>>().join("\n");
+        digest.update(&sums);
+        // Unique to these contents, and the same whenever they are the same.
+        let digest = crate::envelope::hex(&digest.finalize());
+        let space = format!("https://spdx.org/spdxdocs/{space}-{}", &digest[..32]);
+        let comment = match media.is_empty() {
+            true => String::new(),
+            false => format!("{COMMENT}{},", Value::from(sums)),
+        };
+        // A text in JSON has no line breaks: of lines that are so, these are the first.
+        for (mark, value, then) in
+            [(COMMENT, "\"\",", comment), (SPACE, "\"\"", format!("{SPACE}\"{space}\""))]
+        {
+            let at = text.find(&format!("{mark}{value}")).expect("a draft has its marks");
+            text.replace_range(at..at + mark.len() + value.len(), &then);
+        }
+        text
+    }
+}
+
+/// What stands before the image's comment, and before the name space.
+const COMMENT: &str = "\n      \"comment\": ";
+const SPACE: &str = "\n  \"documentNamespace\": ";
+/// Bytes that are hashed at once.
+const PIECE: usize = 64 << 10;
+/// About how long the part of a file is, and that of a package.
+const OF_A_FILE: usize = 760;
+const OF_A_PACKAGE: usize = 1400;
+
+fn document<'a>(
+    contents: &'a Contents,
+    packages: &[&'a Package],
+    files: &[&'a File],
+) -> Document<'a> {
     let names: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     // What a package holds: the numbers of its files.
     let mut held: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
@@ -38,8 +111,8 @@ pub fn spdx(contents: &Contents) -> String {
     let mut relations = vec![relation("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)];
     let own = holding(None);
     relations.extend(own.iter().map(|file| relation(IMAGE, "CONTAINS", &file_id(*file))));
-    let mut described = vec![image(contents, &verification(&files, own), own.is_empty())];
-    for package in &packages {
+    let mut described = vec![image(contents, &verification(files, own), own.is_empty())];
+    for package in packages {
         let id = package_id(&package.name);
         let own = holding(Some(&package.name));
         relations.push(relation(IMAGE, "CONTAINS", &id));
@@ -47,30 +120,23 @@ pub fn spdx(contents: &Contents) -> String {
         let there = required.into_iter().filter(|name| names.contains(name.as_str()));
         relations.extend(there.map(|name| relation(&id, "DEPENDS_ON", &package_id(name))));
         relations.extend(own.iter().map(|file| relation(&id, "CONTAINS", &file_id(*file))));
-        described.push(describe(package, &verification(&files, own), own.is_empty()));
+        described.push(describe(package, &verification(files, own), own.is_empty()));
     }
     let created = instant(contents.time);
     let creator = format!("Tool: {}-{}", contents.tool.name, contents.tool.version);
-    let mut document = Document {
+    Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: "SPDXRef-DOCUMENT",
         name: &contents.name,
-        document_namespace: String::new(),
+        document_namespace: "",
         creation_info: json!({ "created": created, "creators": [creator] }),
         document_describes: [IMAGE],
         packages: described,
         files: files.iter().enumerate().map(|(number, file)| line(number, file)).collect(),
         relationships: relations,
-        has_extracted_licensing_infos: extracted(&packages),
-    };
-    // Texts and numbers in lists: nothing of it can fail to be JSON.
-    let plain = "a bill is plain values";
-    // Unique to these contents, and the same whenever they are the same.
-    let digest = crate::envelope::sha256(&serde_json::to_vec(&document).expect(plain));
-    let name = reference(&contents.name);
-    document.document_namespace = format!("https://spdx.org/spdxdocs/{name}-{}", &digest[..32]);
-    serde_json::to_string_pretty(&document).expect(plain) + "\n"
+        has_extracted_licensing_infos: extracted(packages),
+    }
 }
 
 /// The document, its fields in the order of the text.
@@ -82,7 +148,7 @@ struct Document<'a> {
     #[serde(rename = "SPDXID")]
     id: &'a str,
     name: &'a str,
-    document_namespace: String,
+    document_namespace: &'a str,
     creation_info: Value,
     document_describes: [&'a str; 1],
     packages: Vec<Value>,
@@ -170,9 +236,7 @@ fn with_files(mut package: Value, code: &str, is_empty: bool) -> Value {
 }
 
 fn image(contents: &Contents, code: &str, is_empty: bool) -> Value {
-    let media = sorted(&contents.media, |medium| &medium.name);
-    let sums = |medium: &&Medium| format!("{} SHA256 {}", medium.name, medium.sha256);
-    let mut image = json!({
+    let image = json!({
         "SPDXID": IMAGE,
         "name": contents.name,
         "downloadLocation": UNSAID,
@@ -180,10 +244,8 @@ fn image(contents: &Contents, code: &str, is_empty: bool) -> Value {
         "licenseDeclared": UNSAID,
         "copyrightText": UNSAID,
         "primaryPackagePurpose": "OPERATING-SYSTEM",
+        "comment": "",
     });
-    if !media.is_empty() {
-        image["comment"] = media.iter().map(sums).collect::<Vec<_>>().join("\n").into();
-    }
     with_files(image, code, is_empty)
 }
 

@@ -13,6 +13,7 @@
 
 use image_tree::{TableError, Tree};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::contents::{Contents, Digests, File, Medium, Package, Tool};
 use crate::read::Bill;
@@ -133,6 +134,17 @@ impl Facts {
             rows.push('\n');
         }
         Ok(Facts { contents, table: Tree::parse(&rows)? })
+    }
+
+    /// The document of facts that have no media, with media; `None`: it is none.
+    #[must_use]
+    pub fn with_media(text: &str, media: &[Medium]) -> Option<String> {
+        let mut media: Vec<&Medium> = media.iter().collect();
+        media.sort_by_key(|medium| &medium.name);
+        let list = serde_json::to_string_pretty(&json!({ "media": media })).ok()?;
+        // A text in JSON has no line breaks: a line that is so is that of the media.
+        let (before, after) = text.split_once("\n  \"media\": []")?;
+        Some([before, list.strip_prefix('{')?.strip_suffix("\n}")?, after].concat())
     }
 
     /// The part of it that a bill of materials has too.

@@ -18,7 +18,7 @@ pub mod license;
 pub mod provenance;
 pub mod read;
 
-pub use bill::spdx;
+pub use bill::{Draft, spdx};
 pub use compare::{Build, Difference, compare};
 pub use contents::{Contents, Digests, File, Medium, Package, Tool};
 pub use envelope::{Key, KeyError, envelope};

@@ -146,6 +146,27 @@ fn order_does_not_matter_and_contents_do() {
 }
 
 #[test]
+fn media_are_told_of_in_the_comment_of_the_image() {
+    let sample = sample();
+    let image = |media: &[Medium]| {
+        let text = image_evidence::Draft::of(&sample).finish(media);
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        check(&document);
+        let space = document["documentNamespace"].as_str().unwrap().to_owned();
+        (document["packages"][0].take(), space)
+    };
+    let medium = |name: &str| Medium { name: name.to_owned(), size: 5, sha256: "ab".repeat(32) };
+    let sum = "ab".repeat(32);
+    let (none, one) = (image(&[]), image(&[medium("b.iso")]));
+    assert_eq!(none.0.get("comment"), None);
+    assert_eq!(one.0["comment"], format!("b.iso SHA256 {sum}"));
+    let two = image(&[medium("b.iso"), medium("a\"\n.usb")]);
+    assert_eq!(two.0["comment"], format!("a\"\n.usb SHA256 {sum}\nb.iso SHA256 {sum}"));
+    assert!(none.1 != one.1 && one.1 != two.1);
+    assert_eq!(two, image(&[medium("a\"\n.usb"), medium("b.iso")]));
+}
+
+#[test]
 fn a_bill_is_read_as_it_was_written() {
     let sample = sample();
     let bill = read(&spdx(&sample)).unwrap();
@@ -305,6 +326,15 @@ fn facts_are_read_as_they_were_written() {
     let back = Facts::parse(&facts.to_text()).unwrap();
     assert_eq!(back.to_text(), facts.to_text());
     assert_eq!(back.table, facts.table);
+    // Media may come to it later.
+    for media in [&facts.contents.media[..], &[]] {
+        let with = |media: &[Medium]| {
+            let contents = Contents { media: media.to_vec(), ..facts.contents.clone() };
+            Facts { contents, ..facts.clone() }.to_text()
+        };
+        assert_eq!(Facts::with_media(&with(&[]), media), Some(with(media)));
+    }
+    assert_eq!(Facts::with_media(&facts.to_text(), &[]), None);
     let empty = Facts { table: Tree::new(), ..facts.clone() };
     assert_eq!(Facts::parse(&empty.to_text()).unwrap().table, Tree::new());
     for (text, wanted) in [
