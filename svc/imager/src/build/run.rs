@@ -153,7 +153,7 @@ impl<'a> Build<'a> {
                 self.logs.info("Everything is there: nothing has changed since the last build.");
                 let steps = self.image.steps.iter().zip(states.iter().skip(1));
                 let steps = steps.map(|(step, id)| (step.name.clone(), id.to_string()));
-                self.evidence(area, &steps.collect::<Vec<_>>(), last)?;
+                self.evidence(area, &steps.collect::<Vec<_>>(), last, &Ahead::default())?;
                 return Ok(None);
             }
         }
@@ -274,7 +274,7 @@ impl<'a> Build<'a> {
             return Ok(Ended::Failed(number));
         }
         self.logs.say_as(None);
-        self.evidence(area, &made, &id)?;
+        self.evidence(area, &made, &id, &ahead)?;
         complete::keep(area.root(), area.media(), &id)?;
         Ok(Ended::Done)
     }
@@ -300,7 +300,13 @@ impl<'a> Build<'a> {
     }
 
     /// Writes what is in the media, unless it is there as it is wanted.
-    fn evidence(&self, area: &Area, steps: &[(String, String)], last: &Id) -> Result<()> {
+    fn evidence(
+        &self,
+        area: &Area,
+        steps: &[(String, String)],
+        last: &Id,
+        ahead: &Ahead,
+    ) -> Result<()> {
         let Some(step) = self.image.steps.last() else { return Ok(()) };
         let (places, world) = (Places::of(area), self.world);
         let there = complete::is_there(area.root(), area.media(), last)?;
@@ -308,7 +314,7 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let id = last.as_str();
-        let (image, logs, ahead) = (self.image, self.logs, &Ahead::default());
+        let (image, logs) = (self.image, self.logs);
         let work = Work { image, step, places: &places, id, world, ahead, logs };
         let subject = Subject { manifest: self.manifest, text: self.text, steps };
         evidence::write(&work, &subject).context("the evidence of the build")?;

@@ -18,14 +18,17 @@ use anyhow::Result;
 use nix::fcntl::OFlag;
 use stage::seen::About;
 
+use super::contents_at;
 use super::delivered::{self, Delivered, Known};
+use super::drafts::Drafting;
 use super::hashes::{self, Hashed, Wanted};
 use crate::steps::Places;
 
-/// Whoever hashes ahead; stopped at the latest when it is dropped.
+/// Whoever hashes ahead, and drafts; stopped at the latest when it is dropped.
 #[derive(Default)]
 pub struct Ahead {
     running: Mutex<Option<Running>>,
+    pub(super) drafting: Drafting,
 }
 
 struct Running {
@@ -60,6 +63,14 @@ impl Ahead {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Running { stop, threads });
         Ok(())
+    }
+
+    /// Begins with what the documents will say, if the contents were recorded.
+    pub fn draft(&self, places: &Places) {
+        let kept = contents_at(&places.build_data);
+        if kept.exists() {
+            self.drafting.begin(kept);
+        }
     }
 
     /// Stops; gives what is known by now.

@@ -59,8 +59,11 @@ pub fn record(work: &Work<'_>) -> Result<()> {
         files,
         media: Vec::new(),
     };
-    let text = Facts { contents, table }.to_text();
-    image_rooted::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())
+    let facts = Facts { contents, table };
+    let text = facts.to_text();
+    image_rooted::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())?;
+    work.ahead.drafting.know(facts, text);
+    Ok(())
 }
 
 /// Puts a row; a hard link's target is named as the row is.

@@ -15,7 +15,7 @@
 //! In reading order: `packages` (what packages brought), `delivered` (which files are as
 //! they were delivered, and what is known of these), `ahead` (files hashed meanwhile), `contents`
 //! (what the image holds), `hashes` (files' digests), `media` (what came out),
-//! `written` (the documents beside the media).
+//! `drafts` (the documents without media), `written` (the documents beside the media).
 //!
 //! Law: the documents follow from the image, the manifest and the origins alone: a repetition
 //! writes the same bytes.  They are never older than the media they lie beside.
@@ -23,6 +23,7 @@
 mod ahead;
 mod contents;
 mod delivered;
+mod drafts;
 mod hashes;
 pub mod media;
 mod packages;

@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use image_evidence::{Facts, Material, Medium, Provenance, envelope, spdx, statement};
+use image_evidence::{Contents, Material, Medium, Provenance, envelope, statement};
 use image_manifest::{Image, Native};
 
+use super::drafts::Drafts;
 use super::{BILL, DOCUMENTS, ENVELOPE, FACTS, Policy, STATEMENT, contents, contents_at, media};
 use crate::steps::Work;
 use image_rooted::archive::write_file;
@@ -57,32 +58,23 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
     if !packed || !kept.exists() {
         contents::record(work)?;
     }
-    let (hashed, facts) = both(
-        || media::all(work),
-        || {
-            let text =
-                std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
-            Facts::parse(&text).with_context(|| kept.display().to_string())
-        },
+    let (media_of, drafts) = both(|| media::all(work), || work.ahead.drafting.end(&kept));
+    let (media_of, drafts) = (media_of?, drafts?);
+    let (facts, Drafts { contents, bill, .. }) = (drafts.facts(&media_of)?, drafts);
+    let bill = bill.finish(&media_of);
+    let (billed, told) = both(
+        || write_file(&at(media, name, BILL), bill.as_bytes()),
+        || write_file(&at(media, name, FACTS), facts.as_bytes()),
     );
-    let mut facts = facts?;
-    facts.contents.media = hashed?;
-    let (bill, written) = both(
-        || -> Result<String> {
-            let bill = spdx(&facts.contents);
-            write_file(&at(media, name, BILL), bill.as_bytes())?;
-            Ok(bill)
-        },
-        || write_file(&at(media, name, FACTS), facts.to_text().as_bytes()),
-    );
-    let bill = bill?;
-    written?;
+    billed?;
+    told?;
     let own = Medium {
         name: format!("{name}.{BILL}"),
         size: bill.len() as u64,
         sha256: stage::recipe::sha256(bill.as_bytes()),
     };
-    let text = statement(&provenance(work, subject, facts, own));
+    let made = media_of.into_iter().chain([own]).collect();
+    let text = statement(&provenance(work, subject, contents, made));
     let signed = at(media, name, ENVELOPE);
     // The statement comes last: whoever sees it sees everything that it names.
     match work.world.evidence.key {
@@ -101,8 +93,12 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn provenance(work: &Work<'_>, subject: &Subject<'_>, facts: Facts, bill: Medium) -> Provenance {
-    let Facts { contents, .. } = facts;
+fn provenance(
+    work: &Work<'_>,
+    subject: &Subject<'_>,
+    contents: Contents,
+    media: Vec<Medium>,
+) -> Provenance {
     let material = |package: &image_evidence::Package| Material {
         uri: package.fmri(),
         sha256: package.manifest_sha256.clone(),
@@ -120,7 +116,7 @@ fn provenance(work: &Work<'_>, subject: &Subject<'_>, facts: Facts, bill: Medium
         build_type: BUILD_TYPE.to_owned(),
         builder: BUILDER.to_owned(),
         time: contents.time,
-        media: contents.media.into_iter().chain([bill]).collect(),
+        media,
     }
 }
 

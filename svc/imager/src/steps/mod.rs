@@ -279,6 +279,9 @@ fn value(step: &Step, name: &str) -> Option<String> {
 
 /// Runs a step that is built in.
 pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
+    if matches!(native, Native::Iso | Native::Usb | Native::Disk | Native::Netboot) {
+        work.ahead.draft(work.places);
+    }
     match native {
         Native::ImPop => {
             im_pop::run(work)?;
