@@ -129,11 +129,7 @@ impl Root {
     /// The text of a symbolic link; `None` where there is none.
     pub fn target(&self, path: &str) -> Result<Option<String>, RootError> {
         let Some((directory, name)) = self.existing_parent(path)? else { return Ok(None) };
-        match nix::fcntl::readlinkat(directory.fd.as_fd(), name) {
-            Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
-            Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
-            Err(errno) => Err(io_error(path, errno.into())),
-        }
+        directory.target(name)
     }
 
     /// Removes a file or link; whatever else lies there stays.
@@ -174,6 +170,15 @@ impl Directory {
         match fstatat(self.fd.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(data) => Ok(Some(look_of(&data))),
             Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(io_error(&self.path_of(name), errno.into())),
+        }
+    }
+
+    /// The text of a symbolic link; `None` where there is none.
+    pub fn target(&self, name: &str) -> Result<Option<String>, RootError> {
+        match nix::fcntl::readlinkat(self.fd.as_fd(), name) {
+            Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+            Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
             Err(errno) => Err(io_error(&self.path_of(name), errno.into())),
         }
     }

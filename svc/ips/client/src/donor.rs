@@ -7,25 +7,54 @@
 //! loses what is taken.
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ips_model::action::Action;
+use nix::fcntl::renameat;
 use rayon::prelude::*;
 
 use crate::below::Lies;
 use crate::execute::fetch::Wanted;
-use crate::root::{Directory, Root, RootError, staged_mode};
+use crate::root::{Directory, Root, RootError, io_error, staged_mode};
 
 /// A root that is given away.
 #[derive(Debug)]
 pub struct Donor {
-    root: Root,
+    pub(crate) root: Root,
     payloads: HashMap<String, String>,
+    /// Somebody was given something.
+    begun: AtomicBool,
+    /// How much was dropped.
+    dropped: AtomicU64,
 }
 
 impl Donor {
     /// The root below a directory; `payloads` tells by path the hash of what lies there.
     pub fn open(root: &Path, payloads: HashMap<String, String>) -> Result<Self, RootError> {
-        Ok(Self { root: Root::open(root)?, payloads })
+        let (begun, dropped) = (AtomicBool::new(false), AtomicU64::new(0));
+        Ok(Self { root: Root::open(root)?, payloads, begun, dropped })
+    }
+
+    /// Whether nothing was given before.
+    pub(crate) fn begins(&self) -> bool {
+        !self.begun.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the content of an action's payload is known to lie at a path, which is the action's.
+    pub(crate) fn has(&self, path: &str, action: &Action) -> bool {
+        action.get("path") == Some(path)
+            && action
+                .payload_hash()
+                .is_some_and(|hash| self.payloads.get(path).is_some_and(|known| known == hash))
+    }
+
+    /// Takes something out of a directory that was given, whatever it is, and goes with the root.
+    pub(crate) fn drop_from(&self, directory: &Directory, name: &str) -> Result<(), RootError> {
+        let gone = format!(".dropped.{}", self.dropped.fetch_add(1, Ordering::Relaxed));
+        renameat(directory.fd.as_fd(), name, self.root.fd.as_fd(), gone.as_str())
+            .map_err(|errno| io_error(&directory.path_of(name), errno.into()))
     }
 
     /// Moves payloads into the stage that lie where they are to be again; gives those that do not.
@@ -52,8 +81,8 @@ impl Donor {
 
     /// The path of a payload whose content is known to lie there.
     fn path<'w>(&self, wanted: &'w Wanted<'_>) -> Option<&'w str> {
-        let (path, hash) = (wanted.action.get("path")?, wanted.action.payload_hash()?);
-        self.payloads.get(path).is_some_and(|known| known == hash).then_some(path)
+        let path = wanted.action.get("path")?;
+        self.has(path, wanted.action).then_some(path)
     }
 
     /// Those of one directory; gives what is not there.

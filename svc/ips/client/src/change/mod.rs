@@ -18,6 +18,7 @@ mod run;
 mod tables;
 mod universe;
 mod unneeded;
+mod whole;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};

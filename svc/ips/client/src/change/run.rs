@@ -10,6 +10,7 @@ use super::files::is_editable;
 use super::plan::{Hydration, Planned};
 use super::prepare::{Intent, Prepared, prepare};
 use super::tables::{PASSWORD_LOCK, Tables, Texts, edit, foreseen};
+use super::whole::Whole;
 use super::{ChangeError, Order};
 use crate::control::Control;
 use crate::execute::fetch::{Place, Wanted, contents, fetch};
@@ -52,13 +53,25 @@ pub fn carry_out(
     let prepared = prepare(planned, &root, folder, &time.package())?;
     image.keep_manifests(lock, &planned.resolved.texts)?;
     image.keep_certificates(lock, &planned.resolved.certificates)?;
+    let old_table = image.table()?;
+    let whole = match order.donor {
+        Some(donor) if old_table.is_some() && planned.resolved.before.is_empty() => {
+            Whole::take(donor, &prepared.intents, &root, &stage, folder)?
+        }
+        Some(_) | None => Whole::default(),
+    };
+    let mut prepared = prepared;
+    prepared.wanted.retain(|one| {
+        let path = one.action.get("path").unwrap_or_default();
+        whole.size(path).is_none()
+    });
     let bytes = fetch_all(image, order, &prepared, &stage, control)?;
     let texts =
         Texts { root: &root, stage: &stage, prepared: &prepared, gone: &planned.difference.gone };
     let tables = edit(planned, &texts, time.seconds())?;
-    let old_table = image.table()?;
+    let table = old_table.as_ref();
     let stepper =
-        Stepper { planned, root: &root, stage: &stage, table: old_table.as_ref(), tables: &tables };
+        Stepper { planned, root: &root, stage: &stage, table, tables: &tables, whole: &whole };
     let steps = stepper.steps(prepared)?;
     let mut change = change(planned, time);
     if let Some(old) = &old_table {
@@ -71,7 +84,7 @@ pub fn carry_out(
     let count = steps.len();
     let put = steps.make.iter().filter_map(put).collect();
     let may_be: Vec<(String, String)> = steps.clear.iter().filter_map(salvage).collect();
-    journal::open(image, &steps, &change)?;
+    journal::open(image, &whole.rest(&steps), &change)?;
     journal::finish(image, lock, control)?;
     let mut salvaged = Vec::new();
     for (from, to) in may_be {
@@ -111,8 +124,8 @@ pub fn pending(
     let prepared = prepare(planned, &root, image.kind().folder(), &time.package())?;
     let tables = foreseen(planned, &root, time.seconds())?;
     let table = image.table()?;
-    let stepper =
-        Stepper { planned, root: &root, stage: &stage, table: table.as_ref(), tables: &tables };
+    let (table, whole) = (table.as_ref(), &Whole::default());
+    let stepper = Stepper { planned, root: &root, stage: &stage, table, tables: &tables, whole };
     let steps = stepper.steps(prepared)?;
     Ok(steps.clear.iter().chain(&steps.make).map(|step| step.path().to_string()).collect())
 }
@@ -240,6 +253,7 @@ struct Stepper<'a, 'p> {
     stage: &'p Directory,
     table: Option<&'p Tree>,
     tables: &'p Tables,
+    whole: &'p Whole,
 }
 
 impl<'a> Stepper<'a, '_> {
@@ -324,7 +338,10 @@ impl<'a> Stepper<'a, '_> {
                     true => Owned { mode: 0o444, uid: 0, gid: 0 },
                     false => self.owned(&path, item, owners, 0o644)?,
                 };
-                let size = self.stage.look(staged)?.map_or(0, |look| look.size);
+                let size = match self.whole.size(&path) {
+                    Some(size) => size,
+                    None => self.stage.look(staged)?.map_or(0, |look| look.size),
+                };
                 Step::Put { path, staged: staged.clone(), owned, mtime: mtime(item), size }
             }
             Intent::Attributes(item) => {
@@ -426,7 +443,8 @@ impl<'a> Stepper<'a, '_> {
     }
 }
 
-fn mtime(item: &Item<'_>) -> Option<i64> {
+/// The time that a file is to have, if its action says one.
+pub(super) fn mtime(item: &Item<'_>) -> Option<i64> {
     let text = item.action.get("timestamp")?;
     Timestamp::parse(text).ok().map(Timestamp::seconds)
 }

@@ -17,6 +17,8 @@ use crate::root::{Directory, Root};
 
 /// The original leaves this behind when it edits accounts.
 pub const PASSWORD_LOCK: &str = "etc/.pwd.lock";
+/// What packages of before this one say of themselves.
+const PKGINFOS: &str = "var/sadm/pkg";
 
 /// The edited texts.
 #[derive(Debug)]
@@ -27,6 +29,13 @@ pub struct Tables {
     pub accounts: Accounts,
     /// Whether there are etc/passwd and etc/group.
     pub has_accounts: (bool, bool),
+}
+
+/// Whether a file's staged content may be edited.
+pub fn is_edited(path: &str) -> bool {
+    [PASSWD, SHADOW, GROUP, FTPUSERS, PASSWORD_LOCK, RECONFIGURE].contains(&path)
+        || FILES.contains(&path)
+        || path.strip_prefix(PKGINFOS).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Where texts come from.
@@ -69,7 +78,7 @@ pub fn edit<'a>(
     let arch = variants.get("variant.arch").map_or("i386", String::as_str);
     for came in &planned.difference.legacies.came {
         let name = came.new.action.key().unwrap_or("");
-        let path = format!("var/sadm/pkg/{name}/pkginfo");
+        let path = format!("{PKGINFOS}/{name}/pkginfo");
         tables.changed.insert(path, pkginfo(&came.new, arch, time));
     }
     Ok(tables)

@@ -1,8 +1,8 @@
 //! perform.rs - doing the steps.
 //!
-//! What goes is done in order, one after the other.  Of what comes, directories are made first,
-//! parents before children; then everything else, directory by directory and side by side; then
-//! hard links, whose files are there by then.
+//! What goes is done in order, one after the other.  Of what comes, whole directories are moved
+//! first; then directories are made, parents before children; then everything else, directory by
+//! directory and side by side; then hard links, whose files are there by then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -84,6 +84,7 @@ impl Performer<'_> {
             Step::Unlink { path } => self.root.unlink(path)?,
             Step::Rmdir { path, to } => self.remove_directory(path, to)?,
             Step::Directory { .. }
+            | Step::Whole { .. }
             | Step::Put { .. }
             | Step::Link { .. }
             | Step::HardLink { .. }
@@ -108,6 +109,12 @@ impl Performer<'_> {
 
     /// Does what brings.
     pub fn make(&self, steps: &[Step]) -> Result<(), ExecuteError> {
+        // Before any directory: it comes where none is.
+        let whole = |step: &&Step| matches!(step, Step::Whole { .. });
+        for step in steps.iter().filter(whole) {
+            self.make_one(step)?;
+            self.count(step.path())?;
+        }
         let directory = |step: &&Step| matches!(step, Step::Directory { .. });
         let further = |step: &&Step| matches!(step, Step::HardLink { .. });
         for step in steps.iter().filter(directory) {
@@ -115,7 +122,7 @@ impl Performer<'_> {
             self.count(step.path())?;
         }
         let mut plain: Vec<&Step> =
-            steps.iter().filter(|step| !directory(step) && !further(step)).collect();
+            steps.iter().filter(|one| !whole(one) && !directory(one) && !further(one)).collect();
         plain.sort_by(|a, b| parent(a.path()).cmp(parent(b.path())));
         let groups: Vec<&[&Step]> =
             plain.chunk_by(|a, b| parent(a.path()) == parent(b.path())).collect();
@@ -155,11 +162,9 @@ impl Performer<'_> {
         match step {
             Step::Put { path, staged, owned, mtime, .. } => {
                 self.dress(staged, *owned, *mtime)?;
-                // What is no longer in the stage was put before this program was stopped.
-                if !directory.take(self.stage, staged, name)? && directory.look(name)?.is_none() {
-                    return Err(ExecuteError::NotStaged { path: path.clone() });
-                }
+                self.take(directory, name, staged, path)?;
             }
+            Step::Whole { path, staged } => self.take(directory, name, staged, path)?,
             Step::Link { target, .. } => directory.replace_symlink(name, target)?,
             Step::HardLink { target, .. } => {
                 let (of, old) = self.root.parent(target)?;
@@ -180,6 +185,21 @@ impl Performer<'_> {
             | Step::Unlink { .. }
             | Step::Rmdir { .. }
             | Step::Directory { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what is staged to its place.
+    fn take(
+        &self,
+        directory: &Directory,
+        name: &str,
+        staged: &str,
+        path: &str,
+    ) -> Result<(), ExecuteError> {
+        // What is no longer in the stage was put before this program was stopped.
+        if !directory.take(self.stage, staged, name)? && directory.look(name)?.is_none() {
+            return Err(ExecuteError::NotStaged { path: path.to_string() });
         }
         Ok(())
     }

@@ -62,6 +62,13 @@ pub enum Step {
         /// Its attributes.
         owned: Owned,
     },
+    /// A staged directory is there, with all that lies below it.
+    Whole {
+        /// Its path.
+        path: String,
+        /// Its name in the stage.
+        staged: String,
+    },
     /// A staged file is there.
     Put {
         /// Its path.
@@ -111,6 +118,7 @@ impl Step {
             | Self::Unlink { path }
             | Self::Rmdir { path, .. }
             | Self::Directory { path, .. }
+            | Self::Whole { path, .. }
             | Self::Put { path, .. }
             | Self::Link { path, .. }
             | Self::HardLink { path, .. }
@@ -125,7 +133,7 @@ impl Step {
 pub struct Steps {
     /// What goes, or is moved out of the way; in order.
     pub clear: Vec<Step>,
-    /// What comes: directories, then files and links, then further names.
+    /// What comes: whole directories, directories, then files and links, then further names.
     pub make: Vec<Step>,
 }
 

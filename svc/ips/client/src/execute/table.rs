@@ -23,6 +23,7 @@ pub fn apply(tree: &Tree, steps: &Steps, now: i64) -> Result<Tree, TableError> {
                 }
             }
             Step::Directory { .. }
+            | Step::Whole { .. }
             | Step::Put { .. }
             | Step::Link { .. }
             | Step::HardLink { .. }
@@ -60,7 +61,9 @@ fn make(tree: &mut Tree, step: &Step, now: i64) -> Result<(), TableError> {
             let (kind, mtime) = (Kind::File { size: *size }, mtime.or(before).unwrap_or(now));
             put(tree, path, Entry { kind, mode: *mode, uid: *uid, gid: *gid, mtime }, now)
         }
-        Step::Save { .. }
+        // What lies below one is known by steps of its own.
+        Step::Whole { .. }
+        | Step::Save { .. }
         | Step::Move { .. }
         | Step::Salvage { .. }
         | Step::Unlink { .. }
