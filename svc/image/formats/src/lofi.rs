@@ -16,9 +16,11 @@
 //! Law: the same bytes and algorithm give the same file, however many threads there were.  A
 //! segment is stored as it is when compression saves less than 2048 bytes, as lofiadm does.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use crate::pieces::{Earlier, Packed, Piece};
+use rayon::prelude::*;
+
+use crate::pieces::{Digest, Earlier, Names, Nothing, Packed, Piece};
 use crate::waves::{self, Cut};
 
 mod read;
@@ -33,6 +35,8 @@ pub const SEGMENTS: std::ops::RangeInclusive<u32> = 512..=16 << 20;
 const NAME: usize = 36;
 const HEADER: usize = 48;
 const SECTOR: u64 = 512;
+/// Segments of an earlier file that are in memory at once.
+const TOGETHER: usize = 64;
 /// What compression must save.
 const THRESHOLD: u32 = 2048;
 
@@ -101,6 +105,27 @@ pub fn compress_after<W: Write + Seek + Send>(
     segment: u32,
     out: &mut W,
 ) -> Result<(Compressed, Vec<Piece>), LofiError> {
+    compress_named(earlier, &Names::default(), image, length, algorithm, segment, out)
+}
+
+/// What the digests of segments begin with, however they are called.
+pub fn way(algorithm: Algorithm, segment: u32) -> String {
+    format!("lofi {} {segment}", algorithm.name())
+}
+
+/// The same, where segments are known by names: of those that were found `image` has no bytes.
+///
+/// # Errors
+/// [`LofiError::Earlier`]: one that was found is damaged, and has to be read after all.
+pub fn compress_named<W: Write + Seek + Send>(
+    earlier: Option<&dyn Earlier>,
+    names: &Names,
+    image: &mut (impl Read + Send),
+    length: u64,
+    algorithm: Algorithm,
+    segment: u32,
+    out: &mut W,
+) -> Result<(Compressed, Vec<Piece>), LofiError> {
     if !segment.is_power_of_two() || !SEGMENTS.contains(&segment) {
         return Err(LofiError::Segment(segment));
     }
@@ -108,39 +133,110 @@ pub fn compress_after<W: Write + Seek + Send>(
     if length == 0 || length % SECTOR != 0 || segments == u32::MAX {
         return Err(LofiError::Length(length));
     }
+    let last = length - u64::from(segments - 1) * u64::from(segment);
     let index_end = HEADER as u64 + 8 * (u64::from(segments) + 1);
     out.seek(SeekFrom::Start(index_end))?;
-    let mut index: Vec<u64> = vec![0];
-    let (mut stored, mut pieces) = (0, Vec::new());
-    let how = format!("lofi {} {segment}", algorithm.name());
+    let mut file =
+        Segments { names, out, index: vec![0], begin: index_end, stored: 0, pieces: vec![] };
+    let nothing = Nothing;
+    let kept = earlier.unwrap_or(&nothing);
+    let sizes = (0..segments).map(|at| if at + 1 < segments { u64::from(segment) } else { last });
+    let wanted = sizes.enumerate().filter(|(at, _)| !names.is_found(*at));
+    let wanted: u64 = wanted.map(|(_, size)| size).sum();
+    let how = way(algorithm, segment);
     let cut = Cut { piece: segment as usize, before: 0 };
+    let mut damaged = None;
     // One byte more than there should be shows that there is more.
     let read = waves::in_order(
-        &mut image.take(length + 1),
+        &mut image.take(wanted + 1),
         cut,
         |_, piece| {
             let parts = [how.as_bytes(), piece];
             Packed::find(earlier, &parts, || Ok(segment::pack(algorithm, piece, segment)))
         },
         |_, packed: Packed| {
-            let begin = index.last().copied().unwrap_or(0);
-            stored += u32::from(packed.bytes[0] == segment::STORED);
-            pieces.extend(packed.piece(index_end + begin));
-            index.push(begin + packed.bytes.len() as u64);
-            out.write_all(&packed.bytes)
+            damaged = file.take(kept)?;
+            match damaged {
+                Some(at) => Err(io::Error::other(LofiError::Earlier(at))),
+                None => file.put(packed),
+            }
         },
-    )?;
-    if read != length {
-        return Err(LofiError::Other { length, read });
+    );
+    if let Some(at) = damaged {
+        return Err(LofiError::Earlier(at));
     }
+    let read = read?;
+    if read != wanted {
+        return Err(LofiError::Other { length: wanted, read });
+    }
+    if let Some(at) = file.take(kept)? {
+        return Err(LofiError::Earlier(at));
+    }
+    let Segments { index, stored, pieces, .. } = file;
     let end = index_end + index.last().copied().unwrap_or(0);
     let bytes = end.next_multiple_of(SECTOR);
     out.write_all(&vec![0; (bytes - end) as usize])?;
-    let last = length - u64::from(segments - 1) * u64::from(segment);
     out.seek(SeekFrom::Start(0))?;
     out.write_all(&header(algorithm, segment, last as u32, &index))?;
     out.flush()?;
     Ok((Compressed { segments, stored, bytes }, pieces))
+}
+
+/// The segments of a file, as they come.
+struct Segments<'a, W> {
+    names: &'a Names,
+    out: &'a mut W,
+    /// Where each begins, and the next will.
+    index: Vec<u64>,
+    /// Where the first does in the file.
+    begin: u64,
+    stored: u32,
+    pieces: Vec<Piece>,
+}
+
+impl<W: Write> Segments<'_, W> {
+    /// The number of the next.
+    fn next(&self) -> usize {
+        self.index.len() - 1
+    }
+
+    /// Takes those that come next from an earlier file, as far as they were found there; one that is
+    /// damaged, if there is one.
+    fn take(&mut self, earlier: &dyn Earlier) -> io::Result<Option<usize>> {
+        loop {
+            let first = self.next();
+            let found = (first..first + TOGETHER).take_while(|at| self.names.is_found(*at));
+            let names: Vec<Digest> = found.filter_map(|at| self.names.name(at)).collect();
+            if names.is_empty() {
+                return Ok(None);
+            }
+            let pieces: Vec<_> = names.par_iter().map(|name| earlier.piece(name)).collect();
+            for (name, piece) in names.iter().zip(pieces) {
+                let Some((bytes, sum)) = piece else { return Ok(Some(self.next())) };
+                self.write(&bytes, &earlier.digests(name), sum)?;
+            }
+        }
+    }
+
+    /// Adds one that was read.
+    fn put(&mut self, packed: Packed) -> io::Result<()> {
+        let name = self.names.name(self.next());
+        let (digests, sum) = match packed.digests {
+            Some((digest, sum)) => ([Some(digest), name].into_iter().flatten().collect(), sum),
+            None => (Vec::new(), Digest::default()),
+        };
+        self.write(&packed.bytes, &digests, sum)
+    }
+
+    fn write(&mut self, bytes: &[u8], digests: &[Digest], sum: Digest) -> io::Result<()> {
+        let at = self.index.last().copied().unwrap_or(0);
+        let length = bytes.len() as u32;
+        let piece = |digest: &Digest| Piece { digest: *digest, sum, at: self.begin + at, length };
+        self.pieces.extend(digests.iter().map(piece));
+        self.stored += u32::from(bytes[0] == segment::STORED);
+        self.index.push(at + bytes.len() as u64);
+        self.out.write_all(bytes)
+    }
 }
 
 fn header(algorithm: Algorithm, segment: u32, last: u32, index: &[u64]) -> Vec<u8> {

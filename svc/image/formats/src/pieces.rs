@@ -3,7 +3,11 @@
 //! Whoever keeps a packed file and what is said here of its pieces can pack a stream that is nearly
 //! the same at the cost of hashing it.
 //!
-//! Law: what is found is what would be made.  A digest covers all that a packed piece depends on.
+//! A piece has further names where it is known what it is made of before anybody reads that: the
+//! digest of the names of its parts.  Who finds it by such a name need not read them.
+//!
+//! Law: what is found is what would be made.  A digest covers all that a packed piece depends on; a
+//! name belongs to one content alone.
 
 /// BLAKE3: every byte of an image is digested in every build, and SHA-256 takes four times as long.
 pub type Digest = [u8; 32];
@@ -25,6 +29,46 @@ pub struct Piece {
 pub trait Earlier: Sync {
     /// The bytes made of what has this digest, if they are there and whole, and their own digest.
     fn piece(&self, digest: &Digest) -> Option<(Vec<u8>, Digest)>;
+
+    /// Whether there should be such a piece; it may prove to be damaged.
+    fn has(&self, _digest: &Digest) -> bool {
+        false
+    }
+
+    /// All digests of a piece that has this one.
+    fn digests(&self, digest: &Digest) -> Vec<Digest> {
+        vec![*digest]
+    }
+}
+
+/// Which pieces of a stream are known by name, and which of them an earlier stream had.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: Vec<Option<Digest>>,
+    found: Vec<bool>,
+}
+
+impl Names {
+    /// Looks for pieces by their names, in the stream's order.
+    pub fn find(names: Vec<Option<Digest>>, earlier: &dyn Earlier) -> Self {
+        let found = names.iter().map(|name| name.is_some_and(|name| earlier.has(&name))).collect();
+        Self { names, found }
+    }
+
+    /// The same names, and nothing of what was there before.
+    pub fn forget(self) -> Self {
+        Self { found: Vec::new(), ..self }
+    }
+
+    /// A piece's name.
+    pub(crate) fn name(&self, piece: usize) -> Option<Digest> {
+        self.names.get(piece).copied().flatten()
+    }
+
+    /// Whether a piece need not be read.
+    pub(crate) fn is_found(&self, piece: usize) -> bool {
+        self.found.get(piece).copied().unwrap_or(false)
+    }
 }
 
 /// Nothing was kept.
@@ -44,7 +88,8 @@ pub fn digest(bytes: &[u8]) -> Digest {
 /// A packed piece with its digests, where somebody asked for them.
 pub(crate) struct Packed {
     pub bytes: Vec<u8>,
-    digests: Option<(Digest, Digest)>,
+    /// Of what it was made of, and of itself.
+    pub digests: Option<(Digest, Digest)>,
 }
 
 impl Packed {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! DIR/NAME/bytes    the packed file itself: another name of it, where that can be, else a copy
-//! DIR/NAME/index    each piece: digest, sum, place u64, length u32; little endian
+//! DIR/NAME/index    each piece, once for each of its digests: digest, sum, place u64, length u32;
+//!                   little endian
 //! ```
 //!
 //! One file of each name is kept, so what is kept is as large as what is made.  It is a cache: what
@@ -31,6 +32,8 @@ pub struct Kept {
     /// None: there is nothing that can be read.
     bytes: Option<File>,
     pieces: HashMap<Digest, Piece>,
+    /// The digests of what lies at a place.
+    places: HashMap<u64, Vec<Digest>>,
 }
 
 impl Kept {
@@ -41,8 +44,12 @@ impl Kept {
         // What cannot be read was not kept.
         let index = fs::read(folder.join("index")).unwrap_or_default();
         let pieces = index.chunks_exact(ROW).filter_map(piece);
-        let pieces = pieces.map(|piece| (piece.digest, piece)).collect();
-        Self { folder, bytes, pieces }
+        let pieces: HashMap<_, _> = pieces.map(|piece| (piece.digest, piece)).collect();
+        let mut places: HashMap<u64, Vec<Digest>> = HashMap::new();
+        for piece in pieces.values() {
+            places.entry(piece.at).or_default().push(piece.digest);
+        }
+        Self { folder, bytes, pieces, places }
     }
 
     /// Keeps the pieces of a packed file instead.
@@ -69,6 +76,15 @@ impl Earlier for Kept {
         let mut bytes = vec![0; piece.length as usize];
         self.bytes.as_ref()?.read_exact_at(&mut bytes, piece.at).ok()?;
         (digest(&bytes) == piece.sum).then_some((bytes, piece.sum))
+    }
+
+    fn has(&self, wanted: &Digest) -> bool {
+        self.bytes.is_some() && self.pieces.contains_key(wanted)
+    }
+
+    fn digests(&self, wanted: &Digest) -> Vec<Digest> {
+        let place = self.pieces.get(wanted).and_then(|piece| self.places.get(&piece.at));
+        place.cloned().unwrap_or_else(|| vec![*wanted])
     }
 }
 

@@ -25,7 +25,7 @@ use stage::recipe::sha256;
 use stage::seen::{About, clock};
 
 use super::hashes::Hashed;
-use crate::steps::Places;
+use crate::steps::{Places, Work};
 
 /// A file as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,20 @@ pub(super) fn files(places: &Places) -> Result<Files> {
         Some((path.to_owned(), Delivered { content: content.to_owned(), stamp }))
     };
     Ok(text.lines().filter_map(line).collect())
+}
+
+/// What the contents of files are called that are as im-pop left them, by path; only names that no other
+/// content has.
+pub fn known_contents(work: &Work<'_>, root: &Rooted) -> Result<HashMap<String, String>> {
+    let files: Vec<_> = files(work.places)?.into_iter().collect();
+    let ways = Ways::new(root);
+    let is_same = |(path, file): &(String, Delivered), (): &mut ()| -> Result<bool> {
+        // SHA-1 is enough for who trusts what was published, and for nobody else.
+        Ok(!file.content.starts_with("sha1:") && stamp(&ways, path)? == Some(file.stamp))
+    };
+    let same = parallel::each(&files, parallel::processors(), || (), is_same)?;
+    let same = files.into_iter().zip(same).filter(|(_, same)| *same);
+    Ok(same.map(|((path, file), _)| (path, file.content)).collect())
 }
 
 /// The digests that are known; none of a file that is not whole.

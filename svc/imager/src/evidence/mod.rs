@@ -37,6 +37,7 @@ use image_manifest::Image;
 
 pub use ahead::Ahead;
 pub use contents::record;
+pub use delivered::known_contents;
 pub use packages::keep;
 pub use written::{Subject, are_there, forget, write};
 

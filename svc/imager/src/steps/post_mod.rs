@@ -16,6 +16,7 @@ use image_manifest::{Compression, Image};
 use image_tree::Kind;
 
 use super::Work;
+use crate::evidence;
 use image_rooted::Owned;
 use image_rooted::inner::Inner;
 
@@ -46,10 +47,13 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         root.directory(path, Owned::sys(0o755))?;
     }
     let sort = sort(work.image)?;
-    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort: sort.as_deref() };
+    let known = &evidence::known_contents(work, &root)?;
+    let sort = sort.as_deref();
+    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort, known };
     let usr_size = pack(work, &top, usr, "solaris.zlib")?;
     let misc = algorithm(work.image.live_compression)?;
-    let rest = Inner { root: &root, parts: &["opt", "etc", "var"], is_top: false, sort: None };
+    let parts = &["opt", "etc", "var"];
+    let rest = Inner { root: &root, parts, is_top: false, sort: None, known };
     let misc_size = pack(work, &rest, misc, "solarismisc.zlib")?;
     for (name, size) in [("solaris.zlib", usr_size), ("solarismisc.zlib", misc_size)] {
         root.put(name, b"", Owned::root(0o444))?;

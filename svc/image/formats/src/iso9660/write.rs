@@ -6,6 +6,7 @@ use super::SECTOR;
 use super::plan::Plan;
 use crate::content::Content;
 use crate::feed::{Feed, FeedError, Want};
+use crate::pieces::{Digest, Names};
 
 /// NULs to write at once.
 const NULS: [u8; 16 << 10] = [0; 16 << 10];
@@ -35,29 +36,125 @@ impl From<FeedError> for WriteError {
 impl Plan<'_> {
     /// Writes it to `out`, from its byte 0 on.
     pub fn write(&self, content: &dyn Content, out: &mut impl Write) -> Result<(), WriteError> {
-        let wants: Vec<Want<'_>> =
-            self.files.iter().map(|(path, size, _)| (*path, *size)).collect();
-        out.write_all(&self.head)?;
-        let mut at = self.head.len() as u64;
+        self.write_rest(content, &Names::default(), self.bytes(), out)
+    }
+
+    /// Writes of it only the pieces of `length` bytes that were not found by their names; files that lie
+    /// in none of them are not opened.
+    pub fn write_rest(
+        &self,
+        content: &dyn Content,
+        names: &Names,
+        length: u64,
+        out: &mut impl Write,
+    ) -> Result<(), WriteError> {
+        let is_read = |size: u64, sector: u64| {
+            let from = (sector * SECTOR).min(self.bytes() - 1);
+            let last = (from + size.max(1) - 1) / length;
+            (from / length..=last).any(|piece| !names.is_found(piece as usize))
+        };
+        let files = self.files.iter();
+        let read = files.filter(|(_, size, sector)| is_read(*size, *sector));
+        let wants: Vec<Want<'_>> = read.map(|(path, size, _)| (*path, *size)).collect();
+        let mut out = Sieve { out, names, length, at: 0 };
+        out.write(&self.head)?;
         std::thread::scope(|scope| -> Result<(), WriteError> {
             let mut feed = Feed::start(scope, content, &wants);
             for (_, size, sector) in &self.files {
-                fill(out, &mut at, sector * SECTOR)?;
-                feed.next(|part| out.write_all(part).map_err(WriteError::from))?;
-                at += size;
+                out.fill(sector * SECTOR)?;
+                match is_read(*size, *sector) {
+                    true => feed.next(|part| out.write(part).map_err(WriteError::from))?,
+                    false => out.at += size,
+                }
             }
             Ok(())
         })?;
-        Ok(fill(out, &mut at, self.bytes())?)
+        Ok(out.fill(self.bytes())?)
+    }
+
+    /// What each piece of `length` bytes is called: by `way` and by what is in it, `known` telling of
+    /// each file a name that only its content has; none of a piece with a file of which it is not known.
+    pub fn names<'k>(
+        &self,
+        way: &str,
+        length: u64,
+        known: impl Fn(&str) -> Option<&'k str>,
+    ) -> Vec<Option<Digest>> {
+        let count = self.bytes().div_ceil(length);
+        let begun = |piece: u64| {
+            let size = (self.bytes() - piece * length).min(length);
+            let mut name = Name(Some(blake3::Hasher::new()));
+            name.add(&[b"names of ", way.as_bytes(), &size.to_le_bytes()]);
+            name
+        };
+        let mut names: Vec<Name> = (0..count).map(begun).collect();
+        for (piece, head) in self.head.chunks(length as usize).enumerate() {
+            names[piece].add(&[head]);
+        }
+        for (path, size, sector) in &self.files {
+            let content = known(path);
+            let (from, end) = (sector * SECTOR, sector * SECTOR + size);
+            let mut at = from;
+            while at < end {
+                let piece = at / length;
+                let part = ((piece + 1) * length).min(end) - at;
+                let name = &mut names[piece as usize];
+                match content {
+                    Some(content) => {
+                        let places = [at % length, at - from, part, *size].map(u64::to_le_bytes);
+                        name.add(&[content.as_bytes(), places.as_flattened()]);
+                    }
+                    None => name.0 = None,
+                }
+                at += part;
+            }
+        }
+        names.into_iter().map(|name| name.0.map(|name| name.finalize().into())).collect()
     }
 }
 
-/// Writes NULs from one place to another.
-fn fill(out: &mut impl Write, at: &mut u64, to: u64) -> io::Result<()> {
-    while *at < to {
-        let part = (to - *at).min(NULS.len() as u64);
-        out.write_all(&NULS[..part as usize])?;
-        *at += part;
+/// The name of a piece, as it becomes known.
+struct Name(Option<blake3::Hasher>);
+
+impl Name {
+    fn add(&mut self, parts: &[&[u8]]) {
+        let Some(hasher) = &mut self.0 else { return };
+        for part in parts {
+            // The length keeps lists apart whose joined bytes are equal.
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
     }
-    Ok(())
+}
+
+/// Lets through what lies in pieces that were not found.
+struct Sieve<'a, W> {
+    out: &'a mut W,
+    names: &'a Names,
+    length: u64,
+    at: u64,
+}
+
+impl<W: Write> Sieve<'_, W> {
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let left = usize::try_from(self.length - self.at % self.length).unwrap_or(usize::MAX);
+            let (part, rest) = bytes.split_at(left.min(bytes.len()));
+            if !self.names.is_found((self.at / self.length) as usize) {
+                self.out.write_all(part)?;
+            }
+            self.at += part.len() as u64;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Writes NULs up to a place.
+    fn fill(&mut self, to: u64) -> io::Result<()> {
+        while self.at < to {
+            let part = (to - self.at).min(NULS.len() as u64);
+            self.write(&NULS[..part as usize])?;
+        }
+        Ok(())
+    }
 }

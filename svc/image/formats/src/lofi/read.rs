@@ -33,6 +33,9 @@ pub enum LofiError {
     /// A segment that does not unpack.
     #[error("segment {0} is damaged")]
     Damaged(u32),
+    /// A segment that was to be taken from an earlier image is not what it was.
+    #[error("segment {0} of the last image is damaged")]
+    Earlier(usize),
     /// The streams.
     #[error("the compressed image")]
     Io(#[from] io::Error),
