@@ -113,6 +113,23 @@ pub enum Writer {
     Any,
     /// A file that is there is replaced or removed, never written into, and keeps its time.
     Replaces,
+    /// The same, and so well known that what a directory holds is not looked at when it is as it was:
+    /// modes stay as well.  In build_data itself and directly below it anything may happen.
+    Known,
+    /// As `Known`, but whoever comes later need not be announced: large files are copied.
+    KnownFirst,
+}
+
+impl Writer {
+    /// Whether large files need not be copied.
+    pub(crate) fn replaces(self) -> bool {
+        matches!(self, Self::Replaces | Self::Known)
+    }
+
+    /// Whether directories tell what was done.
+    pub(crate) fn is_known(self) -> bool {
+        matches!(self, Self::Known | Self::KnownFirst)
+    }
 }
 
 /// What a checkpoint cost.

@@ -285,6 +285,71 @@ fn a_build_begins_with_what_an_earlier_one_reached() {
     assert!(folders(place.path()).is_empty());
 }
 
+/// One change of a kind that directories tell of: a file, link or directory comes, goes, is replaced, moved, or
+/// gets another name.
+fn change(data: &Path, number: u64) {
+    let folders = ["a", "a/b", "a/b/c", "d/e", "d/e/f/g"];
+    let pick = |of: u64| data.join(folders[(number / of) as usize % folders.len()]);
+    let (from, to) = (pick(1), pick(7));
+    fs::create_dir_all(&from).unwrap();
+    fs::create_dir_all(&to).unwrap();
+    let (one, other) = (from.join(format!("f{}", number % 5)), to.join(format!("g{number}")));
+    match number % 6 {
+        0 | 1 => {
+            let beside = from.join("beside");
+            fs::write(&beside, format!("content {number}")).unwrap();
+            fs::rename(beside, one).unwrap();
+        }
+        2 => drop(fs::remove_file(one)),
+        3 => drop(fs::hard_link(one, other)),
+        4 => drop(fs::rename(one, other)),
+        _ => drop(std::os::unix::fs::symlink(format!("to {number}"), other)),
+    }
+}
+
+#[test]
+fn directories_tell_what_was_done_by_whom_is_known() {
+    use image_checkpoint::Writer;
+    let place = place();
+    let mut area = open(place.path());
+    let data = area.build_data().to_owned();
+    let (mut pictures, mut number) = (Vec::new(), 1u64);
+    let mut next = || {
+        number =
+            number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        number >> 33
+    };
+    for round in 0..12 {
+        (0..[40, 1, 3, 0][round % 4]).for_each(|_| change(&data, next()));
+        // Here anything may happen.
+        for path in ["top", "a/below"] {
+            let file = fs::File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(data.join(path))
+                .unwrap();
+            file.write_all_at(&[b'0' + round as u8], 0).unwrap();
+        }
+        pictures.push(picture(&data));
+        let writer = if round < 6 { Writer::KnownFirst } else { Writer::Known };
+        area.checkpoint_for(writer, &step(&format!("s{round}")), &id(1), b"").unwrap();
+    }
+    for (round, wanted) in pictures.iter().enumerate().rev() {
+        (0..9).for_each(|_| change(&data, next()));
+        area.rollback(&step(&format!("s{round}"))).unwrap();
+        assert_eq!(picture(&data), *wanted, "{round}");
+        // What was done since is not known of anybody.
+        fs::write(data.join("a/b/written"), "in place").unwrap();
+        fs::write(data.join("a/b/written"), "and again").unwrap();
+        let seen = picture(&data);
+        area.checkpoint_for(Writer::Known, &step("again"), &id(2), b"").unwrap();
+        fs::remove_dir_all(data.join("a")).unwrap();
+        area.rollback(&step("again")).unwrap();
+        assert_eq!(picture(&data), seen, "{round}");
+    }
+}
+
 #[test]
 fn large_files_are_not_copied_for_who_replaces_them() {
     use image_checkpoint::{BackEnd, Writer};

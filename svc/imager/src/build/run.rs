@@ -283,9 +283,12 @@ impl<'a> Build<'a> {
     fn keep(&self, area: &mut Area, number: usize, pauses: bool, id: &Id) -> Result<()> {
         let step = &self.image.steps[number];
         let next = match step.native {
+            Some(Native::ImPop) => Writer::Any,
+            _ if pauses => Writer::Any,
             // What the first step fills is moved and dressed by the next build's.
-            Some(_) if number > 1 && !pauses => Writer::Replaces,
-            _ => Writer::Any,
+            Some(_) if number == 1 => Writer::KnownFirst,
+            Some(_) => Writer::Known,
+            None => Writer::Any,
         };
         let taken = area.checkpoint_for(next, &self.name(number)?, id, self.text);
         taken.map(|_| ()).with_context(|| format!("checkpoint of step {}", step.name))

@@ -55,6 +55,8 @@ pub(crate) struct Packed {
     boot: String,
     /// The newest checkpoint's tree.
     known: Option<(u32, Index)>,
+    /// Who has worked since it was read.
+    worked: Writer,
 }
 
 impl Packed {
@@ -84,6 +86,7 @@ impl Packed {
             shares: can_share(disk, checkpoints)?,
             boot: sys::boot(),
             known: None,
+            worked: Writer::Any,
         })
     }
 
@@ -141,6 +144,7 @@ impl Store for Packed {
     fn remember(&mut self, newest: Option<u32>) {
         let known = self.known.take().filter(|(number, _)| Some(*number) == newest);
         self.known = known.or_else(|| {
+            self.worked = Writer::Any;
             let number = newest?;
             // A cache that is damaged, or an index: all is compared or copied then.
             let index = self.read(number, "now").or_else(|_| self.read(number, "index")).ok()?;
@@ -151,8 +155,11 @@ impl Store for Packed {
     fn take(&mut self, number: u32, _step: &Step, next: Writer) -> Result<Kept, StoreError> {
         let folder = self.folder(number);
         let packs = Packs::new(&self.checkpoints);
-        let known =
-            self.known.as_ref().map(|(_, index)| Known { index, counts: self.counts(index) });
+        let worked = std::mem::replace(&mut self.worked, Writer::Any);
+        let known = self.known.as_ref().map(|(_, index)| {
+            let counts = self.counts(index);
+            Known { index, counts, trusts: counts && worked.is_known() }
+        });
         let target = Target { folder: &folder, checkpoint: number, shares: self.shares, next };
         let read = take::read(&self.disk, &self.build_data, known, &packs, &target)?;
         let boot = self.boot.clone();
@@ -162,7 +169,7 @@ impl Store for Packed {
         self.disk.replace(&folder.join("index"), &bytes)?;
         let mut files = read.packs;
         files.push(KeptFile::of("index", &bytes));
-        self.known = Some((number, index));
+        (self.known, self.worked) = (Some((number, index)), next);
         let (paths, new_bytes, shared_bytes) = (read.paths, read.new_bytes, read.shared_bytes);
         Ok(Kept { taken: Taken { paths, new_bytes, shared_bytes }, files })
     }
@@ -172,10 +179,11 @@ impl Store for Packed {
         let index = self.read(number, "now").or_else(|_| self.read(number, "index"));
         let mut wanted = index?;
         let wanted_counts = self.counts(&wanted);
+        self.worked = Writer::Any;
         let known = self.known.take();
         let known = known.as_ref().map_or(&wanted, |(_, index)| index).clone();
         let counts = self.counts(&known);
-        let known = Known { index: &known, counts };
+        let known = Known { index: &known, counts, trusts: false };
         let packs = Packs::new(&self.checkpoints);
         let room = |name: &str| disk::open_path(&self.checkpoints.join(name));
         let rooms = restore::Rooms {

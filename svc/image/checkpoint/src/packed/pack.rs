@@ -101,7 +101,7 @@ impl<'a> Packer<'a> {
         let (checkpoint, pack) = (self.checkpoint, self.pack);
         // One that its owner may not read could not be read by another name either.
         let readable = about.st_mode & 0o400 != 0;
-        if self.next == Writer::Replaces && size >= LARGE && segments.is_none() && readable {
+        if self.next.replaces() && size >= LARGE && segments.is_none() && readable {
             if let Some(pack) = self.link(about, path)? {
                 return Ok(Content { checkpoint, pack, offset: 0, size, segments: None });
             }

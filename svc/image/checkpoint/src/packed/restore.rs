@@ -344,7 +344,7 @@ impl Restoring<'_> {
                     return Ok(false);
                 }
                 let Stamped { newest, wanted_counts } = self.known;
-                let wanted = Known { index: self.wanted, counts: wanted_counts };
+                let wanted = Known { index: self.wanted, counts: wanted_counts, trusts: false };
                 let newest = wish.known.filter(|known| newest.untouched(known, about));
                 if newest.and_then(Child::content) == Some(content)
                     || wanted.untouched(wish.child, about)

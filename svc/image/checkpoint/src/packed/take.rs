@@ -4,6 +4,10 @@
 //! the last checkpoint keeps its place there.  One that was touched is compared with what is kept
 //! before it is kept anew: a changed mode costs no second copy.
 //!
+//! Since the last checkpoint perhaps only such have worked as replace files and never write into them: then a
+//! directory that is as it was holds the files that it held, and of it only directories are looked at.
+//! That is not believed of the uppermost two levels.
+//!
 //! Whether an inode was touched is told by its ctime, which nobody can set back.  A ctime as late
 //! as the end of the last reading tells nothing: what came after it in the same tick has it too.
 
@@ -33,6 +37,8 @@ pub(super) struct Known<'a> {
     pub(super) index: &'a Index,
     /// The boot is the same.
     pub(super) counts: bool,
+    /// Nobody has written into files since.
+    pub(super) trusts: bool,
 }
 
 impl Known<'_> {
@@ -43,6 +49,14 @@ impl Known<'_> {
             && child.stamp == stamp(about)
             && child.meta == meta(about)
             && content.size == size(about)
+            && is_before(child.stamp.ctime, self.index.taken)
+    }
+
+    /// Whether a directory holds what it held.
+    fn holds(&self, child: &Child, about: &FileStat) -> bool {
+        self.trusts
+            && child.stamp == stamp(about)
+            && child.meta == meta(about)
             && is_before(child.stamp.ctime, self.index.taken)
     }
 }
@@ -63,6 +77,8 @@ struct Task {
     /// Its number in the new index, and in the one known.
     number: u32,
     known: Option<u32>,
+    /// It holds what it held.
+    same: bool,
 }
 
 /// A directory whose mode shuts its owner out; it gets that mode when all below is done.
@@ -98,6 +114,8 @@ struct Hand<'a> {
     packer: Packer<'a>,
     buffers: Buffers,
     folders: Vec<(u32, Folder)>,
+    /// Folders whose files were not looked at.
+    same: Vec<u32>,
     paths: u64,
     shared: u64,
 }
@@ -146,8 +164,8 @@ pub(super) fn read(
     for pack in (0..).take(crew::size()) {
         let packer = Packer::create(disk, target, pack)?;
         let (buffers, folders) = (Buffers::default(), Vec::new());
-        let opened_up = Vec::new();
-        hands.push(Hand { opened_up, packer, buffers, folders, paths: 0, shared: 0 });
+        let (opened_up, same) = (Vec::new(), Vec::new());
+        hands.push(Hand { opened_up, packer, buffers, folders, same, paths: 0, shared: 0 });
     }
     let device = device(&about);
     let (next, linked) = (AtomicU32::new(1), Mutex::default());
@@ -159,6 +177,7 @@ pub(super) fn read(
         mode: mode(&about),
         number: 0,
         known: Some(0),
+        same: false,
     };
     let hands = crew::run(first, hands, |hand, task, queue| reading.folder(hand, &task, queue))?;
     let mut read = Read {
@@ -169,9 +188,10 @@ pub(super) fn read(
         new_bytes: 0,
         shared_bytes: 0,
     };
-    let mut shut = Vec::new();
+    let (mut shut, mut same) = (Vec::new(), Vec::new());
     for hand in hands {
         shut.extend(hand.opened_up);
+        same.extend(hand.same);
         for (number, folder) in hand.folders {
             read.folders[number as usize] = folder;
         }
@@ -181,7 +201,24 @@ pub(super) fn read(
         read.packs.extend(hand.packer.finish()?);
     }
     Shut::all(disk, shut, root)?;
+    let linked = reading.linked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !linked.is_empty() {
+        join(&mut read.folders, &same, &linked);
+    }
     Ok(read)
+}
+
+/// Makes names of one file of those that were not looked at and those that came.
+fn join(folders: &mut [Folder], same: &[u32], came: &HashMap<u64, Content>) {
+    for number in same {
+        for child in &mut folders[*number as usize] {
+            if let Node::File { link, .. } = &mut child.node {
+                if came.contains_key(&child.stamp.ino) {
+                    *link = child.stamp.ino;
+                }
+            }
+        }
+    }
 }
 
 impl Reading<'_> {
@@ -193,12 +230,39 @@ impl Reading<'_> {
     ) -> Result<(), StoreError> {
         let opened = self.enter(hand, task).map_err(at(&task.path))?;
         let opened = Arc::new(opened);
+        let held = self.known.zip(task.known.filter(|_| task.same));
+        if let Some(held) = held.and_then(|(known, held)| known.index.folders.get(held as usize)) {
+            return self.held(hand, task, &opened, held, queue);
+        }
         let names = disk::names(&*opened).map_err(at(&task.path))?;
         let mut folder = Folder::with_capacity(names.len());
         for name in names {
             folder.push(self.child(hand, task, &opened, name, queue)?);
         }
         hand.paths += folder.len() as u64;
+        hand.folders.push((task.number, folder));
+        Ok(())
+    }
+
+    /// A directory that holds what it held.
+    fn held(
+        &self,
+        hand: &mut Hand<'_>,
+        task: &Task,
+        opened: &Arc<OwnedFd>,
+        held: &Folder,
+        queue: &Queue<Task>,
+    ) -> Result<(), StoreError> {
+        let mut folder = Folder::with_capacity(held.len());
+        for child in held {
+            folder.push(match &child.node {
+                Node::Folder(_) => self.child(hand, task, opened, child.name.clone(), queue)?,
+                Node::File { .. } | Node::Symlink(_) | Node::Special { .. } => child.clone(),
+            });
+            hand.shared += child.content().map_or(0, |content| content.size);
+        }
+        hand.paths += folder.len() as u64;
+        hand.same.push(task.number);
         hand.folders.push((task.number, folder));
         Ok(())
     }
@@ -246,9 +310,12 @@ impl Reading<'_> {
                     return Err(StoreError::Mounted { path: spot.path });
                 }
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
+                // What lies directly below the root is everybody's.
+                let holds = known.zip(self.known).filter(|_| task.number != 0);
+                let same = holds.is_some_and(|(child, known)| known.holds(child, &about));
                 let known = known.and_then(Child::folder);
                 let (parent, path, mode) = (Arc::clone(opened), spot.path, mode(&about));
-                queue.push(Task { parent, name: name.clone(), path, mode, number, known });
+                queue.push(Task { parent, name: name.clone(), path, mode, number, known, same });
                 Node::Folder(number)
             }
             SFlag::S_IFREG => {

@@ -47,7 +47,10 @@ const ZEROS: [u8; 4096] = [0; 4096];
 pub fn picture(root: &Path) -> Vec<String> {
     let (mut lines, mut groups) = (Vec::new(), BTreeMap::new());
     draw(root, "", &mut lines, &mut groups);
-    for (_, names) in groups.into_iter().filter(|(_, names): &(u64, Vec<String>)| names.len() > 1) {
+    // A rollback may give them other inodes.
+    let mut groups: Vec<Vec<String>> = groups.into_values().collect();
+    groups.sort();
+    for names in groups.into_iter().filter(|names| names.len() > 1) {
         lines.push(format!("same: {}", names.join(" ")));
     }
     lines
