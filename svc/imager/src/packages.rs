@@ -51,6 +51,8 @@ pub struct Filled {
     pub packages: Vec<String>,
     /// By path, the hashes of files as packages delivered them.
     pub payloads: BTreeMap<String, String>,
+    /// Where the image's own records lie, of which the tree has nothing.
+    pub records: String,
 }
 
 /// The seam to the packages.
@@ -342,7 +344,8 @@ impl<'a> Filling<'a> {
             };
             removed.with_context(|| path.display().to_string())?;
         }
-        Ok(Filled { tree, packages: installed, payloads: self.payloads })
+        let records = self.image.kind().folder().to_owned();
+        Ok(Filled { tree, packages: installed, payloads: self.payloads, records })
     }
 }
 

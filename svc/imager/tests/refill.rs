@@ -13,6 +13,7 @@ use std::path::Path;
 
 use common::Yard;
 use dice::Dice;
+use image_rooted::Rooted;
 use imager::packages::{Filled, Order, Packages, Repositories};
 use imager::source::{self, ThisHost};
 use ips_client::Donor;
@@ -226,6 +227,12 @@ fn what_is_filled_anew_is_what_was_never_filled_before() {
                 put += filled.payloads.len();
                 fs::remove_dir_all(&old).unwrap();
             }
+            // But for the records, the disk is what the tree says.
+            let rooted = || Rooted::of(&root, Path::new("none"), filled.tree.clone(), NOW);
+            let (mut own, mut all) = (rooted(), rooted());
+            own.reconcile_below(&filled.records).unwrap();
+            all.reconcile(&Default::default()).unwrap();
+            assert_eq!(own.tree, all.tree, "{what}");
             let (have, want) = (picture(&root), picture(&fresh));
             for (path, told) in &want {
                 assert_eq!(have.get(path), Some(told), "{what}: {path}");

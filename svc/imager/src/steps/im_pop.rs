@@ -52,13 +52,13 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
             (work.world.progress)(&work.step.name, done, total, phase);
         },
     };
-    let Filled { tree, packages, payloads } = work.world.packages.fill(&order)?;
+    let Filled { tree, packages, payloads, records } = work.world.packages.fill(&order)?;
     earlier.remove()?;
     work.debug(&format!("{} packages, {} paths", packages.len(), tree.len()));
     let time = newest(&packages)?;
     let mut root = Rooted::of(dir, &table, tree, time);
     // What the packages' own records are is on the disk alone.
-    root.reconcile(&Default::default())?;
+    root.reconcile_below(&records)?;
     for publisher in std::iter::once(&publishers.installed) {
         tell(work, "Setting post-install preferred publisher", publisher);
     }

@@ -132,16 +132,32 @@ impl Rooted {
         self.reconcile_by(before, &Ledger::default())
     }
 
-    /// The same, with what only the ledger knows of owners and devices.  Devices are in the table
-    /// alone afterwards.
+    /// Takes over what lies below one directory, and the directories above it: elsewhere the disk is
+    /// as the table says.
+    pub fn reconcile_below(&mut self, part: &str) -> Result<usize> {
+        self.reconcile_part(part, &Before::new(), &Ledger::default())
+    }
+
+    /// The same of everything, with what only the ledger knows of owners and devices.  Devices are in
+    /// the table alone afterwards.
     pub fn reconcile_by(&mut self, before: &Before, ledger: &Ledger) -> Result<usize> {
-        let mut now: BTreeMap<String, Entry> = BTreeMap::new();
+        self.reconcile_part("", before, ledger)
+    }
+
+    fn reconcile_part(&mut self, part: &str, before: &Before, ledger: &Ledger) -> Result<usize> {
+        let is_inside = |path: &str| {
+            let rest = path.strip_prefix(part);
+            rest.is_some_and(|rest| part.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        let outside = self.tree.iter().filter(|(path, _)| !path.is_empty() && !is_inside(path));
+        let mut now: BTreeMap<String, Entry> =
+            outside.map(|(path, entry)| (path.to_owned(), entry.clone())).collect();
         let mut names: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
         let mut stand_ins = Vec::new();
         let me = nix::unistd::geteuid().as_raw();
         let (tree, time) = (&self.tree, self.time);
         let target_of = |path: &str| fs::read_link(self.dir.join(path));
-        self.walk("", &mut |path, about| {
+        let mut visit = |path: &str, about: &Metadata| {
             let claim = ledger.of(&self.dir.join(path), about);
             let is_device = claim.is_some_and(|claim| claim.device.is_some());
             if about.is_file() && about.nlink() > 1 && !is_device {
@@ -168,7 +184,13 @@ impl Rooted {
             claim.iter().for_each(|claim| claimed(&mut entry, claim));
             now.insert(path.into(), entry);
             Ok(())
-        })?;
+        };
+        let ends = part.match_indices('/').map(|(end, _)| end).chain([part.len()]);
+        for path in ends.map(|end| &part[..end]).filter(|path| !path.is_empty()) {
+            let at = self.on_disk(path)?;
+            visit(path, &fs::symlink_metadata(&at).map_err(io_at(&at))?)?;
+        }
+        self.walk(part, &mut visit)?;
         for paths in names.into_values() {
             let is_first = |path: &&String| matches!(self.kind(path), Some(Kind::File { .. }));
             let Some(first) = paths.iter().find(is_first).or(paths.iter().min()) else { continue };
@@ -341,6 +363,18 @@ mod tests {
         let before = root.look().unwrap();
         assert_eq!(root.reconcile(&before).unwrap(), 0, "nothing was done");
         assert_eq!(root.reconcile(&Before::new()).unwrap(), 0, "the table wins");
+        let (tree, made) = (root.tree.clone(), root.dir().join("own/of/it"));
+        fs::create_dir_all(&made).unwrap();
+        fs::write(made.join("record"), "x").unwrap();
+        let mut whole = Rooted::of(root.dir(), Path::new("none"), tree.clone(), root.time());
+        whole.reconcile(&Before::new()).unwrap();
+        root.reconcile_below("own/of").unwrap();
+        assert_eq!(root.tree, whole.tree);
+        fs::remove_dir_all(&made).unwrap();
+        assert_eq!(root.reconcile_below("own/of").unwrap(), 2);
+        assert!(root.tree.get("own/of").is_some() && root.tree.get("own/of/it").is_none());
+        fs::remove_dir_all(root.dir().join("own")).unwrap();
+        root.tree = tree;
 
         fs::remove_file(dir.join("usr/gone")).unwrap();
         let mode = fs::Permissions::from_mode(0o2755);
