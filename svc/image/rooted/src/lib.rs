@@ -33,4 +33,4 @@ pub mod script;
 pub mod services;
 mod sys;
 
-pub use root::{Before, Owned, Rooted, RootedError, Ways};
+pub use root::{Before, Given, Owned, Rooted, RootedError, Ways};

@@ -25,6 +25,7 @@ use crate::removal;
 use image_tree::{Entry, Kind, TableError, Tree, check_path};
 
 use copies::Copies;
+pub use copies::Given;
 pub use reconcile::Before;
 pub use ways::Ways;
 
@@ -386,13 +387,12 @@ impl Rooted {
     }
 
     /// Copies rows so, in the order of their paths; the bytes of files by a few threads.  What lies
-    /// at their paths in `donor`, a directory that nobody needs any more, and has the same bytes is
-    /// moved from there.
+    /// at their paths in the donor and has the same bytes is moved from there.
     pub fn copy_all<'p>(
         &mut self,
         other: &Rooted,
         paths: impl Iterator<Item = &'p str>,
-        donor: Option<&Path>,
+        donor: Option<Given<'_>>,
     ) -> Result<()> {
         let mut copies = Copies::of(donor);
         for path in paths {

@@ -4,7 +4,7 @@
 //! or at the end where nothing does.  The boot archive is a root of its own: of it only what is
 //! otherwise than in the image's root is listed, below `boot_archive/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
@@ -20,20 +20,23 @@ use image_rooted::{Rooted, Ways, parallel};
 
 /// Where the archive's own paths are listed.
 const ARCHIVE: &str = "boot_archive";
+/// What contents are called, by the paths of files.
+type Contained = HashMap<String, String>;
 /// Progress is told every so many files.
 const TOLD: usize = 256;
 
-/// Keeps what the image holds.
-pub fn record(work: &Work<'_>) -> Result<()> {
+/// Keeps what the image holds; gives what the contents of those files of its root are called that are as
+/// packages delivered them.
+pub fn record(work: &Work<'_>) -> Result<Contained> {
     let brought = Brought::read(work.places)?;
     let (root, archive) = (work.root()?, work.archive()?);
     let delivered = delivered::files(work.places)?;
     let mut digests = delivered::known(work.places)?;
     let known = digests.len();
     digests.extend(work.ahead.end());
-    let of_root = hashed(work, &root, &delivered, &mut digests)?;
-    // Its files are copies: none of them is as im-pop left it.
-    let of_archive = hashed(work, &archive, &Files::new(), &mut Known::new())?;
+    let (of_root, contained) = hashed(work, &root, &delivered, &mut digests)?;
+    let copied = delivered::copied(work.places)?;
+    let (of_archive, _) = hashed(work, &archive, &copied, &mut digests)?;
     if digests.len() != known {
         delivered::remember(work.places, &delivered, &digests)?;
     }
@@ -59,11 +62,9 @@ pub fn record(work: &Work<'_>) -> Result<()> {
         files,
         media: Vec::new(),
     };
-    let facts = Facts { contents, table };
-    let text = facts.to_text();
+    let text = Facts { contents, table }.to_text();
     image_rooted::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())?;
-    work.ahead.drafting.know(facts, text);
-    Ok(())
+    Ok(contained)
 }
 
 /// Puts a row; a hard link's target is named as the row is.
@@ -97,7 +98,7 @@ fn hashed(
     root: &Rooted,
     delivered: &Files,
     digests: &mut Known,
-) -> Result<BTreeMap<String, Hashed>> {
+) -> Result<(BTreeMap<String, Hashed>, Contained)> {
     let files = root.tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }));
     let paths: Vec<&str> = files.map(|(path, _)| path).collect();
     let total = paths.len() as u64;
@@ -110,7 +111,7 @@ fn hashed(
         }
     };
     let ways = Ways::new(root);
-    let hash = |path: &&str, room: &mut Vec<u8>| -> Result<(Hashed, Option<&String>)> {
+    let hash = |path: &&str, room: &mut Vec<u8>| -> Result<(Option<Hashed>, Option<&String>)> {
         let file = delivered.get(*path);
         let is_same = |file: &&Delivered| -> Result<bool> {
             Ok(delivered::stamp(&ways, path)? == Some(file.stamp))
@@ -119,20 +120,28 @@ fn hashed(
             Some(file) if is_same(&file)? => Some(&file.content),
             Some(_) | None => None,
         };
-        if let Some(known) = content.and_then(|content| digests.get(content)) {
-            return Ok((known.clone(), None));
+        if content.is_some_and(|content| digests.contains_key(content)) {
+            return Ok((None, content));
         }
-        Ok((hashes::of(&ways.on_disk(path)?, Wanted::Both, room)?, content))
+        Ok((Some(hashes::of(&ways.on_disk(path)?, Wanted::Both, room)?), content))
     };
     let hashes = parallel::each(&paths, parallel::processors(), hashes::room, |path, room| {
         let hashed = hash(path, room)?;
         hear();
         anyhow::Ok(hashed)
     })?;
-    let mut found = BTreeMap::new();
+    let (mut found, mut contained) = (BTreeMap::new(), Contained::new());
     for (path, (hashed, content)) in paths.into_iter().zip(hashes) {
-        digests.extend(content.map(|content| (content.clone(), hashed.clone())));
+        if let Some(content) = content.filter(|content| delivered::is_safe(content)) {
+            contained.insert(path.to_owned(), content.clone());
+        }
+        let known = || content.and_then(|content| digests.get(content)).cloned();
+        let is_new = hashed.is_some();
+        let Some(hashed) = hashed.or_else(known) else { continue };
+        if is_new {
+            digests.extend(content.map(|content| (content.clone(), hashed.clone())));
+        }
         found.insert(path.to_owned(), hashed);
     }
-    Ok(found)
+    Ok((found, contained))
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! build_data/delivered     after im-pop: a line of each file, CONTENT STAMP PATH
+//! AREA/.pieces/copied      after ba-init: the same of the boot archive's files that have such contents
 //! AREA/.pieces/digests     SHA-256 of the rest; lines CONTENT SIZE SHA-1 SHA-256, one of each content
 //! ```
 //!
@@ -14,18 +15,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image_rooted::archive::write_file;
 use image_rooted::{Rooted, Ways, parallel};
+use image_tree::Kind;
 use stage::recipe::sha256;
 use stage::seen::{About, clock};
 
 use super::hashes::Hashed;
-use crate::steps::{Places, Work};
+use crate::steps::Places;
+
+const COPIED: &str = "copied";
 
 /// A file as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +57,12 @@ pub(super) fn keep(
     root: &Rooted,
     contents: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let path = delivered(places);
+    write(&delivered(places), root, contents)
+}
+
+fn write(path: &Path, root: &Rooted, contents: &BTreeMap<String, String>) -> Result<()> {
     let named = || path.display().to_string();
-    let now = clock(&path).with_context(named)?;
+    let now = clock(path).with_context(named)?;
     let ways = Ways::new(root);
     let contents: Vec<(&String, &String)> = contents.iter().collect();
     let stamps = parallel::each(
@@ -71,7 +78,7 @@ pub(super) fn keep(
             writeln!(text, "{content} {stamp} {path}")?;
         }
     }
-    fs::write(&path, text).with_context(named)
+    fs::write(path, text).with_context(named)
 }
 
 /// The stamp of a regular file; none where there is something else.
@@ -86,7 +93,11 @@ pub(super) fn stamp(ways: &Ways<'_>, path: &str) -> Result<Option<About>> {
 
 /// The files that im-pop left; none where nothing is known of them.
 pub(super) fn files(places: &Places) -> Result<Files> {
-    let text = text(&delivered(places))?;
+    read(&delivered(places))
+}
+
+fn read(path: &Path) -> Result<Files> {
+    let text = text(path)?;
     let line = |line: &str| {
         let mut words = line.splitn(3, ' ');
         let (content, stamp, path) = (words.next()?, words.next()?, words.next()?);
@@ -96,18 +107,57 @@ pub(super) fn files(places: &Places) -> Result<Files> {
     Ok(text.lines().filter_map(line).collect())
 }
 
-/// What the contents of files are called that are as im-pop left them, by path; only names that no other
-/// content has.
-pub fn known_contents(work: &Work<'_>, root: &Rooted) -> Result<HashMap<String, String>> {
-    let files: Vec<_> = files(work.places)?.into_iter().collect();
-    let ways = Ways::new(root);
-    let is_same = |(path, file): &(String, Delivered), (): &mut ()| -> Result<bool> {
-        // SHA-1 is enough for who trusts what was published, and for nobody else.
-        Ok(!file.content.starts_with("sha1:") && stamp(&ways, path)? == Some(file.stamp))
-    };
-    let same = parallel::each(&files, parallel::processors(), || (), is_same)?;
-    let same = files.into_iter().zip(same).filter(|(_, same)| *same);
-    Ok(same.map(|((path, file), _)| (path, file.content)).collect())
+/// Whether a name belongs to one content alone.
+pub(super) fn is_safe(content: &str) -> bool {
+    // SHA-1 is enough for who trusts what was published, and for nobody else.
+    !content.starts_with("sha1:")
+}
+
+/// Files of the boot archive that were copied from the image's root, where they were as delivered.
+pub(super) fn copied(places: &Places) -> Result<Files> {
+    read(&places.pieces.join(COPIED))
+}
+
+/// Which files of the last boot archive have what is to be copied now, before it is.
+pub struct Copied {
+    root: Files,
+    archive: Files,
+}
+
+impl Copied {
+    /// What is known of both.
+    pub fn read(places: &Places) -> Result<Self> {
+        Ok(Self { root: files(places)?, archive: copied(places)? })
+    }
+
+    /// Whether a file of the last archive and one of the root, which look so, are known to have the same
+    /// bytes.
+    pub fn is_same(&self, path: &str, archive: &Metadata, root: &Metadata) -> bool {
+        let known = self.root.get(path).zip(self.archive.get(path));
+        known.is_some_and(|(wanted, given)| {
+            wanted.content == given.content
+                && is_safe(&wanted.content)
+                && wanted.stamp == About::of(root)
+                && given.stamp == About::of(archive)
+        })
+    }
+
+    /// Keeps what the archive has now: what the root has where it is as delivered.
+    pub fn keep(&self, places: &Places, root: &Rooted, archive: &Rooted) -> Result<()> {
+        let ways = Ways::new(root);
+        let is_file = |path: &&String| matches!(archive.kind(path), Some(Kind::File { .. }));
+        let both: Vec<&String> = self.root.keys().filter(is_file).collect();
+        let same = parallel::each(
+            &both,
+            parallel::processors(),
+            || (),
+            |path, ()| anyhow::Ok(stamp(&ways, path)? == Some(self.root[*path].stamp)),
+        )?;
+        let contents = both.into_iter().zip(same).filter(|(_, same)| *same);
+        let contents = contents.map(|(path, _)| (path.clone(), self.root[path].content.clone()));
+        fs::create_dir_all(&places.pieces).with_context(|| places.pieces.display().to_string())?;
+        write(&places.pieces.join(COPIED), archive, &contents.collect())
+    }
 }
 
 /// The digests that are known; none of a file that is not whole.

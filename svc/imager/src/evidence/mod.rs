@@ -5,6 +5,7 @@
 //! AREA/build_data/delivered          after im-pop: which files are as packages delivered them
 //! AREA/build_data/contents.json      before the root is packed: every path, every file's hashes
 //! AREA/build_data/media              digests of media that were hashed while they were made
+//! AREA/.pieces/copied                after ba-init: which of the boot archive's files have such contents
 //! AREA/.pieces/digests               digests of what packages deliver, for the next build
 //! AREA/media/NAME.spdx.json          bill of materials, SPDX 2.3
 //! AREA/media/NAME.facts.json         the same and what SPDX has no place for; distro_const diff
@@ -37,7 +38,7 @@ use image_manifest::Image;
 
 pub use ahead::Ahead;
 pub use contents::record;
-pub use delivered::known_contents;
+pub use delivered::Copied;
 pub use packages::keep;
 pub use written::{Subject, are_there, forget, write};
 

@@ -6,27 +6,34 @@
 //!
 //! Files that the archive of the last build has with the same bytes are moved from there.
 
+use std::fs::Metadata;
+
 use anyhow::Result;
 use image_manifest::{Included, Listed, Listing};
 use image_tree::Kind;
 
 use super::Work;
-use image_rooted::{Owned, Rooted};
+use crate::evidence::Copied;
+use image_rooted::{Given, Owned, Rooted};
 
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
     let dir = &work.places.boot_archive;
     let mut archive = Rooted::create(dir, &dir.with_extension("table"), root.time())?;
     // The archive of the last build, if it was kept.
-    let donor = work.places.spare_archive();
+    let (dir, copied) = (work.places.spare_archive(), Copied::read(work.places)?);
+    let is_same =
+        |path: &str, given: &Metadata, wanted: &Metadata| copied.is_same(path, given, wanted);
+    let donor = Given { dir: &dir, is_same: &is_same };
     let contents = &work.image.boot_archive.contents;
     if contents.is_empty() {
         // Nothing is listed: the archive is the whole image.
-        archive.copy_all(&root, root.tree.iter().map(|(path, _)| path), Some(&donor))?;
+        archive.copy_all(&root, root.tree.iter().map(|(path, _)| path), Some(donor))?;
+        copied.keep(work.places, &root, &archive)?;
         return Ok(archive.save()?);
     }
     let chosen = chosen(contents, &root, &|line| work.say(line));
-    archive.copy_all(&root, chosen.iter().map(String::as_str), Some(&donor))?;
+    archive.copy_all(&root, chosen.iter().map(String::as_str), Some(donor))?;
     leave_out(contents, &mut archive, &|line| work.say(line))?;
     for above in ["etc", "var"] {
         let shape = root.tree.below(above);
@@ -42,6 +49,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         archive.remove(path)?;
         archive.directory(path, Owned::root(mode))?;
     }
+    copied.keep(work.places, &root, &archive)?;
     Ok(archive.save()?)
 }
 

@@ -304,8 +304,8 @@ pub fn run(native: Native, work: &Work<'_>) -> Result<()> {
         Native::GrubSetup => menu::grub(work),
         Native::LoaderSetup => menu::loader(work),
         Native::PostMod => {
-            evidence::record(work)?;
-            post_mod::run(work)
+            let known = evidence::record(work)?;
+            post_mod::run(work, &known)
         }
         Native::GenCdCont => contents::run(work),
         Native::Iso => iso::run(work),

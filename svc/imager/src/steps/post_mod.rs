@@ -10,13 +10,14 @@
 //!
 //! What the images were made of is moved out of the way, not removed: the next build takes it back.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, bail};
 use image_formats::{iso, lofi};
 use image_manifest::{Compression, Image};
 use image_tree::Kind;
 
 use super::Work;
-use crate::evidence;
 use image_rooted::Owned;
 use image_rooted::inner::Inner;
 
@@ -34,7 +35,8 @@ fn sort(image: &Image) -> Result<Option<String>> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-pub(super) fn run(work: &Work<'_>) -> Result<()> {
+/// `known`: what the contents of files of the root are called, by path.
+pub(super) fn run(work: &Work<'_>, known: &HashMap<String, String>) -> Result<()> {
     let usr = usr_compression(work)?;
     let mut root = work.root()?;
     if let Some(id) = work.archive()?.read(iso::VOLUME_SET_ID)? {
@@ -47,7 +49,6 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         root.directory(path, Owned::sys(0o755))?;
     }
     let sort = sort(work.image)?;
-    let known = &evidence::known_contents(work, &root)?;
     let sort = sort.as_deref();
     let top = Inner { root: &root, parts: &["usr"], is_top: true, sort, known };
     let usr_size = pack(work, &top, usr, "solaris.zlib")?;

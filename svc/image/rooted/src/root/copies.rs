@@ -22,9 +22,19 @@ const THREADS: usize = 2;
 /// Bytes that are compared at once.
 const PIECE: usize = 128 << 10;
 
+/// A directory that was filled before and that nobody needs any more.
+#[derive(Clone, Copy)]
+pub struct Given<'d> {
+    /// The directory.
+    pub dir: &'d Path,
+    /// Of whom it is known already that both have the same bytes: the path, and what the given file
+    /// and the wanted one look like.  Others are compared.
+    pub is_same: &'d (dyn Fn(&str, &Metadata, &Metadata) -> bool + Sync),
+}
+
 /// Bytes and further names that are still to be made.
 pub(super) struct Copies<'d> {
-    donor: Option<&'d Path>,
+    donor: Option<Given<'d>>,
     files: Vec<Copy>,
     links: Vec<(PathBuf, PathBuf)>,
 }
@@ -37,7 +47,7 @@ struct Copy {
 
 impl<'d> Copies<'d> {
     /// None yet; `donor`: what may be moved.
-    pub fn of(donor: Option<&'d Path>) -> Self {
+    pub fn of(donor: Option<Given<'d>>) -> Self {
         Self { donor, files: Vec::new(), links: Vec::new() }
     }
 
@@ -53,12 +63,13 @@ impl<'d> Copies<'d> {
 
     /// Makes them.
     pub fn make(self) -> Result<()> {
-        let given = self.donor.map(|dir| Rooted::of(dir, dir, Tree::new(), 0));
+        let given = self.donor.map(|given| Rooted::of(given.dir, given.dir, Tree::new(), 0));
         let ways = given.as_ref().map(Ways::new);
+        let ways = ways.as_ref().zip(self.donor);
         let room = || [vec![0; PIECE], vec![0; PIECE]];
         parallel::each(&self.files, THREADS, room, |copy, room| -> Result<()> {
-            let moved = match &ways {
-                Some(ways) => copy.moved(ways, room)?,
+            let moved = match ways {
+                Some((ways, given)) => copy.moved(ways, given.is_same, room)?,
                 None => false,
             };
             if moved { Ok(()) } else { copy.copy() }
@@ -85,7 +96,12 @@ impl Copy {
     }
 
     /// Moves what the donor has, if that is the same; whether it was.
-    fn moved(&self, donor: &Ways<'_>, room: &mut [Vec<u8>; 2]) -> Result<bool> {
+    fn moved(
+        &self,
+        donor: &Ways<'_>,
+        known: &dyn Fn(&str, &Metadata, &Metadata) -> bool,
+        room: &mut [Vec<u8>; 2],
+    ) -> Result<bool> {
         // A way that leads elsewhere leads to nothing that is given.
         let Ok(there) = donor.on_disk(&self.path) else { return Ok(false) };
         let Ok(given) = fs::symlink_metadata(&there) else { return Ok(false) };
@@ -94,7 +110,9 @@ impl Copy {
             return Ok(false);
         }
         // What cannot be read is as good as another.
-        if !is_same(&there, &self.from, room).unwrap_or(false) {
+        if !known(&self.path, &given, &wanted)
+            && !is_same(&there, &self.from, room).unwrap_or(false)
+        {
             return Ok(false);
         }
         if given.mode() != wanted.mode() {
@@ -165,6 +183,9 @@ mod tests {
             put(path, wanted, given);
         }
         root.put("a/none", b"x", Owned::root(0o644)).unwrap();
+        // Nobody looks into it.
+        root.put("known", b"one", Owned::root(0o644)).unwrap();
+        donor.put("known", b"ONE", Owned::root(0o644)).unwrap();
         let mode = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
@@ -179,8 +200,13 @@ mod tests {
         let before: Vec<u64> =
             ["same", "mode", "large"].map(|name| inode(&place("donor/a").join(name))).to_vec();
         let mut copy = rooted("copy");
-        copy.copy_all(&root, paths.iter().map(String::as_str), Some(&place("donor"))).unwrap();
-        for path in &paths {
+        let is_same = |path: &str, given: &Metadata, wanted: &Metadata| {
+            path == "known" && given.len() == 3 && wanted.len() == 3
+        };
+        let given = Given { dir: &place("donor"), is_same: &is_same };
+        copy.copy_all(&root, paths.iter().map(String::as_str), Some(given)).unwrap();
+        assert_eq!(fs::read(place("copy/known")).unwrap(), b"ONE");
+        for path in paths.iter().filter(|path| *path != "known") {
             let [was, is] = ["root", "copy"].map(|name| place(name).join(path));
             assert_eq!(copy.tree.get(path), root.tree.get(path), "{path}");
             if was.is_file() {
