@@ -19,7 +19,8 @@ use ips_model::pattern::glob_matches;
 use ips_model::{Action, Fmri, Manifest, Timestamp, check};
 use rayon::prelude::*;
 
-use crate::error::{OpenError, ReadError, WriteError, at};
+use crate::durable;
+use crate::error::{OpenError, PathError, ReadError, WriteError, at};
 use crate::lanes;
 use crate::payload::{Content, Stream, compress, describe};
 use crate::repository::Repository;
@@ -395,7 +396,12 @@ impl Batch<'_> {
         files: &[(usize, Found)],
         staging: &Staging,
     ) -> Result<Vec<(Content, Stream)>, WriteError> {
-        let read = |(_, found): &(usize, Found)| fs::read(&found.path).map_err(at(&found.path));
+        let read = |(_, found): &(usize, Found)| {
+            let mut bytes = Vec::new();
+            durable::read_unseen(&found.path, Some(found.size), &mut bytes)
+                .map_err(at(&found.path))?;
+            Ok::<_, PathError>(bytes)
+        };
         let bytes = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let contents = Content::of_all(&bytes);
         let mut stored = Vec::with_capacity(files.len());

@@ -2,8 +2,9 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{PathError, at};
 
@@ -12,6 +13,35 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = File::options().write(true).create_new(true).open(path).map_err(at(path))?;
     file.write_all(bytes).map_err(at(path))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(at(path))
+}
+
+/// Makes many files below one folder of this process alone.  What the mask, or a default list of
+/// that folder, makes of their mode is seen at the first.
+#[derive(Debug, Default)]
+pub(crate) struct Maker {
+    /// Whether a file has the mode that it is made with.
+    exact: OnceLock<bool>,
+}
+
+impl Maker {
+    /// As [`write_new`].
+    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+        const MODE: u32 = 0o644;
+        let mut new = File::options();
+        let mut file = new.write(true).create_new(true).mode(MODE).open(path).map_err(at(path))?;
+        file.write_all(bytes).map_err(at(path))?;
+        let exact = match self.exact.get() {
+            Some(exact) => *exact,
+            None => {
+                let mode = file.metadata().map_err(at(path))?.permissions().mode();
+                *self.exact.get_or_init(|| mode & 0o7777 == MODE)
+            }
+        };
+        match exact {
+            true => Ok(()),
+            false => file.set_permissions(Permissions::from_mode(MODE)).map_err(at(path)),
+        }
+    }
 }
 
 /// Reads a file of about `size` bytes without a trace, to the end of `onto`.  Linking a file makes
@@ -50,7 +80,6 @@ const BELIEVED: usize = 4 << 20;
 
 #[cfg(target_os = "linux")]
 fn open_unseen(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
     let unseen = File::options().read(true).custom_flags(libc::O_NOATIME).open(path);
     match unseen {
         // Only its owner may do that.
@@ -262,6 +291,24 @@ mod tests {
                 let mut onto = vec![7, 7];
                 read_unseen(&path, size, &mut onto).unwrap();
                 assert!(onto[..2] == [7, 7] && onto[2..] == bytes, "{length} {size:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_that_are_made_in_a_row_have_one_mode() {
+        let place = tempfile::tempdir().unwrap();
+        // One that was seen to be exact, one that was seen not to be, one that has seen nothing.
+        for seen in [Some(true), Some(false), None] {
+            let maker = Maker { exact: seen.map_or_else(OnceLock::new, OnceLock::from) };
+            for name in ["first", "second"] {
+                let path = place.path().join(format!("{seen:?}.{name}"));
+                maker.write_new(&path, b"x").unwrap();
+                assert_eq!(fs::read(&path).unwrap(), b"x");
+                if seen != Some(true) {
+                    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+                }
+                assert!(maker.write_new(&path, b"y").is_err());
             }
         }
     }

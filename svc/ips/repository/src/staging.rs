@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use tempfile::TempDir;
 
 use crate::batch::locked;
-use crate::durable::{self, Linked};
+use crate::durable::{self, Linked, Maker};
 use crate::error::{PathError, at};
 use crate::read::payload_paths;
 
@@ -45,6 +45,7 @@ pub(crate) struct Staging {
     shards: BTreeSet<String>,
     /// A payload could not be written; who found it staged has to be told.
     broken: AtomicBool,
+    maker: Maker,
 }
 
 impl Staging {
@@ -65,6 +66,7 @@ impl Staging {
             staged: Mutex::default(),
             shards: names(&publisher.join("file"))?,
             broken: AtomicBool::new(false),
+            maker: Maker::default(),
         })
     }
 
@@ -110,10 +112,10 @@ impl Staging {
 
     fn write(&self, hash: &str, stored: &[u8]) -> Result<(), PathError> {
         let path = self.payload(hash);
-        match durable::write_new(&path, stored) {
+        match self.maker.write_new(&path, stored) {
             Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
                 durable::make_folder(path.parent().unwrap_or(&path))?;
-                durable::write_new(&path, stored)
+                self.maker.write_new(&path, stored)
             }
             written => written,
         }
@@ -127,7 +129,7 @@ impl Staging {
 
     /// Writes the manifest with this number.
     pub(crate) fn put_manifest(&self, number: usize, text: &str) -> Result<(), PathError> {
-        durable::write_new(&self.manifest(number), text.as_bytes())
+        self.maker.write_new(&self.manifest(number), text.as_bytes())
     }
 
     fn manifest(&self, number: usize) -> PathBuf {
