@@ -14,7 +14,7 @@
 //! In reading order: `repository` (create, open, configuration, publishers), `read` (manifests,
 //! payloads), `catalog` (a publisher's catalog as a set), `batch` (a transaction of packages:
 //! `publish` from a proto area, `append` from another repository), `staging` (what a batch has
-//! written and nobody sees yet), `commit` (how it becomes visible), `transaction` (a package
+//! written and nobody sees yet), `apart` (where on the disk that lies), `commit` (how it becomes visible), `transaction` (a package
 //! published by several processes one after the other), `rebuild` (a catalog from the
 //! manifests), `replace_catalog` (another's, taken over), `remove` (packages and publishers), `verify` (what is damaged), `unresolved` (what
 //! depends on packages that are not here), `quarantine` (damage put aside), `index` (what searches look in), `payload` and `elf`
@@ -23,6 +23,7 @@
 //! Invariants: a package is in the catalog only after its manifest and payloads are in their
 //! places; a reader sees a catalog's files as one set; nothing here prints or reads the clock.
 
+mod apart;
 mod batch;
 mod catalog;
 mod commit;
@@ -45,6 +46,7 @@ mod transaction;
 mod unresolved;
 mod verify;
 
+pub use apart::make_apart;
 pub use batch::{Appended, Batch, Found, Sources, Stored};
 pub use catalog::{Catalog, Package};
 pub use elf::sections_digest;

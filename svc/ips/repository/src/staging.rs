@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use tempfile::TempDir;
 
+use crate::apart::make_apart;
 use crate::batch::locked;
 use crate::durable::{self, Linked, Maker};
 use crate::error::{PathError, at};
@@ -57,9 +58,8 @@ impl Staging {
             .prefix(&format!("batch.{}.", std::process::id()))
             .tempdir_in(&tmp)
             .map_err(at(&tmp))?;
-        for name in ["file", "pkg"] {
-            durable::make_folder(&folder.path().join(name))?;
-        }
+        make_apart(&folder.path().join("file"))?;
+        durable::make_folder(&folder.path().join("pkg"))?;
         Ok(Staging {
             folder,
             publisher: publisher.to_path_buf(),

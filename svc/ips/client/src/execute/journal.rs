@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 
 use image_tree::Tree;
 use ips_model::{Fmri, Timestamp};
-use ips_repository::{PathError, durable};
+use ips_repository::{PathError, durable, make_apart};
 use serde::{Deserialize, Serialize};
 
 use super::ExecuteError;
@@ -94,7 +94,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> PathError {
 /// Opens the stage of an image.
 pub fn stage(image: &Image) -> Result<Directory, ExecuteError> {
     let path = image.metadata().join("cache/stage");
-    durable::make_folder(&path)?;
+    make_apart(&path)?;
     Ok(Root::open(&path)?.directory("")?)
 }
 
