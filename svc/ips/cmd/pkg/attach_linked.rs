@@ -11,6 +11,7 @@ use ips_cmd::Failure;
 use ips_cmd::transport::surroundings;
 use ips_model::Fmri;
 
+use crate::at_once::{self, Kept, Told};
 use crate::call::{Call, Given};
 use crate::change::{Change, NOTHING, given};
 use crate::link_properties;
@@ -188,21 +189,27 @@ pub fn sync_linked(call: &Call) -> Result<u8, Failure> {
         return synced(call, &given, &change, session, &state, pulls);
     }
     let state = ParentState::of(&image).map_err(failed)?;
-    let mut all = BTreeMap::new();
-    for child in targets(call, &given, &image)? {
-        let other = open_child(&child.path).map_err(failed)?;
-        let session = Session::of(call, other, "sync-linked")?;
-        let status = match synced(call, &given, &change, session, &state, true) {
-            Ok(status) => status,
-            Err(failure) => {
-                let status = failure.status;
-                failure.tell("pkg");
-                status
-            }
-        };
-        all.insert(child.name, status);
+    let (targets, most) = (targets(call, &given, &image)?, at_once::most(&given, &image));
+    let several = most > 1 && targets.len() > 1;
+    let all = at_once::every(targets, most, |child| {
+        let kept = Kept::default();
+        let told = if several { Told::Kept(&kept) } else { Told::Now };
+        let change = Change { told, ..change };
+        let opened = open_child(&child.path).map_err(failed);
+        let synced = opened
+            .and_then(|other| Session::of(call, other, "sync-linked"))
+            .and_then(|session| synced(call, &given, &change, session, &state, true));
+        (synced, kept.text())
+    });
+    let mut statuses = Vec::new();
+    for (synced, text) in all {
+        print!("{text}");
+        statuses.push(synced.unwrap_or_else(|failure| {
+            failure.tell("pkg");
+            failure.status
+        }));
     }
-    Ok(together(all.values().copied()))
+    Ok(together(statuses.into_iter()))
 }
 
 /// One status for those of several images.

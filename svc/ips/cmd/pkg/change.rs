@@ -11,8 +11,8 @@ use ips_client::image::{Image, LinkedError, Outcome, Refresh};
 use ips_client::solve::SolveError;
 use ips_client::{Origin, Source};
 use ips_cmd::Failure;
-use ips_cmd::progress::shown;
 
+use crate::at_once::Told;
 use crate::call::{Call, Given, refused};
 use crate::children::{Followers, present};
 use crate::linked::refused as refused_link;
@@ -84,6 +84,8 @@ pub struct Change<'a> {
     pub own: bool,
     /// An archive that is a source for this once, also for children.
     pub hot_fix: Option<&'a Path>,
+    /// Where it is told of.
+    pub told: Told<'a>,
 }
 
 impl<'a> Change<'a> {
@@ -102,8 +104,8 @@ impl<'a> Change<'a> {
             }
         }
         let nothing = "No updates necessary for this image.";
-        let change =
-            Self { call, given, nothing, operation, below: false, own: false, hot_fix: None };
+        let (below, own, hot_fix, told) = (false, false, None, Told::Now);
+        let change = Self { call, given, nothing, operation, below, own, hot_fix, told };
         call.apart(given, "z", "Z")?;
         call.apart(given, "i", "I")?;
         for option in ["z", "Z"] {
@@ -141,7 +143,7 @@ impl<'a> Change<'a> {
     /// A line of progress, as the original tells it where standard output is no terminal.
     pub fn tell(&self, line: &str) {
         if !self.quiet() {
-            println!("{line}");
+            self.told.say(&format!("{line}\n"));
             // Who reads along shall see it before what takes long.
             let _ = std::io::stdout().flush();
         }
@@ -156,7 +158,8 @@ impl<'a> Change<'a> {
     pub fn check(&self, session: &Session, want: Want) -> Result<(), Failure> {
         let order = Order::of(want);
         let refuse = |error| self.refuse(error).1;
-        let resolved = shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
+        let resolved =
+            self.told.shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
         let planned = plan(&session.image, &resolved).map_err(refuse)?;
         self.check_licenses(&planned)
     }
@@ -223,7 +226,8 @@ impl<'a> Change<'a> {
         }
         let began = Instant::now();
         let refuse = |error: ChangeError| self.refuse(error);
-        let resolved = shown(|control| resolve(&session.image, order, control)).map_err(refuse)?;
+        let resolved =
+            self.told.shown(|control| resolve(&session.image, order, control)).map_err(refuse)?;
         for line in ["Solver setup", "Running solver", "Finding local manifests"] {
             self.tell(&format!("Planning: {line} ... Done"));
         }
@@ -322,11 +326,13 @@ impl<'a> Change<'a> {
         }
         let verbosity = self.given.times("v");
         if !self.quiet() {
-            print!("{}", self.summary(session, planned)?);
+            self.told.say(&self.summary(session, planned)?);
             let shown = verbosity > 0 || self.given.has("n") || planned.must_display_notes();
-            print!("{}", summary::release_notes(notes, shown));
+            self.told.say(&summary::release_notes(notes, shown));
         }
-        licenses::show(&session.image, order, planned, self.given.has("licenses"), self.quiet())
+        let (all, quiet) = (self.given.has("licenses"), self.quiet());
+        self.told.say(&licenses::shown(&session.image, order, planned, all, quiet)?);
+        Ok(())
     }
 
     /// What is planned, for people.
@@ -357,7 +363,7 @@ impl<'a> Change<'a> {
         }
         let mut value = parsable::value(&session.image, order, planned, notes, session.start)?;
         value.insert("child-images".to_string(), followers.plans());
-        parsable::write(value);
+        self.told.say(&format!("{}\n", serde_json::Value::Object(value)));
         Ok(())
     }
 
@@ -371,7 +377,9 @@ impl<'a> Change<'a> {
         session.states(&summary::states(&planned.packages), "");
         let (time, lock) = (session.start, &session.lock);
         let image = &mut session.image;
-        let done = shown(|control| carry_out(image, lock, order, planned, time, control))
+        let done = self
+            .told
+            .shown(|control| carry_out(image, lock, order, planned, time, control))
             .map_err(|error| self.refuse(error))?;
         let took = began.elapsed().as_secs_f64();
         if done.bytes > 0 {

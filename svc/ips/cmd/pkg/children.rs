@@ -6,15 +6,16 @@
 //! a child later is told, and ends the call with status 3.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use ips_client::change::{Order, Planned, Want, plan, resolve};
 use ips_client::execute::journal;
 use ips_client::image::{Child, Image, LinkedError, LinkedName, Outcome, ParentState};
 use ips_cmd::Failure;
-use ips_cmd::progress::shown;
 use ips_model::Fmri;
 use serde_json::{Map, Value, json};
 
+use crate::at_once::{self, Kept, Told, locked};
 use crate::change::Change;
 use crate::linked::{open_child, refused};
 use crate::parsable;
@@ -36,6 +37,12 @@ struct Follower {
     told: String,
     /// The same, if it is to be told as JSON.
     plan: Option<Map<String, Value>>,
+}
+
+/// What children that follow have come to.
+struct Going {
+    done: usize,
+    working: Vec<LinkedName>,
 }
 
 /// The children of an image in a change of it.
@@ -134,12 +141,27 @@ impl Change<'_> {
         }
         let recursed = self.recursed(image).map_err(unknown)?;
         let state = after(image, planned).map_err(unknown)?;
-        let mut followers = Followers { total: children.len(), working: Vec::new() };
-        for child in children {
+        let total = children.len();
+        let (unheard, most) = (Kept::default(), self.at_once(image).min(total));
+        let change = self.among(most > 1, &unheard);
+        let working = at_once::each(children, most, |child| {
             let own = recursed.contains(&child.name).then(|| asked.clone());
-            followers.working.extend(self.follower(child, &state, own)?);
+            change.follower(child, &state, own)
+        })?;
+        Ok(Followers { total, working: working.into_iter().flatten().collect() })
+    }
+
+    /// How many children are worked on at once.
+    pub fn at_once(&self, image: &Image) -> usize {
+        match self.below {
+            true => at_once::most_below(image),
+            false => at_once::most(self.given, image),
         }
-        Ok(followers)
+    }
+
+    /// The same for children that are worked on at once: none of several shows how far it is.
+    fn among<'b>(&'b self, several: bool, unheard: &'b Kept) -> Change<'b> {
+        Change { told: if several { Told::Kept(unheard) } else { self.told }, ..*self }
     }
 
     fn follower(
@@ -190,7 +212,8 @@ impl Change<'_> {
         let reject = if own.is_some() { self.rejected() } else { Vec::new() };
         let (parent, sources) = (Some(state.by_name()), self.sources().map_err(unknown)?);
         let order = Order { reject, parent, sources: &sources, ..Order::of(want) };
-        let resolved = shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
+        let resolved =
+            self.told.shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
         let planned = plan(&session.image, &resolved).map_err(refuse)?;
         self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
         let mut followers = self.followers(&session.image, &order.want, &planned)?;
@@ -227,7 +250,8 @@ impl Change<'_> {
         }
         let idle = followers.total - followers.working.len();
         for (done, follower) in (idle..).zip(&followers.working) {
-            self.tell_working("Planning", done, followers.total, &follower.name);
+            let name = std::slice::from_ref(&follower.name);
+            self.tell_working("Planning", done, followers.total, name);
             if !follower.told.is_empty() {
                 self.tell(&format!("Planning: Linked image '{}' output:", follower.name));
                 for line in follower.told.trim_end().lines() {
@@ -239,10 +263,12 @@ impl Change<'_> {
         self.tell("Planning: Finished processing linked images.");
     }
 
-    fn tell_working(&self, phase: &str, done: usize, total: usize, name: &LinkedName) {
-        let width = total.to_string().len();
+    fn tell_working(&self, phase: &str, done: usize, total: usize, working: &[LinkedName]) {
+        let (width, number) = (total.to_string().len(), working.len());
+        let names: Vec<String> = working.iter().map(LinkedName::to_string).collect();
+        let names = names.join(" ");
         self.tell(&format!(
-            "{phase}: Linked images: {done:width$}/{total} done; 1 working: {name}"
+            "{phase}: Linked images: {done:width$}/{total} done; {number} working: {names}"
         ));
     }
 
@@ -253,31 +279,50 @@ impl Change<'_> {
             return Ok(0);
         }
         let state = ParentState::of(image).map_err(|error| refused(self.call, &error))?;
+        let going = Mutex::new(Going { done: total - working.len(), working: Vec::new() });
+        let (unheard, most) = (Kept::default(), self.at_once(image).min(working.len()));
+        let change = self.among(most > 1, &unheard);
+        let followed = at_once::every(working, most, |one| {
+            let name = one.name.clone();
+            let mut now = locked(&going);
+            now.working.push(name.clone());
+            self.tell_working("Finalize", now.done, total, &now.working);
+            drop(now);
+            let followed = change.follow_one(one, &state);
+            let mut now = locked(&going);
+            now.working.retain(|other| *other != name);
+            now.done += 1;
+            followed
+        });
         let mut status = 0;
-        let idle = total - working.len();
-        for (done, Follower { name, mut session, own, .. }) in (idle..).zip(working) {
-            self.tell_working("Finalize", done, total, &name);
-            let operation = if own.is_some() { self.operation } else { OPERATION };
-            let below = Change { below: true, own: own.is_some(), operation, ..*self };
-            let kept = session.image.keep_parent(&session.lock, &state, session.start);
-            let wanted = kept
-                .map_err(|error| refused(self.call, &error))
-                .and_then(|()| below.wanted_below(&session.image, own.as_ref(), &state));
-            let followed = match wanted {
-                Ok(want) => below.run_in(session, want),
-                Err(failure) => Err(session.fail(Outcome::UNKNOWN, failure)),
-            };
-            match followed {
+        for one in followed {
+            match one {
                 Ok(PARTLY) => status = PARTLY,
                 Ok(_) => {}
                 Err(failure) => {
-                    self.of_child(operation, &name, &failure).tell("pkg");
+                    failure.tell("pkg");
                     status = PARTLY;
                 }
             }
         }
         self.tell("Finalize: Finished processing linked images.");
         Ok(status)
+    }
+
+    /// Has one follow.
+    fn follow_one(&self, follower: Follower, state: &ParentState) -> Result<u8, Failure> {
+        let Follower { name, mut session, own, .. } = follower;
+        let operation = if own.is_some() { self.operation } else { OPERATION };
+        let below = Change { below: true, own: own.is_some(), operation, ..*self };
+        let kept = session.image.keep_parent(&session.lock, state, session.start);
+        let wanted = kept
+            .map_err(|error| refused(self.call, &error))
+            .and_then(|()| below.wanted_below(&session.image, own.as_ref(), state));
+        let followed = match wanted {
+            Ok(want) => below.run_in(session, want),
+            Err(failure) => Err(session.fail(Outcome::UNKNOWN, failure)),
+        };
+        followed.map_err(|failure| self.of_child(operation, &name, &failure))
     }
 
     /// What begins the message of whatever goes wrong with a child.

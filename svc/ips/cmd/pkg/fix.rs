@@ -107,7 +107,7 @@ impl Fix<'_> {
         }
         if !parsable {
             let (all, quiet) = (given.has("licenses"), given.has("q"));
-            licenses::show(image, self.order, &planned, all, quiet)?;
+            print!("{}", licenses::shown(image, self.order, &planned, all, quiet)?);
         }
         if given.has("n") {
             return Ok(u8::from(findings.are_bad()));

@@ -6,14 +6,15 @@ use ips_cmd::Failure;
 
 const RULE: &str = "------------------------------------------------------------";
 
-/// Shows those that must be shown, or all.
-pub fn show(
+/// Those that must be shown, or all.
+pub fn shown(
     image: &Image,
     order: &Order<'_>,
     planned: &Planned<'_>,
     all: bool,
     quiet: bool,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
+    let mut told = String::new();
     for license in &planned.licenses {
         let shown = all || (license.must_display() && !quiet);
         if !shown {
@@ -22,9 +23,10 @@ pub fn show(
         let text =
             payload_text(image, order, license.fmri, license.action).map_err(Failure::new)?;
         let name = license.action.key().unwrap_or("");
-        println!("{RULE}\nPackage: {}\nLicense: {name}\n\n{text}\n", license.fmri.without_build());
+        let package = license.fmri.without_build();
+        told.push_str(&format!("{RULE}\nPackage: {package}\nLicense: {name}\n\n{text}\n\n"));
     }
-    Ok(())
+    Ok(told)
 }
 
 /// Whether there are licences that must be accepted; tells which.

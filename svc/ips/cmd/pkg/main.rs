@@ -4,6 +4,7 @@
 //! then a file for each subcommand.
 
 mod apply_hot_fix;
+mod at_once;
 mod attach_linked;
 mod autoremove;
 mod avoid;

@@ -394,6 +394,81 @@ fn children_that_are_meant_too() {
     play(&place, RECURSED);
 }
 
+/// The lines that begin with something, in order.
+fn begin<'a>(text: &'a str, with: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(with)).collect()
+}
+
+/// However many children are worked on at once, they end in the same place and tell in their order.
+#[test]
+fn several_children_at_once() {
+    let place = Place::new();
+    images(&place);
+    play(
+        &place,
+        &[
+            ("cp -a zones/child zones/b && cp -a zones/child zones/c", 0, "", ""),
+            ("mv zones/child zones/a && pkg -R above install -q synced@1.0", 0, "", ""),
+            (
+                "for name in c a b; do pkg -R zones/$name install -q synced@1.0 && \
+                 pkg -R above attach-linked -q -c system:$name zones/$name || exit; done",
+                0,
+                "",
+                "",
+            ),
+        ],
+    );
+    let told =
+        ["a", "b", "c"].map(|name| format!("Planning: Linked image 'system:{name}' output:"));
+    let installed = "for name in a b c; do pkg -R zones/$name list -H synced; done";
+    for (before, option, one, version) in [
+        ("", "-C 1", true, "2.0"),
+        ("", "", true, "1.0"),
+        ("", "-C 2", false, "2.0"),
+        ("PKG_CONCURRENCY=3", "", false, "1.0"),
+        ("PKG_CONCURRENCY=3", "-C 1", true, "2.0"),
+        ("pkg -R above set-property recursion-concurrency 0;", "", false, "1.0"),
+    ] {
+        let line = format!("{before} pkg -R above update {option} synced@{version}");
+        let said = place.sh(&line, None);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{line}: {said:?}");
+        assert_eq!(begin(&said.out, "Planning: Linked image '"), told, "{line}: {said:?}");
+        let working = begin(&said.out, "Finalize: Linked images: ");
+        assert_eq!(working.len(), 3, "{line}: {said:?}");
+        assert!(working[0].ends_with(" 0/3 done; 1 working: system:a"), "{line}: {said:?}");
+        assert!(!one || working[2].ends_with(" 2/3 done; 1 working: system:c"), "{said:?}");
+        let said = place.sh(installed, None);
+        assert_eq!(said.out.matches(&format!(" {version}-0 ")).count(), 3, "{line}: {said:?}");
+    }
+    // Of several that cannot follow the first is told of, and of several that fail each, in order.
+    let froze =
+        place.sh("pkg -R zones/b freeze synced@1.0 && pkg -R zones/c freeze synced@1.0", None);
+    assert_eq!(froze.status, 0, "{froze:?}");
+    let refused = place.sh("pkg -R above update -q synced@2.0", None);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.err.contains("for child 'system:b'"), "{refused:?}");
+    assert!(!refused.err.contains("for child 'system:c'"), "{refused:?}");
+    let said = place.sh(
+        "for name in b c; do pkg -R zones/$name unfreeze synced || exit; done; \
+         for name in a c; do cd zones/$name/var/pkg/linked && rm linked_pfacets && \
+         mkdir linked_pfacets && cd - || exit; done; pkg -R above update -qC 3 synced@2.0",
+        None,
+    );
+    assert_eq!(said.status, 3, "{said:?}");
+    let failed = |name: &str| said.err.find(&format!("for child 'system:{name}'"));
+    assert!(failed("a").is_some() && failed("a") < failed("c"), "{said:?}");
+    assert_eq!(failed("b"), None);
+    let said = place.sh(
+        "rmdir zones/[ac]/var/pkg/linked/linked_pfacets && pkg -R above sync-linked -C3 -a",
+        None,
+    );
+    // There was nothing left to do to one of them.
+    assert_eq!((said.status, said.err.as_str()), (0, ""), "{said:?}");
+    assert_eq!(said.out.matches("Packages to update: 1").count(), 2, "{said:?}");
+    let end = said.out.rfind("Packages to update: 1");
+    assert!(said.out.find("No updates necessary") < end, "{said:?}");
+}
+
 /// Archives that are a source for once.
 const HOT_FIX: &[Step] = &[
     ("pkgrecv -s links -a -d fix.p5p synced@2.0 below@2.0 > /dev/null", 0, "", ""),
