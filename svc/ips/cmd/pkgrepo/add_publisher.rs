@@ -12,8 +12,17 @@ pub fn add_publisher(options: &Options) -> Result<(), Failure> {
     if options.operands.is_empty() {
         return Err(Failure::usage("At least one publisher must be specified").of(options.name));
     }
-    if let Some(bad) = options.operands.iter().find(|name| !is_publisher(name)) {
-        return Err(Failure::new(format!("Invalid publisher prefix '{bad}'")).of(options.name));
+    let mut bad: Vec<Failure> = options
+        .operands
+        .iter()
+        .filter(|name| !is_publisher(name))
+        .map(|bad| Failure::new(format!("Invalid publisher prefix '{bad}'")).of(options.name))
+        .collect();
+    if let Some(last) = bad.pop() {
+        for failure in bad {
+            failure.tell("pkgrepo");
+        }
+        return Err(last);
     }
     let repository = place.open()?;
     let now = clock::publication()?;

@@ -8,6 +8,9 @@ use crate::options::Options;
 
 /// Makes an empty repository.
 pub fn create(options: &Options) -> Result<(), Failure> {
+    if options.version.as_ref().is_some_and(|version| version.parse::<i64>().is_err()) {
+        return Err(Failure::usage("Version must be an integer value.").of(options.name));
+    }
     if let Some(version) = options.version.as_deref().filter(|version| *version != "4") {
         return Err(Failure::usage(format!(
             "Version {version} is not supported; repositories of version 4 can be made."
@@ -15,7 +18,7 @@ pub fn create(options: &Options) -> Result<(), Failure> {
         .of(options.name));
     }
     let text = match (options.operands.as_slice(), options.repositories.last()) {
-        ([place], None) => place,
+        ([place], _) => place,
         ([], Some(place)) => place,
         ([], None) => {
             return Err(Failure::usage("No repository location specified.").of(options.name));

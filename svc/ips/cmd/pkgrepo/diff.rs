@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ips_client::{PublisherCatalog, Source};
 use ips_cmd::Failure;
 use ips_cmd::place::Place;
+use ips_model::fmri::is_publisher;
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -78,7 +79,12 @@ struct Comparison {
 
 /// Compares; status 10 if there is a difference.
 pub fn diff(options: &Options) -> Result<u8, Failure> {
-    options.no_operands()?;
+    if let Some(bad) = options.publishers.iter().find(|name| !is_publisher(name)) {
+        return Err(Failure::new(format!("Invalid publisher prefix '{bad}'")).of(options.name));
+    }
+    if !options.operands.is_empty() {
+        return Err(Failure::usage("command does not take any operands").of(options.name));
+    }
     if options.has("q") && options.has("v") {
         return Err(Failure::usage("-q and -v can not be combined").of(options.name));
     }
@@ -116,14 +122,17 @@ pub fn diff(options: &Options) -> Result<u8, Failure> {
 
 fn compare(options: &Options, first: &Place, second: &Place) -> Result<Comparison, Failure> {
     let opened = [first.source_as(&options.identity(0))?, second.source_as(&options.identity(1))?];
-    let of = |source: &Source| -> Result<BTreeMap<String, PublisherCatalog>, Failure> {
+    let of = |source: &Source, place: &Place| -> Result<BTreeMap<_, _>, Failure> {
         let catalogs = source.catalogs().iter().map(|one| (one.publisher.clone(), one.clone()));
         let mut catalogs: BTreeMap<String, PublisherCatalog> = catalogs.collect();
-        let names = options.among(catalogs.keys().cloned().collect())?;
-        catalogs.retain(|name, _| names.contains(name));
+        catalogs.retain(|name, _| options.wants(name));
+        if catalogs.is_empty() && !options.publishers.is_empty() {
+            let told = format!("no matching publishers found in repository: {place}");
+            return Err(Failure::new(told).of(options.name));
+        }
         Ok(catalogs)
     };
-    let [first_all, second_all] = [of(&opened[0])?, of(&opened[1])?];
+    let [first_all, second_all] = [of(&opened[0], first)?, of(&opened[1], second)?];
     let only = |these: &BTreeMap<String, PublisherCatalog>, those: &BTreeMap<_, _>| {
         let mine = these.iter().filter(|(name, _)| !those.contains_key(*name));
         mine.map(|(name, catalog)| (name.clone(), Held::of(catalog))).collect()
@@ -132,7 +141,8 @@ fn compare(options: &Options, first: &Place, second: &Place) -> Result<Compariso
     for (name, one) in &first_all {
         let Some(other) = second_all.get(name) else { continue };
         let time = |catalog: &PublisherCatalog| {
-            catalog.updated.map(|time| time.extended()).unwrap_or_default()
+            let time = catalog.updated.map(|time| time.extended()).unwrap_or_default();
+            time.trim_end_matches('Z').to_string()
         };
         let changed = options.has("strict") && one.updated != other.updated;
         common.push(Common {
@@ -165,7 +175,7 @@ fn verbose(comparison: &Comparison) -> String {
         }
     }
     for one in comparison.common.iter().filter(|one| !one.is_alike() || one.changed.is_some()) {
-        text.push_str(&format!("  {}\n", one.name));
+        text.push_str(&format!("{}\n", one.name));
         if let Some((first, second)) = &one.changed {
             for (sign, time) in [('-', first), ('+', second)] {
                 text.push_str(&format!("        {sign} catalog last modified: {time}\n"));

@@ -30,8 +30,8 @@ struct Row {
     property: Property,
 }
 
-/// Prints the properties.
-pub fn get(options: &Options) -> Result<(), Failure> {
+/// Prints the properties; status 3 where some of what was asked for is not there.
+pub fn get(options: &Options) -> Result<u8, Failure> {
     let place = options.place()?;
     let mut rows = if matches!(place, Place::Url(_)) {
         depot_rows(&options.source()?, options)?
@@ -44,15 +44,19 @@ pub fn get(options: &Options) -> Result<(), Failure> {
     };
     // Widths are those of all properties, whatever is asked for.
     let widths = widths(&rows);
+    let named = |row: &Row| format!("{}/{}", row.section, row.name);
     if !options.operands.is_empty() {
-        let asked = |row: &Row| format!("{}/{}", row.section, row.name);
-        rows.retain(|row| options.operands.contains(&asked(row)));
+        rows.retain(|row| options.operands.contains(&named(row)));
     }
     if rows.is_empty() {
-        return Err(Failure::new("no matching properties found").of(options.name));
+        return Err(options.unfound("no matching properties found"));
     }
     print!("{}", table(&rows, widths, options));
-    Ok(())
+    let is_there = |operand: &String| rows.iter().any(|row| named(row) == *operand);
+    if !options.operands.iter().all(is_there) {
+        return Ok(3);
+    }
+    Ok(options.status(&rows.into_iter().filter_map(|row| row.publisher).collect::<Vec<_>>()))
 }
 
 fn repository_rows(repository: &Repository) -> Result<Vec<Row>, Failure> {
@@ -90,7 +94,7 @@ fn depot_rows(source: &Source, options: &Options) -> Result<Vec<Row>, Failure> {
         }
     }
     rows.sort_by(|one, other| one.publisher.cmp(&other.publisher));
-    some(rows, options)
+    options.found(rows)
 }
 
 fn rows_of(publisher: &str, described: &p5i::Publisher) -> Vec<Row> {
@@ -103,19 +107,12 @@ fn rows_of(publisher: &str, described: &p5i::Publisher) -> Vec<Row> {
     properties(publisher, described).into_iter().map(row).collect()
 }
 
-fn some(rows: Vec<Row>, options: &Options) -> Result<Vec<Row>, Failure> {
-    match rows.is_empty() {
-        true => Err(Failure::new("no matching publishers found").of(options.name)),
-        false => Ok(rows),
-    }
-}
-
 fn publisher_rows(repository: &Repository, options: &Options) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for publisher in repository.publishers()?.into_iter().filter(|name| options.wants(name)) {
         rows.extend(rows_of(&publisher, &described(repository, &publisher)?));
     }
-    some(rows, options)
+    options.found(rows)
 }
 
 /// What is known of a publisher.
@@ -149,7 +146,7 @@ fn properties(
     vec![
         ("publisher", "alias", alias),
         ("publisher", "prefix", text(prefix)),
-        ("repository", "collection-type", text("core")),
+        ("repository", "collection-type", text(repository.collection_type())),
         ("repository", "description", description),
         ("repository", "legal-uris", list(&repository.legal_uris)),
         ("repository", "mirrors", list(&repository.mirrors)),

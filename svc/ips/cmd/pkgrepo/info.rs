@@ -12,17 +12,17 @@ use crate::options::Options;
 
 const HEADING: [&str; 4] = ["PUBLISHER", "PACKAGES", "STATUS", "UPDATED"];
 
-/// Prints the publishers.
-pub fn info(options: &Options) -> Result<(), Failure> {
+/// Prints the publishers; status 3 where some asked for are not there.
+pub fn info(options: &Options) -> Result<u8, Failure> {
+    options.no_operands()?;
     let rows = match options.place()? {
         Place::Url(_) | Place::Archive(_) => of_source(options)?,
         place @ Place::Directory(_) => of_directory(&place, options)?,
     };
-    if rows.is_empty() && !options.publishers.is_empty() {
-        return Err(Failure::new("no matching publishers found").of(options.name));
-    }
+    let rows = options.found(rows)?;
     print!("{}", table(&rows, options.form, options.bare));
-    Ok(())
+    let found: Vec<String> = rows.into_iter().map(|[publisher, ..]| publisher).collect();
+    Ok(options.status(&found))
 }
 
 fn row(info: Info) -> [String; 4] {

@@ -108,9 +108,7 @@ fn packages(base: &PartText, to: &mut Vec<Fmri>) -> Result<(), Failure> {
 pub fn list(options: &Options) -> Result<(), Failure> {
     let wanted = patterns::parse(&options.operands)?;
     let Offered { publishers, parts, all } = offered(options)?;
-    if publishers.is_empty() && !options.publishers.is_empty() {
-        return Err(Failure::new("no matching publishers found").of(options.name));
-    }
+    let publishers = options.found(publishers)?;
     let (found, unmatched) = select(&all, &wanted);
     let listed: Vec<Listed> =
         found.iter().map(|fmri| described(fmri, &parts, options.form)).collect::<Result<_, _>>()?;

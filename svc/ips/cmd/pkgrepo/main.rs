@@ -29,7 +29,7 @@ Usage:
         pkgrepo [options] command [cmd_options] [operands]
 
 Subcommands:
-     pkgrepo create uri_or_path
+     pkgrepo create [--version ver] uri_or_path
 
      pkgrepo add-publisher -s repo_uri_or_path publisher ...
 
@@ -105,12 +105,12 @@ fn run() -> Result<u8, Failure> {
         Request::Version => println!("{}", env!("CARGO_PKG_VERSION")),
         Request::Create(options) => create::create(&options)?,
         Request::AddPublisher(options) => add_publisher::add_publisher(&options)?,
-        Request::Info(options) => info::info(&options)?,
+        Request::Info(options) => return info::info(&options),
         Request::List(options) => list::list(&options)?,
         Request::Contents(options) => contents::contents(&options)?,
-        Request::Refresh(options) => renew::refresh(&options)?,
-        Request::Rebuild(options) => renew::rebuild(&options)?,
-        Request::Get(options) => get::get(&options)?,
+        Request::Refresh(options) => return renew::refresh(&options),
+        Request::Rebuild(options) => return renew::rebuild(&options),
+        Request::Get(options) => return get::get(&options),
         Request::Set(options) => set::set(&options)?,
         Request::Remove(options) => remove::remove(&options)?,
         Request::RemovePublisher(options) => remove_publisher::remove_publisher(&options)?,

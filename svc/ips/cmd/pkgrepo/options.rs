@@ -153,11 +153,31 @@ impl Options {
         if let Some(bad) = self.publishers.iter().find(|name| !is_publisher(name)) {
             return Err(Failure::new(format!("Invalid publisher prefix '{bad}'")).of(self.name));
         }
-        let found: Vec<String> = publishers.into_iter().filter(|name| self.wants(name)).collect();
+        self.found(publishers.into_iter().filter(|name| self.wants(name)).collect())
+    }
+
+    /// What was found of the publishers asked for: of none of them is an error, which other forms
+    /// than the plain one leave unsaid.
+    pub fn found<T>(&self, found: Vec<T>) -> Result<Vec<T>, Failure> {
         if found.is_empty() && !self.publishers.is_empty() {
-            return Err(Failure::new("no matching publishers found").of(self.name));
+            return Err(self.unfound("no matching publishers found"));
         }
         Ok(found)
+    }
+
+    /// That nothing asked for is there.
+    pub fn unfound(&self, told: &str) -> Failure {
+        match self.form {
+            Form::Aligned => Failure::new(told).of(self.name),
+            Form::Tabs | Form::Json | Form::JsonIndented => Failure::silent(1),
+        }
+    }
+
+    /// The status once it is done: 3 where a publisher asked for was not among the `found`.
+    pub fn status(&self, found: &[String]) -> u8 {
+        let all = self.publishers.iter().any(|name| name == "all");
+        let missing = self.publishers.iter().any(|name| !found.contains(name));
+        if missing && !all { 3 } else { 0 }
     }
 
     /// Whether a publisher is asked for.
@@ -174,10 +194,10 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
         match parser.next()? {
             None => return Err(Failure::usage("no subcommand specified")),
             Some(Short('s')) => repositories.push(parser.value()?.string()?),
-            Some(Short('D')) => drop(parser.value()?),
+            Some(Short('D') | Long("debug")) => drop(parser.value()?),
             Some(Short('?') | Long("help")) => return Ok(Request::Help),
             Some(Value(name)) => {
-                let name = name.to_string_lossy();
+                let name = name.to_string_lossy().replace('_', "-");
                 return match SUBCOMMANDS.iter().find(|(known, _, _)| *known == name) {
                     Some(subcommand) => arguments(parser, repositories, subcommand),
                     None if name == "help" => Ok(Request::Help),

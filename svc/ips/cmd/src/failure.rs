@@ -32,6 +32,11 @@ impl Failure {
         Failure { status: 2, ..Failure::new(message) }
     }
 
+    /// There is nothing to be said, but the status.
+    pub fn silent(status: u8) -> Failure {
+        Failure { status, ..Failure::new("") }
+    }
+
     /// Some of it was done: status 3.
     pub fn partial(message: impl fmt::Display) -> Failure {
         Failure { status: 3, ..Failure::new(message) }
@@ -59,9 +64,11 @@ impl Failure {
         }
     }
 
-    /// Tells it on standard error.
+    /// Tells it on standard error, where there is something to tell.
     pub fn tell(&self, program: &str) -> ExitCode {
-        eprintln!("{}", self.text(program));
+        if !self.message.is_empty() {
+            eprintln!("{}", self.text(program));
+        }
         ExitCode::from(self.status)
     }
 }

@@ -64,6 +64,40 @@ fn publishers_are_added() {
         let refused = place.sh(&format!("pkgrepo set -s scratch -p all {what}"), None);
         assert!(refused.status == 2 && refused.err.contains(told), "{refused:?}");
     }
+    for (what, told, status) in [
+        ("-p third.example repository/none=1", " set: unknown property 'none'", 2),
+        ("-p none.example repository/none=1", " set: unknown property 'none'", 2),
+        ("a", ": a property name and value must be provided in the form", 2),
+        ("'a/b=(\"c)'", ": a property name and value must be provided in the form", 2),
+        (
+            "-p third.example repository/refresh-seconds=x",
+            ": Unable to set properties for publisher 'third.example':\n'x' is not a valid value for repository attribute 'refresh_seconds'.",
+            1,
+        ),
+        (
+            "-p third.example 'repository/mirrors=(http://m/ m)'",
+            ": Unable to set properties for publisher 'third.example':\n'm' is not a valid URI.",
+            1,
+        ),
+        (
+            "-p third.example repository/collection-type=odd",
+            ": Unable to set properties for publisher 'third.example':\n'odd' is not a valid repository collection type.",
+            1,
+        ),
+        ("-p _x publisher/alias=y", ": '_x' is not a valid publisher name.", 1),
+    ] {
+        let refused = place.sh(&format!("pkgrepo set -s scratch {what}"), None);
+        let starts = refused.err.starts_with(&format!("pkgrepo{told}"));
+        assert!(starts && refused.status == status, "{what}: {refused:?}");
+    }
+    // A property named again is a list, words are a shell's, and a section may have slashes.
+    let line = "pkgrepo set -s scratch -p third.example repository/collection-type=supplemental \
+        repository/mirrors=http://m/ repository/mirrors=http://n/ && \
+        pkgrepo set -s scratch \"x/y/z=('a b' c)\" && pkgrepo get -H -s scratch x/y/z && \
+        pkgrepo get -Hs scratch -p third.example repository/mirrors repository/collection-type";
+    let said = place.sh(line, None);
+    assert!(said.out.lines().next().unwrap().ends_with(r" (a\ b c)"), "{said:?}");
+    assert!(said.out.contains(" supplemental\n") && said.out.contains(" (http://m/ http://n/)\n"));
     place.check("repo-set-badbool");
     place.check("repo-set-unknown");
     let said = place.sh("pkgrepo get -s scratch a/b", None);
@@ -119,6 +153,44 @@ fn indexes_are_renewed_with_them() {
     assert_eq!(place.sh(line, None).status, 0);
     assert_eq!(first().as_deref(), Some("VERSION: 3"));
     assert!(fs::read_to_string(&index).unwrap().contains("\nlate set!pkg.fmri@"));
+}
+
+/// What is there of what was asked for, and the status that says how much that was.
+#[test]
+fn some_of_what_is_asked_for() {
+    let place = Place::new();
+    let nobody = "no matching publishers found\n";
+    for (line, lines, err, status) in [
+        ("info -H -p harbour.example -p none", 1, "".to_string(), 3),
+        ("info -H -p all -p none", 2, "".to_string(), 0),
+        ("info -H -p none", 0, format!("pkgrepo info: {nobody}"), 1),
+        ("info -F tsv -p none", 0, "".to_string(), 1),
+        ("list -H -p harbour.example -p none", 2, "".to_string(), 0),
+        ("list -F json -p none", 0, "".to_string(), 1),
+        ("get -H repository/version none/none", 1, "".to_string(), 3),
+        ("get -F json none/none", 0, "".to_string(), 1),
+        ("get -H none/none", 0, "pkgrepo get: no matching properties found\n".to_string(), 1),
+        ("get -H -p harbour.example -p none publisher/prefix", 1, "".to_string(), 3),
+        ("refresh --no-index -p harbour.example -p none", 1, "".to_string(), 3),
+        ("rebuild --no-index -p none", 0, format!("pkgrepo rebuild: {nobody}"), 1),
+        ("rebuild --no-index --no-catalog -p none", 0, "".to_string(), 0),
+    ] {
+        let said = place.sh(&format!("pkgrepo -s scratch {line}"), None);
+        let told = (said.out.lines().count(), said.err.as_str(), said.status);
+        assert_eq!(told, (lines, err.as_str(), status), "{line}: {said:?}");
+    }
+    for (line, told) in [
+        ("refresh x", "refresh: command does not take operands"),
+        ("info x", "info: command does not take operands"),
+        ("create --version x new", "create: Version must be an integer value."),
+    ] {
+        let said = place.sh(&format!("pkgrepo -s scratch {line}"), None);
+        assert!(said.status == 2 && said.err.contains(told), "{line}: {said:?}");
+    }
+    let said = place.sh("pkgrepo add_publisher -s scratch a/b _c d", None);
+    let told = "pkgrepo add-publisher: Invalid publisher prefix 'a/b'\n\
+        pkgrepo add-publisher: Invalid publisher prefix '_c'\n";
+    assert_eq!((said.err.as_str(), said.status), (told, 1));
 }
 
 #[test]

@@ -264,10 +264,10 @@ by publisher in the specified repositories.
         said.out,
         "+ third.example
         + (0 package(s) with 0 different version(s))
-  harbour.example
+harbour.example
         - pkg://harbour.example/sea/boat@1.0,5.11-1:20240102T030405Z
         (1 pkg(s) with 1 version(s) are in both repositories.)
-  orchard.example
+orchard.example
         - pkg://orchard.example/fruit/pear@1.0,5.11-1:20240102T030405Z
         - pkg://orchard.example/fruit/pear@1.0,5.11-2:20240102T030405Z
         (17 pkg(s) with 21 version(s) are in both repositories.)
@@ -282,7 +282,9 @@ by publisher in the specified repositories.
     let summary = json("pkgrepo diff --parsable -s repo -s scratch");
     assert_eq!(summary["table_data"][2][1], serde_json::json!({"packages": 0, "versions": 2}));
     let strict = place.sh("pkgrepo diff --strict -v -s repo -s scratch -p orchard.example", None);
-    assert_eq!(strict.out.matches("catalog last modified: ").count(), 2);
+    let told = |line: &&str| line.contains("catalog last modified: ");
+    let times: Vec<&str> = strict.out.lines().filter(told).collect();
+    assert!(times.len() == 2 && times.iter().all(|time| !time.ends_with('Z')), "{strict:?}");
     for (line, told) in [
         ("pkgrepo diff", "Two package repository locations must be provided using -s."),
         (
@@ -291,9 +293,15 @@ by publisher in the specified repositories.
         ),
         ("pkgrepo diff -s a -s b -s c", "only two repositories can be specified"),
         ("pkgrepo diff -qv -s a -s b", "-q and -v can not be combined"),
+        ("pkgrepo diff -s a -s b c", "command does not take any operands"),
     ] {
         let said = place.sh(line, None);
         assert!(said.err.starts_with(&format!("pkgrepo diff: {told}\n")), "{line}: {said:?}");
         assert_eq!(said.status, 2);
     }
+    let said = place.sh("pkgrepo diff -s repo -s scratch -p harbour.example -p none", None);
+    assert_eq!(said.status, 10);
+    let said = place.sh("pkgrepo diff -s repo -s scratch -p third.example", None);
+    let told = "pkgrepo diff: no matching publishers found in repository: file://$ROOT/repo\n";
+    assert_eq!((said.err.as_str(), said.status), (told, 1));
 }

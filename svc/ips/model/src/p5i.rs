@@ -18,6 +18,8 @@ pub struct Publisher {
 /// A repository of a publisher.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
+    /// It adds to other repositories (`supplemental`) and is not one of its own (`core`).
+    pub supplemental: bool,
     /// A title.
     pub name: String,
     /// What is in it.
@@ -34,6 +36,13 @@ pub struct Repository {
     pub registration_uri: String,
     /// Seconds between refreshes.
     pub refresh_seconds: Option<u64>,
+}
+
+impl Repository {
+    /// The word for what it is.
+    pub fn collection_type(&self) -> &'static str {
+        if self.supplemental { "supplemental" } else { "core" }
+    }
 }
 
 /// The text of a description, line feed included.
@@ -57,7 +66,7 @@ fn publisher(publisher: &Publisher) -> Value {
 
 fn repository(repository: &Repository) -> Value {
     json!({
-        "collection_type": "core",
+        "collection_type": repository.collection_type(),
         // pkg5 has no description where it has no text.
         "description": Some(&repository.description).filter(|text| !text.is_empty()),
         "legal_uris": repository.legal_uris,
@@ -80,6 +89,7 @@ pub fn parse(text: &str) -> Result<Vec<Publisher>, serde_json::Error> {
     };
     let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let repository = |value: &Value| Repository {
+        supplemental: value["collection_type"] == "supplemental",
         name: text_of(&value["name"]),
         description: text_of(&value["description"]),
         origins: list_of(&value["origins"]),
@@ -117,6 +127,7 @@ mod tests {
         let repository = Repository {
             origins: vec!["http://x/".into()],
             refresh_seconds: Some(60),
+            supplemental: true,
             ..Repository::default()
         };
         let one =
