@@ -53,6 +53,9 @@ pub struct Options {
     pub target: Target,
     /// It is `null:`: packages are made and come nowhere.
     pub nowhere: bool,
+    /// `-D allow-timestamp`: the time in a version counts; else the package gets the time of its
+    /// publication.
+    pub timed: bool,
     /// Not with `--no-catalog`.
     pub catalogued: bool,
     /// `-d`: proto areas, in order.
@@ -71,6 +74,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 struct Given {
     place: Option<String>,
+    timed: bool,
     folders: Vec<PathBuf>,
     bundles: Vec<PathBuf>,
     reading: Reading,
@@ -100,18 +104,21 @@ const SUBCOMMANDS: [(&str, &[&str]); 10] = [
 /// Reads the arguments.
 pub fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     let mut place = std::env::var("PKG_REPO").ok().filter(|place| !place.is_empty());
+    let mut timed = false;
     loop {
         match parser.next()? {
             None => return Err(Failure::usage("")),
             Some(Short('s')) => place = Some(parser.value()?.string()?),
-            // `-D allow-timestamp` of pkg5: the time in a version always counts here.
-            Some(Short('D') | Long("debug")) => drop(parser.value()?),
+            Some(Short('D') | Long("debug")) => timed |= debug(&parser.value()?.string()?)?,
             Some(Short('?') | Long("help")) => return Ok(Command::Help),
             Some(Value(name)) => {
                 let name = name.to_string_lossy();
                 let known = SUBCOMMANDS.iter().find(|(known, _)| *known == name);
                 return match known {
-                    Some((name, options)) => subcommand(parser, place, name, options),
+                    Some((name, options)) => {
+                        let given = Given { place, timed, ..Given::default() };
+                        subcommand(parser, given, name, options)
+                    }
                     None if name == "help" => Ok(Command::Help),
                     None => Err(Failure::usage(format!("unknown subcommand '{name}'"))),
                 };
@@ -126,13 +133,24 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     }
 }
 
+/// Whether a switch of `-D` lets the time in a version count; others have nothing to switch here.
+fn debug(switch: &str) -> Result<bool, Failure> {
+    match switch {
+        "allow-timestamp" => Ok(true),
+        other if other.contains('=') => Ok(false),
+        other => {
+            let told = format!("-D takes argument of form name=value, not {other}");
+            Err(Failure::usage(told))
+        }
+    }
+}
+
 fn subcommand(
     mut parser: lexopt::Parser,
-    place: Option<String>,
+    mut given: Given,
     name: &'static str,
     known: &[&str],
 ) -> Result<Command, Failure> {
-    let mut given = Given { place, ..Given::default() };
     // The words of an action are its own, whatever they look like.
     if name == "add" {
         given.operands = parser.raw_args()?.collect();
@@ -150,7 +168,8 @@ fn subcommand(
             return Ok(Command::Help);
         }
         if option != "s" && !known.contains(&option.as_str()) {
-            return Err(Failure::from(argument.unexpected()).of(name));
+            let told = Failure::from(argument.unexpected()).message;
+            return Err(Failure::usage(told.replace("illegal", &format!("illegal {name}"))));
         }
         match option.as_str() {
             "s" => given.place = Some(parser.value()?.string()?),
@@ -169,6 +188,9 @@ fn subcommand(
             // The indexes are renewed by refresh-index and by pkgrepo refresh.
             _ => {}
         }
+    }
+    if name == "refresh-index" && !given.operands.is_empty() {
+        return Err(Failure::usage("command does not take operands").of(name));
     }
     command(name, given)
 }
@@ -233,17 +255,22 @@ fn command(name: &'static str, given: Given) -> Result<Command, Failure> {
         }
         "create-repository" => Command::Create(place()?, properties(&given.properties)?),
         "refresh-index" => Command::RefreshIndex(target()?),
-        _ => Command::Publish(Options {
-            target: target()?,
-            nowhere: given.place.as_deref().is_some_and(|place| place.starts_with("null:")),
-            catalogued: !given.uncatalogued,
-            folders: given.folders,
-            bundles: given.bundles,
-            timestamps: given.reading.timestamps,
-            each_its_own: given.each_its_own,
-            manifests: paths(&given.operands),
-        }),
+        _ => Command::Publish(publication(target()?, given)),
     })
+}
+
+fn publication(target: Target, given: Given) -> Options {
+    Options {
+        target,
+        nowhere: given.place.as_deref().is_some_and(|place| place.starts_with("null:")),
+        timed: given.timed,
+        catalogued: !given.uncatalogued,
+        folders: given.folders,
+        bundles: given.bundles,
+        timestamps: given.reading.timestamps,
+        each_its_own: given.each_its_own,
+        manifests: given.operands.iter().map(PathBuf::from).collect(),
+    }
 }
 
 /// How `open` tells the id: `-e` (for eval) or `-n`.

@@ -23,7 +23,10 @@ pub fn publish(options: &Options) -> Result<(), Failure> {
         (None, Some((_, repository))) => Some(repository.clone()),
         (None, None) => Some(options.target.place.open()?),
     };
-    let packages = manifests::read(&options.manifests, options.each_its_own)?;
+    let mut packages = manifests::read(&options.manifests, options.each_its_own)?;
+    if !options.timed {
+        packages.iter_mut().for_each(without_time);
+    }
     let now = clock::publication()?;
     let mut folders = options.folders.clone();
     let mut unpacked = Vec::new();
@@ -61,6 +64,22 @@ fn nowhere() -> Result<(tempfile::TempDir, Repository), Failure> {
     let repository = Repository::create(place.path())?;
     repository.set_default_publisher("nowhere")?;
     Ok((place, repository))
+}
+
+/// Takes the time out of the package's version: a manifest that was published once can be again.
+fn without_time(manifest: &mut Manifest) {
+    let named = manifest
+        .actions
+        .iter_mut()
+        .find(|action| action.kind == Kind::Set && action.key() == Some("pkg.fmri"));
+    let Some(action) = named else { return };
+    let Some(mut fmri) = action.get("value").and_then(|text| Fmri::parse(text).ok()) else {
+        return;
+    };
+    let Some(version) = &mut fmri.version else { return };
+    if version.timestamp.take().is_some() {
+        action.set("value", vec![fmri.to_string()]);
+    }
 }
 
 /// All of them or none.

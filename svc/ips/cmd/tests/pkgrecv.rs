@@ -88,7 +88,7 @@ fn other_contents_under_the_same_name_are_refused() {
     let manifest =
         "set name=pkg.fmri value=pkg://orchard.example/library/tiny@0.3,5.11-1:20240102T030405Z\n";
     fs::write(place.path("m"), manifest).unwrap();
-    assert_eq!(place.sh("pkgsend -s scratch2 publish m", None).status, 0);
+    assert_eq!(place.sh("pkgsend -D allow-timestamp -s scratch2 publish m", None).status, 0);
     let said = place.sh("pkgrecv -s repo -d scratch2 '*'", None);
     assert_eq!(said.status, 1);
     assert!(said.err.contains("library/tiny@0.3,5.11-1:20240102T030405Z"), "{said:?}");

@@ -64,6 +64,35 @@ fn the_destination_may_come_from_anywhere() {
     assert_eq!((said.status, said.out.starts_with("Usage:")), (2, true), "{said:?}");
 }
 
+/// A manifest that was published once can be published again: its time counts only where it is said.
+#[test]
+fn the_time_of_a_version() {
+    let place = Place::new();
+    let line = "set name=pkg.fmri value=pkg://orchard.example/x@1,5.11-2:20240102T030405Z\n";
+    fs::write(place.path("m"), line).unwrap();
+    for (switch, time) in [
+        ("", "20261122T030436Z"),
+        ("-D allow-timestamp", "20240102T030405Z"),
+        ("-D hash=sha1+sha512t_256", "20261122T030436Z"),
+        ("--debug allow-timestamp", "20240102T030405Z"),
+    ] {
+        let name = format!("scratch-{}", switch.replace(' ', ""));
+        let line = format!("pkgrepo create {name} && pkgsend {switch} -s {name} publish m");
+        let said = place.sh(&line, None);
+        let told = format!("pkg://orchard.example/x@1,5.11-2:{time}\nPUBLISHED\n");
+        assert_eq!((said.out, said.status), (told, 0), "{switch}");
+    }
+    for (line, told) in [
+        ("-D odd publish", ": -D takes argument of form name=value, not odd"),
+        ("publish -Z", ": illegal publish option -- Z"),
+        ("-s scratch generate --zap x", ": illegal generate option -- zap"),
+        ("-s scratch refresh-index x", " refresh-index: command does not take operands"),
+    ] {
+        let said = place.sh(&format!("pkgsend {line}"), None);
+        assert_eq!((said.err, said.status), (format!("pkgsend{told}\n"), 2), "{line}");
+    }
+}
+
 #[test]
 fn a_time_that_is_none_is_refused() {
     let place = Place::new();
