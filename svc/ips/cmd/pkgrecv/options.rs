@@ -161,6 +161,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     if made.clone {
         check_clone(newest, cache.is_some(), !patterns.is_empty())?;
     }
+    if newest && !patterns.is_empty() {
+        return Err(Failure::usage("--newest takes no options"));
+    }
     if newest {
         return Ok(Request::Newest { source: sources.pop().ok_or_else(missing_source)?, identity });
     }

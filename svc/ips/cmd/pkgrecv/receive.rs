@@ -189,8 +189,12 @@ fn send(sources: &[&Source], meant: &[Pattern], options: &Options) -> Result<(),
 pub fn options(options: &Options) -> Result<ReceiveOptions, Failure> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
+        let text = match name.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin()),
+            _ => std::fs::read_to_string(path),
+        };
+        let text =
+            text.map_err(|error| Failure::new(format!("Couldn't open '{name}': {error}")))?;
         Ok((name, text))
     };
     let rules = options.rules.iter().map(read).collect::<Result<_, Failure>>()?;

@@ -151,11 +151,26 @@ fn catalog(place: &Place, repository: &str, publisher: &str) -> Vec<(String, Vec
 #[test]
 fn exact_copies() {
     let place = place();
+    let said = place.sh("pkgrecv -s repo -d http://127.0.0.1:1/ --clone", None);
+    assert!(said.status == 1 && said.err.contains("must be filesystem-based"), "{said:?}");
     let said = place.sh("pkgrecv -s repo -d scratch2 --clone", None);
-    let told = "pkgrecv: publishers not in the destination repository: orchard.example, harbour.example; name them with -p to have them added\n";
+    let told = "\npkgrecv: The following publishers are present in the source repository but not in the target repository.\nPlease use -p to specify which publishers need to be cloned or -p '*' to clone all publishers.\n    orchard.example\n\n    harbour.example\n\n";
     assert_eq!((said.err.as_str(), said.status), (told, 1));
+    let said = place.sh("pkgrecv -s repo -d scratch2 --clone -p none", None);
+    let told = "pkgrecv: The publisher none does not exist in the source repository.\n";
+    assert_eq!((said.err.as_str(), said.status), (told, 1));
+    let adding = "Adding publisher orchard.example (dry-run) ...\nAdding publisher harbour.example (dry-run) ...\n";
+    let coming = "Processing packages for publisher orchard.example ...\nRetrieving and evaluating 23 package(s)...\nProcessing packages for publisher harbour.example ...\nRetrieving and evaluating 2 package(s)...\n";
+    let said = place.sh("pkgrecv -n -s repo -d scratch2 --clone -p '*'", None);
+    assert_eq!((said.out, said.status), (format!("{adding}{coming}"), 0));
+    assert!(!place.path("scratch2/publisher/orchard.example").exists());
     let said = place.sh("pkgrecv -s repo -d scratch2 --clone -p '*'", None);
-    assert_eq!((said.err.as_str(), said.status), ("", 0), "{said:?}");
+    let verifying = "\n\nVerifying repository contents.\nInitiating repository verification.\n";
+    let told = format!("{}{coming}{verifying}", adding.replace(" (dry-run)", ""));
+    assert_eq!((said.out, said.err.as_str(), said.status), (told, "", 0));
+    let again = place.sh("pkgrecv -s repo -d scratch2 --clone -p harbour.example", None);
+    let told = "Processing packages for publisher harbour.example ...\nNo packages to add.\n";
+    assert_eq!((again.out.as_str(), again.status), (told, 0));
     place.check("repo-list-cloned");
     for publisher in ["orchard.example", "harbour.example"] {
         assert_eq!(catalog(&place, "scratch2", publisher), catalog(&place, "repo", publisher));
@@ -185,6 +200,7 @@ fn exact_copies() {
         ("pkgrecv -s a -d b --clone --mog-file c", "--mog-file can not be used with --clone.\n"),
         ("pkgrecv -s a -d b --clone x", "--clone does not support FMRI patterns"),
         ("pkgrecv -s a -d b -m x y", "Illegal option value -- x"),
+        ("pkgrecv -s a --newest x", "--newest takes no options"),
         ("pkgrecv -s a -d b -a --raw x", "-a and --raw may not be used together"),
         ("pkgrecv -s a -d b -p x y", "-p can only be used with --clone.\n"),
     ] {
