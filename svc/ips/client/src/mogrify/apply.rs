@@ -88,11 +88,8 @@ impl Rule {
             Operation::Emit(text) => return Ok(Outcome::Emitted(fill(text, Quote::Values)?)),
             Operation::Print(text) => return Ok(Outcome::Printed(fill(text, Quote::Values)?)),
             Operation::Exit { status, message } => {
-                let status = fill(status, Quote::Nothing)?;
-                let status =
-                    status.parse().map_err(|_| told(format!("'{status}' is no exit status")))?;
                 let message = message.as_deref().map(|text| fill(text, Quote::Values));
-                return Ok(Outcome::Ended { status, message: message.transpose()? });
+                return Ok(Outcome::Ended { status: *status, message: message.transpose()? });
             }
             Operation::Add { attribute, value } => {
                 let attribute = fill(attribute, Quote::Nothing)?;

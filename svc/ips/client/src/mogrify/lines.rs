@@ -160,7 +160,7 @@ fn line(
         let wanted = rest.strip_suffix('>').unwrap_or(rest).trim().trim_matches('"');
         include(wanted, &position, depth, settings, input)?;
     } else if text.starts_with('<') {
-        return Err(position.refuse(format!("unknown directive {text}")));
+        return Err(position.refuse(format!("unknown command {text}")));
     } else {
         let (prefix, rest) = undefined_head(text);
         let action = Action::parse(rest).map_err(|error| {

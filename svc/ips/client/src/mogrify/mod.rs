@@ -103,7 +103,7 @@ mod tests {
         for (rule, expected) in [
             ("<transform set name=s -> set name pkg.fmri>", "x: the rules name the package twice"),
             ("<transform set name=s -> exit 3 no>", "x: no"),
-            ("<transform set>", "File rules, line 1: malformed transform: <transform set>"),
+            ("<transform set>", "File rules, line 1: Missing -> in transform"),
         ] {
             assert_eq!(apply(rule).unwrap_err().to_string(), expected, "{rule}");
         }

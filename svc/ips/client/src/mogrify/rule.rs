@@ -40,7 +40,7 @@ pub enum Operation {
     /// Say something.
     Print(String),
     /// End with a status and perhaps a message, without a manifest.
-    Exit { status: String, message: Option<String> },
+    Exit { status: u8, message: Option<String> },
 }
 
 /// What an edit looks for.
@@ -66,76 +66,84 @@ impl Rule {
     pub fn parse(text: &str, position: Position) -> Result<Rule, MogrifyError> {
         let refuse = |what: String| position.refuse(what);
         let inner = text.strip_prefix("<transform").and_then(|rest| rest.strip_suffix('>'));
-        let parts = inner.and_then(|inner| inner.split_once("->"));
-        let Some((head, operation)) = parts else {
+        let Some(inner) = inner else {
             return Err(refuse(format!("malformed transform: {text}")));
         };
+        let Some((head, operation)) = inner.split_once("->") else {
+            return Err(refuse("Missing -> in transform".to_string()));
+        };
+        let told = |what: String| refuse(format!("transform ({text}) has {what}"));
         let (mut kinds, mut criteria) = (Vec::new(), Vec::new());
         for word in words(head, Backslash::Kept).map_err(refuse)? {
             match word.split_once('=') {
                 None => kinds.push(word),
                 Some((name, regex)) => {
-                    let pattern = Pattern::anchored(regex).map_err(refuse)?;
+                    let wrong = |error| told(format!("regexp error ({error}) in matching clause"));
+                    let pattern = Pattern::anchored(regex).map_err(wrong)?;
                     criteria.push((name.to_string(), pattern));
                 }
             }
         }
-        let operation = Operation::parse(operation.trim()).map_err(refuse)?;
+        let operation = operation.trim();
+        let name = operation.split(char::is_whitespace).next().unwrap_or_default();
+        if !Operation::NAMES.contains(&name) {
+            return Err(refuse(format!("unknown transform operation '{name}'")));
+        }
+        let operation = Operation::parse(name, operation[name.len()..].trim()).map_err(told)?;
         Ok(Rule { kinds, criteria, operation, text: text.to_string(), position })
     }
 }
 
 impl Operation {
-    fn parse(text: &str) -> Result<Operation, String> {
-        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let rest = rest.trim();
+    const NAMES: [&str; 10] =
+        ["abort", "add", "default", "delete", "drop", "edit", "emit", "exit", "print", "set"];
+
+    /// Reads one of these names and what follows it; what is wrong, as words after `has`.
+    fn parse(name: &str, rest: &str) -> Result<Operation, String> {
+        let syntax = || format!("'{name}' operation syntax error");
+        let regexp = |error| format!("'{name}' operation with malformed regexp ({error})");
+        let arguments = || words(rest, Backslash::Shell).map_err(|_| syntax());
+        let two = || <[String; 2]>::try_from(arguments()?).map_err(|_| syntax());
         match name {
-            "add" | "default" | "set" => {
-                let [attribute, value] = exactly(name, rest)?;
-                Ok(match name {
-                    "add" => Operation::Add { attribute, value },
-                    "default" => Operation::Default { attribute, value },
-                    _ => Operation::Set { attribute, value },
-                })
-            }
-            "delete" => {
-                let [attribute, regex] = exactly(name, rest)?;
-                Ok(Operation::Delete { attribute, pattern: Pattern::anywhere(&regex)? })
-            }
-            "edit" => {
-                let mut arguments = words(rest, Backslash::Shell)?.into_iter();
-                match (arguments.next(), arguments.next(), arguments.next(), arguments.next()) {
-                    (Some(attribute), Some(regex), template, None) => Ok(Operation::Edit {
-                        attribute,
-                        pattern: Search::parse(&regex)?,
-                        template: template.unwrap_or_default(),
-                    }),
-                    (_, _, _, _) => Err(count("edit", "2 or 3", rest)),
-                }
-            }
-            "drop" if rest.is_empty() => Ok(Operation::Drop),
-            "drop" => Err(count(name, "0", rest)),
-            "emit" => Ok(Operation::Emit(rest.to_string())),
-            "print" => Ok(Operation::Print(rest.to_string())),
-            "abort" if rest.is_empty() => Ok(Operation::Exit { status: "0".into(), message: None }),
-            "abort" => Err(count(name, "0", rest)),
+            "emit" => return Ok(Operation::Emit(rest.to_string())),
+            "print" => return Ok(Operation::Print(rest.to_string())),
+            "drop" | "abort" if !rest.is_empty() => return Err(syntax()),
+            "drop" => return Ok(Operation::Drop),
+            "abort" => return Ok(Operation::Exit { status: 0, message: None }),
             "exit" => {
                 let (status, message) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                let illegal = |_| format!("{}: illegal exit value", syntax());
                 let status = if status.is_empty() { "0" } else { status };
+                // A status is what the system keeps of it: the last eight bits.
+                let status = status.parse::<i32>().map_err(illegal)?.to_le_bytes()[0];
                 let message = Some(message.trim().to_string()).filter(|text| !text.is_empty());
-                Ok(Operation::Exit { status: status.to_string(), message })
+                return Ok(Operation::Exit { status, message });
             }
-            _ => Err(format!("unknown transform operation '{name}'")),
+            "edit" => {
+                let mut arguments = arguments()?.into_iter();
+                let (Some(attribute), Some(regex)) = (arguments.next(), arguments.next()) else {
+                    return Err(syntax());
+                };
+                let template = arguments.next().unwrap_or_default();
+                if arguments.next().is_some() {
+                    return Err(syntax());
+                }
+                let pattern = Search::parse(&regex).map_err(regexp)?;
+                return Ok(Operation::Edit { attribute, pattern, template });
+            }
+            _ => {}
         }
+        let [attribute, value] = two()?;
+        Ok(match name {
+            "add" => Operation::Add { attribute, value },
+            "default" => Operation::Default { attribute, value },
+            "set" => Operation::Set { attribute, value },
+            _ => {
+                let pattern = Pattern::anywhere(&value).map_err(regexp)?;
+                Operation::Delete { attribute, pattern }
+            }
+        })
     }
-}
-
-fn exactly(name: &str, rest: &str) -> Result<[String; 2], String> {
-    <[String; 2]>::try_from(words(rest, Backslash::Shell)?).map_err(|_| count(name, "2", rest))
-}
-
-fn count(name: &str, wanted: &str, rest: &str) -> String {
-    format!("{name} operation takes {wanted} argument(s): '{rest}'")
 }
 
 /// What a backslash is.
@@ -203,19 +211,34 @@ mod tests {
     #[test]
     fn refused() {
         for (text, what) in [
-            ("<transform file>", "malformed transform"),
             ("<transform file -> set x", "malformed transform"),
+            ("<transform file>", "Missing -> in transform"),
             ("<transform file -> frob>", "unknown transform operation 'frob'"),
-            ("<transform file -> set x>", "takes 2"),
-            ("<transform file -> edit x>", "takes 2 or 3"),
-            ("<transform file -> edit x a b c>", "takes 2 or 3"),
-            ("<transform file -> drop it>", "takes 0"),
-            ("<transform file path=( -> drop>", "Malformed regexp '('"),
+            (
+                "<transform file -> set x>",
+                "transform (<transform file -> set x>) has 'set' operation syntax error",
+            ),
+            ("<transform file -> add x 'y>", "has 'add' operation syntax error"),
+            ("<transform file -> edit x>", "has 'edit' operation syntax error"),
+            ("<transform file -> edit x a b c>", "has 'edit' operation syntax error"),
+            ("<transform file -> edit x ( y>", "has 'edit' operation with malformed regexp ("),
+            ("<transform file -> delete x (>", "has 'delete' operation with malformed regexp ("),
+            ("<transform file -> drop it>", "has 'drop' operation syntax error"),
+            ("<transform -> exit x>", "has 'exit' operation syntax error: illegal exit value"),
+            (
+                "<transform file path=( -> drop>",
+                "transform (<transform file path=( -> drop>) has regexp error (",
+            ),
             ("<transform file path='a -> drop>", "unfinished"),
         ] {
             let failure = Rule::parse(text, position()).unwrap_err();
             assert!(failure.0.starts_with("File rules, line 7: "), "{failure:?}");
             assert!(failure.0.contains(what), "{text}: {failure:?}");
+        }
+        for (text, wanted) in [("exit", 0), ("exit 300 x", 44), ("exit -1", 255), ("abort", 0)] {
+            let rule = Rule::parse(&format!("<transform -> {text}>"), position()).unwrap();
+            let Operation::Exit { status, .. } = rule.operation else { panic!("{text}") };
+            assert_eq!(status, wanted, "{text}");
         }
     }
 }
