@@ -1,13 +1,9 @@
 //! write.rs - where resolved dependencies go: beside the manifests, to a folder, to the screen.
-//!
-//! A file is written beside its place and renamed: what reads it finds all of it, or the old one.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use ips_cmd::output;
 use ips_publish::resolve::Resolved;
 use ips_publish::source;
 
@@ -36,7 +32,7 @@ pub fn all(options: &Resolve, texts: &[String], resolved: &Resolved) -> bool {
             continue;
         }
         let target = target(options, path);
-        if let Err(error) = replace(&target, &whole) {
+        if let Err(error) = output::replace(&target, &whole) {
             eprintln!("Could not open output file {} for writing: {error}", target.display());
             fine = false;
         }
@@ -58,24 +54,4 @@ fn target(options: &Resolve, manifest: &Path) -> PathBuf {
     let mut place = place.into_os_string();
     place.push(suffix);
     PathBuf::from(place)
-}
-
-/// Replaces a file; a new one gets the mode that others of the user's get.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if path.exists() && !path.is_file() {
-        // A device or a pipe is written to.
-        return fs::write(path, text);
-    }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut beside = tempfile::Builder::new()
-        .prefix(".pkgdepend-")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    beside.as_file().sync_all()?;
-    if let Ok(old) = fs::metadata(path) {
-        beside.as_file().set_permissions(old.permissions())?;
-    }
-    beside.persist(path)?;
-    Ok(())
 }

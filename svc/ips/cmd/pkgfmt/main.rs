@@ -11,11 +11,11 @@ mod options;
 mod order;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use ips_cmd::Failure;
+use ips_cmd::{Failure, output};
 
 use crate::form::formatted;
 use crate::options::{Form, Options, Request, Task, parse};
@@ -100,7 +100,7 @@ fn file(path: &Path, options: &Options) -> Result<bool, Failure> {
             Ok(false)
         }
         Task::Format => {
-            replace(path, &wanted).map_err(failed)?;
+            output::replace(path, &wanted).map_err(failed)?;
             Ok(true)
         }
     }
@@ -117,15 +117,4 @@ fn is_formed(text: &str, options: &Options) -> bool {
 
 fn differences(wanted: &str, text: &str) -> String {
     similar::TextDiff::from_lines(wanted, text).unified_diff().header("", "").to_string()
-}
-
-/// Replaces a file, which keeps its mode: written beside it, renamed.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = std::path::absolute(path)?;
-    let mode = fs::metadata(&path)?.permissions();
-    let mut beside = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&path))?;
-    beside.write_all(text.as_bytes())?;
-    beside.as_file().set_permissions(mode)?;
-    beside.persist(&path)?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ips_client::mogrify::{self, Ended, Output};
-use ips_cmd::Failure;
+use ips_cmd::{Failure, output};
 
 use crate::options::{Options, Request, parse};
 
@@ -88,7 +88,7 @@ fn write(options: &Options, output: &Output) -> Result<(), Failure> {
 
 fn put(path: Option<&Path>, text: &str, what: &str) -> Result<(), Failure> {
     match path {
-        Some(path) => std::fs::write(path, text).map_err(|error| {
+        Some(path) => output::replace(path, text).map_err(|error| {
             Failure::new(format!("Cannot write {what} {}: {error}", path.display()))
         }),
         None => {

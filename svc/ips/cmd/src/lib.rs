@@ -1,14 +1,15 @@
 //! What the package commands share: `failure` (messages and exit statuses), `place` (where a
 //! repository is), `clock` (the time of a publication), `patterns` (packages as users name
 //! them), `newest` (the newest packages of repositories), `transport` (how depots are spoken to),
-//! `progress` (a bar on a terminal), `table` (lists as text and JSON), `unread` (output that
-//! nobody reads).
+//! `progress` (a bar on a terminal), `table` (lists as text and JSON), `output` (files that are
+//! written whole), `unread` (output that nobody reads).
 //!
 //! Each command is a folder beside this one, a file for each of its parts.
 
 pub mod clock;
 pub mod failure;
 pub mod newest;
+pub mod output;
 pub mod patterns;
 pub mod place;
 pub mod progress;

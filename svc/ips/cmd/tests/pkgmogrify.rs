@@ -47,7 +47,7 @@ fn as_pkg5_does() {
 /// Input files, the command line, what goes to standard output (or error) and the status.
 type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, i32);
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 22] = [
     (&[], "echo set a=b | pkgmogrify", "set name=a value=b\n", 0),
     (
         &[
@@ -130,6 +130,13 @@ const CASES: [Case; 21] = [
         &[("m", "$(X_ONLY)set a=b\n$(Y_ONLY)set a=c\n"), ("dir/rules", "<transform -> add x 1>\n")],
         "pkgmogrify -I none -I dir -D X_ONLY=# -D Y_ONLY=# -D X_ONLY= - rules < m",
         "set name=a value=b x=1\n#set a=c\n",
+        0,
+    ),
+    // A file that is there is replaced whole, and keeps its mode; a link stays one.
+    (
+        &[("m", "set a=b\n"), ("old", "before\n")],
+        "chmod 600 old; ln -s old out; pkgmogrify -O out m; pkgmogrify -O out -D x m; cat old; ls -l old out | cut -c1-10",
+        "set name=a value=b\n-rw-------\nlrwxrwxrwx\npkgmogrify: macros must be of form name=value\n",
         0,
     ),
     (&[], "pkgmogrify -D x", "pkgmogrify: macros must be of form name=value\n", 1),
