@@ -140,11 +140,18 @@ fn of_folder(top: &Path, reading: &Reading) -> Result<Vec<Item>, Failure> {
         let below = path.strip_prefix(top).unwrap_or(path);
         let refused = |what: &str| Failure::new(format!("{}: {what}", path.display()));
         let name = below.to_str().ok_or_else(|| refused("the name is not UTF-8"))?;
+        if !is_sayable(name) {
+            return Err(refused("no manifest can say this name"));
+        }
         let what = if about.is_dir() {
             What::Folder
         } else if about.is_symlink() {
             let target = fs::read_link(path)?;
-            What::Link(target.to_str().ok_or_else(|| refused("the target is not UTF-8"))?.into())
+            let target = target.to_str().ok_or_else(|| refused("the target is not UTF-8"))?;
+            if !is_sayable(target) {
+                return Err(refused("no manifest can say the target"));
+            }
+            What::Link(target.into())
         } else if about.is_file() {
             inodes.entry((about.dev(), about.ino())).or_default().push(items.len());
             What::File
@@ -166,6 +173,12 @@ fn of_folder(top: &Path, reading: &Reading) -> Result<Vec<Item>, Failure> {
         }
     }
     Ok(items)
+}
+
+/// Whether a manifest can have this as a value: a line ends at a line feed, a tab ends an unquoted
+/// word and does not make it quoted, and a `\\` at the end of a line takes the next one in.
+fn is_sayable(text: &str) -> bool {
+    !text.contains(['\n', '\r', '\t']) && !text.ends_with('\\')
 }
 
 /// The names of owner and group; the number of one that has none.
@@ -202,7 +215,12 @@ fn of_archive(path: &Path, reading: &Reading) -> Result<Vec<Item>, Failure> {
         let utf8 = |bytes: &[u8]| -> Result<String, Failure> {
             let text = std::str::from_utf8(bytes);
             let odd = |_| Failure::new(format!("{}: a name is not UTF-8", path.display()));
-            text.map(str::to_string).map_err(odd)
+            let text = text.map_err(odd)?;
+            if !is_sayable(text) {
+                let told = format!("{}: no manifest can say the name {text:?}", path.display());
+                return Err(Failure::new(told));
+            }
+            Ok(text.to_string())
         };
         let text = |bytes: &[u8]| -> Result<String, Failure> {
             let text = utf8(bytes)?;

@@ -149,6 +149,34 @@ fn a_kill_leaves_the_repository_as_it_was() {
     assert_eq!(place.sh("pkgrepo -s scratch list big", None).status, 0);
 }
 
+/// A name that a manifest cannot say is told of; others are quoted where they have to be.
+#[test]
+fn names_of_files() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    for (name, fine) in [
+        (&b"a b"[..], true),
+        (b"a\nb", false),
+        (b"a\tb", false),
+        (b"a\\", false),
+        (b"a\xff", false),
+        ("é".as_bytes(), true),
+    ] {
+        let folder = place.path("names");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
+        let said = place.sh("pkgsend generate names > m 2> told; s=$?; cat told; exit $s", None);
+        assert_eq!(said.status == 0, fine, "{name:?}: {said:?}");
+        assert_eq!(said.out.starts_with("pkgsend generate: names/a"), !fine, "{said:?}");
+        if fine {
+            let line =
+                "echo 'set name=pkg.fmri value=names@1' >> m; pkgsend -s null: publish -d names m";
+            assert_eq!(place.sh(line, None).status, 0, "{name:?}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
 /// `null:` takes what could be published and keeps nothing; what could not is refused as elsewhere.
 #[test]
 fn nowhere() {
