@@ -25,7 +25,10 @@ pub fn write(source: &Source, fmri: &Fmri, top: &Path, form: Form) -> Result<boo
     if fs::read(folder.join("manifest")).is_ok_and(|held| held == text.as_bytes()) {
         return Ok(false);
     }
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder).map_err(|error| {
+        let (top, what) = (top.display(), error.kind());
+        Failure::new(format!("Unable to create basedir '{top}': {what}"))
+    })?;
     for action in &manifest.actions {
         let Some(hash) = action.payload_hash() else { continue };
         let bytes = match (form, action.kind) {
@@ -47,6 +50,12 @@ pub fn write(source: &Source, fmri: &Fmri, top: &Path, form: Form) -> Result<boo
 
 /// A file that is whole or not there.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let told =
+        |error: std::io::Error| Failure::new(format!("{}: {}", path.display(), error.kind()));
+    written(path, bytes).map_err(told)
+}
+
+fn written(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut beside = tempfile::NamedTempFile::new_in(folder)?;
     beside.write_all(bytes)?;

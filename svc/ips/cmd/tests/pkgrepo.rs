@@ -115,6 +115,38 @@ fn the_version_may_not_be_set() {
     let said = place.sh("pkgrepo info -s scratch", None);
     let expected = "pkgrepo: file protocol error: code: E_TFTP_ILLEGAL (71) reason: The repository at '$ROOT/scratch' is version '9'; only versions up to 4 are supported.\nRepository URL: 'file://$ROOT/scratch'.\n";
     assert_eq!((said.err.as_str(), said.status), (expected, 1));
+    let said = place.sh("pkgrecv -s repo -d scratch pear", None);
+    let expected = "pkgrecv: $ROOT/scratch/pkg5.repository: repository version '9' is not supported (3 and 4 are)\n";
+    assert_eq!((said.err.as_str(), said.status), (expected, 1));
+}
+
+/// Who has the lock is told, as the file has it: pkg5 writes it so, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_that_another_has() {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let place = Place::new();
+    let folder = place.path("scratch/publisher/orchard.example/tmp");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    let whole = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&lock, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    for (text, told) in [("", "."), ("17\nelsewhere\n", ": pid 17 on elsewhere.")] {
+        fs::write(folder.join("lock"), text).unwrap();
+        let told = format!(
+            "pkgrepo: The repository cannot be modified as it is currently in use by another process{told}\n"
+        );
+        for verb in ["refresh", "rebuild", "remove tiny"] {
+            let said = place.sh(&format!("pkgrepo -s scratch {verb} -p orchard.example"), None);
+            assert_eq!((said.err, said.status), (told.clone(), 1), "{verb}");
+        }
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum ConfigurationError {
     #[error("line {0} is neither a section nor a property")]
     Line(usize),
     /// `[repository] version` is missing or another's.
-    #[error("repository version {0:?} is not supported (3 and 4 are)")]
+    #[error("repository version '{}' is not supported (3 and 4 are)", .0.as_deref().unwrap_or("none"))]
     Version(Option<String>),
 }
 

@@ -182,15 +182,20 @@ pub enum WriteError {
     /// A payload that is not what its name says.
     #[error("the file that was sent as {0} has other contents, or is no gzip file")]
     Misnomer(String),
-    /// The lock is another's.
-    #[error("The repository at {} is locked by another process.", .0.display())]
-    Locked(PathBuf),
+    /// The lock is another's: of this process and host, where it is known.
+    #[error("The repository cannot be modified as it is currently in use by another process{}", held(.0.as_ref()))]
+    Locked(Option<(u32, String)>),
     /// What is stored cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The file system refused.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+/// The end of a sentence that tells whose lock it is.
+fn held(holder: Option<&(u32, String)>) -> String {
+    holder.map_or_else(|| ".".to_string(), |(process, host)| format!(": pid {process} on {host}."))
 }
 
 fn missing(paths: &[String]) -> String {

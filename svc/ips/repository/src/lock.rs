@@ -5,7 +5,7 @@
 //! kept apart by a mutex.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,10 +38,10 @@ impl Lock {
         let process = THIS_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = open(&path)?;
         if !record_lock(&file, wait).map_err(at(&path))? {
-            return Err(WriteError::Locked(publisher.to_path_buf()));
+            return Err(WriteError::Locked(holder(&file)));
         }
         file.set_len(0).map_err(at(&path))?;
-        writeln!(file, "{}", std::process::id()).map_err(at(&path))?;
+        write!(file, "{}\n{}\n", std::process::id(), host()).map_err(at(&path))?;
         Ok(Lock { file, _process: process })
     }
 }
@@ -66,7 +66,7 @@ impl FileLock {
         loop {
             let file = open(path)?;
             if !record_lock(&file, wait).map_err(at(path))? {
-                return Err(WriteError::Locked(path.to_path_buf()));
+                return Err(WriteError::Locked(holder(&file)));
             }
             // Who held it before may have put another folder, with another file, in its place.
             let own = file.metadata().map_err(at(path))?;
@@ -75,6 +75,19 @@ impl FileLock {
             }
         }
     }
+}
+
+/// This machine's name.
+fn host() -> String {
+    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Who holds the lock, as the file has it: process and host.
+fn holder(file: &File) -> Option<(u32, String)> {
+    let mut text = String::new();
+    file.take(1024).read_to_string(&mut text).ok()?;
+    let (process, host) = text.split_once('\n')?;
+    Some((process.trim().parse().ok()?, host.trim().to_string()))
 }
 
 fn open(path: &Path) -> Result<File, WriteError> {
@@ -123,7 +136,9 @@ mod tests {
             let lock = Lock::take(publisher.path(), Wait::Refuse).unwrap();
             let path = publisher.path().join("tmp/lock");
             let text = std::fs::read_to_string(&path).unwrap();
-            assert_eq!(text.trim(), std::process::id().to_string());
+            assert_eq!(text, format!("{}\n{}\n", std::process::id(), host()));
+            let file = File::open(&path).unwrap();
+            assert_eq!(holder(&file), Some((std::process::id(), host())));
             drop(lock);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
         }
