@@ -20,9 +20,9 @@ Usage:
 
 Options:
         -d dest_repo
-                The filesystem path or file:// URI of the target repository to
-                publish the merged packages to.  The target repository must
-                already exist; new repositories can be created using pkgrepo(1).
+                The filesystem path or URI of the target repository to publish
+                the merged packages to.  The target repository must already
+                exist; new repositories can be created using pkgrepo(1).
 
         -n
                 Perform a trial run with no changes made to the target
@@ -31,9 +31,10 @@ Options:
         -s variant=value,src_repo
                 The variant name and value to use for packages from this source,
                 followed by the filesystem path or URI of the source repository
-                to retrieve packages from.  Multiple variants may be specified
-                separated by commas.  The same variants must be named for all
-                sources.  This option may be specified multiple times.
+                or package archive to retrieve packages from.  Multiple variants
+                may be specified separated by commas.  The same variants must
+                be named for all sources.  This option may be specified multiple
+                times.
 
         -p publisher_prefix
                 The name of the publisher we should merge packages from.  This
