@@ -8,7 +8,7 @@ use crate::options::Options;
 
 /// Adds the publishers that are not there; status 3 where only some could be added.
 pub fn add_publisher(options: &Options) -> Result<(), Failure> {
-    let place = options.place()?;
+    let place = options.local_place()?;
     if options.operands.is_empty() {
         return Err(Failure::usage("At least one publisher must be specified").of(options.name));
     }

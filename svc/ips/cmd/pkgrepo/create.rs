@@ -29,7 +29,7 @@ pub fn create(options: &Options) -> Result<(), Failure> {
             );
         }
     };
-    let place = Place::parse(text)?;
+    let place = options.local(Place::parse(text)?)?;
     let path = place.directory()?;
     match Repository::create(path) {
         Ok(_) => Ok(()),

@@ -121,6 +121,20 @@ impl Options {
         }
     }
 
+    /// The same, which has to be in the file system.
+    pub fn local_place(&self) -> Result<Place, Failure> {
+        self.local(self.place()?)
+    }
+
+    /// Refuses a depot.
+    pub fn local(&self, place: Place) -> Result<Place, Failure> {
+        if !matches!(place, Place::Url(_)) {
+            return Ok(place);
+        }
+        let told = "Network repositories are not currently supported for this operation.";
+        Err(Failure::usage(told).of(self.name))
+    }
+
     /// What is shown to the depot in that place among the repositories.
     pub fn identity(&self, at: usize) -> Identity {
         let of = |given: &[PathBuf]| match given {

@@ -28,7 +28,7 @@ pub fn remove(options: &Options) -> Result<(), Failure> {
     if options.day.as_ref().is_some_and(|day| !is_day(day)) {
         return Err(Failure::usage("Date filter must be YYYYMMDD").of(options.name));
     }
-    let repository = options.place()?.open()?;
+    let repository = options.local_place()?.open()?;
     let wanted = patterns::parse(&options.operands)?;
     let publishers = options.among(repository.publishers()?)?;
     let mut all = Vec::new();

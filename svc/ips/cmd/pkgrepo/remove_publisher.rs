@@ -8,7 +8,7 @@ use crate::options::Options;
 /// Removes publishers and all their packages; all of them have to be there.
 pub fn remove_publisher(options: &Options) -> Result<(), Failure> {
     let refused = |message: String| Err(Failure::new(message).of(options.name));
-    let place = options.place()?;
+    let place = options.local_place()?;
     if options.operands.is_empty() {
         return Err(Failure::usage("At least one publisher must be specified").of(options.name));
     }

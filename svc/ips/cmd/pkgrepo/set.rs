@@ -48,7 +48,7 @@ pub fn set(options: &Options) -> Result<(), Failure> {
             None => changes.push((section, property, given)),
         }
     }
-    let repository = options.place()?.open()?;
+    let repository = options.local_place()?.open()?;
     if !options.publishers.is_empty() {
         return set_of_publishers(&repository, &options.publishers, &changes);
     }

@@ -101,12 +101,8 @@ pub fn missing(
 
 /// The repository, which has to be one of the file system.
 pub fn on_disk(options: &Options) -> Result<Repository, Failure> {
-    match options.place()? {
-        Place::Url(_) => {
-            let told = "Network repositories are not currently supported for this operation.";
-            Err(Failure::usage(told).of(options.name))
-        }
-        place @ Place::Directory(_) => place.open(),
+    match options.local_place()? {
+        place @ (Place::Directory(_) | Place::Url(_)) => place.open(),
         place @ Place::Archive(_) => {
             // An archive has publishers, so pkg5 begins; that it is no repository shows later.
             println!(

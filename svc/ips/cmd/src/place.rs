@@ -27,6 +27,12 @@ impl Place {
         if text.starts_with("http://") || text.starts_with("https://") {
             return Ok(Place::Url(text.to_string()));
         }
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        if let Some(scheme) = scheme.filter(|scheme| is_scheme(scheme) && !KNOWN.contains(scheme)) {
+            return Err(Failure::new(format!(
+                "The URI '{text}' uses the unsupported scheme '{scheme}'.  Supported schemes are file://, http://, and https://."
+            )));
+        }
         let path = match text.strip_prefix("file:") {
             None => text.to_string(),
             Some(rest) => {
@@ -94,6 +100,15 @@ impl Place {
     }
 }
 
+/// Schemes that are taken as paths: `null` is nowhere, for who knows it.
+const KNOWN: [&str; 2] = ["file", "null"];
+
+/// Whether it is the scheme of a URI, not the beginning of a path.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|next| next.is_ascii_alphanumeric() || "+-.".contains(next))
+}
+
 fn invalid(text: &str) -> Failure {
     Failure::new(format!("The specified URI, '{text}', is not valid."))
 }
@@ -147,7 +162,8 @@ mod tests {
             assert_eq!(Place::parse(text).unwrap(), Place::Directory(path), "{text}");
         }
         assert_eq!(Place::parse("http://h:1/").unwrap(), Place::Url("http://h:1/".into()));
-        for bad in ["", "file://", "file:///%"] {
+        assert_eq!(Place::parse("a/b://c").unwrap(), Place::Directory(here.join("a/b:/c")));
+        for bad in ["", "file://", "file:///%", "ftp://h/", "svn+ssh://h/"] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
     }

@@ -120,6 +120,31 @@ fn the_version_may_not_be_set() {
     assert_eq!((said.err.as_str(), said.status), (expected, 1));
 }
 
+#[test]
+fn what_no_depot_does() {
+    let place = Place::new();
+    for line in [
+        "create",
+        "set a/b=c",
+        "set -p x repository/name=y",
+        "add-publisher x",
+        "remove-publisher x",
+        "remove x",
+        "verify",
+        "fix",
+    ] {
+        let said = place.sh(&format!("pkgrepo -s http://127.0.0.1:1/ {line}"), None);
+        let verb = line.split(' ').next().unwrap();
+        let told = format!(
+            "pkgrepo {verb}: Network repositories are not currently supported for this operation.\nTry `pkgrepo --help or -?' for more information.\n"
+        );
+        assert_eq!((said.err, said.status), (told, 2), "{line}");
+    }
+    let said = place.sh("pkgrepo -s ftp://x/ list", None);
+    let told = "pkgrepo: The URI 'ftp://x/' uses the unsupported scheme 'ftp'.  Supported schemes are file://, http://, and https://.\n";
+    assert_eq!((said.err.as_str(), said.status), (told, 1));
+}
+
 /// Who has the lock is told, as the file has it: pkg5 writes it so, too.
 #[cfg(target_os = "linux")]
 #[test]
