@@ -270,7 +270,8 @@ impl Depot {
         headers: &[(&str, &str)],
         body: &Body<'_>,
     ) -> Result<Answer, DepotError> {
-        Ok(tried(self.tries, || self.ask(path, headers, body).and_then(passed))?)
+        let once = || self.ask(path, headers, body).and_then(passed);
+        Ok(tried(self.tries, SourceError::is_passing, once)?)
     }
 
     /// What may not: only where the depot says that it was not done it is asked again.

@@ -33,7 +33,7 @@ use ips_repository::{PathError, Repository};
 use crate::archive::Archive;
 use crate::digest::{self, PayloadError};
 use crate::origin::{Origin, Place};
-use crate::transport::{Endurance, Transport, is_passing};
+use crate::transport::{Endurance, Transport, is_passing, pace};
 use crate::volley::Volley;
 
 /// How many requests wait for depots at a time: on a network the answer takes its time, whatever
@@ -86,6 +86,16 @@ pub enum SourceError {
         uri: String,
         /// What happened.
         reason: String,
+    },
+    /// The depot sent nothing, or too little, for too long.
+    #[error(
+        "{uri}: Operation too slow. Less than 1024 bytes/sec transferred the last {seconds} seconds"
+    )]
+    Slow {
+        /// What was asked for.
+        uri: String,
+        /// How long it was waited.
+        seconds: u64,
     },
     /// The depot answered something else than the data.
     #[error("{uri}: status {status}")]
@@ -145,7 +155,7 @@ impl SourceError {
     /// Whether the same may be answered the next time: what broke off, or is said to pass.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Transport { .. } => true,
+            Self::Transport { .. } | Self::Slow { .. } => true,
             Self::Status { status, .. } => is_passing(*status),
             _ => false,
         }
@@ -247,6 +257,16 @@ impl Source {
         };
         let (origin, cache) = (origin.clone(), None);
         Ok(Self { origin, agent, tries, endurance, volley, archive, single, cache, catalogs })
+    }
+
+    /// The same where others may be asked instead: one that is too slow is not asked twice.
+    pub(crate) fn among_others(self) -> Self {
+        Self { endurance: self.endurance.among_others(), ..self }
+    }
+
+    /// How many requests have failed since the last that was answered.
+    pub(crate) fn failures(&self) -> u32 {
+        self.endurance.failed()
     }
 
     /// The same, keeping what is fetched from a depot in a folder, and looking there first.
@@ -661,9 +681,10 @@ impl Source {
     }
 
     fn get_once(&self, uri: &str, anew: bool) -> Result<Vec<u8>, SourceError> {
-        let failed = |error: ureq::Error| SourceError::Transport {
-            uri: uri.into(),
-            reason: error.to_string(),
+        let stall = self.agent.config().timeout_per_read();
+        let failed = |error: ureq::Error| match stall.filter(|_| pace::is_slow(&error)) {
+            Some(stall) => SourceError::Slow { uri: uri.into(), seconds: stall.as_secs() },
+            None => SourceError::Transport { uri: uri.into(), reason: error.to_string() },
         };
         let mut request = self.agent.get(uri);
         if anew {
@@ -674,7 +695,8 @@ impl Source {
         if status != 200 {
             return Err(SourceError::Status { uri: uri.to_string(), status });
         }
-        response.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(failed)
+        let body = response.body_mut().with_config().limit(u64::MAX).reader();
+        pace::read(body, stall).map_err(|error| failed(error.into()))
     }
 }
 

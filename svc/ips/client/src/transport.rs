@@ -1,8 +1,10 @@
 //! transport.rs - how depots are spoken to: who one is, whom one trusts, how long one waits.
 //!
 //! The caller reads the environment and the files; this makes an HTTP client of what they say.  What
-//! variables mean, for all who follow pkg's, is in transport/told.rs.
+//! variables mean, for all who follow pkg's, is in transport/told.rs; what comes too slowly to be
+//! waited for, in transport/pace.rs.
 
+pub(crate) mod pace;
 mod told;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,7 +42,7 @@ pub struct Transport {
 pub struct Patience {
     /// For a connection; none = for ever.
     pub connect: Option<Duration>,
-    /// Without a byte coming; none = for ever.
+    /// While less than 1024 bytes a second come; none = for ever.
     pub stall: Option<Duration>,
     /// For an answer to begin; none = for ever.
     pub answer: Option<Duration>,
@@ -148,7 +150,7 @@ impl Transport {
 
     /// How long an origin that fails is asked.
     pub(crate) fn endurance(&self) -> Endurance {
-        Endurance { most: self.patience.errors, failed: AtomicU32::new(0) }
+        Endurance { most: self.patience.errors, failed: AtomicU32::new(0), is_alone: true }
     }
 
     /// How many files at once are asked of the depot at a base URI, if they may be.
@@ -185,12 +187,24 @@ impl Transport {
 pub(crate) struct Endurance {
     most: u32,
     failed: AtomicU32,
+    /// Nobody else has what is asked for: who is too slow is asked once more.
+    is_alone: bool,
 }
 
 impl Endurance {
     /// The same from the beginning.
     pub(crate) fn again(&self) -> Self {
-        Self { most: self.most, failed: AtomicU32::new(0) }
+        Self { most: self.most, failed: AtomicU32::new(0), is_alone: self.is_alone }
+    }
+
+    /// The same where others may be asked instead.
+    pub(crate) fn among_others(self) -> Self {
+        Self { is_alone: false, ..self }
+    }
+
+    /// How many requests have failed since the last that was answered.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Tries a request as `tried` does, unless too many have failed before.
@@ -200,14 +214,19 @@ impl Endurance {
         tries: u32,
         once: impl FnMut() -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let failed = self.failed.load(Ordering::Relaxed);
+        let failed = self.failed();
         if self.most > 0 && failed >= self.most {
             let reason = format!("given up: {failed} requests in a row have failed");
             return Err(SourceError::Transport { uri: uri.to_string(), reason });
         }
-        let answer = tried(tries, once);
+        let again = |error: &SourceError| {
+            error.is_passing() && (self.is_alone || !matches!(error, SourceError::Slow { .. }))
+        };
+        let answer = tried(tries, again, once);
         match &answer {
-            Err(SourceError::Transport { .. }) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+            Err(SourceError::Transport { .. } | SourceError::Slow { .. }) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
             // Who answers, whatever it is, is there.
             Ok(_) | Err(_) => self.failed.store(0, Ordering::Relaxed),
         }
@@ -228,15 +247,17 @@ pub(crate) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 500 | 502..=504)
 }
 
-/// Tries a request until it is answered or has been tried often enough.
+/// Tries a request until it is answered, fails otherwise than `again` says, or has been tried often
+/// enough.
 pub(crate) fn tried<T>(
     tries: u32,
+    again: impl Fn(&SourceError) -> bool,
     mut once: impl FnMut() -> Result<T, SourceError>,
 ) -> Result<T, SourceError> {
     let mut tried = 1;
     loop {
         match once() {
-            Err(error) if error.is_passing() && tried < tries => {}
+            Err(error) if again(&error) && tried < tries => {}
             answer => return answer,
         }
         tried += 1;
@@ -268,6 +289,19 @@ mod tests {
             }
             assert_eq!(calls, asked, "{most}");
             assert!(endurance.again().tried("u", 1, || Ok(())).is_ok());
+        }
+        // Who is slow is asked again only where nobody else can be.
+        for (endurance, asked) in [
+            (Transport::default().endurance(), 3),
+            (Transport::default().endurance().among_others(), 1),
+        ] {
+            let mut calls = 0;
+            let slow = || -> Result<(), SourceError> {
+                calls += 1;
+                Err(SourceError::Slow { uri: "u".into(), seconds: 1 })
+            };
+            assert!(endurance.tried("u", 3, slow).is_err());
+            assert_eq!((calls, endurance.failed()), (asked, 1));
         }
         // One that answers now and then goes on.
         let endurance = Transport::new(Patience { errors: 2, ..Patience::default() }).endurance();

@@ -13,11 +13,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
 
 use crate::transport::AGENT;
+use crate::transport::pace::Pace;
 
 /// How much is read at once.
 const ROOM: usize = 256 * 1024;
@@ -133,7 +134,8 @@ impl Volley {
                     stream.set_nodelay(true)?;
                     stream.set_read_timeout(Some(self.silence))?;
                     stream.set_write_timeout(Some(self.silence))?;
-                    return Ok(Connection { stream, room: vec![0; ROOM], begin: 0, end: 0 });
+                    let pace = Pace::new(Some(self.silence), Instant::now());
+                    return Ok(Connection { stream, pace, room: vec![0; ROOM], begin: 0, end: 0 });
                 }
                 Err(error) => last = error,
             }
@@ -146,6 +148,7 @@ impl Volley {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
+    pace: Pace,
     room: Vec<u8>,
     begin: usize,
     end: usize,
@@ -170,6 +173,7 @@ impl Connection {
         if self.stream.write_all(requests).is_err() {
             return Ok(brought);
         }
+        self.pace = self.pace.again(Instant::now());
         while brought.count < count {
             let Ok(head) = self.head() else { return Ok(brought) };
             let Ok(body) = self.body(head.length) else { return Ok(brought) };
@@ -220,7 +224,7 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     self.end += count;
-                    return Ok(());
+                    return self.pace.came(count, Instant::now());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

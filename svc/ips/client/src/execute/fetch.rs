@@ -174,15 +174,22 @@ fn is_staged(wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, ExecuteErro
 /// A payload's contents from the best place that has it.
 pub fn contents(wanted: &Wanted<'_>, places: &[Place<'_>]) -> Result<Vec<u8>, ExecuteError> {
     let mut last = None;
-    for place in able(wanted, places) {
-        let mut held = Vec::new();
-        let kept = place.contents(&[wanted], |contents| {
-            held = contents.concat();
-            Ok(())
-        });
-        match kept {
-            Ok(kept) => return kept.map(|()| held),
-            Err(error) => last = Some(error),
+    let able = able(wanted, places);
+    // All may have been too slow, and one of them only had a bad moment.
+    for _round in 0..able.len().min(2) {
+        for place in &able {
+            let mut held = Vec::new();
+            let kept = place.contents(&[wanted], |contents| {
+                held = contents.concat();
+                Ok(())
+            });
+            match kept {
+                Ok(kept) => return kept.map(|()| held),
+                Err(error) => last = Some(error),
+            }
+        }
+        if !matches!(last, Some(SourceError::Slow { .. })) {
+            break;
         }
     }
     match last {
@@ -198,4 +205,76 @@ fn able<'p, 'a>(wanted: &Wanted<'_>, places: &'p [Place<'a>]) -> Vec<&'p Place<'
     let mut able: Vec<&Place<'_>> = places.iter().filter(of).collect();
     able.sort_by_key(|place| place.rank());
     able
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::path::Path;
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::origin::Origin;
+    use crate::transport::{Patience, Transport};
+
+    /// A depot that is asked so often: each answer begins, and never ends.
+    fn slow(times: usize) -> (Source, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let serve = thread::spawn(move || {
+            for _ in 0..times {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                let said = |line: Option<io::Result<String>>| {
+                    line.is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+                };
+                while said(stream.by_ref().lines().next()) {}
+                let begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+                // Who has had enough already is not there any more.
+                let _gone = stream.get_mut().write_all(begun);
+                // Until the other has had enough of it.
+                let _end = stream.read_to_end(&mut Vec::new());
+            }
+        });
+        let stall = Some(Duration::from_millis(30));
+        let transport = Transport::new(Patience { stall, tries: 3, ..Patience::default() });
+        (Source::with_catalogs_by(&origin, Vec::new(), &transport).unwrap(), serve)
+    }
+
+    #[test]
+    fn one_that_is_too_slow_is_left_for_another() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/repo");
+        let rich = Source::open(&Origin::directory(&golden)).unwrap();
+        let of = |fmri: &Fmri| {
+            let (_, manifest) = rich.manifest(fmri).unwrap();
+            manifest.actions.into_iter().find(|action| action.payload_hash().is_some())
+        };
+        let (action, fmri) =
+            rich.packages().into_iter().find_map(|fmri| Some((of(&fmri)?, fmri))).unwrap();
+        let staged = String::new();
+        let wanted = Wanted { fmri: &fmri, action: &action, staged, mode: 0 };
+        let told = |sources: &[&Source]| {
+            let places: Vec<Place<'_>> =
+                sources.iter().map(|source| Place::new(source, None)).collect();
+            contents(&wanted, &places).map_err(|error| error.to_string())
+        };
+        // Alone it is asked as often as requests are tried.
+        let (alone, served) = slow(3);
+        let error = told(&[&alone]).unwrap_err();
+        let reason = "Operation too slow. Less than 1024 bytes/sec transferred the last 0 seconds";
+        assert!(error.ends_with(reason), "{error}");
+        served.join().unwrap();
+        // Before others, once.
+        let (first, served) = slow(1);
+        let first = first.among_others();
+        assert_eq!(told(&[&first, &rich]), Ok(rich.contents(&fmri, &action).unwrap()));
+        served.join().unwrap();
+        // With others that are no better, once more each.
+        let ((first, one), (second, other)) = (slow(2), slow(2));
+        let both = [&first.among_others(), &second.among_others()];
+        assert!(told(&both).unwrap_err().ends_with(reason));
+        one.join().unwrap();
+        other.join().unwrap();
+    }
 }

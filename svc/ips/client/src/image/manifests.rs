@@ -123,7 +123,10 @@ impl Image {
         catalogs: Vec<PublisherCatalog>,
     ) -> Result<Source, ManifestError> {
         let transport = self.transport(publisher, place)?;
-        Ok(Source::with_catalogs_by(&origin_of(&place.uri)?, catalogs, &transport)?)
+        let source = Source::with_catalogs_by(&origin_of(&place.uri)?, catalogs, &transport)?;
+        let mirrors = publisher.mirrors.iter().filter(|uri| !uri.disabled);
+        let is_alone = publisher.enabled_origins().count() + mirrors.count() < 2;
+        Ok(if is_alone { source } else { source.among_others() })
     }
 
     fn open_origins(
@@ -181,10 +184,18 @@ impl Image {
             }
         }
         let mut last = ManifestError::NoOrigin(fmri.to_string());
-        for source in self.sources_of(fmri)? {
-            match source.manifest(fmri) {
-                Ok(found) => return Ok(found),
-                Err(error) => last = error.into(),
+        let mut sources: Vec<&Source> = self.sources_of(fmri)?.collect();
+        sources.sort_by_key(|source| source.failures());
+        // All may have been too slow, and one of them only had a bad moment.
+        for _round in 0..sources.len().min(2) {
+            for source in &sources {
+                match source.manifest(fmri) {
+                    Ok(found) => return Ok(found),
+                    Err(error) => last = error.into(),
+                }
+            }
+            if !matches!(last, ManifestError::Source(SourceError::Slow { .. })) {
+                break;
             }
         }
         Err(last)
