@@ -27,6 +27,8 @@ pub struct Repository {
     root: PathBuf,
     /// Of version 3 the publisher.
     single: Option<String>,
+    /// Where search indexes are, if not beside the packages.
+    indexes: Option<PathBuf>,
 }
 
 /// What `pkgrepo info` says of a publisher.
@@ -54,12 +56,13 @@ impl Repository {
         }
         let text = Configuration::new().to_string();
         durable::replace(&root.join(MARK), text.as_bytes())?;
-        Ok(Repository { root: root.to_path_buf(), single: None })
+        Ok(Repository { root: root.to_path_buf(), single: None, indexes: None })
     }
 
     /// Opens a repository of version 4, or 3.
     pub fn open(root: &Path) -> Result<Repository, OpenError> {
-        let mut repository = Repository { root: root.to_path_buf(), single: None };
+        let (root_path, indexes) = (root.to_path_buf(), None);
+        let mut repository = Repository { root: root_path, single: None, indexes };
         let configuration = repository.configuration()?;
         if configuration.layout() == Layout::Single {
             let prefix = configuration.default_publisher().filter(|prefix| is_publisher(prefix));
@@ -67,6 +70,13 @@ impl Repository {
             repository.single = Some(prefix.to_string());
         }
         Ok(repository)
+    }
+
+    /// The same with its search indexes in another place: `ROOT/publisher/PUB/index`.  So they are
+    /// made of a repository that may only be read.
+    #[must_use]
+    pub fn with_indexes(self, root: &Path) -> Repository {
+        Repository { indexes: Some(root.to_path_buf()), ..self }
     }
 
     /// The directory.
@@ -225,6 +235,23 @@ impl Repository {
     pub(crate) fn changed_publisher(&self, name: &str) -> Result<PathBuf, WriteError> {
         self.changeable()?;
         Ok(self.known_publisher(name)?)
+    }
+
+    /// The folder that a publisher's index is in, which is to be changed.
+    pub(crate) fn changed_index(&self, name: &str) -> Result<PathBuf, WriteError> {
+        if self.indexes.is_none() {
+            self.changeable()?;
+        }
+        Ok(self.known_index(name)?)
+    }
+
+    /// The folder that the index of a publisher that is here is in.
+    pub(crate) fn known_index(&self, name: &str) -> Result<PathBuf, ReadError> {
+        let folder = self.known_publisher(name)?;
+        Ok(match &self.indexes {
+            Some(root) => root.join("publisher").join(name),
+            None => folder,
+        })
     }
 
     /// The folder of a publisher that is here.

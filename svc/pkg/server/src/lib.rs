@@ -2,7 +2,8 @@
 //!
 //! In reading order: `options` and `properties` (what it is told), `daemon` (going to the
 //! background), `view` and `opening` (the repository and its files), `service`, `operations` and
-//! `packages` (request → answer), `search` (queries), `pages` (what a browser shows), `kept` (what
+//! `packages` (request → answer), `search` (queries), `pages` (what a browser shows), `content` (what a
+//! site adds to them), `kept` (what
 //! is made once), `publish` and `admin` (what changes the repository), `literal` (lists of Python),
 //! `http` (bytes of both), `connection` (one client), `transport` and `tls` (its bytes), `hot`
 //! (answers kept for a moment), `jobs` (answers that take long),
@@ -13,6 +14,7 @@
 
 pub mod admin;
 pub mod connection;
+pub mod content;
 pub mod daemon;
 pub mod hot;
 pub mod http;

@@ -7,7 +7,7 @@
 //! 100 permission, 95 anything else that no retry mends.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,20 +29,28 @@ use pkg_server::{admin, daemon, properties, server, tls, worker};
 const USAGE: &str = "\
 Usage:
         pkg.depotd [-a address] [-d inst_root] [-p port] [-s threads]
-            [-t socket_timeout] [--add-content] [--cfg (file|svc:fmri)] [--daemon]
+            [-t socket_timeout] [--add-content] [--cfg (file|svc:fmri)]
+            [--content-root root_dir] [--daemon]
             [--debug=feature,...] [--disable-ops=op[/version],...] [--exit-ready]
             [--log-access dest] [--log-errors dest] [--mirror] [--proxy-base url]
             [--readonly] [--rebuild] [--refresh-index]
             [--set-property section/property=value]
             [--ssl-cert-file source] [--ssl-dialog type] [--ssl-key-file source]
+            [--writable-root path]
 
         dest is stdout, stderr, none or a path.
+Options:
+        --help or -?
+
+Environment:
+        PKG_REPO                The repository, if -d is not given.
+        PKG_DEPOT_CONTENT       The content root, if --content-root is not given.
 ";
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let arguments = match Arguments::parse(words.iter().cloned()) {
-        Ok(arguments) => arguments,
+        Ok(arguments) => arguments.in_surroundings(&|name| std::env::var(name).ok()),
         Err(error) => {
             eprint!("pkg.depotd: {error}\n{USAGE}");
             return ExitCode::from(2);
@@ -98,21 +106,18 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.background {
         daemon::leave_session();
     }
-    let properties = match &arguments.cfg {
-        None => properties::Properties::new(),
-        Some(cfg) if under_smf(arguments) => properties::parse(&daemon::svcprop(cfg)?)?,
-        Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| file.clone())?;
-            properties::parse(&text)?
-        }
-    };
-    let directory = std::env::current_dir().context("current directory")?;
-    let mut options = Options::new(arguments, properties, &directory)?;
+    let mut options = told(arguments)?;
     let view = View::read_by(&options.repository, &options.configuration)?;
     options.writable &= !view.is_older();
-    let access = Log::open(&options.log_access).with_context(|| options.log_access.clone())?;
+    // Who watches sees who comes.
+    let is_watched = !arguments.background && io::stdout().is_terminal();
+    let usual = if is_watched { "stdout" } else { "none" };
+    let dest = options.log_access.as_deref().unwrap_or(usual);
+    let access = Log::open(dest).with_context(|| dest.to_string())?;
     let errors = Log::open(&options.log_errors).with_context(|| options.log_errors.clone())?;
-    let listeners = server::bind(&options.addresses, options.port)?;
+    // Who only makes something ready takes nobody's port.
+    let addresses: &[String] = if arguments.exit_ready { &[] } else { &options.addresses };
+    let listeners = server::bind(addresses, options.port)?;
     // Before the workers start: they inherit that these signals are the main thread's.
     let signals = Signals::new([SIGUSR1, SIGTERM, SIGINT]).context("signals")?;
     let descriptors = raise_descriptor_limit();
@@ -127,6 +132,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut identity = options.tls.clone();
     let port = options.port;
     let (writable, first) = (options.writable, options.first);
+    // What may only be read has its indexes elsewhere, and they are kept up to date from here.
+    let indexed = options.indexes.is_some() && !options.mirror;
     let service = Arc::new(Service::new(options, view, access, errors));
     if let Some(identity) = &mut identity {
         service.set_tls(open_identity(identity, port)?);
@@ -134,11 +141,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(task) = first {
         admin::carry_out(&service, task, None)?;
     }
-    if writable {
+    if writable || indexed {
         admin::start(&service).context("starting the maintenance thread")?;
     }
     if arguments.exit_ready {
         return Ok(ExitCode::SUCCESS);
+    }
+    if indexed {
+        admin::index_soon(&service);
     }
     worker::start(listeners, &service, &Jobs::new(), workers, descriptors / 4 * 3)
         .context("starting the workers")?;
@@ -148,8 +158,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // No file system is kept busy by a depot whose repository lies elsewhere.
         std::env::set_current_dir(Path::new("/")).context("/")?;
     }
-    serve(signals, &service, identity.as_mut(), port);
+    serve(signals, &service, identity.as_mut(), port, indexed);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What flags and properties say.
+fn told(arguments: &Arguments) -> anyhow::Result<Options> {
+    let properties = match &arguments.cfg {
+        None => properties::Properties::new(),
+        Some(cfg) if under_smf(arguments) => properties::parse(&daemon::svcprop(cfg)?)?,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| file.clone())?;
+            properties::parse(&text)?
+        }
+    };
+    let directory = std::env::current_dir().context("current directory")?;
+    Ok(Options::new(arguments, properties, &directory)?)
 }
 
 /// Reads certificate and key; a passphrase that was told is remembered, to read them again.
@@ -167,13 +191,24 @@ fn open_identity(identity: &mut Identity, port: u16) -> Result<Arc<ServerConfig>
 }
 
 /// Waits for signals until one ends the depot.
-fn serve(mut signals: Signals, service: &Service, mut identity: Option<&mut Identity>, port: u16) {
+fn serve(
+    mut signals: Signals,
+    service: &Service,
+    mut identity: Option<&mut Identity>,
+    port: u16,
+    indexed: bool,
+) {
     for signal in signals.forever() {
         if signal != SIGUSR1 {
             return;
         }
         match service.refresh() {
-            Ok(()) => service.log_error("refreshed"),
+            Ok(()) => {
+                service.log_error("refreshed");
+                if indexed {
+                    admin::index_soon(service);
+                }
+            }
             Err(error) => service.log_error(&format!("refresh: {error}; serving as before")),
         }
         if let Some(identity) = &mut identity {

@@ -7,6 +7,7 @@
 //! Not here: info/0, p5i/0 and catalog/0, which read packages (packages); what publishes (publish)
 //! and maintains (admin).
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -266,16 +267,29 @@ fn file(
     content_type: &str,
     lifetime: i64,
 ) -> io::Result<Response> {
-    let (file, data) = view.open(path)?;
+    let mut response = sent(view.open(path)?, call.request, content_type, lifetime)?;
+    if matches!(response.status, 200 | 206) {
+        response.lasting = matches!(call.operation, "file" | "manifest").then_some(call.operation);
+    }
+    Ok(response)
+}
+
+/// A file that was opened, whole or the part that was asked for.
+pub fn sent(
+    (file, data): (File, Metadata),
+    request: &Request,
+    content_type: &str,
+    lifetime: i64,
+) -> io::Result<Response> {
     let modified = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let modified = http::http_date(i64::try_from(modified).unwrap_or(0));
-    if call.request.header("if-modified-since") == Some(modified.as_str()) {
+    if request.header("if-modified-since") == Some(modified.as_str()) {
         let mut fresh = Response::new(304, content_type, "");
         (fresh.headers, fresh.body) = (Vec::new(), Body::Absent);
         return Ok(fresh.cached(lifetime));
     }
     let size = data.len();
-    let (status, offset, length) = match http::range(call.request.header("range"), size) {
+    let (status, offset, length) = match http::range(request.header("range"), size) {
         None => (200, 0, size),
         Some(Ok((offset, length))) => (206, offset, length),
         Some(Err(())) => {
@@ -285,7 +299,6 @@ fn file(
     };
     let mut response = Response::new(status, content_type, "").cached(lifetime);
     response.body = Body::File { file: SharedFile::new(file), offset, length };
-    response.lasting = matches!(call.operation, "file" | "manifest").then_some(call.operation);
     let response = response.with("Last-Modified", modified).with("Accept-Ranges", "bytes");
     if status == 200 {
         return Ok(response);

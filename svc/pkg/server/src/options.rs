@@ -1,8 +1,8 @@
 //! options.rs - what the depot is told, by flags and by properties.
 //!
 //! Properties (from `--cfg`) come first, `--set-property` over them, flags over both.  What the
-//! original knows and this depot has no use for (feeds, the search index's sort buffer, ...) is
-//! accepted and has no effect; what would change what a client gets and is not there is refused.
+//! original knows and this depot has no use for (the search index's sort buffer, ...) is accepted and
+//! has no effect; what would change what a client gets and is not there is refused.
 //!
 //! Not here: opening anything.
 
@@ -44,7 +44,7 @@ pub struct Arguments {
     pub background: bool,
     /// `--exit-ready`: end once everything could be opened.
     pub exit_ready: bool,
-    /// `-h`, `--help`.
+    /// `-h`, `-?`, `--help`.
     pub help: bool,
     /// Settings by flags, as properties.
     pub settings: Vec<(String, String)>,
@@ -83,12 +83,18 @@ impl Arguments {
                 Short('a') => "pkg/address",
                 Short('s') => "pkg/threads",
                 Short('t') => "pkg/socket_timeout",
-                Short('h') | Long("help") => {
+                Short('h' | '?') | Long("help") => {
                     arguments.help = true;
                     continue;
                 }
                 Long("cfg") => {
-                    arguments.cfg = Some(parser.value().and_then(|v| v.string()).map_err(usage)?);
+                    let source = parser.value().and_then(|v| v.string()).map_err(usage)?;
+                    // An instance may be named by smf: before its FMRI.
+                    arguments.cfg = Some(match source.strip_prefix("smf:") {
+                        Some(fmri) if fmri.starts_with("svc:") => fmri.to_string(),
+                        Some(fmri) => format!("svc:/{}", fmri.trim_start_matches('/')),
+                        None => source,
+                    });
                     continue;
                 }
                 Long(flag @ ("daemon" | "background" | "exit-ready")) => {
@@ -100,10 +106,12 @@ impl Arguments {
                     continue;
                 }
                 Long(
-                    flag @ ("readonly" | "mirror" | "ll-mirror" | "rebuild" | "add-content"
-                    | "refresh-index"),
+                    flag @ ("readonly" | "mirror" | "ll-mirror" | "llmirror" | "rebuild"
+                    | "add-content" | "refresh-index"),
                 ) => {
-                    let name = flag.replace('-', "_");
+                    // Who has indexes made wants nothing else.
+                    arguments.exit_ready |= flag == "refresh-index";
+                    let name = flag.replace('-', "_").replace("llm", "ll_m");
                     arguments.settings.push((format!("pkg/{name}"), "true".to_string()));
                     continue;
                 }
@@ -128,6 +136,33 @@ impl Arguments {
         }
         Ok(arguments)
     }
+
+    /// With what a program's surroundings say, which counts less than flags: its variables
+    /// `PKG_REPO` and `PKG_DEPOT_CONTENT`.
+    #[must_use]
+    pub fn in_surroundings(mut self, variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        for (name, property) in
+            [("PKG_REPO", "pkg/inst_root"), ("PKG_DEPOT_CONTENT", "pkg/content_root")]
+        {
+            if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
+                self.settings.insert(0, (property.to_string(), value));
+            }
+        }
+        self
+    }
+}
+
+/// What the feed of changes says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// Its title.
+    pub name: String,
+    /// A paragraph on it; may be empty.
+    pub description: String,
+    /// A small and a large picture, below the content root.
+    pub pictures: [String; 2],
+    /// How many hours before the last change it goes back.
+    pub hours: u64,
 }
 
 /// Everything the depot is told.
@@ -157,12 +192,18 @@ pub struct Options {
     pub first: Option<Task>,
     /// Whether requests' headers go into the error log.
     pub log_headers: bool,
-    /// Where the access log goes.
-    pub log_access: String,
+    /// Where the access log goes; nowhere that was told: none.
+    pub log_access: Option<String>,
     /// Where the error log goes.
     pub log_errors: String,
     /// The URI clients see, when another server stands in front.
     pub proxy_base: String,
+    /// Where a site's own pages and pictures are.
+    pub content: PathBuf,
+    /// Where search indexes are made, if not in the repository.
+    pub indexes: Option<PathBuf>,
+    /// What the feed of changes says of itself.
+    pub feed: Feed,
 }
 
 impl Options {
@@ -180,7 +221,7 @@ impl Options {
         let root = said.text("pkg/pkg_root").unwrap_or("/");
         let repository = said
             .text("pkg/inst_root")
-            .ok_or_else(|| OptionsError::Usage("a repository must be provided (-d)".to_string()))?;
+            .ok_or_else(|| OptionsError::Usage("Either PKG_REPO or -d must be provided".into()))?;
         let base = if arguments.cfg.is_some() { Path::new(root) } else { directory };
         let listed = said.list("pkg/address");
         let default = if cfg!(target_os = "illumos") { "0.0.0.0" } else { "127.0.0.1" };
@@ -191,7 +232,9 @@ impl Options {
         let mirror = said.boolean("pkg/mirror", false)?;
         let readonly = said.boolean("pkg/readonly", smf)?;
         let first = said.first_task()?;
-        if first.is_some() && (mirror || readonly) {
+        let indexes = said.text("pkg/writable_root").map(|path| directory.join(base).join(path));
+        let only_indexes = first == Some(Task::RefreshIndexes) && indexes.is_some();
+        if first.is_some() && (mirror || (readonly && !only_indexes)) {
             let message = "--add-content, --rebuild and --refresh-index cannot be used with \
                            --mirror or --readonly";
             return Err(OptionsError::Usage(message.to_string()));
@@ -228,9 +271,14 @@ impl Options {
             writable: !mirror && !readonly,
             first,
             log_headers: said.list("pkg/debug").iter().any(|text| split(text).contains("headers")),
-            log_access: said.text("pkg/log_access").unwrap_or("none").to_string(),
+            log_access: said.text("pkg/log_access").map(str::to_string),
             log_errors: said.text("pkg/log_errors").unwrap_or("stderr").to_string(),
             proxy_base: said.text("pkg/proxy_base").unwrap_or("").to_string(),
+            content: directory
+                .join(base)
+                .join(said.text("pkg/content_root").unwrap_or("/usr/share/lib/pkg")),
+            indexes,
+            feed: said.feed()?,
         })
     }
 }
@@ -270,6 +318,19 @@ impl Said {
                 reason: format!("\"{text}\" is neither true nor false"),
             }),
         }
+    }
+
+    fn feed(&self) -> Result<Feed, OptionsError> {
+        let text = |name: &str, usual: &str| self.text(name).unwrap_or(usual).to_string();
+        Ok(Feed {
+            name: text("pkg_bui/feed_name", "package repository feed"),
+            description: text("pkg_bui/feed_description", ""),
+            pictures: [
+                text("pkg_bui/feed_icon", "web/_themes/pkg-block-icon.png"),
+                text("pkg_bui/feed_logo", "web/_themes/pkg-block-logo.png"),
+            ],
+            hours: self.number("pkg_bui/feed_window", 24, 0, 1_000_000)?,
+        })
     }
 
     fn first_task(&self) -> Result<Option<Task>, OptionsError> {
@@ -323,7 +384,8 @@ impl Said {
                 (None, None) => Err(wrong("smf needs an FMRI where --cfg names none")),
             },
             ("smf", fmri) => Ok(Dialog::Instance(fmri.to_string())),
-            _ => Err(wrong("has to be builtin, exec:PROGRAM, smf or smf:FMRI")),
+            ("svc", _) => Ok(Dialog::Instance(text.to_string())),
+            _ => Err(wrong("has to be builtin, exec:PROGRAM, smf, smf:FMRI or an FMRI")),
         }
     }
 }
@@ -356,11 +418,57 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_elsewhere() {
+        let told = |words: &str, properties: &str| {
+            let arguments = Arguments::parse(words.split_whitespace().map(OsString::from)).unwrap();
+            let arguments = arguments.in_surroundings(&|name| match name {
+                "PKG_REPO" => Some("/e/repo".to_string()),
+                "PKG_DEPOT_CONTENT" => Some("/e/content".to_string()),
+                _ => None,
+            });
+            let properties = crate::properties::parse(properties).unwrap();
+            let options = Options::new(&arguments, properties, Path::new("/here")).unwrap();
+            (options, arguments.cfg)
+        };
+        let (options, _) = told("", "");
+        assert_eq!(options.repository, Path::new("/e/repo"));
+        assert_eq!(options.content, Path::new("/e/content"));
+        let (options, _) = told("-d mine --content-root c --writable-root w", "");
+        assert_eq!(options.repository, Path::new("/here/mine"));
+        assert_eq!(options.content, Path::new("/here/c"));
+        assert_eq!(options.indexes.as_deref(), Some(Path::new("/here/w")));
+        for (cfg, fmri) in [
+            ("smf:svc:/a:b", "svc:/a:b"),
+            ("smf:a:b", "svc:/a:b"),
+            ("svc:/a:b", "svc:/a:b"),
+            ("/etc/file", "/etc/file"),
+        ] {
+            assert_eq!(told(&format!("--cfg {cfg}"), "").1.as_deref(), Some(fmri));
+        }
+        let usual = options_feed("");
+        assert_eq!((usual.name.as_str(), usual.hours), ("package repository feed", 24));
+        let own = options_feed(
+            "[pkg_bui]\nfeed_name = Ours\nfeed_description = What\n  came\nfeed_window = 48\n",
+        );
+        assert_eq!((own.name.as_str(), own.hours), ("Ours", 48));
+        assert_eq!(own.description, "What came");
+        assert!(Arguments::parse(["-?"].map(OsString::from)).unwrap().help);
+    }
+
+    fn options_feed(properties: &str) -> Feed {
+        options("-d r", properties).unwrap().feed
+    }
+
+    #[test]
     fn wrong_values_are_named() {
         for (words, message) in [
             ("-d r -p 70000", "pkg/port: \"70000\" is not a number from 0 to 65535"),
             ("-d r -s 0", "pkg/threads: \"0\" is not a number from 1 to 5000"),
             ("-d r --set-property pkg/mirror=x", "pkg/mirror: \"x\" is neither true nor false"),
+            (
+                "-d r --set-property pkg_bui/feed_window=x",
+                "pkg_bui/feed_window: \"x\" is not a number from 0 to 1000000",
+            ),
             ("-d r --frobnicate", "Illegal option -- frobnicate"),
             (
                 "-d r --set-property pkg/ll_mirror=true",
@@ -372,7 +480,7 @@ mod tests {
                 "--add-content, --rebuild and --refresh-index cannot be used with --mirror or \
                  --readonly",
             ),
-            ("", "a repository must be provided (-d)"),
+            ("", "Either PKG_REPO or -d must be provided"),
         ] {
             assert_eq!(options(words, "").unwrap_err().to_string(), message, "{words}");
         }
@@ -390,6 +498,7 @@ mod tests {
             ("exec:x", "", None),
             ("smf", "", None),
             ("smf:svc:/a:b", "", Some(Dialog::Instance("svc:/a:b".into()))),
+            ("svc:/a:b", "", Some(Dialog::Instance("svc:/a:b".into()))),
             ("smf", "--cfg svc:/c:d", Some(Dialog::Instance("svc:/c:d".into()))),
             ("other", "", None),
         ] {

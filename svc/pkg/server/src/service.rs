@@ -22,10 +22,11 @@ use rustls::ServerConfig;
 
 use crate::admin::Orders;
 use crate::connection::Answer;
+use crate::content::Content;
 use crate::http::{self, Request, Response};
 use crate::log::Log;
 use crate::operations;
-use crate::options::Options;
+use crate::options::{Feed, Options};
 use crate::pages::{self, Listings};
 use crate::search::Indexes;
 use crate::view::{View, ViewError};
@@ -95,6 +96,8 @@ pub struct Call<'a> {
 pub struct Service {
     options: Options,
     view: RwLock<Arc<View>>,
+    /// What the site adds.
+    pub content: Content,
     /// What TLS is spoken with, if it is.
     tls: RwLock<Option<Arc<ServerConfig>>>,
     /// How often the view was replaced.
@@ -117,13 +120,16 @@ impl Service {
         let orders = Mutex::default();
         let generation = AtomicU64::new(0);
         let tls = RwLock::default();
+        let content = Content::of(&options.content);
+        let indexes = Indexes::at(options.indexes.clone());
         Self {
             options,
             view,
+            content,
             tls,
             generation,
             counters: Counters::default(),
-            indexes: Indexes::default(),
+            indexes,
             listings: Listings::default(),
             orders,
             access,
@@ -198,7 +204,11 @@ impl Service {
 
     /// The repository, for a change.
     pub fn repository(&self) -> Result<Repository, OpenError> {
-        Repository::open(&self.options.repository)
+        let repository = Repository::open(&self.options.repository)?;
+        Ok(match &self.options.indexes {
+            Some(home) => repository.with_indexes(home),
+            None => repository,
+        })
     }
 
     /// Sends orders for maintenance there from now on.
@@ -209,6 +219,11 @@ impl Service {
     /// Gives an order to whoever takes them, if anybody does.
     pub fn with_orders<T>(&self, give: impl FnOnce(Option<&Orders>) -> T) -> T {
         give(self.orders.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
+    }
+
+    /// What the feed of changes says of itself.
+    pub fn feed(&self) -> &Feed {
+        &self.options.feed
     }
 
     /// Whether packages may be published here.
@@ -245,6 +260,9 @@ impl Service {
                 self.log_error(&format!("{} {}: {name}: {value}", request.method, request.path));
             }
         }
+        if let Some(added) = self.added(request) {
+            return added.into();
+        }
         if let Some(page) = pages::answer(self, request) {
             return page;
         }
@@ -252,6 +270,16 @@ impl Service {
             Ok(call) => operations::answer(self, &call),
             Err(response) => Answer::Now(*response),
         }
+    }
+
+    /// What the site has at a path that is neither an operation's nor a publisher's.
+    fn added(&self, request: &Request) -> Option<Response> {
+        let first = request.path.strip_prefix('/')?.split('/').next().unwrap_or("");
+        let is_taken = first.is_empty() || operations().any(|name| name == first);
+        if is_taken || self.view().has(&http::decode(first)) {
+            return None;
+        }
+        self.content.answer(request)
     }
 
     /// Notes that a request has got its answer.

@@ -69,10 +69,10 @@ impl Package {
 impl Repository {
     /// A publisher's index; none where it has none.
     pub fn index(&self, publisher: &str) -> Result<Option<Index>, ReadError> {
-        let publisher = self.known_publisher(publisher)?;
-        let folder = publisher.join("index");
+        let folder = self.known_index(publisher)?.join("index");
+        let packages = self.known_publisher(publisher)?.join("pkg");
         for _ in 0..TRIES {
-            match Index::open(&folder, &publisher.join("pkg"))? {
+            match Index::open(&folder, &packages)? {
                 Opened::Whole(index) => return Ok(Some(*index)),
                 Opened::Absent => return Ok(None),
                 Opened::Torn => {}

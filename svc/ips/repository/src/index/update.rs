@@ -65,14 +65,14 @@ impl Repository {
         publisher: &str,
         old: impl FnOnce(&Path) -> Result<Option<Old>, PathError>,
     ) -> Result<Indexed, WriteError> {
-        let folder = self.changed_publisher(publisher)?;
+        let folder = self.changed_index(publisher)?;
         let index = folder.join("index");
         durable::make_folder(&folder.join("tmp"))?;
         durable::make_folder(&index)?;
         let _lock = FileLock::take(&index.join("lock"), Wait::Block)?;
         remove_leftovers(&folder)?;
         let base = self.catalog_part(publisher, BASE)?;
-        let part = folder.join("catalog").join(BASE);
+        let part = self.known_publisher(publisher)?.join("catalog").join(BASE);
         let damaged = |source| ReadError::Catalog { path: part.clone(), source };
         let names = names_of(&base).map_err(damaged)?;
         // Most of it is new: then it is faster made anew, and merges stay short.

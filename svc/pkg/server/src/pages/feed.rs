@@ -10,10 +10,9 @@ use ips_model::quote::quote;
 use ips_repository::{ReadError, Repository};
 use maud::{Markup, PreEscaped, html};
 
+use crate::service::Service;
 use crate::view::View;
 
-/// How far the feed goes back, as pkg5's does.
-const HOURS: i64 = 24;
 /// The most changes it tells.
 const ENTRIES: usize = 1_000;
 
@@ -26,22 +25,29 @@ struct Change {
 }
 
 /// The feed of a publisher; nothing where there is no history.
-pub fn feed(view: &View, publisher: &str, base: &str) -> Result<Option<Markup>, ReadError> {
+pub fn feed(
+    service: &Service,
+    view: &View,
+    publisher: &str,
+    base: &str,
+) -> Result<Option<Markup>, ReadError> {
     let directory = view.directory(publisher);
     let root = directory.ancestors().nth(2).unwrap_or(&directory);
     let absent = |_| ReadError::NoPublisher(publisher.to_string());
     let repository = Repository::open(root).map_err(absent)?;
     let Some(attributes) = repository.attributes(publisher)? else { return Ok(None) };
     let until = attributes.last_modified;
+    let told = service.feed();
+    let window = i64::try_from(told.hours * 3600).unwrap_or(i64::MAX);
     let mut changes: Vec<Change> = Vec::new();
     for name in attributes.updates.keys().filter(|name| name.ends_with(".C")) {
         let Some(path) = repository.catalog_file(publisher, name)? else { continue };
         let log = fs::read_to_string(&path).ok().and_then(|text| Log::parse(&text).ok());
         let stems = log.and_then(|mut log| log.publishers.remove(publisher)).unwrap_or_default();
         for (name, entries) in stems {
-            let recent = entries.into_iter().filter(|entry| {
-                until.seconds().saturating_sub(entry.time.seconds()) <= HOURS * 3600
-            });
+            let recent = entries
+                .into_iter()
+                .filter(|entry| until.seconds().saturating_sub(entry.time.seconds()) <= window);
             changes.extend(recent.map(|entry| Change {
                 time: entry.time,
                 name: name.clone(),
@@ -56,6 +62,12 @@ pub fn feed(view: &View, publisher: &str, base: &str) -> Result<Option<Markup>, 
     }
     changes.sort_by_key(|change| std::cmp::Reverse(change.time));
     changes.truncate(ENTRIES);
+    // Pictures are the site's; without them there is the depot's own small one.
+    let [icon, logo] = told.pictures.each_ref().map(|path| {
+        let path = format!("/{}", path.strip_prefix("web/").unwrap_or(path));
+        service.content.has(&path).then(|| format!("{base}{path}"))
+    });
+    let icon = icon.unwrap_or_else(|| format!("{base}/_themes/icon.svg"));
     let base = format!("{base}/{}", quote(publisher));
     let page = |change: &Change| {
         let (name, version) = (quote(&change.name), quote(&change.version));
@@ -64,12 +76,19 @@ pub fn feed(view: &View, publisher: &str, base: &str) -> Result<Option<Markup>, 
     Ok(Some(html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"))
         feed xmlns="http://www.w3.org/2005/Atom" {
-            title { (publisher) " – package repository" }
+            title { (told.name) }
+            @if !told.description.is_empty() {
+                subtitle { (told.description) }
+            }
             id { (base) "/feed" }
             link rel="self" href=(format!("{base}/feed")) {}
             link rel="alternate" type="text/html" href=(format!("{base}/en/catalog.shtml")) {}
             updated { (moment(until)) }
             author { name { (publisher) } }
+            icon { (icon) }
+            @if let Some(logo) = logo {
+                logo { (logo) }
+            }
             @for change in &changes {
                 entry {
                     title {

@@ -115,7 +115,7 @@ fn feed(service: &Service, publisher: Option<&str>, base: &str) -> Response {
     if service.versions("catalog").is_empty() {
         return http::error(404, "Operation not supported in current server mode.");
     }
-    match feed::feed(&view, publisher, base) {
+    match feed::feed(service, &view, publisher, base) {
         Ok(Some(text)) => {
             Response::new(200, "application/atom+xml; charset=utf-8", text.0).cached(HOUR)
         }

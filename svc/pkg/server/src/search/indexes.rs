@@ -5,7 +5,7 @@
 //! has not been run since.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ips_model::Fmri;
@@ -48,19 +48,32 @@ struct Held {
 }
 
 /// The indexes.
-#[derive(Default)]
-pub struct Indexes(Kept<Held>);
+pub struct Indexes {
+    held: Kept<Held>,
+    /// Where they are, if not in the repository.
+    home: Option<PathBuf>,
+}
 
 impl Indexes {
+    /// None yet.
+    pub fn at(home: Option<PathBuf>) -> Self {
+        Self { held: Kept::default(), home }
+    }
+
     /// A publisher's index.
     pub fn of(&self, view: &View, publisher: &str) -> Result<Arc<Index>, IndexError> {
         let directory = view.directory(publisher);
-        let held = self.0.get(
+        let home = self.home.as_ref().map(|home| home.join("publisher").join(publisher));
+        let held = self.held.get(
             publisher,
-            |held| held.is_current(&directory),
+            |held| held.is_current(&directory, home.as_ref().unwrap_or(&directory)),
             || {
                 let root = directory.ancestors().nth(2).unwrap_or(&directory);
-                read(&Repository::open(root)?, publisher, &directory)
+                let mut repository = Repository::open(root)?;
+                if let Some(home) = &self.home {
+                    repository = repository.with_indexes(home);
+                }
+                read(&repository, publisher, &directory)
             },
         );
         held.map(|held| held.index.clone())
@@ -68,11 +81,11 @@ impl Indexes {
 }
 
 impl Held {
-    fn is_current(&self, directory: &Path) -> bool {
+    fn is_current(&self, directory: &Path, home: &Path) -> bool {
         match self.catalog {
             None => self.index.is_current(),
             Some(made_for) => {
-                stamp(directory) == made_for && !directory.join("index/manf_list.v1").exists()
+                stamp(directory) == made_for && !home.join("index/manf_list.v1").exists()
             }
         }
     }
