@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::World;
-use ips_client::change::{Reverted, Want};
+use ips_client::change::{Order, Reverted, Want};
 use ips_client::image::MediatorSetting;
 use ips_client::{Control, Origin, Phase, Progress, Source};
 
@@ -392,6 +392,73 @@ fn payloads_come_from_who_has_them_and_are_not_fetched_twice() {
     let done = world.change(want()).unwrap();
     assert!(done.bytes > 0 && done.bytes < 9 * 8, "{done:?}");
     assert_eq!(world.read("etc/f8").as_deref(), Some("content8"));
+}
+
+#[test]
+fn what_goes_brings_changes_with_it() {
+    let on = |what: &str, value: &str| {
+        format!("set name=pkg.additional-{what}-on-uninstall value={value}\n")
+    };
+    let manifests: Vec<String> = [
+        ("a@0.5", String::new()),
+        ("a@1", String::new()),
+        ("a@2", String::new()),
+        ("b@1", String::new()),
+        ("b@2", String::new()),
+        // Its name only ends like the other's.
+        ("more/a@2", String::new()),
+        ("c@1", "depend type=require fmri=trigger\n".to_string()),
+        ("trigger@1", on("update", "a@2")),
+        ("trigger@2", on("update", "a@1")),
+        ("trigger@3", on("uninstall", "a")),
+        ("trigger@5", on("uninstall", "a@2 value=b@2")),
+        ("trigger@6", on("uninstall", "a@1")),
+        ("trigger@7", on("uninstall", "c")),
+        ("trigger@8", on("update", "b") + &on("destroy", "a")),
+        ("evil@1", on("update", "evil@2")),
+        ("evil@2", String::new()),
+    ]
+    .map(|(name, actions)| package(name, &actions))
+    .into();
+    let place = tempfile::tempdir().unwrap();
+    let repository = place.path().join("repo");
+    let manifests: Vec<&str> = manifests.iter().map(String::as_str).collect();
+    common::publish(&repository, &manifests);
+    let take = |pattern: &str| (Want::Uninstall(vec![pattern.to_string()]), "");
+    let but = |want: Want| (want, "trigger");
+    for (there, (want, reject), left) in [
+        ("a@1 trigger@1", take("trigger"), "a@2"),
+        ("a@2 trigger@2", take("trigger"), "a@1"),
+        ("a@1 trigger@3", take("trigger"), ""),
+        ("a@2 more/a@2 trigger@3", take("trigger"), "more/a@2"),
+        ("a@1 trigger@6", take("trigger"), ""),
+        ("a@2 trigger@6", take("trigger"), "a@2"),
+        ("a@2 b@2 trigger@5", take("trigger"), ""),
+        ("a@1 b@1 trigger@5", take("trigger"), "a@1 b@1"),
+        ("c@1 trigger@7", take("trigger"), ""),
+        // What is not there is not brought.
+        ("trigger@1", take("trigger"), ""),
+        ("a@1 b@1 trigger@8", take("trigger"), "a@1 b@2"),
+        ("a@1 trigger@1", but(Want::Install(vec!["b@1".into()])), "a@2 b@1"),
+        ("a@2 b@1 trigger@2", but(Want::Update(vec!["b@2".into()])), "a@1 b@2"),
+        // Of what the user asks for and what is triggered the newer one.
+        ("a@1 trigger@1", but(Want::Update(vec!["a@0.5".into()])), "a@2"),
+        // Only what goes triggers.
+        ("a@1 trigger@1", (Want::Update(vec!["trigger@2".into()]), ""), "a@1 trigger@2"),
+    ] {
+        let mut one = World::of(&repository, tempfile::tempdir().unwrap());
+        one.install(there).unwrap();
+        let reject = if reject.is_empty() { Vec::new() } else { vec![reject.to_string()] };
+        one.order_done(Order { reject, ..Order::of(want.clone()) }).unwrap();
+        let names = one.installed().replace(":20250615T150640Z", "");
+        assert_eq!(names, left, "{there}: {want:?}");
+    }
+    let mut world = World::of(&repository, place);
+    world.install("evil@1").unwrap();
+    world.uninstall("evil").unwrap_err();
+    let order = Order { triggers: false, ..Order::of(take("evil").0) };
+    world.order_done(order).unwrap();
+    assert_eq!(world.installed(), "");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -22,6 +22,8 @@ pub struct Call {
     pub arguments: Vec<String>,
     /// The whole command line, for the history.
     pub line: Vec<String>,
+    /// `-D`, each `NAME=VALUE` or `NAME`.
+    pub debug: Vec<String>,
 }
 
 /// Options and operands.
@@ -277,7 +279,7 @@ mod tests {
 
     fn call(arguments: &[&str]) -> Call {
         let arguments = arguments.iter().map(|text| text.to_string()).collect();
-        Call { name: "list", root: None, arguments, line: Vec::new() }
+        Call { name: "list", root: None, arguments, line: Vec::new(), debug: Vec::new() }
     }
 
     const KNOWN: [&str; 6] =

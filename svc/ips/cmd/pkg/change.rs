@@ -128,6 +128,15 @@ impl<'a> Change<'a> {
         self.given.values("reject").map(str::to_string).collect()
     }
 
+    /// Whether packages that go may bring further changes with them: not with
+    /// `-D ignore-pkg-actuators=true`.
+    pub fn triggers(&self) -> bool {
+        let ignored = self.call.debug.iter().rev().find_map(|switch| {
+            switch.split_once('=').filter(|(name, _)| *name == "ignore-pkg-actuators")
+        });
+        !ignored.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
+    }
+
     /// Whether children are to do what is asked of their parent: where it is asked for, or where the
     /// image has it so for the operations that are meant by that.
     pub fn recurses(&self, image: &Image) -> bool {
@@ -180,7 +189,8 @@ impl<'a> Change<'a> {
         let reject = if self.below && !self.own { Vec::new() } else { self.rejected() };
         let loose = self.given.has("ignore-missing") || !self.recursed(&session.image)?.is_empty();
         let want = if loose { present(&session.image, &asked)? } else { asked.clone() };
-        let order = Order { reject, sources: &sources, ..Order::of(want) };
+        let order =
+            Order { reject, sources: &sources, triggers: self.triggers(), ..Order::of(want) };
         match self.changed(&mut session, &asked, &order) {
             Ok(status) => {
                 let dry = self.given.has("n");

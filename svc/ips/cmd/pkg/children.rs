@@ -211,9 +211,14 @@ impl Change<'_> {
         let want = self.wanted_below(&session.image, own.as_ref(), state).map_err(unknown)?;
         let reject = if own.is_some() { self.rejected() } else { Vec::new() };
         let (parent, sources) = (Some(state.by_name()), self.sources().map_err(unknown)?);
-        let order = Order { reject, parent, sources: &sources, ..Order::of(want) };
-        let resolved =
-            self.told.shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
+        let order = Order {
+            reject,
+            parent,
+            sources: &sources,
+            triggers: self.triggers(),
+            ..Order::of(want)
+        };
+        let resolved = shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
         let planned = plan(&session.image, &resolved).map_err(refuse)?;
         self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
         let mut followers = self.followers(&session.image, &order.want, &planned)?;

@@ -135,6 +135,7 @@ const ALIASES: [(&str, &str); 3] =
 struct Global {
     root: Option<PathBuf>,
     help: bool,
+    debug: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -187,7 +188,7 @@ fn run(line: &[String]) -> Result<u8, Failure> {
         return Err(Failure::usage(message).of(name));
     }
     let (root, arguments, line) = (global.root, arguments.to_vec(), line.to_vec());
-    run(&Call { name, root, arguments, line })
+    run(&Call { name, root, arguments, line, debug: global.debug })
 }
 
 fn global(arguments: &[String]) -> Result<(Global, &[String]), Failure> {
@@ -216,15 +217,19 @@ fn global(arguments: &[String]) -> Result<(Global, &[String]), Failure> {
             "--no-network-cache" | "--notes" => rest = after,
             "--" => return Ok((global, after)),
             long if long.starts_with("--") => match long.split_once('=') {
-                Some(("--runid" | "--debug", _)) => rest = after,
-                None if matches!(long, "--runid" | "--debug") => drop(value("", &long[2..])?),
+                Some(("--runid", _)) => rest = after,
+                Some(("--debug", switch)) => {
+                    global.debug.push(switch.to_string());
+                    rest = after;
+                }
+                None if long == "--runid" => drop(value("", "runid")?),
+                None if long == "--debug" => global.debug.push(value("", "debug")?),
                 _ => return Err(illegal(&long[2..])),
             },
             short if short.starts_with("-R") => {
                 global.root = Some(PathBuf::from(value(&short[2..], "R")?));
             }
-            // Debugging switches of pkg5 have nothing to switch.
-            short if short.starts_with("-D") => drop(value(&short[2..], "D")?),
+            short if short.starts_with("-D") => global.debug.push(value(&short[2..], "D")?),
             short if short.starts_with('-') && short.len() > 1 => {
                 return Err(illegal(&short[1..2]));
             }

@@ -121,6 +121,7 @@ fn at_length(planned: &Planned<'_>, services: &[&str]) -> String {
         }
         text.push('\n');
     }
+    text.push_str(&triggered(planned));
     if !services.is_empty() {
         text.push_str("Services:\n");
         for (name, value) in planned.actuators.iter().filter(|(name, _)| name != "reboot-needed") {
@@ -128,6 +129,28 @@ fn at_length(planned: &Planned<'_>, services: &[&str]) -> String {
         }
         text.push('\n');
     }
+    text
+}
+
+/// What packages that go have brought with them.
+fn triggered(planned: &Planned<'_>) -> String {
+    let changed = |name: &str| planned.packages.iter().any(|change| change.name() == name);
+    let mut by: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    for one in planned.resolved.triggered.iter().filter(|one| changed(&one.name)) {
+        by.entry(&one.by).or_default().entry(one.operation).or_default().push(&one.name);
+    }
+    if by.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("Package-triggered Operations:\n");
+    for (trigger, operations) in by {
+        let _ = writeln!(text, "{trigger}");
+        for (operation, names) in operations {
+            let _ = writeln!(text, "    {operation}");
+            text.extend(names.iter().map(|name| format!("        {name}\n")));
+        }
+    }
+    text.push('\n');
     text
 }
 

@@ -65,6 +65,12 @@ pub fn action(action: &Action) -> Result<(), InvalidAction> {
             if action.values("value").is_empty() {
                 faults.push("value is required".into());
             }
+            // Packages that change with this one.
+            if action.get("name").is_some_and(|name| name.starts_with("pkg.additional-")) {
+                let illegal = |value: &&String| crate::Fmri::parse(value).is_err();
+                let values = action.values("value").iter().filter(illegal);
+                faults.extend(values.map(|value| format!("Illegal FMRI '{value}'")));
+            }
         }
         Kind::Signature => required(action, &["algorithm"], &mut faults),
         Kind::Driver | Kind::License | Kind::Legacy => {}
@@ -253,6 +259,10 @@ mod tests {
             ),
             ("file path=a/../../b mode=0644 owner=r group=bin", "path may not contain '..'"),
             ("link path=a", "target is required"),
+            (
+                "set name=pkg.additional-update-on-uninstall value=A@1 value=&@M",
+                "Illegal FMRI '&@M'",
+            ),
             (
                 "link path=a target=b mediator=x",
                 "a mediator-version or mediator-implementation must be provided if a mediator is specified",

@@ -4,7 +4,8 @@
 //! reads their manifests and looks at their signatures; `plan` says what that means for every path, user and driver; `carry_out` looks
 //! at the disk, stages what is to be put, and has it executed.
 //!
-//! In reading order: `wish` (patterns, the solver's task), `resolve`, `difference` (old actions against
+//! In reading order: `wish` (patterns, the solver's task), `triggers` (what removals
+//! bring with them), `resolve`, `difference` (old actions against
 //! new ones), `plan` (with `notes`: which release notes are due), `files` (what becomes of files that may have been edited), `prepare` (differences as
 //! steps), `tables` (account, driver and other files that are edited), `run`; beside them `unneeded` (what could go).
 
@@ -16,6 +17,7 @@ mod prepare;
 mod resolve;
 mod run;
 mod tables;
+mod triggers;
 mod universe;
 mod unneeded;
 mod whole;
@@ -44,6 +46,7 @@ use crate::source::{Source, SourceError};
 pub use plan::{Hydration, License, PackageChange, Planned, plan};
 pub use resolve::{Resolved, resolve};
 pub use run::{Done, Editables, carry_out, editables, free_space, payload_text, pending};
+pub use triggers::Triggered;
 pub use unneeded::{removable, unneeded};
 
 /// What is wanted of an image.
@@ -110,12 +113,14 @@ pub struct Order<'a> {
     pub donor: Option<&'a Donor>,
     /// The packages of the parent image, if they are not to be what the image knows of it.
     pub parent: Option<BTreeMap<String, Fmri>>,
+    /// Whether packages that are taken away may bring further changes with them.
+    pub triggers: bool,
 }
 
 impl Order<'_> {
     /// An operation without extras.
     pub fn of(want: Want) -> Self {
-        Self { want, reject: Vec::new(), sources: &[], donor: None, parent: None }
+        Self { want, reject: Vec::new(), sources: &[], donor: None, parent: None, triggers: true }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use ips_model::{Fmri, Manifest};
 use rayon::prelude::*;
 
+use super::triggers::Triggered;
 use super::universe::Known;
 use super::{ChangeError, Order, Want, wish};
 use crate::conditions::Conditions;
@@ -28,6 +29,8 @@ pub struct Resolved {
     pub after: BTreeSet<Fmri>,
     /// Stems the user named.
     pub named: BTreeSet<String>,
+    /// What packages that go have triggered.
+    pub triggered: BTreeSet<Triggered>,
     /// Texts of manifests that the image does not keep yet.
     pub texts: BTreeMap<Fmri, String>,
     /// Certificates that it does not keep yet.
@@ -54,11 +57,11 @@ pub fn resolve(
     let configuration = wanted_configuration(image, &order.want);
     let installed = image.installed()?;
     let before: BTreeSet<Fmri> = installed.packages().map(|(fmri, _)| fmri).collect();
-    let (after, named, avoided) = if order.want.solves() {
+    let (after, named, triggered, avoided) = if order.want.solves() {
         let conditions = configuration.conditions();
         solved(image, order, conditions)?
     } else {
-        (before.clone(), BTreeSet::new(), None)
+        (before.clone(), BTreeSet::new(), BTreeSet::new(), None)
     };
     let mut texts = BTreeMap::new();
     let names: BTreeSet<&Fmri> = before.union(&after).collect();
@@ -81,6 +84,7 @@ pub fn resolve(
         before,
         after,
         named,
+        triggered,
         texts,
         certificates,
         configuration,
@@ -121,11 +125,11 @@ fn signatures(
     }
 }
 
-type Answer = (BTreeSet<Fmri>, BTreeSet<String>, Option<AvoidSet>);
+type Answer = (BTreeSet<Fmri>, BTreeSet<String>, BTreeSet<Triggered>, Option<AvoidSet>);
 
 fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<Answer, ChangeError> {
     let known = Known::read(image, order.sources, conditions)?;
-    let (task, mut named) = wish::task(image, order, &known)?;
+    let (task, mut named, triggered) = wish::task(image, order, &known)?;
     let after: BTreeSet<Fmri> = solve(&known, &task)?.into_iter().collect();
     follow_renames(&known, &after, &mut named);
     let mut avoided = image.avoided()?;
@@ -147,7 +151,7 @@ fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<An
         avoided.implied.remove(name);
     }
     let changed = (avoided != old).then_some(avoided);
-    Ok((after, named, changed))
+    Ok((after, named, triggered, changed))
 }
 
 /// Who asks for an old name asks for what it leads to.

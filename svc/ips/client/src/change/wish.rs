@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ips_model::{Fmri, Pattern};
 
+use super::triggers::{self, Triggered};
 use super::universe::{Known, ranks};
 use super::{ChangeError, Order, Want};
 use crate::image::Image;
@@ -83,12 +84,12 @@ pub fn installed(image: &Image, known: &Known<'_>) -> Result<Vec<Candidate>, Cha
     Ok(image.installed()?.packages().map(|(fmri, _)| known.candidate(&fmri)).collect())
 }
 
-/// The solver's task; also the stems the user named.
+/// The solver's task; also the stems the user named, and what was triggered.
 pub fn task(
     image: &Image,
     order: &Order<'_>,
     known: &Known<'_>,
-) -> Result<(Task, BTreeSet<String>), ChangeError> {
+) -> Result<(Task, BTreeSet<String>, BTreeSet<Triggered>), ChangeError> {
     let there = installed(image, known)?;
     let own: Vec<Fmri> = there.iter().map(|one| one.fmri.clone()).collect();
     let frozen = image.frozen()?;
@@ -108,6 +109,8 @@ pub fn task(
         },
         ..Task::default()
     };
+    // Installed ones that the user takes away.
+    let mut gone: Vec<&Fmri> = Vec::new();
     match &order.want {
         Want::Install(patterns) => {
             task.roots = roots(&meant(patterns, &known.packages(), ChangeError::NoMatch)?, known);
@@ -119,8 +122,8 @@ pub fn task(
         }
         Want::Uninstall(patterns) => {
             let meant = meant(patterns, &own, ChangeError::NotInstalled)?;
-            let found = meant.iter().flat_map(|(_, found)| found);
-            task.removed = found.map(|fmri| fmri.name.clone()).collect();
+            gone.extend(meant.into_iter().flat_map(|(_, found)| found));
+            task.removed = gone.iter().map(|fmri| fmri.name.clone()).collect();
         }
         Want::Update(patterns) if patterns.is_empty() || patterns == &["*"] => {
             task.movement = Move::Newest;
@@ -146,15 +149,19 @@ pub fn task(
         let all = known.packages();
         for (_, found) in meant(&order.reject, &all, ChangeError::NoMatch)? {
             task.removed.extend(found.iter().map(|fmri| fmri.name.clone()));
+            gone.extend(own.iter().filter(|fmri| found.contains(fmri)));
         }
     }
     // An update may go back where the pattern says so, and leaves alone what it does not name.
     task.downgrade = matches!(&order.want, Want::Update(_) | Want::Sync(_));
+    let triggering: &[&Fmri] = if order.triggers { &gone } else { &[] };
+    let mut triggered = triggers::add(&mut task, image, known, triggering)?;
+    triggered.retain(|one| !named.contains(&one.name));
     let moves = matches!(&order.want, Want::Install(_) | Want::Update(_) | Want::Sync(_));
     if task.movement == Move::Keep && moves {
         task.hold();
     }
-    Ok((task, named))
+    Ok((task, named, triggered))
 }
 
 fn any_version(stem: &str) -> Root {

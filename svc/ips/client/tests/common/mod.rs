@@ -112,6 +112,17 @@ impl World {
         carry_out(&mut self.image, &lock, &order, &planned, time, control)
     }
 
+    /// Does what is ordered, from the image's repository.
+    pub fn order_done(&mut self, order: Order<'_>) -> Result<Done, ChangeError> {
+        let (lock, control) = (self.image.lock().unwrap(), Control::silent());
+        let order = Order { sources: &self.sources, ..order };
+        let resolved = resolve(&self.image, &order, &control)?;
+        let planned = plan(&self.image, &resolved)?;
+        self.time += 1;
+        let time = Timestamp::from_seconds(self.time);
+        carry_out(&mut self.image, &lock, &order, &planned, time, &control)
+    }
+
     pub fn install(&mut self, patterns: &str) -> Result<Done, ChangeError> {
         self.change(Want::Install(patterns.split(' ').map(str::to_string).collect()))
     }
