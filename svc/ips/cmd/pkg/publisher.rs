@@ -22,8 +22,7 @@ pub fn publisher(call: &Call) -> Result<u8, Failure> {
         return Ok(0);
     }
     let all = image.configuration().publishers().iter();
-    // Publishers that are left out are shown only to who asks for them.
-    let shown = all.filter(|one| given.has("n") || !one.disabled);
+    let shown = all.filter(|one| !one.disabled || !given.has("n"));
     let shown: Vec<&Publisher> = match given.has("P") {
         true => shown.take(1).collect(),
         false => shown.collect(),

@@ -253,14 +253,14 @@ fn publishers_come_and_go() {
     );
     check(
         &place,
-        "pkg -R img set-publisher -d harbour.example && pkg -R img publisher -H",
+        "pkg -R img set-publisher -d harbour.example && pkg -R img publisher -nH",
         0,
         &row("orchard.example", "(non-sticky)"),
         "",
     );
     check(
         &place,
-        "pkg -R img publisher -nH",
+        "pkg -R img publisher -H",
         0,
         &format!(
             "{}{}",
