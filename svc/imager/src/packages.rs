@@ -1,8 +1,8 @@
 //! packages.rs - packages into an image root, by our own client.
 //!
 //! The image is a full one that knows its packages, without privilege: owners and modes are in the
-//! table that comes back.  Every time in it is that of the newest catalog, so the same repositories
-//! give the same image.
+//! table that comes back.  Every time in it is that of the newest package there is, so the same
+//! packages give the same image, wherever and whenever a repository got them.
 //!
 //! What comes by a network is asked for again when the network was lost; payloads that came before
 //! a build failed are kept for the next one, which looks at each of them again.
@@ -23,7 +23,7 @@ use ips_client::image::{
     PublisherUri, Refresh, Surroundings,
 };
 use ips_client::{Control, Donor, Origin, PopulateOptions, Progress, Source};
-use ips_model::{Pattern, Timestamp};
+use ips_model::{Fmri, Pattern, Timestamp};
 use process::Cancel;
 
 use crate::build::room::says_full;
@@ -76,7 +76,7 @@ pub struct Repositories<'a> {
     pub kept: Option<PathBuf>,
 }
 
-/// The time of an image without catalogs: never seen, for nothing can be installed then.
+/// The time of an image without packages: never seen, for nothing can be installed then.
 const NEVER: i64 = 0;
 
 impl Repositories<'_> {
@@ -117,11 +117,12 @@ impl Repositories<'_> {
     }
 }
 
-/// The newest catalog's time.
+/// The newest package's time; a catalog's own tells when its repository was changed.
 fn newest(publishers: &[(Authority, Vec<Source>)]) -> Timestamp {
     let sources = publishers.iter().flat_map(|(_, sources)| sources);
-    let times = sources.flat_map(Source::catalogs).filter_map(|catalog| catalog.updated);
-    times.max_by_key(|time| time.seconds()).unwrap_or_else(|| Timestamp::from_seconds(NEVER))
+    let stamp = |fmri: Fmri| Timestamp::parse(fmri.version?.timestamp.as_deref()?).ok();
+    let times = sources.flat_map(Source::packages).filter_map(stamp);
+    times.max().unwrap_or_else(|| Timestamp::from_seconds(NEVER))
 }
 
 impl Packages for Repositories<'_> {

@@ -306,6 +306,28 @@ fn an_image_is_published_for_installation_servers() {
     assert!(folder.join("install-image%2FOrchard").is_dir());
 }
 
+#[test]
+fn when_a_repository_got_its_packages_is_nowhere_in_the_image() {
+    let (yard, other) = (Yard::new(), Yard::new());
+    other.rebuild(100);
+    for yard in [&yard, &other] {
+        let manifest = yard.manifest("m", &SLIM);
+        assert_eq!(yard.run(&["build", manifest.to_str().unwrap()]).status, 0);
+    }
+    let image = |yard: &Yard| common::files(&yard.path("area/build_data/pkg_image"));
+    assert!(image(&yard) == image(&other), "another image");
+    // Nor is, but in what the image knows of its publisher, a package it does not have.
+    let table = |yard: &Yard| {
+        let text = std::fs::read_to_string(yard.path("area/build_data/root.table")).unwrap();
+        let own = text.lines().filter(|line| !line.contains(" var/pkg"));
+        own.map(str::to_owned).collect::<Vec<_>>()
+    };
+    other.publish_beside(200);
+    assert_eq!(other.run(&["build", "m.xml"]).status, 0);
+    assert!(image(&yard) != image(&other), "nothing was made anew");
+    assert_eq!(table(&yard), table(&other));
+}
+
 /// The directory's copy, as another build may find it.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     if to.exists() {

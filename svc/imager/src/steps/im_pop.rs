@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use image_manifest::{Authority, Image};
-use image_tree::Kind;
+use image_tree::{Kind, Tree};
 use ips_client::Donor;
 use ips_model::{Fmri, Timestamp};
 
@@ -52,10 +52,11 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
             (work.world.progress)(&work.step.name, done, total, phase);
         },
     };
-    let Filled { tree, packages, payloads, records } = work.world.packages.fill(&order)?;
+    let Filled { mut tree, packages, payloads } = work.world.packages.fill(&order)?;
     earlier.remove()?;
     work.debug(&format!("{} packages, {} paths", packages.len(), tree.len()));
     let time = newest(&packages)?;
+    no_later(&mut tree, time);
     let mut root = Rooted::of(dir, &table, tree, time);
     // What the packages' own records are is on the disk alone.
     root.reconcile_below(&records)?;
@@ -118,6 +119,16 @@ fn kilobytes(root: &Rooted) -> u64 {
         _ => 1,
     };
     root.tree.iter().map(|(_, entry)| size(&entry.kind)).sum()
+}
+
+/// What has a later time gets this one: a package that is not in the image leaves no trace in it.
+fn no_later(tree: &mut Tree, time: i64) {
+    let late = tree.iter().filter(|(_, entry)| entry.mtime > time);
+    for path in late.map(|(path, _)| path.to_owned()).collect::<Vec<_>>() {
+        if let Some(entry) = tree.get_mut(&path) {
+            entry.mtime = time;
+        }
+    }
 }
 
 /// The newest time stamp of the packages, seconds since the epoch.

@@ -152,6 +152,23 @@ impl Yard {
         batch.publish(&manifest, &sources, now).is_ok() && batch.commit(now).is_ok()
     }
 
+    /// Makes the repository's catalog anew, later than it was.
+    pub fn rebuild(&self, later: i64) {
+        let repository = Repository::open(&self.path("repo")).unwrap();
+        repository.rebuild("orchard.example", Timestamp::from_seconds(NOW + later)).unwrap();
+    }
+
+    /// Publishes a package that no manifest asks for, later than all others.
+    pub fn publish_beside(&self, later: i64) {
+        let now = Timestamp::from_seconds(NOW + later);
+        let batch = Repository::open(&self.path("repo")).unwrap();
+        let batch = batch.batch().unwrap();
+        let text = "set name=pkg.fmri value=pkg://orchard.example/beside@1.0\n";
+        let sources = Sources { folders: Vec::new(), timestamps: Vec::new() };
+        batch.publish(&Manifest::parse(text).unwrap(), &sources, now).unwrap();
+        batch.commit(now).unwrap();
+    }
+
     /// Publishes a newer version in which one file is another.
     pub fn change(&self) {
         let files = FILES.map(|(path, mode, group, content)| {
