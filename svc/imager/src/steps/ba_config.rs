@@ -13,22 +13,27 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image_formats::iso;
-use image_manifest::Profile;
+use image_manifest::Image;
 
-use super::Work;
+use super::{Work, profiles};
 use image_rooted::{Owned, Rooted, services};
 
 const SEED: &str = "lib/svc/seed/global.db";
 const REPOSITORY: &str = "etc/svc/repository.db";
+
+/// What shows in the archive, and is not in it yet.
+pub(super) fn options(image: &Image) -> Result<String> {
+    Ok(format!("{} {}", image.host_name, profiles::options(image)?))
+}
 
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
     let mut archive = work.archive()?;
     devices(&mut archive)?;
     identity(&mut archive, &work.image.host_name)?;
-    profiles(work, &mut archive)?;
+    put_profiles(work, &mut archive)?;
     services(work, &root, &mut archive)?;
     if root.is_directory("usr/bin") && archive.tree.get("bin").is_none() {
         archive.link("bin", "./usr/bin")?;
@@ -100,14 +105,10 @@ fn with_alias(text: &str, host: &str) -> String {
 }
 
 /// The profiles of the build host come into the image; those of the image are there.
-fn profiles(work: &Work<'_>, archive: &mut Rooted) -> Result<()> {
-    for Profile { path, on_build_host } in &work.image.boot_archive.profiles {
-        if !on_build_host {
-            continue;
-        }
-        let text = std::fs::read(path).with_context(|| format!("profile {path}"))?;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        archive.put(&format!("etc/svc/profile/{name}"), &text, Owned::sys(0o444))?;
+fn put_profiles(work: &Work<'_>, archive: &mut Rooted) -> Result<()> {
+    for lent in profiles::lent(work.image)? {
+        let path = format!("etc/svc/profile/{}", lent.name);
+        archive.put(&path, &lent.bytes, Owned::sys(0o444))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! | `agent.rs`, `agent/` | metadata-agent: a service by which an instance becomes itself |
 //! | `ba_init.rs` | ba-init: files into the boot archive |
 //! | `ba_config.rs` | ba-config: marker, volume set, links to what is not in the archive |
+//! | `profiles.rs`, `profiles/` | profiles that the machine that builds lends an image |
 //! | `ba_arch.rs` | ba-arch, ba-arch-32: the archive as one file |
 //! | `strip.rs` | slim-post-mod, post-mod-custom: what a medium does not need |
 //! | `menu.rs` | grub-setup, loader-setup: the boot menu |
@@ -42,6 +43,7 @@ mod menu;
 mod netboot;
 mod pool;
 mod post_mod;
+mod profiles;
 mod publish;
 mod strip;
 mod usb;
@@ -325,9 +327,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         Native::ImPop => im_pop::options(image, world)?,
         Native::ImMod => im_mod::options(image),
         Native::BaInit => format!("{:?}", image.boot_archive.contents),
-        Native::BaConfig => {
-            format!("{} {:?}", image.host_name, image.boot_archive.profiles)
-        }
+        Native::BaConfig => ba_config::options(image)?,
         Native::BaArch => {
             let archive = &image.boot_archive;
             format!("{} {} {:?}", archive.size_pad_mb, archive.nbpi, archive.compression)
