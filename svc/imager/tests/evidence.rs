@@ -153,6 +153,16 @@ fn what_no_step_packs_is_told_too() {
     assert_eq!((said.status, said.err.as_str()), (0, ""));
     assert!(said.out.starts_with("0 packages and 0 paths differ; "), "{}", said.out);
 
+    // A medium may be a folder; one of the documents that tells nothing of what is inside is none.
+    fs::create_dir(yard.path("area/media/Orchard.netboot")).unwrap();
+    let said = yard.run(&["diff", "area/media/Orchard.netboot", "area"]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    let said = yard.run(&["diff", "area/media/Orchard.provenance.json", "area"]);
+    let no_facts = "these are no facts of a build: missing field `format` at line 1 column ";
+    assert_eq!(said.status, 2);
+    assert_eq!(said.err.matches(no_facts).count(), 1, "{}", said.err);
+    assert_eq!(said.err.matches("missing field").count(), 1, "{}", said.err);
+
     fs::create_dir(yard.path("none")).unwrap();
     fs::create_dir(yard.path("two")).unwrap();
     for name in ["a", "b"] {

@@ -24,13 +24,13 @@ const FORMAT: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// Not JSON, or with other fields.
-    #[error("these are no facts of a build: {0}")]
+    #[error("these are no facts of a build")]
     Json(#[from] serde_json::Error),
     /// Of a later program.
     #[error("facts of format {0} are not known here")]
     Format(u32),
     /// A row that is none.
-    #[error("the facts' table: {0}")]
+    #[error("the facts' table")]
     Table(#[from] TableError),
 }
 

@@ -13,7 +13,7 @@ use crate::contents::{Digests, File, Package};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Not JSON.
-    #[error("the bill of materials is no JSON: {0}")]
+    #[error("the bill of materials is no JSON")]
     Json(#[from] serde_json::Error),
     /// Not SPDX 2.
     #[error("the document is \"{found}\", not SPDX-2.3")]

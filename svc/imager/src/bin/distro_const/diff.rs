@@ -80,8 +80,7 @@ fn document(path: &Path) -> Result<PathBuf> {
         if path.extension().is_some_and(|extension| extension == "json") {
             return Ok(path.to_path_buf());
         }
-        let beside = DOCUMENTS.iter().map(|end| path.with_extension(&end[1..]));
-        return beside.into_iter().find(|beside| beside.exists()).with_context(|| {
+        return beside(path).with_context(|| {
             format!("{}: beside it are neither facts nor a bill of materials", path.display())
         });
     }
@@ -101,7 +100,16 @@ fn document(path: &Path) -> Result<PathBuf> {
             }
         }
     }
-    bail!("{}: neither facts nor a bill of materials of a build", path.display())
+    // A medium may be a folder: what a network server offers.
+    beside(path).with_context(|| {
+        format!("{}: neither facts nor a bill of materials of a build", path.display())
+    })
+}
+
+/// The better document beside a medium.
+fn beside(medium: &Path) -> Option<PathBuf> {
+    let documents = DOCUMENTS.iter().map(|end| medium.with_extension(&end[1..]));
+    documents.into_iter().find(|document| document.exists())
 }
 
 fn ending(folder: &Path, end: &str) -> Result<Vec<PathBuf>> {
