@@ -1,11 +1,11 @@
 //! progress.rs - one bar on a terminal, for the step that is going on; nothing elsewhere.
 //!
 //! ```text
-//!        ba-arch [=====>        ] 120/300 archive  12 s left of the step, 1 min 5 s of all
+//!        ba-arch [=====>        ] 120/300 archive  12 s left, 1 min 5 s of all
 //! ```
 //!
 //! What is left is what the last build took less what has passed; a build that is the first of its
-//! area knows only how far the step is.
+//! area knows only how far the step is.  The bar takes what room the words leave in the line.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -40,6 +40,10 @@ impl Bar {
     pub fn new(times: Times, steps: Vec<String>) -> Self {
         let seen = std::io::stderr().is_terminal();
         let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self::on(target, seen, times, steps)
+    }
+
+    fn on(target: ProgressDrawTarget, seen: bool, times: Times, steps: Vec<String>) -> Self {
         let bar = ProgressBar::with_draw_target(None, target);
         // Before the first step there is nothing to be seen.
         if let Ok(nothing) = ProgressStyle::with_template("") {
@@ -79,7 +83,7 @@ impl Bar {
 
     fn style(&self, step: &str, unit: &str, has_total: bool, is_new: bool) {
         let plain = |text: &str| text.replace('{', "{{").replace('}', "}}");
-        let measures = if has_total { "[{bar:30}] {pos}/{len} " } else { "{elapsed}" };
+        let measures = if has_total { "[{wide_bar}] {pos}/{len} " } else { "{elapsed}" };
         let unit = if has_total { plain(unit) } else { String::new() };
         let template = format!("{:>14} {measures}{unit}  {{left}}", plain(step));
         let Ok(style) = ProgressStyle::with_template(&template) else { return };
@@ -113,7 +117,7 @@ fn left(own: Option<Duration>, later: Option<Duration>, passed: Duration) -> Str
     let mut text = String::new();
     if let Some(own) = own {
         let own = own.saturating_sub(passed);
-        let _done = write!(text, "{} left of the step", spell(own));
+        let _done = write!(text, "{} left", spell(own));
         if let Some(later) = later {
             let _done = write!(text, ", {} of all", spell(own + later));
         }
@@ -124,7 +128,9 @@ fn left(own: Option<Duration>, later: Option<Duration>, passed: Duration) -> Str
 fn spell(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
-        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds @ 60..600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds @ 600..3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
@@ -137,13 +143,70 @@ mod tests {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         let passed = Duration::from_secs(8);
         for (own, later, wanted) in [
-            (seconds(20), seconds(53), "12 s left of the step, 1 min 5 s of all"),
-            (seconds(20), None, "12 s left of the step"),
-            (seconds(5), seconds(3), "0 s left of the step, 3 s of all"),
+            (seconds(20), seconds(53), "12 s left, 1 min 5 s of all"),
+            (seconds(20), None, "12 s left"),
+            (seconds(5), seconds(3), "0 s left, 3 s of all"),
             (None, seconds(3), ""),
+            (seconds(608), seconds(3000), "10 min left, 1 h 0 min of all"),
+            (seconds(609), seconds(0), "11 min left, 11 min of all"),
         ] {
             assert_eq!(left(own, later, passed), wanted);
         }
+    }
+
+    /// What is written, on a terminal of 80 columns.
+    #[derive(Debug, Clone, Default)]
+    struct Screen(std::sync::Arc<Mutex<String>>);
+
+    impl indicatif::TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> std::io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bar_measure_and_time_are_one_line_of_a_usual_terminal() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut times = Times::of(scratch.path());
+        for step in ["transfer-ips-install", "b"] {
+            times.keep(step, Duration::from_secs(3599));
+        }
+        let steps = ["transfer-ips-install", "b"].map(str::to_string).to_vec();
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let bar = Bar::on(target, false, times, steps);
+        bar.tell("transfer-ips-install", 0, 0, "");
+        bar.tell("transfer-ips-install", 30_000, 30_000, "files");
+        bar.bar.force_draw();
+        let text = screen.0.lock().unwrap().clone();
+        let line = text.lines().rfind(|line| line.contains(" of all")).unwrap();
+        assert!(line.contains("30000/30000 files"), "{text}");
+        assert!(line.trim_end().chars().count() <= 80, "{line}");
     }
 
     #[test]
