@@ -164,6 +164,11 @@ fn a_script_that_hangs_is_ended() {
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 1);
     assert!(said.err.contains("took too long and was ended\n"), "{}", said.err);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("value=\"1\"", "value=\"soon\"")).unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    let told = "script_timeout: \"soon\": invalid digit found in string\n";
+    assert!(said.status == 1 && said.err.contains(told), "{}", said.err);
 }
 
 #[test]

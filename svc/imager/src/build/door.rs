@@ -20,7 +20,7 @@ use super::logs::Logs;
 use super::newer::{self, Made};
 use super::room;
 use super::run::{Build, Ended, Going};
-use super::script::Scripts;
+use super::script::{self, Scripts};
 use super::table::{self, Row};
 use crate::socket::{self, Server};
 use crate::source::{self, ReadError, ThisHost};
@@ -121,7 +121,7 @@ pub struct Caller<'a> {
     pub world: &'a World<'a>,
     /// What a step to go on from means.
     pub going: Going,
-    /// How long one script may take.
+    /// How long one script may take, whatever the manifest says.
     pub script_time: Option<Duration>,
     /// Hears what the manifest's server is asked.
     pub debug: Arc<socket::Log>,
@@ -142,7 +142,7 @@ pub fn build(
     let logs = caller.logs;
     let paths = logs.paths(area.logs(), &Zoned::now());
     let opened = open(manifest, area, (resume, pause), &paths, caller);
-    let (_folder, server) = opened.inspect_err(|error| tell(error, area, logs))?;
+    let (_folder, server, time) = opened.inspect_err(|error| tell(error, area, logs))?;
     let build = Build {
         checked: &manifest.checked,
         manifest: &manifest.path,
@@ -150,7 +150,7 @@ pub fn build(
         image: &manifest.image,
         world: caller.world,
         going: caller.going,
-        scripts: Scripts { socket: server.path(), time: caller.script_time, cancel: caller.cancel },
+        scripts: Scripts { socket: server.path(), time, cancel: caller.cancel },
         logs,
     };
     let ended = build.run(area, resume, pause).inspect_err(|error| tell(error, area, logs));
@@ -173,15 +173,17 @@ pub fn build(
     ended
 }
 
-/// Opens the logs and the socket at which scripts ask, in a folder of its own.
+/// Opens the logs and the socket at which scripts ask, in a folder of its own; gives how long one may
+/// take, too.
 fn open(
     manifest: &Manifest,
     area: &Area,
     from_to: (Option<usize>, Option<usize>),
     paths: &[PathBuf; 2],
     caller: &Caller<'_>,
-) -> Result<(TempDir, Server)> {
+) -> Result<(TempDir, Server, Option<Duration>)> {
     crate::steps::check(&manifest.image)?;
+    let time = caller.script_time.or(script::time(&manifest.image)?);
     warn(manifest, area, from_to.0, caller.logs)?;
     begin(manifest, area, from_to, paths, caller.logs)?;
     let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp");
@@ -189,7 +191,7 @@ fn open(
     let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));
     let document = Arc::new(manifest.checked.document().clone());
     let server = Server::start(document, &socket, caller.debug.clone());
-    Ok((folder, server.with_context(|| socket.display().to_string())?))
+    Ok((folder, server.with_context(|| socket.display().to_string())?, time))
 }
 
 /// Says what ended a build, and where there is no room if it is that.

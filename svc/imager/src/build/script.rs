@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use image_manifest::{Form, Step};
+use image_manifest::{Form, Image, Step};
 use image_rooted::script::Script;
 use process::{Cancel, Ended, Ledger};
 
@@ -38,6 +38,19 @@ pub struct Scripts<'a> {
     pub time: Option<Duration>,
     /// The wish to stop.
     pub cancel: &'a Cancel,
+}
+
+/// The key of the seconds that one script may take.
+const TIMEOUT: &str = "script_timeout";
+
+/// How long a manifest lets one script take: its pair, in the newer form an argument of any
+/// checkpoint; 0 is as long as it likes.
+pub fn time(image: &Image) -> Result<Option<Duration>> {
+    let argument = || image.steps.iter().find_map(|step| step.argument(TIMEOUT));
+    let text = image.pairs.get(TIMEOUT).map(String::as_str).or_else(argument);
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let seconds: u64 = text.parse().with_context(|| format!("{TIMEOUT}: \"{text}\""))?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
 /// Runs the script of a step.

@@ -235,10 +235,10 @@ fn steps(
             eprintln!("{line}");
         }
     };
-    let script_time = script_time(manifest);
     let debug = Arc::new(tell);
     let going = Going::AsTold;
-    let caller = Caller { world: &world, going, script_time, debug, cancel: &cancel, logs: &logs };
+    let caller =
+        Caller { world: &world, going, script_time: None, debug, cancel: &cancel, logs: &logs };
     door::build(manifest, area, resume, pause, &caller)
 }
 
@@ -251,12 +251,6 @@ fn surroundings(uri: &str) -> Result<Transport, TransportError> {
         ("http_proxy", Some(proxy)) => Some(proxy.clone()),
         (name, _) => std::env::var(name).ok(),
     })
-}
-
-/// Seconds that one script may take, from the manifest's pairs.
-fn script_time(manifest: &Manifest) -> Option<Duration> {
-    let seconds = manifest.image.pairs.get("script_timeout")?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// SIGINT, SIGTERM and SIGHUP end what runs, in order; the step can be gone on from.
