@@ -102,6 +102,52 @@ fn a_change_begins_at_the_first_step_that_it_reaches() {
 }
 
 #[test]
+fn what_a_manifest_takes_from_the_host_is_read_as_it_is_now() {
+    let yard = Yard::new();
+    let mut steps = SLIM[..11].to_vec();
+    steps[5][3] = "etc/motd";
+    let path = yard.manifest("m", &steps);
+    let profile = yard.path("site.xml");
+    let profiles = format!(
+        "<smf_service_profile><profile path=\"{}\" use_build_sys_file=\"true\"/>\
+         <profile path=\"/usr/share/distro_const/generic_live.xml\" use_build_sys_file=\"true\"/>\
+         </smf_service_profile><size_pad_mb>",
+        profile.display()
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("<base_exclude type=\"file\">etc/motd</base_exclude>", "");
+    let text = text.replace("<size_pad_mb>", &profiles);
+    let sorted = format!("<pair key=\"iso_sort\" value=\"{}\"/>", yard.path("sort").display());
+    let text = text.replace("<pair key=\"colour\"", &format!("{sorted}\n<pair key=\"colour\""));
+    std::fs::write(&path, text).unwrap();
+
+    // A profile of one's own that is not there: nothing is built in vain.
+    let said = yard.run(&["build", "m.xml"]);
+    let told = format!("profile {}: No such file", profile.display());
+    assert!(said.status == 1 && said.err.contains(&told), "{}", said.err);
+    assert!(!said.err.contains("==== "), "{}", said.err);
+
+    std::fs::write(&profile, "<one/>").unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(said.err.contains("solaris.zlib is in no order\n"), "{}", said.err);
+    let archive = yard.path("area/build_data/boot_archive");
+    let text = |path: &str| std::fs::read_to_string(archive.join(path)).unwrap();
+    assert_eq!(text("etc/svc/profile/site.xml"), "<one/>");
+    assert!(text("etc/svc/profile/generic_live.xml").contains("network/ssh"));
+    assert_eq!(text("etc/motd"), "hello\n", "a marker that is a file there stays that file");
+
+    std::fs::write(&profile, "<two/>").unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert!(said.err.contains("slim-ba-config\n==== ba-config"), "{}", said.err);
+    assert_eq!(text("etc/svc/profile/site.xml"), "<two/>");
+    std::fs::write(yard.path("sort"), "usr/bin/sh\t9\n").unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert!(said.err.contains("grub-setup\n==== post-mod"), "{}", said.err);
+    assert!(!said.err.contains("in no order"), "{}", said.err);
+}
+
+#[test]
 fn what_the_steps_leave() {
     let yard = Yard::new();
     yard.manifest("m", &SLIM[..6]);

@@ -45,8 +45,11 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     facts.volume_set = iso::volume_set_id(work.id);
     let text = format!("{}\n", facts.volume_set);
     archive.put(iso::VOLUME_SET_ID, text.as_bytes(), Owned::root(0o444))?;
-    if let Some(marker) = work.step.arguments.first() {
-        archive.put(marker.trim_matches('/'), b"", Owned::root(0o444))?;
+    if let Some(marker) = work.step.arguments.first().map(|marker| marker.trim_matches('/')) {
+        // The original touches it: a file that is there keeps what it holds.
+        if archive.tree.get(marker).is_none() {
+            archive.put(marker, b"", Owned::root(0o444))?;
+        }
     }
     links(&root, &mut archive)?;
     archive.save()?;

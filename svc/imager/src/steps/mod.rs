@@ -254,6 +254,7 @@ impl Work<'_> {
 pub fn check(image: &Image) -> Result<()> {
     for step in &image.steps {
         let checked = match step.native {
+            Some(Native::BaConfig) => profiles::lent(image).map(|_| ()),
             Some(Native::Disk) => disk::check(step),
             Some(Native::MetadataAgent) => agent::check(step),
             Some(Native::Netboot) => netboot::check(step),

@@ -10,7 +10,7 @@
 //!
 //! What the images were made of is moved out of the way, not removed: the next build takes it back.
 
-use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use anyhow::{Context, Result, bail};
 use image_formats::{iso, lofi};
@@ -29,10 +29,14 @@ pub(super) fn options(image: &Image) -> Result<String> {
     Ok(format!("{:?} {sort}", image.live_compression))
 }
 
+/// The order of the files; none where the file is not there or empty, as the original has it.
 fn sort(image: &Image) -> Result<Option<String>> {
     let Some(path) = image.pairs.get(SORT) else { return Ok(None) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("{SORT}: {path}"))?;
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{SORT}: {path}")),
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+    }
 }
 
 /// `known`: what the contents of files of the root are called, by path.
@@ -49,8 +53,10 @@ pub(super) fn run(work: &Work<'_>, known: &HashMap<String, String>) -> Result<()
         root.directory(path, Owned::sys(0o755))?;
     }
     let sort = sort(work.image)?;
-    let sort = sort.as_deref();
-    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort, known };
+    if let (None, Some(path)) = (&sort, work.image.pairs.get(SORT)) {
+        work.say(&format!("WARNING: {SORT}: nothing is in {path}: solaris.zlib is in no order"));
+    }
+    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort: sort.as_deref() };
     let usr_size = pack(work, &top, usr, "solaris.zlib")?;
     let misc = algorithm(work.image.live_compression)?;
     let parts = &["opt", "etc", "var"];
