@@ -43,6 +43,11 @@ fn a_disk_and_the_network_start_the_image() {
             "netboot-bios",
             Path::new("/usr/lib/ipxe/qemu/efi-e1000.rom"),
         ),
+        (
+            "Orchard.netboot (UEFI, network)",
+            "netboot-uefi",
+            Path::new("/usr/lib/ipxe/qemu/efi-e1000.rom"),
+        ),
     ];
     for (name, picture, needed) in tries {
         if !needed.exists() {

@@ -82,7 +82,14 @@ fn disks_hold_what_the_medium_holds() {
     assert!(usb.contains_key(&format!("boot/grub/{}", ids[0])) && ids[0] != ids[1]);
     assert!(disk.contains_key(&format!("boot/grub/{}", ids[1])));
     let script = fs::read_to_string(folder.join("Orchard.netboot/boot.ipxe")).unwrap();
-    assert!(script.starts_with("#!ipxe\nkernel platform/i86pc/kernel/amd64/unix -B console=ttya"));
+    assert!(
+        script.contains("\nkernel platform/i86pc/kernel/amd64/unix -B console=ttya"),
+        "{script}"
+    );
+    let menu = fs::read_to_string(folder.join("Orchard.netboot/grub.cfg")).unwrap();
+    assert!(menu.contains("menuentry 'Orchard 1'"), "{menu}");
+    let program = fs::read(folder.join("Orchard.netboot/bootx64.efi")).unwrap();
+    assert!(program.starts_with(b"MZ"));
     // iPXE does not unpack what it loads: the hash is that of the archive as it lies there.
     let archive = fs::read(folder.join("Orchard.netboot/platform/i86pc/amd64/boot_archive"));
     let hash = folder.join("Orchard.netboot/platform/i86pc/amd64/boot_archive.hash");

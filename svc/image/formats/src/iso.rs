@@ -219,6 +219,14 @@ pub fn grub_disk_arguments(
     arguments
 }
 
+/// grub-mkimage's arguments for the program that UEFI starts over the network; `script` finds the
+/// menu ([`crate::netboot::FIND_MENU`]).
+pub fn grub_net_arguments(modules_dir: &Path, script: &Path, output: &Path) -> Vec<String> {
+    let mut arguments = grub_arguments(Platform::Uefi, modules_dir, Some(script), output);
+    arguments.extend(["efinet", "tftp", "http"].map(str::to_string));
+    arguments
+}
+
 /// What a medium is made of.
 #[derive(Debug, Clone)]
 pub struct Medium<'a> {

@@ -1,5 +1,5 @@
 //! netboot.rs - what a machine is started from over the network: which files of an image a server
-//! offers where, and iPXE's script.
+//! offers where, iPXE's script, GRUB's menu.
 //!
 //! ```text
 //! boot.ipxe                                        iPXE, by HTTP or TFTP
@@ -7,16 +7,28 @@
 //! platform/i86pc/amd64/{boot_archive,boot_archive.hash}
 //! solaris.zlib solarismisc.zlib .volsetid          what the running system fetches
 //! boot/pxeboot boot/loader64.efi boot/...          illumos' loader, by TFTP
+//! bootx64.efi grub.cfg                             GRUB 2 for UEFI where there is no such loader, by TFTP
 //! ```
+//!
+//! iPXE starts the kernel itself where there is a BIOS; under UEFI it knows no multiboot, and hands over
+//! to the loader.
 //!
 //! Pure: a list of names in, the tree and the script out.
 
 use image_tree::{Kind, Tree};
 
-use crate::iso::{BOOT_ARCHIVE, BOOT_ARCHIVE_HASH, KERNEL, VOLUME_SET_ID};
+use crate::iso::{self, BOOT_ARCHIVE, BOOT_ARCHIVE_HASH, KERNEL, VOLUME_SET_ID};
 
 /// iPXE's script, in the tree.
 pub const SCRIPT: &str = "boot.ipxe";
+/// GRUB for UEFI, in the tree.
+pub const GRUB: &str = "bootx64.efi";
+/// Its menu, beside it.
+pub const MENU: &str = "grub.cfg";
+/// Its first script: the menu lies where it came from itself.
+pub const FIND_MENU: &str = "configfile $cmdpath/grub.cfg\n";
+/// illumos' loader for UEFI, in the tree.
+const LOADER: &str = iso::EFI_LOADERS[0].0;
 /// What a boot needs.
 const NEEDED: [&str; 2] = [KERNEL, BOOT_ARCHIVE];
 /// What is offered where the image has it; directories with all that is below.
@@ -60,16 +72,35 @@ pub fn files(medium: &Tree) -> Result<Vec<String>, NetbootError> {
     Ok(files)
 }
 
+/// Whether the image's own loader is what UEFI starts; else it is [`GRUB`].
+pub fn has_loader(files: &[String]) -> bool {
+    files.iter().any(|path| path == LOADER)
+}
+
+/// GRUB's menu: its one entry, with files from where GRUB came.
+pub fn menu(files: &[String], title: &str, arguments: &str) -> String {
+    let has_hash = files.iter().any(|path| path == BOOT_ARCHIVE_HASH);
+    let menu = iso::menu(title, arguments);
+    let lines = menu.lines().filter(|line| has_hash || !line.contains(BOOT_ARCHIVE_HASH));
+    let from_here = |line: &str| {
+        ["\tmultiboot /", "\tmodule /"].into_iter().fold(line.to_string(), |line, word| {
+            line.replace(word, &word.replace('/', "$cmdpath/"))
+        })
+    };
+    lines.map(|line| from_here(line) + "\n").collect()
+}
+
 /// iPXE's script: the kernel with `arguments`, the archive, and its hash where there is one, from
-/// where the script came.
+/// where the script came; under UEFI the loader.
 pub fn script(files: &[String], arguments: &str) -> Result<String, NetbootError> {
     if arguments.chars().any(|c| c.is_control() || "${};|&".contains(c)) {
         return Err(NetbootError::Argument(arguments.to_string()));
     }
     let blank = if arguments.is_empty() { "" } else { " " };
     // iPXE puts a file's URI before its arguments, unlike GRUB 2: no path is repeated here.
+    let loader = if has_loader(files) { LOADER } else { GRUB };
     let mut text = format!(
-        "#!ipxe\nkernel {KERNEL}{blank}{arguments} || goto failed\n\
+        "#!ipxe\niseq ${{platform}} efi && goto efi ||\nkernel {KERNEL}{blank}{arguments} || goto failed\n\
          module {BOOT_ARCHIVE} type=rootfs name=ramdisk || goto failed\n"
     );
     if files.iter().any(|path| path == BOOT_ARCHIVE_HASH) {
@@ -77,7 +108,10 @@ pub fn script(files: &[String], arguments: &str) -> Result<String, NetbootError>
             "module {BOOT_ARCHIVE_HASH} type=hash name=ramdisk || goto failed\n"
         ));
     }
-    text.push_str("boot || goto failed\n:failed\necho the image could not be started\nexit 1\n");
+    text.push_str(&format!(
+        "boot || goto failed\n:efi\nchain {loader} || goto failed\n\
+         :failed\necho the image could not be started\nexit 1\n"
+    ));
     Ok(text)
 }
 
@@ -122,8 +156,22 @@ mod tests {
             ]
         );
         let text = script(&files, "-B console=ttya").unwrap();
-        assert!(text.starts_with(&format!("#!ipxe\nkernel {KERNEL} -B console=ttya ||")));
+        let (head, rest) =
+            text.split_once(&format!("\nkernel {KERNEL} -B console=ttya ||")).unwrap();
+        assert_eq!(head, "#!ipxe\niseq ${platform} efi && goto efi ||");
+        assert!(rest.contains("\n:efi\nchain bootx64.efi || goto failed\n:failed\n"), "{rest}");
+        let with_loader = [files.clone(), vec!["boot/loader64.efi".to_string()]].concat();
+        assert!(script(&with_loader, "").unwrap().contains("\nchain boot/loader64.efi ||"));
         assert!(text.contains("module platform/i86pc/amd64/boot_archive.hash type=hash"));
+        let shown = menu(&files, "T", "-B console=ttya");
+        for line in [
+            format!("\tmultiboot $cmdpath/{KERNEL} /{KERNEL} -B console=ttya\n"),
+            format!("\tmodule $cmdpath/{BOOT_ARCHIVE_HASH} type=hash name=ramdisk\n}}\n"),
+        ] {
+            assert!(shown.contains(&line), "{shown}");
+        }
+        let without = menu(&[], "T", "");
+        assert_eq!(without.matches("\tmodule $cmdpath/").count(), 1, "{without}");
         for bad in ["a\nboot", "${x}", "a && b", "a || b"] {
             assert!(script(&files, bad).is_err(), "{bad}");
         }

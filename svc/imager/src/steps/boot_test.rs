@@ -74,12 +74,7 @@ fn tries(image: &Image, step: &Step) -> Vec<Try> {
             Native::Netboot => netboot::name(name),
             _ => format!("{name}.{word}"),
         };
-        // The network's ROM is of one firmware only.
-        let firmwares: &[Firmware] = match drive {
-            Drive::Network => &[Firmware::Bios],
-            Drive::Cd | Drive::Disk => &[Firmware::Bios, Firmware::Uefi],
-        };
-        for &firmware in firmwares {
+        for firmware in [Firmware::Bios, Firmware::Uefi] {
             let by = match firmware {
                 Firmware::Bios => "bios",
                 Firmware::Uefi => "uefi",

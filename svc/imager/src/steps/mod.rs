@@ -338,6 +338,7 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         Native::Iso => iso::options(image, world)?,
         Native::Usb => gpt::options(image, world)?,
         Native::Disk => disk::options(image, step, world)?,
+        Native::Netboot => netboot::options(world)?,
         Native::AiPublishPkg => format!("{} {}", image.name, image.publishers.installed.name),
         Native::BootTest => format!("{:?} {:?}", world.trial, image.pairs.get(PATTERN)),
         Native::SetIpsAttributes
@@ -350,7 +351,6 @@ pub fn options(native: Native, image: &Image, step: &Step, world: &World<'_>) ->
         | Native::PostModCustom
         | Native::PlatSetup
         | Native::MetadataAgent
-        | Native::Netboot
         | Native::GenCdCont => String::new(),
     };
     Ok(format!("{native:?} {arguments} {own}"))

@@ -2,8 +2,8 @@
 //!
 //! `AREA/media/NAME.netboot` has iPXE's script, kernel, boot archive and hash, what the running
 //! system fetches, and the image's own loader with its files where it ships one.  Served as it is
-//! by HTTP or TFTP, its `boot.ipxe` starts the image.  The argument `console` is the kernel's
-//! console.
+//! by HTTP or TFTP, its `boot.ipxe` starts the image.  UEFI starts the loader, or the host's GRUB 2
+//! where there is none; both fetch by TFTP.  The argument `console` is the kernel's console.
 //!
 //! The boot archive lies there unpacked: loaders unpack it for the kernel, iPXE does not.
 //!
@@ -15,16 +15,23 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
+use image_formats::iso::Platform;
 use image_formats::{iso, netboot};
 use image_manifest::Step;
 
-use super::Work;
-use image_rooted::Rooted;
+use super::{Work, World};
+use image_rooted::{Rooted, medium};
 
 /// The arguments of the kernel.
 fn arguments(step: &Step) -> String {
     let console = super::value(step, "console").unwrap_or_else(|| "ttya".to_owned());
     if console.is_empty() { String::new() } else { format!("-B console={console}") }
+}
+
+/// Whatever makes another tree of the same root.
+pub(super) fn options(world: &World<'_>) -> Result<String> {
+    let modules = stage::recipe::sha256(&medium::about_modules(Platform::Uefi)?);
+    Ok(format!("{} {modules}", world.tools.version("grub-mkimage")?))
 }
 
 /// Whether what is asked can be.
@@ -49,12 +56,35 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         copy(&root, path, &beside)?;
         work.progress(number, files.len() as u64, "files");
     }
-    let place = beside.join(netboot::SCRIPT);
-    std::fs::write(&place, script).with_context(|| place.display().to_string())?;
+    put(&beside, netboot::SCRIPT, &script)?;
+    if !netboot::has_loader(&files) {
+        let title = Some(work.facts()?.title).filter(|title| !title.is_empty());
+        let title = title.unwrap_or_else(|| work.image.name.clone());
+        put(&beside, netboot::MENU, &netboot::menu(&files, &title, &arguments(work.step)))?;
+        grub(work, root.time(), &beside)?;
+    }
     empty(&to)?;
     std::fs::rename(&beside, &to).with_context(|| to.display().to_string())?;
-    work.debug(&format!("{}: {} files", to.display(), files.len() + 1));
+    work.debug(&format!("{}: {} files of the image", to.display(), files.len()));
     Ok(())
+}
+
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let place = folder.join(name);
+    std::fs::write(&place, text).with_context(|| place.display().to_string())
+}
+
+/// The host's GRUB 2 for UEFI.
+fn grub(work: &Work<'_>, time: i64, folder: &Path) -> Result<()> {
+    let tmp = &work.places.tmp;
+    std::fs::create_dir_all(tmp).with_context(|| tmp.display().to_string())?;
+    put(tmp, "find-menu", netboot::FIND_MENU)?;
+    let (modules, output) = (medium::modules(Platform::Uefi)?, folder.join(netboot::GRUB));
+    let arguments = iso::grub_net_arguments(&modules, &tmp.join("find-menu"), &output);
+    work.world.tools.run("grub-mkimage", &arguments, &medium::environment(time))?;
+    // A server's user reads it, whatever the builder's mask.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&output, mode).with_context(|| output.display().to_string())
 }
 
 fn empty(folder: &Path) -> Result<()> {
