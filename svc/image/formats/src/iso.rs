@@ -145,21 +145,33 @@ pub fn volume_set_id(digest: &str) -> String {
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
-/// GRUB's menu: one entry called `title`, on the screen and on the first serial line.
+/// GRUB's menu: one entry called `title`, on the screen and on the first serial line, which starts at
+/// once.
+pub fn menu(title: &str, boot_arguments: &str) -> String {
+    menu_head(0, 0) + &menu_entry(title, boot_arguments)
+}
+
+/// The head of GRUB's menu: the entry that starts, from 0, after so many seconds.
+pub fn menu_head(default: usize, timeout: u32) -> String {
+    format!(
+        "serial --unit=0 --speed=115200\n\
+         terminal_input serial console\n\
+         terminal_output serial console\n\
+         set default={default}\n\
+         set timeout={timeout}\n"
+    )
+}
+
+/// An entry of GRUB's menu.
 ///
 /// GRUB 2 drops a file's name from what it hands over, so the kernel's own path is repeated
 /// as its first argument.
-pub fn menu(title: &str, boot_arguments: &str) -> String {
+pub fn menu_entry(title: &str, boot_arguments: &str) -> String {
     let title: String = title.chars().filter(|c| !c.is_control() && *c != '\'').collect();
     let mut text = String::new();
     let _ = write!(
         text,
-        "serial --unit=0 --speed=115200\n\
-         terminal_input serial console\n\
-         terminal_output serial console\n\
-         set default=0\n\
-         set timeout=0\n\
-         menuentry '{title}' {{\n\
+        "menuentry '{title}' {{\n\
          \techo 'loading {title}'\n\
          \tmultiboot /{KERNEL} /{KERNEL}{}{boot_arguments}\n\
          \tmodule /{BOOT_ARCHIVE} type=rootfs name=ramdisk\n\

@@ -23,6 +23,8 @@ struct Shown {
     lines: Vec<String>,
     /// The kernel's arguments; none: the entry is no kernel's.
     kernel: Option<String>,
+    /// Whether the manifest has it start by itself.
+    is_default: bool,
 }
 
 fn kernel(title: &str, suffix: &str, property: &str) -> Shown {
@@ -32,12 +34,13 @@ fn kernel(title: &str, suffix: &str, property: &str) -> Shown {
         "module$ /platform/i86pc/$ISADIR/boot_archive".to_string(),
     ];
     let kernel = Some(boot.trim_start().to_string());
-    Shown { title: format!("{title}{suffix}"), lines, kernel }
+    Shown { title: format!("{title}{suffix}"), lines, kernel, is_default: false }
 }
 
 fn hard_disk() -> Shown {
     let lines = ["rootnoverify (hd0)", "chainloader +1"].map(str::to_string).to_vec();
-    Shown { title: "Boot from Hard Disk".to_string(), lines, kernel: None }
+    let title = "Boot from Hard Disk".to_string();
+    Shown { title, lines, kernel: None, is_default: false }
 }
 
 /// The entries that the kind of image has by itself.
@@ -62,16 +65,18 @@ fn built_in(kind: &str, title: &str) -> Vec<Shown> {
 
 fn entries(kind: &str, title: &str, menu: &BootMenu) -> Vec<Shown> {
     let mut all = built_in(kind, title);
-    for BootEntry { title_suffix, position, lines, kernel_arguments, .. } in &menu.entries {
+    for entry in &menu.entries {
+        let BootEntry { title_suffix, position, lines, kernel_arguments, is_default } = entry;
         let suffix = format!(" {title_suffix}");
-        let shown = if lines.is_empty() {
+        let mut shown = if lines.is_empty() {
             kernel(title, &suffix, kernel_arguments.as_deref().unwrap_or(""))
         } else {
             let boot = lines.iter().find_map(|line| line.split_once(" -B "));
             let boot = boot.map_or(String::new(), |(_, rest)| format!("-B {rest}"));
             let title = format!("{title}{suffix}");
-            Shown { title, lines: lines.clone(), kernel: Some(boot) }
+            Shown { title, lines: lines.clone(), kernel: Some(boot), is_default: false }
         };
+        shown.is_default = *is_default;
         let at = position.unwrap_or(all.len()).min(all.len());
         all.insert(at, shown);
     }
@@ -80,7 +85,7 @@ fn entries(kind: &str, title: &str, menu: &BootMenu) -> Vec<Shown> {
 
 fn menu_lst(kind: &str, menu: &BootMenu, entries: &[Shown]) -> String {
     let timeout = menu.timeout.unwrap_or(30);
-    let mut text = format!("default={}\ntimeout={timeout}\n", menu.default_entry);
+    let mut text = format!("default={}\ntimeout={timeout}\n", default(menu, entries));
     if let Some(memory) = menu.min_mem64 {
         text.push_str(&format!("min_mem64={memory}\n"));
     }
@@ -133,11 +138,20 @@ pub(super) fn grub(work: &Work<'_>) -> Result<()> {
     grub_2(work, &mut root, &entries, &title)
 }
 
-/// The same entries for the host's GRUB 2, and the title for the loaders that are made later.
-fn grub_2(work: &Work<'_>, root: &mut Rooted, entries: &[Shown], title: &str) -> Result<()> {
-    let kernels = entries.iter().filter_map(|one| Some((one.title.as_str(), one.kernel.as_ref()?)));
-    let mut text = String::new();
-    for (number, (title, boot)) in kernels.enumerate() {
+/// What starts by itself, from 0.
+fn default(menu: &BootMenu, entries: &[Shown]) -> usize {
+    let own = entries.iter().position(|entry| entry.is_default);
+    own.unwrap_or(menu.default_entry as usize)
+}
+
+/// The same for GRUB 2, which has the kernels alone.  Without a time it waits for nobody.
+fn grub_cfg(menu: &BootMenu, entries: &[Shown]) -> String {
+    let default = default(menu, entries);
+    let chosen = entries.get(default).is_some_and(|entry| entry.kernel.is_some());
+    let before = entries.iter().take(if chosen { default } else { 0 });
+    let before = before.filter(|entry| entry.kernel.is_some()).count();
+    let mut text = iso::menu_head(before, menu.timeout.unwrap_or(0));
+    for (title, boot) in entries.iter().filter_map(|one| Some((&one.title, one.kernel.as_ref()?))) {
         let boot = if boot.contains("console=") {
             boot.clone()
         } else if boot.is_empty() {
@@ -145,11 +159,14 @@ fn grub_2(work: &Work<'_>, root: &mut Rooted, entries: &[Shown], title: &str) ->
         } else {
             format!("{boot},console=ttya")
         };
-        let menu = iso::menu(title, &boot);
-        // The head of the menu is said once.
-        let from = if number == 0 { 0 } else { menu.find("menuentry").unwrap_or(0) };
-        text.push_str(&menu[from..]);
+        text.push_str(&iso::menu_entry(title, &boot));
     }
+    text
+}
+
+/// The same entries for the host's GRUB 2, and the title for the loaders that are made later.
+fn grub_2(work: &Work<'_>, root: &mut Rooted, entries: &[Shown], title: &str) -> Result<()> {
+    let text = grub_cfg(&work.image.boot_menu, entries);
     root.put(iso::MENU, text.as_bytes(), Owned::root(0o644))?;
     let mut facts = work.facts()?;
     facts.title = title.to_string();
@@ -212,6 +229,56 @@ mod tests {
             titles,
             ["T", "T Enable SSH", "T VESA driver", "T text console", "Boot from Hard Disk"]
         );
+    }
+
+    #[test]
+    fn what_starts_by_itself_and_when() {
+        let plain = |position, is_default| BootEntry {
+            title_suffix: "x".into(),
+            position,
+            lines: Vec::new(),
+            kernel_arguments: Some("a=b".into()),
+            is_default,
+        };
+        for (own, default_entry, timeout, heads) in [
+            (
+                plain(None, false),
+                0,
+                None,
+                [("default=0", "timeout=30"), ("default=0", "timeout=0")],
+            ),
+            (plain(Some(0), false), 1, Some(7), [("default=1", "timeout=7"); 2]),
+            // After the disk, which GRUB 2 does not have.
+            (
+                plain(None, true),
+                0,
+                Some(7),
+                [("default=2", "timeout=7"), ("default=1", "timeout=7")],
+            ),
+            // The disk itself, and nothing at all.
+            (
+                plain(None, false),
+                1,
+                Some(7),
+                [("default=1", "timeout=7"), ("default=0", "timeout=7")],
+            ),
+            (
+                plain(None, false),
+                9,
+                Some(7),
+                [("default=9", "timeout=7"), ("default=0", "timeout=7")],
+            ),
+        ] {
+            let menu = BootMenu { default_entry, timeout, ..menu(vec![own]) };
+            let all = entries("text-install", "T", &menu);
+            let texts = [menu_lst("text-install", &menu, &all), grub_cfg(&menu, &all)];
+            for (text, (default, timeout)) in texts.iter().zip(heads) {
+                let lines: Vec<&str> =
+                    text.lines().map(|line| line.trim_start_matches("set ")).collect();
+                assert!(lines.contains(&default) && lines.contains(&timeout), "{text}");
+            }
+            assert_eq!(texts[1].matches("menuentry ").count(), 2);
+        }
     }
 
     #[test]
