@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_boot::{Accelerator, Boot, Emulator, Ended, Qemu, Verdict, Way};
+use image_boot::{Accelerator, Boot, Drive, Emulator, Ended, Qemu, Verdict, Way};
 use process::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -77,13 +77,25 @@ pub fn boot(place: &Place, asked: &Asked) -> Result<bool> {
         Some(iso) => iso.clone(),
         None => medium::newest(place).context("there is no medium yet: lamplighter build")?,
     };
-    std::fs::metadata(&iso).with_context(|| iso.display().to_string())?;
+    let about = std::fs::metadata(&iso).with_context(|| iso.display().to_string())?;
+    let drive = drive(&iso, about.is_dir(), asked.way.drive);
+    let way = Way { drive, ..asked.way };
     let cancel = Cancel::new()?;
     end_by_signals(&cancel)?;
     let qemu = Qemu { cancel: &cancel };
     let mut out = io::stdout().lock();
     eprintln!("booting {}", iso.display());
-    said(&boot_aloud(asked, &iso, &qemu, &mut out)?)
+    said(&boot_aloud(asked, way, &iso, &qemu, &mut out)?)
+}
+
+/// As what a medium is put in: what cannot be a CD is none.
+fn drive(medium: &Path, is_folder: bool, asked: Drive) -> Drive {
+    let extension = medium.extension().and_then(|extension| extension.to_str());
+    match extension {
+        _ if is_folder => Drive::Network,
+        Some("usb" | "raw" | "qcow2" | "vmdk") => Drive::Disk,
+        _ => asked,
+    }
 }
 
 /// Who interrupts this command ends the guest with it.
@@ -97,12 +109,13 @@ fn end_by_signals(cancel: &Cancel) -> Result<()> {
 
 fn boot_aloud(
     asked: &Asked,
-    iso: &std::path::Path,
+    way: Way,
+    iso: &Path,
     emulator: &dyn Emulator,
     out: &mut dyn Write,
 ) -> Result<image_boot::Booted> {
     let aloud = Aloud { emulator, out: RefCell::new(out) };
-    let Asked { way, accelerator, memory_mb, time, .. } = *asked;
+    let Asked { accelerator, memory_mb, time, .. } = *asked;
     let boot = Boot { iso, way, memory_mb, accelerator, time, pattern: CONFIRMED };
     Ok(image_boot::boot(&boot, &aloud)?)
 }
@@ -147,8 +160,21 @@ mod tests {
             time: Duration::from_secs(1),
         };
         let mut out = Vec::new();
-        let booted = boot_aloud(&asked, std::path::Path::new("/x.iso"), &Guest, &mut out).unwrap();
+        let booted = boot_aloud(&asked, asked.way, Path::new("/x.iso"), &Guest, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "unix: hello\nboot_archive.hash: ok\nlast\n");
         assert!(said(&booted).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_a_cd_is_none() {
+        for (name, is_folder, asked, wanted) in [
+            ("x.iso", false, Drive::Cd, Drive::Cd),
+            ("x.iso", false, Drive::Disk, Drive::Disk),
+            ("x.usb", false, Drive::Cd, Drive::Disk),
+            ("x.qcow2", false, Drive::Cd, Drive::Disk),
+            ("x.netboot", true, Drive::Cd, Drive::Network),
+        ] {
+            assert_eq!(drive(Path::new(name), is_folder, asked), wanted, "{name}");
+        }
     }
 }

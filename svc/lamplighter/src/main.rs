@@ -134,12 +134,12 @@ enum Command {
     },
     /// Boot a medium under QEMU and print what the guest says.
     Boot {
-        /// The medium; without, the newest.
+        /// The medium, or the folder of a network boot; without, the newest.
         iso: Option<PathBuf>,
         /// Start it by UEFI (OVMF), not by BIOS.
         #[arg(long)]
         uefi: bool,
-        /// Put it in as a disk, as a USB stick is one, not as a CD.
+        /// Put an ISO in as a disk, as a USB stick is one, not as a CD.
         #[arg(long)]
         disk: bool,
         /// tcg, kvm, or auto: kvm where a test boot of five seconds works.
