@@ -71,12 +71,19 @@ fn disks_hold_what_the_medium_holds() {
     let usb = root(&folder.join("Orchard.usb"));
     let disk = root(&folder.join("Orchard.raw"));
     for files in [&usb, &disk] {
-        for path in ["solaris.zlib", "solarismisc.zlib", ".volsetid", "boot/grub/grub.cfg"] {
+        for path in ["solaris.zlib", "solarismisc.zlib", ".volsetid"] {
             let own = fs::read(yard.path("area/build_data/pkg_image").join(path)).unwrap();
             assert!(files[path] == own, "{path}");
         }
         let menu = text(files, "boot/grub/menu.lst");
         assert!(menu.contains("title ") && !menu.contains("Hard Disk"), "{menu}");
+        // Of what starts it everything but the first disk, which it is.
+        let menu = text(files, "boot/grub/grub.cfg");
+        let own = yard.path("area/build_data/pkg_image/boot/grub/grub.cfg");
+        let own = fs::read_to_string(own).unwrap();
+        let last = own.strip_prefix(&menu).unwrap_or_else(|| panic!("{menu}"));
+        assert!(last.starts_with("menuentry 'Boot from Hard Disk' {\n"), "{own}");
+        assert_eq!(own.matches("menuentry ").count(), menu.matches("menuentry ").count() + 1);
     }
     let ids = ["Orchard.usb", "Orchard.raw"].map(|name| table(&folder.join(name)).disk.to_string());
     assert!(usb.contains_key(&format!("boot/grub/{}", ids[0])) && ids[0] != ids[1]);

@@ -107,10 +107,16 @@ impl Platform {
     /// The modules that only it needs.
     fn modules(self) -> &'static [&'static str] {
         match self {
-            Self::Bios => &["biosdisk"],
-            Self::Uefi => {
-                &["fat", "part_gpt", "part_msdos", "search", "search_fs_file", "all_video"]
-            }
+            Self::Bios => &["biosdisk", "chain"],
+            Self::Uefi => &[
+                "fat",
+                "part_gpt",
+                "part_msdos",
+                "search",
+                "search_fs_file",
+                "all_video",
+                "minicmd",
+            ],
         }
     }
 }
@@ -180,6 +186,17 @@ pub fn menu_entry(title: &str, boot_arguments: &str) -> String {
         if boot_arguments.is_empty() { "" } else { " " },
     );
     text
+}
+
+/// The entry of GRUB's menu that starts the first disk; UEFI starts what comes next in its own order.
+pub fn menu_of_disk(title: &str) -> String {
+    format!(
+        "menuentry '{title}' {{\n\
+         \tif [ \"$grub_platform\" = efi ]; then exit; fi\n\
+         \tset root=(hd0)\n\
+         \tchainloader +1\n\
+         }}\n"
+    )
 }
 
 /// The file by which GRUB knows the medium among others, in the medium.

@@ -145,7 +145,10 @@ fn put_console(disk: &mut Root<'_>, root: &image_rooted::Rooted, console: &str) 
         let conf = format!("console=\"{console},text\"\nos_console=\"{console}\"\n");
         return disk.put(CONSOLE_CONF, conf.into_bytes());
     }
-    let Some(menu) = root.text(iso::MENU)? else { return Ok(()) };
+    if !root.is_file(iso::MENU) {
+        return Ok(());
+    }
+    let menu = std::io::read_to_string(disk.content(iso::MENU)?)?;
     disk.put(iso::MENU, menu.replace("console=ttya", &format!("console={console}")).into_bytes())
 }
 

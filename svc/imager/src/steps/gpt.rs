@@ -25,6 +25,7 @@ use image_formats::{fat, ufs};
 use image_manifest::Image;
 use image_tree::{Kind, Tree};
 
+use super::menu::HARD_DISK;
 use super::{Work, World};
 use image_rooted::medium;
 use image_rooted::{Owned, Rooted};
@@ -38,7 +39,6 @@ const SPARE_INODES: u32 = 4096;
 const STAGE2: &str = "boot/gptzfsboot";
 /// GRUB's menu of old, which offers what a disk is already.
 const MENU_LST: &str = "boot/grub/menu.lst";
-const HARD_DISK: &str = "title Boot from Hard Disk";
 
 /// Whatever makes another disk of the same root.
 pub(super) fn options(image: &Image, world: &World<'_>) -> Result<String> {
@@ -69,6 +69,10 @@ impl<'a> Root<'a> {
         disk.put(&iso::mark(&disk.id.to_string()), Vec::new())?;
         if let Some(menu) = root.text(MENU_LST)? {
             disk.put(MENU_LST, without_hard_disk(&menu).into_bytes())?;
+        }
+        if let Some(menu) = root.text(iso::MENU)? {
+            let menu = menu.replace(&iso::menu_of_disk(HARD_DISK), "");
+            disk.put(iso::MENU, menu.into_bytes())?;
         }
         Ok(disk)
     }
@@ -115,9 +119,10 @@ impl<'a> Root<'a> {
 fn without_hard_disk(menu: &str) -> String {
     let mut kept = Vec::new();
     let mut inside = false;
+    let disk = format!("title {HARD_DISK}");
     for line in menu.lines() {
         let title = line.starts_with("title ");
-        inside = if title { line == HARD_DISK } else { inside && !line.is_empty() };
+        inside = if title { line == disk } else { inside && !line.is_empty() };
         if !inside {
             kept.push(line);
         }

@@ -37,9 +37,12 @@ fn kernel(title: &str, suffix: &str, property: &str) -> Shown {
     Shown { title: format!("{title}{suffix}"), lines, kernel, is_default: false }
 }
 
+/// The title of the entry that starts the first disk.
+pub(super) const HARD_DISK: &str = "Boot from Hard Disk";
+
 fn hard_disk() -> Shown {
     let lines = ["rootnoverify (hd0)", "chainloader +1"].map(str::to_string).to_vec();
-    let title = "Boot from Hard Disk".to_string();
+    let title = HARD_DISK.to_string();
     Shown { title, lines, kernel: None, is_default: false }
 }
 
@@ -144,13 +147,17 @@ fn default(menu: &BootMenu, entries: &[Shown]) -> usize {
     own.unwrap_or(menu.default_entry as usize)
 }
 
-/// The same for GRUB 2, which has the kernels alone.  Without a time it waits for nobody.
+/// The same for GRUB 2, the first disk last: a disk's menu is without it.  Where no time is said, it
+/// waits for nobody.
 fn grub_cfg(menu: &BootMenu, entries: &[Shown]) -> String {
     let default = default(menu, entries);
-    let chosen = entries.get(default).is_some_and(|entry| entry.kernel.is_some());
-    let before = entries.iter().take(if chosen { default } else { 0 });
-    let before = before.filter(|entry| entry.kernel.is_some()).count();
-    let mut text = iso::menu_head(before, menu.timeout.unwrap_or(0));
+    let default = match entries.get(default).map(|entry| entry.kernel.is_some()) {
+        Some(true) => &entries[..default],
+        Some(false) => entries,
+        None => &[],
+    };
+    let default = default.iter().filter(|entry| entry.kernel.is_some()).count();
+    let mut text = iso::menu_head(default, menu.timeout.unwrap_or(0));
     for (title, boot) in entries.iter().filter_map(|one| Some((&one.title, one.kernel.as_ref()?))) {
         let boot = if boot.contains("console=") {
             boot.clone()
@@ -161,7 +168,7 @@ fn grub_cfg(menu: &BootMenu, entries: &[Shown]) -> String {
         };
         text.push_str(&iso::menu_entry(title, &boot));
     }
-    text
+    text + &iso::menu_of_disk(HARD_DISK)
 }
 
 /// The same entries for the host's GRUB 2, and the title for the loaders that are made later.
@@ -255,12 +262,12 @@ mod tests {
                 Some(7),
                 [("default=2", "timeout=7"), ("default=1", "timeout=7")],
             ),
-            // The disk itself, and nothing at all.
+            // The disk itself; nothing at all.
             (
                 plain(None, false),
                 1,
                 Some(7),
-                [("default=1", "timeout=7"), ("default=0", "timeout=7")],
+                [("default=1", "timeout=7"), ("default=2", "timeout=7")],
             ),
             (
                 plain(None, false),
@@ -277,7 +284,9 @@ mod tests {
                     text.lines().map(|line| line.trim_start_matches("set ")).collect();
                 assert!(lines.contains(&default) && lines.contains(&timeout), "{text}");
             }
-            assert_eq!(texts[1].matches("menuentry ").count(), 2);
+            assert_eq!(texts[1].matches("menuentry ").count(), 3);
+            let (_, last) = texts[1].rsplit_once("menuentry ").unwrap();
+            assert!(last.starts_with("'Boot from Hard Disk' {\n") && last.ends_with("+1\n}\n"));
         }
     }
 
