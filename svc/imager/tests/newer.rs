@@ -16,18 +16,7 @@ fn manifest(yard: &Yard, steps: &[(&str, &str)]) {
              checkpoint_class=\"CustomScript\"><args>{command}</args></checkpoint>\n"
         )
     });
-    write(yard, "false", "", &steps.collect::<String>());
-}
-
-fn write(yard: &Yard, stamped: &str, software: &str, steps: &str) {
-    let area = yard.path("area");
-    let text = format!(
-        "<dc><distro name=\"Orchard\" add_timestamp=\"{stamped}\">\n<target><logical>\
-         <filesystem name=\"{}\" action=\"preserve\"/></logical></target>\n{software}\
-         <execution stop_on_error=\"true\">\n{steps}</execution></distro></dc>\n",
-        area.display()
-    );
-    std::fs::write(yard.path("m.xml"), text).unwrap();
+    yard.newer_with("false", "", &steps.collect::<String>());
 }
 
 /// Lines of the console without their times, which they all have.
@@ -196,35 +185,7 @@ fn media_have_their_time_in_their_names() {
         return;
     }
     let yard = Yard::new();
-    let software = format!(
-        "<software name=\"ips\" type=\"IPS\"><destination><image action=\"create\"><img_type \
-         completeness=\"full\"/></image></destination><source><publisher name=\"orchard.example\">\
-         <origin name=\"file://{}\"/></publisher></source><software_data action=\"install\">\
-         <name>pkg:/entire</name></software_data></software>\n\
-         <software name=\"ba-init\" type=\"CPIO\"><software_data action=\"install\" type=\"DIR\">\
-         <name>kernel</name><name>platform</name><name>etc</name><name>sbin</name><name>lib</name>\
-         </software_data></software>\n",
-        yard.path("repo").display()
-    );
-    let steps: String = [
-        ("ips", "TransferIPS"),
-        ("ba-init", "TransferCPIO"),
-        ("ba-config", "LiveCDBootArchiveConfigure"),
-        ("ba-arch", "BootArchiveArchive"),
-        ("grub-setup", "LiveCDGrubSetup"),
-        ("pkg-img-mod", "LiveCDPkgImgMod"),
-        ("create-iso", "CreateISO"),
-        ("after", "CustomScript"),
-    ]
-    .map(|(name, class)| {
-        let args = if class == "CustomScript" { "<args>/bin/true</args>" } else { "" };
-        format!(
-            "<checkpoint name=\"{name}\" mod_path=\"m\" checkpoint_class=\"{class}\">{args}\
-             </checkpoint>\n"
-        )
-    })
-    .concat();
-    write(&yard, "true", &software, &steps);
+    yard.newer("true");
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
     let folder = yard.path("area/media");
@@ -246,8 +207,8 @@ fn media_have_their_time_in_their_names() {
     std::fs::remove_file(folder.join(name)).unwrap();
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
-    let unchanged = "Unchanged since the last build: ips ba-init ba-config ba-arch grub-setup \
-                     pkg-img-mod";
+    let unchanged = "Unchanged since the last build: ips set-ips-attributes ba-init ba-config \
+                     ba-arch grub-setup pkg-img-mod";
     assert!(lines(&said).iter().any(|line| line == unchanged), "{}", said.err);
     let again = std::fs::read(folder.join("Orchard.iso")).unwrap();
     assert!(again == first[name], "another medium");
@@ -270,7 +231,7 @@ fn depots_and_scripts_go_by_the_proxy_of_the_manifest() {
          </args></checkpoint>\n\
          <checkpoint name=\"ips\" mod_path=\"m\" checkpoint_class=\"TransferIPS\"/>\n"
     );
-    write(&yard, "false", software, &steps);
+    yard.newer_with("false", software, &steps);
     let text = std::fs::read_to_string(yard.path("m.xml")).unwrap();
     let with = format!("add_timestamp=\"false\" http_proxy=\"{uri}\"");
     std::fs::write(yard.path("m.xml"), text.replace("add_timestamp=\"false\"", &with)).unwrap();

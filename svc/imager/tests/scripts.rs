@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{MEDIA, SLIM, Yard, absent, left_alone, media};
+use common::{MEDIA, NEWER, SLIM, Yard, absent, left_alone, media};
 
 #[test]
 fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
@@ -200,28 +200,49 @@ fn kills() -> (u64, u64) {
 }
 
 /// Killed at random moments, again and again while it goes on, a build makes the medium of one that
-/// was left alone.
+/// was left alone: by manifests of either form, half of the kills each.
 #[test]
 fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
     if let Some(program) = absent() {
         eprintln!("SKIPPED: {program} is absent");
         return;
     }
-    let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
-    let wanted = left_alone(&steps);
     let (kills, seed) = kills();
     let mut dice = dice::Dice(seed);
+    let steps: Vec<_> = SLIM.iter().chain(&MEDIA).copied().collect();
+    let older = |yard: &Yard| drop(yard.manifest("m", &steps));
+    killed(kills.div_ceil(2), seed, &mut dice, &older, &|yard| {
+        // Either way of going on has to lead there; -R has nothing to go on from at first.
+        let can = yard.path("area/.step_im-pop").exists();
+        can.then(|| vec!["-R".to_string()])
+    });
+    killed(kills / 2, seed, &mut dice, &|yard| yard.newer("false"), &|yard| {
+        let has_begun = |name: &str| yard.path(&format!("area/.step_{name}")).exists();
+        let last = NEWER.iter().rfind(|(name, _)| has_begun(name));
+        last.map(|(name, _)| vec!["-r".to_string(), (*name).to_string()])
+    });
+}
+
+/// Kills so many builds of one manifest; `onward` gives the options by which to go on.
+fn killed(
+    kills: u64,
+    seed: u64,
+    dice: &mut dice::Dice,
+    write: &dyn Fn(&Yard),
+    onward: &dyn Fn(&Yard) -> Option<Vec<String>>,
+) {
+    let wanted = left_alone(write);
     let (mut done, mut story) = (0, Vec::new());
     while done < kills {
         let yard = Yard::new();
-        yard.manifest("m", &steps);
+        write(&yard);
         story.clear();
         loop {
-            // Either way of going on has to lead there; -R has nothing to go on from at first.
-            let again = dice.below(2) == 0 && yard.path("area/.step_im-pop").exists();
-            let words: &[&str] =
-                if again { &["build", "-R", "m.xml"] } else { &["build", "m.xml"] };
-            let mut build = yard.command(words).stderr(Stdio::piped()).spawn().unwrap();
+            let again = if dice.below(2) == 0 { onward(&yard) } else { None };
+            let again = again.unwrap_or_default();
+            let again: Vec<&str> = again.iter().map(String::as_str).collect();
+            let words = [&["build"], again.as_slice(), &["m.xml"]].concat();
+            let mut build = yard.command(&words).stderr(Stdio::piped()).spawn().unwrap();
             let mut lines = BufReader::new(build.stderr.take().unwrap()).lines();
             let count = dice.below(30) as usize;
             let said = lines.by_ref().map_while(Result::ok).take(count).count();
@@ -230,7 +251,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_medium() {
                 build.kill().unwrap();
             }
             let killed = build.wait().unwrap().code().is_none();
-            story.push(format!("{words:?} after {said} lines"));
+            story.push(format!("{} after {said} lines", words.join(" ")));
             if !killed {
                 break;
             }

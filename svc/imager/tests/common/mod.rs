@@ -211,6 +211,43 @@ impl Yard {
         path
     }
 
+    /// Writes `m.xml` in the newer form: whether media carry their time, `software` and `checkpoint`
+    /// elements.
+    pub fn newer_with(&self, stamped: &str, software: &str, checkpoints: &str) {
+        let text = format!(
+            "<dc><distro name=\"Orchard\" add_timestamp=\"{stamped}\">\n<target><logical>\
+             <filesystem name=\"{}\" action=\"preserve\"/></logical></target>\n{software}\
+             <execution stop_on_error=\"true\">\n{checkpoints}</execution></distro></dc>\n",
+            self.path("area").display()
+        );
+        fs::write(self.path("m.xml"), text).unwrap();
+    }
+
+    /// The same for a medium of the packages there are, by the checkpoints of [`NEWER`].
+    pub fn newer(&self, stamped: &str) {
+        let software = format!(
+            "<software name=\"ips\" type=\"IPS\"><destination><image action=\"create\"><img_type \
+             completeness=\"full\"/></image></destination><source><publisher \
+             name=\"orchard.example\"><origin name=\"file://{}\"/></publisher></source>\
+             <software_data action=\"install\"><name>pkg:/entire</name></software_data></software>\n\
+             <software name=\"set-ips-attributes\" type=\"IPS\"><destination><image \
+             action=\"use_existing\"/></destination><source><publisher name=\"orchard.example\">\
+             <origin name=\"http://pkg.orchard.example/\"/></publisher></source></software>\n\
+             <software name=\"ba-init\" type=\"CPIO\"><software_data action=\"install\" \
+             type=\"DIR\"><name>kernel</name><name>platform</name><name>etc</name><name>sbin</name>\
+             <name>lib</name></software_data></software>\n",
+            self.path("repo").display()
+        );
+        let checkpoints = NEWER.map(|(name, class)| {
+            let args = if class == "CustomScript" { "<args>/bin/true</args>" } else { "" };
+            format!(
+                "<checkpoint name=\"{name}\" mod_path=\"m\" checkpoint_class=\"{class}\">{args}\
+                 </checkpoint>\n"
+            )
+        });
+        self.newer_with(stamped, &software, &checkpoints.concat());
+    }
+
     /// Writes an executable script.
     pub fn script(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
@@ -324,6 +361,19 @@ pub const MEDIA: [[&str; 4]; 2] = [
     ["usb", "USB image creation", "create_usb", ""],
 ];
 
+/// What the newer form calls the way to a medium: names and classes.
+pub const NEWER: [(&str, &str); 9] = [
+    ("ips", "TransferIPS"),
+    ("set-ips-attributes", "TransferIPS"),
+    ("ba-init", "TransferCPIO"),
+    ("ba-config", "LiveCDBootArchiveConfigure"),
+    ("ba-arch", "BootArchiveArchive"),
+    ("grub-setup", "LiveCDGrubSetup"),
+    ("pkg-img-mod", "LiveCDPkgImgMod"),
+    ("create-iso", "CreateISO"),
+    ("after", "CustomScript"),
+];
+
 /// The first of the programs that a whole build needs and this host has not.
 pub fn absent() -> Option<&'static str> {
     ["xorriso", "grub-mkimage"].into_iter().find(|program| {
@@ -333,9 +383,9 @@ pub fn absent() -> Option<&'static str> {
 }
 
 /// The media of a build that was left alone.
-pub fn left_alone(steps: &[[&str; 4]]) -> std::collections::BTreeMap<String, Vec<u8>> {
+pub fn left_alone(write: impl Fn(&Yard)) -> std::collections::BTreeMap<String, Vec<u8>> {
     let yard = Yard::new();
-    yard.manifest("m", steps);
+    write(&yard);
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
     media(&yard.path("area/media"))
