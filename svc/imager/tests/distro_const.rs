@@ -420,3 +420,38 @@ fn after_a_change_the_medium_is_that_of_a_first_build_whenever_it_is_killed() {
         assert!(!left.exists(), "{step:?}");
     }
 }
+
+/// What a finished build made may be another name of what a checkpoint holds.
+#[test]
+fn who_writes_into_a_finished_build_is_told_what_that_costs() {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let yard = Yard::with_large();
+    yard.manifest("m", &[SLIM[0], SLIM[3], SLIM[5], SLIM[6], SLIM[8]]);
+    assert_eq!(yard.run(&["build", "m.xml"]).status, 0);
+    let archive = yard.path("area/build_data/pkg_image/platform/i86pc/amd64/boot_archive");
+    let wanted = std::fs::read(&archive).unwrap();
+    if std::fs::metadata(&archive).unwrap().nlink() == 1 {
+        eprintln!("SKIPPED: checkpoints are kept otherwise here");
+        return;
+    }
+    let file = std::fs::File::options().write(true).open(&archive).unwrap();
+    file.write_all_at(b"x", 7).unwrap();
+    drop(file);
+    let line = format!(
+        "The checkpoint of step slim-post-mod does not count any more: {} was written into.\n",
+        archive.display()
+    );
+    let said = yard.run(&["build", "-r", "slim-post-mod", "m.xml"]);
+    assert_eq!(said.status, 1);
+    assert!(said.err.starts_with("You must specify an earlier step"), "{}", said.err);
+    assert!(said.err.ends_with(&line), "{}", said.err);
+    // Who only builds has what he had.
+    let said = yard.run(&["build", "-p", "slim-post-mod", "m.xml"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let heard = format!("{line}Unchanged since the last build: im-pop ba-init ba-config\n");
+    assert!(said.err.contains(&heard), "{}", said.err);
+    assert!(yard.log("simple").contains(&line));
+    assert!(std::fs::read(&archive).unwrap() == wanted);
+    let said = yard.run(&["build", "-r", "slim-post-mod", "m.xml"]);
+    assert!(said.status == 0 && !said.err.contains("count any more"), "{}", said.err);
+}

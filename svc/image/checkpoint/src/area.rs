@@ -7,6 +7,7 @@
 //!   .table               the metadata table of build_data (crate image-tree); may be absent
 //!   .step_NAME           the manifest as it was when NAME's checkpoint was taken
 //!   .checkpoints/        what the back end needs, and each checkpoint's record (record.rs)
+//!   .checkpoints/void    which checkpoint does not count any more, and why (area/void.rs)
 //!   .checkpoints/spare/  directories that a step moved out of build_data instead of removing them
 //!   distro_const.lock    held while the area is open; says by whom
 //! ```
@@ -15,6 +16,7 @@
 //! caller has seen to that.
 
 mod restart;
+mod void;
 
 use std::fs;
 use std::io;
@@ -33,6 +35,8 @@ use crate::place::{Place, Placed};
 use crate::record::{self, Record};
 use crate::store::{Kept, KeptFile, Store};
 use crate::sys;
+
+pub use void::Void;
 
 /// 2025-01-01: numbers of checkpoints are seconds since then, or one more than the last.
 const EPOCH: i64 = 1_735_689_600;
@@ -173,6 +177,7 @@ pub struct Area {
     checkpoints: Vec<Checkpoint>,
     /// A rollback or clearing has not come to its end.
     torn: bool,
+    void: Option<Void>,
     // Dropped in this order: the lock when the keeper is done.
     keeper: Keeper,
     _lock: Lock,
@@ -212,6 +217,7 @@ impl Area {
             numbers: Vec::new(),
             checkpoints: Vec::new(),
             torn: false,
+            void: None,
             disk,
             keeper,
             _lock: lock,
@@ -224,12 +230,16 @@ impl Area {
     fn recover(&mut self) -> Result<(), StoreError> {
         let found = record::find(&self.folders, self.back_end.kind(), &self.boot)?;
         let kept = self.store.kept()?;
+        self.void = Void::read(&self.folders, &self.build_data);
         let mut whole = true;
         for (place, found) in found.into_iter().enumerate() {
             let in_store = |checkpoint: &Checkpoint| {
                 kept.as_ref().is_none_or(|kept| kept.get(place) == Some(&checkpoint.step))
             };
             let folder = self.folder(found.number);
+            if whole {
+                self.note(&found)?;
+            }
             match found.checkpoint.filter(in_store) {
                 Some(checkpoint) if whole && (self.numbers.is_empty() || !found.is_base) => {
                     if !found.is_durable {
@@ -369,6 +379,7 @@ impl Area {
         self.store.clear()?;
         self.put_away(&self.spare)?;
         self.disk.ensure_folder(&self.spare)?;
+        self.renew(None)?;
         self.keeper.sweep();
         self.torn = false;
         Ok(())
@@ -417,7 +428,8 @@ impl Area {
         let folder = self.folder(number);
         let made =
             Checkpoint { step: step.clone(), id: id.clone(), made: now, manifest: manifest.into() };
-        match self.keep(number, &folder, &made, next) {
+        let kept = self.keep(number, &folder, &made, next);
+        match kept.and_then(|taken| Ok(self.renew(Some(step)).map(|()| taken)?)) {
             Ok(taken) => {
                 self.keeper.flush(&folder);
                 self.numbers.push(number);

@@ -29,7 +29,7 @@ mod sys;
 mod zfs;
 
 pub use area::{
-    Area, BackEnd, Checkpoint, Options, Ran, Restored, Taken, Tools, Writer, spare_name,
+    Area, BackEnd, Checkpoint, Options, Ran, Restored, Taken, Tools, Void, Writer, spare_name,
 };
 pub use disk::Calls;
 pub use error::{CheckpointError, ClearError, OpenError, PathError, RollbackError, StoreError};

@@ -136,6 +136,8 @@ pub(crate) struct Found {
     pub(crate) is_base: bool,
     /// Bytes of its files.
     pub(crate) bytes: u64,
+    /// The step, and the file that is another name of one of build_data which somebody wrote into.
+    pub(crate) written: Option<(Step, String)>,
 }
 
 /// All folders of checkpoints, by number.
@@ -147,7 +149,11 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
         let Some(number) = number else { continue };
         let folder = entry.path();
         let is_durable = is_durable(&folder);
-        let checkpoint = read(&folder).filter(|(_, record)| {
+        let read = read(&folder);
+        let written = read.as_ref().and_then(|(_, record)| {
+            Some((record.step.clone(), written(&folder, record)?.name.clone()))
+        });
+        let checkpoint = read.filter(|(_, record)| {
             let same_boot = !boot.is_empty() && record.boot == boot;
             record.kind == kind
                 && is_whole(&folder, record)
@@ -157,7 +163,7 @@ pub(crate) fn find(checkpoints: &Path, kind: &str, boot: &str) -> Result<Vec<Fou
         let is_base = record.is_some_and(|record| record.is_base);
         let bytes = record.map_or(0, Record::bytes);
         let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
-        found.push(Found { number, checkpoint, is_durable, is_base, bytes });
+        found.push(Found { number, checkpoint, is_durable, is_base, bytes, written });
     }
     found.sort_by_key(|found| found.number);
     Ok(found)
@@ -196,6 +202,15 @@ fn read(folder: &Path) -> Option<(Checkpoint, Record)> {
     let Record { format, step, id, made, .. } = &record;
     let checkpoint = Checkpoint { step: step.clone(), id: id.clone(), made: *made, manifest };
     (*format == FORMAT).then_some((checkpoint, record))
+}
+
+/// The file of a folder that somebody wrote into by its name in build_data.
+fn written<'a>(folder: &Path, record: &'a Record) -> Option<&'a KeptFile> {
+    let is_other = |file: &&KeptFile| {
+        let about = std::fs::symlink_metadata(folder.join(&file.name));
+        file.mtime.is_some() && about.is_ok_and(|about| !file.is_whole(&about))
+    };
+    record.files.iter().find(is_other)
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {

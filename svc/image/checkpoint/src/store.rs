@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,11 @@ pub(crate) trait Store: Send {
 
     /// Lets go of a state whose record is gone; whether or not it is there.
     fn forget(&mut self, number: u32, step: &Step) -> Result<(), StoreError>;
+
+    /// The path below build_data of the file whose other name a file in the folder of the number is.
+    fn file_of(&self, _number: u32, _file: &str) -> Option<PathBuf> {
+        None
+    }
 
     /// Makes build_data empty.
     fn clear(&mut self) -> Result<(), StoreError>;

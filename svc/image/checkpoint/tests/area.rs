@@ -389,10 +389,21 @@ fn large_files_are_not_copied_for_who_replaces_them() {
     area.checkpoint_for(Writer::Replaces, &step("three"), &id(3), b"").unwrap();
     write(b'y');
     drop(area);
+    // Whoever opens it is told, until the step has another.
+    for _ in 0..2 {
+        let area = open(place.path());
+        assert_checkpoints(&area, &["one", "two"]);
+        let void = area.void().unwrap();
+        assert_eq!((&void.step, &void.file), (&step("three"), &large));
+    }
     let mut area = open(place.path());
-    assert_checkpoints(&area, &["one", "two"]);
     area.rollback(&step("two")).unwrap();
     assert_eq!(fs::read_to_string(&large).unwrap(), bytes("a"));
+    assert!(area.void().is_some());
+    area.checkpoint(&step("three"), &id(3), b"").unwrap();
+    assert!(area.void().is_none());
+    drop(area);
+    assert!(open(place.path()).void().is_none());
 }
 
 #[test]

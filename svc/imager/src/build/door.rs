@@ -61,11 +61,28 @@ impl Manifest {
 
     /// What a request means for this area.
     pub fn choose(&self, area: &Area, request: &Request) -> Result<Choice, Refused> {
-        if self.image.form == Form::Dc {
-            return newer::choose(&self.image.steps, &self.made_by(area), request);
-        }
-        let (steps, made) = (self.named(), made(area));
-        self.ground(&steps, &made).choose(request)
+        let chosen = if self.image.form == Form::Dc {
+            newer::choose(&self.image.steps, &self.made_by(area), request)
+        } else {
+            let (steps, made) = (self.named(), made(area));
+            self.ground(&steps, &made).choose(request)
+        };
+        chosen.map_err(|mut refused| {
+            // Why a step cannot be gone on from that could be before.
+            refused.lines.extend(self.void(area).filter(|_| !refused.usage));
+            refused
+        })
+    }
+
+    /// What is said of a checkpoint of its steps that does not count any more.
+    fn void(&self, area: &Area) -> Option<String> {
+        let void = area.void()?;
+        let step = self.image.steps.iter().find(|step| step.name == void.step.as_str())?;
+        let file = void.file.display();
+        Some(format!(
+            "The checkpoint of step {} does not count any more: {file} was written into.",
+            step.name
+        ))
     }
 
     fn ground<'a>(&'a self, steps: &'a [Named], made: &'a [String]) -> Ground<'a> {
@@ -186,6 +203,7 @@ fn open(
     let time = caller.script_time.or(script::time(&manifest.image)?);
     warn(manifest, area, from_to.0, caller.logs)?;
     begin(manifest, area, from_to, paths, caller.logs)?;
+    manifest.void(area).iter().for_each(|line| caller.logs.info(line));
     let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp");
     let folder = folder.context("a folder for the manifest's socket in /tmp")?;
     let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));

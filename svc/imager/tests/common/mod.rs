@@ -100,6 +100,18 @@ impl Yard {
         yard
     }
 
+    /// With one large file, which nothing makes much smaller.
+    pub fn with_large() -> Self {
+        let yard = Self { place: tempfile::tempdir().unwrap() };
+        let mut dice = dice::Dice(7);
+        let letters = (0..2 << 20).map(|_| char::from(b'!' + dice.below(94) as u8));
+        let content: String = letters.collect();
+        let files: Vec<_> =
+            FILES.iter().copied().chain([("etc/large", "0644", "sys", content.as_str())]).collect();
+        yard.publish("1.0", &files);
+        yard
+    }
+
     /// A path in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)

@@ -21,7 +21,9 @@
 //! from `offset` in a pack; with segments, they are (place in the file, length) of what is no
 //! hole, one after the other in the pack.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 const MAGIC: &[u8; 8] = b"LAMPCKPT";
 const VERSION: u32 = 1;
@@ -113,6 +115,22 @@ impl Index {
         let children = self.folders.get(folder as usize)?;
         let found = children.binary_search_by(|child| child.name.as_c_str().cmp(name)).ok()?;
         children.get(found)
+    }
+
+    /// The path of the first file whose bytes are kept so.
+    pub(super) fn path_of(&self, is_it: impl Fn(&Content) -> bool) -> Option<PathBuf> {
+        let mut to_do = vec![(0, PathBuf::new())];
+        while let Some((number, above)) = to_do.pop() {
+            for child in self.folders.get(number as usize)? {
+                let path = above.join(OsStr::from_bytes(child.name.to_bytes()));
+                match &child.node {
+                    Node::Folder(number) => to_do.push((*number, path)),
+                    Node::File { content, .. } if is_it(content) => return Some(path),
+                    Node::File { .. } | Node::Symlink(_) | Node::Special { .. } => {}
+                }
+            }
+        }
+        None
     }
 
     /// The bytes of it.

@@ -202,6 +202,11 @@ impl Store for Packed {
         Ok(Restored { made: done.made, removed: done.removed })
     }
 
+    fn file_of(&self, number: u32, file: &str) -> Option<PathBuf> {
+        let index = self.read(number, "index").ok()?;
+        index.path_of(|content| content.checkpoint == number && pack::name(content.pack) == file)
+    }
+
     fn forget(&mut self, _number: u32, _step: &Step) -> Result<(), StoreError> {
         Ok(())
     }
