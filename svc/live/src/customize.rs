@@ -125,6 +125,7 @@ impl Scripts<'_> {
             confinement: Confinement {
                 writable: vec![root.to_path_buf(), self.tmp.to_path_buf()],
                 readable: vec![self.top.to_path_buf(), file.to_path_buf()],
+                ..Confinement::default()
             },
             time: None,
             cancel: self.cancel,

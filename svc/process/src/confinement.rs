@@ -13,4 +13,6 @@ pub struct Confinement {
     pub writable: Vec<PathBuf>,
     /// Files and directories that it must find even if they lie below /tmp.
     pub readable: Vec<PathBuf>,
+    /// A directory whose names are there in a second one too, where the system can show them so.
+    pub shown: Option<(PathBuf, PathBuf)>,
 }

@@ -245,6 +245,7 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
     let confinement = process::Confinement {
         writable: vec![below("area")],
         readable: vec![below("scripts"), below("socket")],
+        shown: None,
     };
     let said = Program::new("/bin/sh")
         .args(["-c", script, "sh"])
@@ -260,6 +261,40 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
     assert_eq!(lines, wanted, "{}", said.complaint());
     assert_eq!(std::fs::read_to_string(below("area/file")).unwrap(), "x\n");
     assert!(!below("scripts/file").exists());
+}
+
+/// Without overlays the directory is as it is, and the program runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_program_sees_names_in_another_directory() {
+    if !can_confine() {
+        eprintln!("SKIPPED: no namespaces here");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let below = |name: &str| scratch.path().join(name);
+    for (folder, file) in [("more", "added"), ("place", "own")] {
+        std::fs::create_dir(below(folder)).unwrap();
+        std::fs::write(below(folder).join(file), file).unwrap();
+    }
+    let [more, place] = ["more", "place"].map(|name| below(name).display().to_string());
+    let overlay = std::process::Command::new("unshare")
+        .args(["-rm", "mount", "-t", "overlay", "-o", &format!("lowerdir={more}:{place}"), "x"])
+        .arg(&place)
+        .output();
+    let has_overlays = overlay.is_ok_and(|done| done.status.success());
+    let confinement = process::Confinement {
+        writable: Vec::new(),
+        readable: vec![below("place")],
+        shown: Some((below("more"), below("place"))),
+    };
+    let said = Program::new("/bin/sh")
+        .args(["-c", "cat \"$1\"/*; echo x 2>/dev/null >\"$1/own\"", "sh", &place])
+        .confined(confinement)
+        .output(&Limits::none())
+        .unwrap();
+    assert_eq!(said.text(), if has_overlays { "addedown" } else { "own" }, "{}", said.complaint());
+    assert_eq!(std::fs::read_to_string(below("place/own")).unwrap(), "own");
 }
 
 #[cfg(target_os = "linux")]
@@ -279,7 +314,7 @@ mod owners {
         let mut program = shell(script).directory(folder).ledger(&ledger);
         if confined {
             let writable = vec![folder.to_path_buf()];
-            program = program.confined(Confinement { writable, readable: Vec::new() });
+            program = program.confined(Confinement { writable, ..Confinement::default() });
         }
         if nix::unistd::geteuid().is_root() {
             std::os::unix::fs::chown(folder, Some(65_534), Some(65_534)).unwrap();

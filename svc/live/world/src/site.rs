@@ -117,7 +117,7 @@ impl Site {
             .pass(&names)
             .pass(&["HOME", "LOGNAME", "USER"])
             .env("LAMPLIGHTER_PREFIX", prefix)
-            .confined(Confinement { writable: Vec::new(), readable })
+            .confined(Confinement { readable, ..Confinement::default() })
             .output(&Limits::of(PATIENCE))?;
         let site = parse(&said.text()).map_err(|file| {
             // A shell that stopped in the middle of a file may have done so in silence.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! unshare         mounts; without privilege users too: the caller becomes root there
+//! overlay         one directory seen in another, if that is wished and the system has it
 //! open_tree       a handle of each place that stays
 //! mount_setattr   everything read-only, from / down
 //! tmpfs           on /tmp
@@ -29,9 +30,32 @@ struct Place {
     above: Vec<CString>,
 }
 
+/// A directory that is seen with another's names added.
+struct Shown {
+    at: CString,
+    /// What the overlay is made of.
+    options: CString,
+}
+
+impl Shown {
+    /// None where the two cannot be named to the system.
+    fn of(from: &Path, at: &Path) -> io::Result<Option<Self>> {
+        let (from, at) = (from.canonicalize()?, at.canonicalize()?);
+        let plain =
+            |path: &Path| !path.as_os_str().as_bytes().iter().any(|byte| b":,\\".contains(byte));
+        if !plain(&from) || !plain(&at) {
+            return Ok(None);
+        }
+        let options = [b"lowerdir=", from.as_os_str().as_bytes(), b":", at.as_os_str().as_bytes()];
+        let options = CString::new(options.concat()).map_err(io::Error::other)?;
+        Ok(Some(Self { at: c_string(&at)?, options }))
+    }
+}
+
 /// Everything that the child needs.
 pub struct Prepared {
     places: Vec<Place>,
+    shown: Option<Shown>,
     /// `uid_map` and `gid_map`, where the caller has no privilege.
     maps: Option<[String; 2]>,
 }
@@ -70,7 +94,8 @@ impl Prepared {
         let about = std::fs::metadata("/proc/self")?;
         let maps =
             (about.uid() != 0).then(|| [about.uid(), about.gid()].map(|id| format!("0 {id} 1\n")));
-        Ok(Self { places, maps })
+        let shown = confinement.shown.as_ref().map(|(from, at)| Shown::of(from, at));
+        Ok(Self { places, maps, shown: shown.transpose()?.flatten() })
     }
 
     /// Confines the calling process, for ever.  Where the system has no such namespaces it does
@@ -87,7 +112,11 @@ impl Prepared {
             write(c"/proc/self/uid_map", uid.as_bytes())?;
             write(c"/proc/self/gid_map", gid.as_bytes())?;
         }
-        mount(c"none", c"/", None, libc::MS_REC | libc::MS_PRIVATE)?;
+        mount(c"none", c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
+        if let Some(Shown { at, options }) = &self.shown {
+            // A system without overlays, or with too many of them, has the names at one place only.
+            let _unseen = mount(c"shown", at, Some(c"overlay"), libc::MS_RDONLY, Some(options));
+        }
         // Handles are taken while what they name can still be reached; a fixed room for them,
         // for nothing is allocated here.
         let mut handles = [-1; 16];
@@ -101,7 +130,7 @@ impl Prepared {
             }
         }
         read_only(libc::AT_FDCWD, c"/", 0)?;
-        mount(c"tmp", c"/tmp", Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NODEV)?;
+        mount(c"tmp", c"/tmp", Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NODEV, None)?;
         for (place, handle) in self.places.iter().zip(&handles) {
             put_back(place, *handle)?;
         }
@@ -129,11 +158,13 @@ fn mount(
     target: &std::ffi::CStr,
     kind: Option<&std::ffi::CStr>,
     flags: libc::c_ulong,
+    options: Option<&std::ffi::CStr>,
 ) -> io::Result<()> {
     let kind = kind.map_or(std::ptr::null(), std::ffi::CStr::as_ptr);
-    // SAFETY: all strings end with NUL; no data is handed over.
+    let options = options.map_or(std::ptr::null(), std::ffi::CStr::as_ptr);
+    // SAFETY: all strings end with NUL, and what is not handed over is null.
     let result =
-        unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, std::ptr::null()) };
+        unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, options.cast()) };
     done(result.into()).map(drop)
 }
 
