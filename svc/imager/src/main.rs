@@ -31,6 +31,7 @@ use imager::build::arguments::{Asked, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
 use imager::build::ids;
+use imager::build::kit;
 use imager::build::logs::Logs;
 use imager::build::once::Once;
 use imager::build::run::{Ended, Going};
@@ -205,6 +206,7 @@ fn work(
         // An output is of today's inputs, whatever is wished.
         going: Going::AsItIs,
         script_time: wanted.script_time,
+        reader: std::env::current_exe().ok().and_then(|program| kit::reader(&program)),
         debug: Arc::new(|_| {}),
         cancel: stage.cancel(),
         logs: &logs,

@@ -42,6 +42,66 @@ fn a_script_gets_five_arguments_and_its_own_and_asks_the_manifest() {
     assert!(table.contains("f 4711 0 0 0 2 etc/new\n"), "{table}");
 }
 
+/// The command stands where the original's scripts call it, whatever the host has there.
+#[test]
+fn scripts_of_the_original_find_the_command_and_the_modules() {
+    let runs = |line: &[&str]| {
+        let done = std::process::Command::new(line[0]).args(&line[1..]).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    for user in [None, Some("65534")] {
+        let yard = Yard::new();
+        let shell = yard.script(
+            "shell",
+            "#!/bin/sh\nMANIFEST_READ=/usr/bin/ManifestRead\n\
+             test -x $MANIFEST_READ || { echo no overlays >&2; exit 0; }\n\
+             DISTRO_NAME=`$MANIFEST_READ $1 \"name\"`\necho \"$DISTRO_NAME\" >&2\n\
+             $MANIFEST_READ -k $1 colour >&2\nls /usr/bin/env >&2\n",
+        );
+        let pythons: Vec<&str> = ["python2", "python3"]
+            .into_iter()
+            .filter(|python| runs(&["env", python, "-c", "import sys, socket"]))
+            .collect();
+        let text = "import sys\n\
+            from osol_install.ManifestRead import ManifestRead\n\
+            from osol_install.install_utils import dir_size, find, space_parse\n\
+            from osol_install.distro_const.dc_utils import get_manifest_value, \\\n    \
+            get_manifest_list, get_manifest_boolean\n\
+            from osol_install.distro_const.DC_defs import BUILD_AREA as THEN\n\
+            from osol_install.distro_const.dc_defs import *\n\
+            reader = ManifestRead(sys.argv[1])\n\
+            said = [get_manifest_value(reader, 'name'), THEN, BUILD_AREA,\n        \
+            get_manifest_value(reader, 'colour', True), get_manifest_value(reader, 'nothing'),\n        \
+            get_manifest_list(reader, BOOT_ARCHIVE_CONTENTS_BASE_INCLUDE_TO_TYPE_FILE),\n        \
+            get_manifest_boolean(reader, ROOT_PASSWD_PLAINTEXT),\n        \
+            get_manifest_value(reader, FINALIZER_SCRIPT_NAME_TO_ARGSLIST % sys.argv[0]),\n        \
+            dir_size(sys.argv[2]) > 1024, find([sys.argv[2]], 'dir')[0] == sys.argv[2],\n        \
+            space_parse('\"a b\" \"c\"'), IMAGE_INFO_FILE, BA_FILENAME_ALL]\n\
+            sys.stderr.write('; '.join(map(str, said)) + '\\n')\n";
+        let scripts: Vec<String> = pythons
+            .iter()
+            .map(|python| yard.script(python, &format!("#!/usr/bin/env {python}\n{text}")))
+            .collect();
+        let mut steps = vec![SLIM[0], ["shell", "Shell", &shell, ""]];
+        steps.extend(
+            pythons.iter().zip(&scripts).map(|(name, script)| [*name, "Python", script, "one"]),
+        );
+        yard.manifest("m", &steps);
+        let said = match user {
+            None => Some(yard.run(&["build", "m.xml"])),
+            Some(user) => yard.run_as(user, &["build", "m.xml"]),
+        };
+        let Some(said) = said else { break };
+        assert_eq!(said.status, 0, "{}", said.err);
+        let found = said.err.contains("==== shell: Shell \nOrchard\nred\n/usr/bin/env\n");
+        assert!(found || said.err.contains("\nno overlays\n"), "{}", said.err);
+        let wanted = "Orchard; img_params/build_area; distro_constr_params/build_area; red; None; ['usr/bin/sh', 'usr/bin/su']; \
+                      True; one; True; True; ['a b', 'c']; .image_info; \
+                      /platform/i86pc/boot_archive\n";
+        assert_eq!(said.err.matches(wanted).count(), pythons.len(), "{}", said.err);
+    }
+}
+
 #[test]
 fn the_status_decides_and_stop_on_error() {
     let yard = Yard::new();

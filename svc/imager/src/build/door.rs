@@ -12,10 +12,10 @@ use image_checkpoint::{Area, BackEnd, OpenError, Options, Place, Step as Name, c
 use image_manifest::{Checked, Form, Image};
 use jiff::Zoned;
 use process::Cancel;
-use tempfile::TempDir;
 
 use super::arguments::Request;
 use super::choice::{Choice, Ground, Named, Refused};
+use super::kit::Kit;
 use super::logs::Logs;
 use super::newer::{self, Made};
 use super::room;
@@ -140,6 +140,8 @@ pub struct Caller<'a> {
     pub going: Going,
     /// How long one script may take, whatever the manifest says.
     pub script_time: Option<Duration>,
+    /// The command by which they ask for the manifest's values, if there is one.
+    pub reader: Option<PathBuf>,
     /// Hears what the manifest's server is asked.
     pub debug: Arc<socket::Log>,
     /// The wish to stop.
@@ -159,7 +161,7 @@ pub fn build(
     let logs = caller.logs;
     let paths = logs.paths(area.logs(), &Zoned::now());
     let opened = open(manifest, area, (resume, pause), &paths, caller);
-    let (_folder, server, time) = opened.inspect_err(|error| tell(error, area, logs))?;
+    let (kit, server) = opened.inspect_err(|error| tell(error, area, logs))?;
     let build = Build {
         checked: &manifest.checked,
         manifest: &manifest.path,
@@ -167,7 +169,12 @@ pub fn build(
         image: &manifest.image,
         world: caller.world,
         going: caller.going,
-        scripts: Scripts { socket: server.path(), time, cancel: caller.cancel },
+        scripts: Scripts {
+            socket: server.path(),
+            kit: &kit,
+            time: caller.script_time,
+            cancel: caller.cancel,
+        },
         logs,
     };
     let ended = build.run(area, resume, pause).inspect_err(|error| tell(error, area, logs));
@@ -190,26 +197,24 @@ pub fn build(
     ended
 }
 
-/// Opens the logs and the socket at which scripts ask, in a folder of its own; gives how long one may
-/// take, too.
+/// Opens the logs, lays out what scripts find, and serves the socket at which they ask.
 fn open(
     manifest: &Manifest,
     area: &Area,
     from_to: (Option<usize>, Option<usize>),
     paths: &[PathBuf; 2],
     caller: &Caller<'_>,
-) -> Result<(TempDir, Server, Option<Duration>)> {
+) -> Result<(Kit, Server)> {
     crate::steps::check(&manifest.image)?;
     let time = caller.script_time.or(script::time(&manifest.image)?);
     warn(manifest, area, from_to.0, caller.logs)?;
     begin(manifest, area, from_to, paths, caller.logs)?;
     manifest.void(area).iter().for_each(|line| caller.logs.info(line));
-    let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp");
-    let folder = folder.context("a folder for the manifest's socket in /tmp")?;
-    let socket = folder.path().join(format!("ManifestServ.{}", std::process::id()));
+    let kit = Kit::lay(caller.reader.as_deref())?;
+    let socket = kit.socket();
     let document = Arc::new(manifest.checked.document().clone());
     let server = Server::start(document, &socket, caller.debug.clone());
-    Ok((folder, server.with_context(|| socket.display().to_string())?, time))
+    Ok((kit, server.with_context(|| socket.display().to_string())?))
 }
 
 /// Says what ended a build, and where there is no room if it is that.

@@ -20,6 +20,7 @@ use image_manifest::{Form, Image, Step};
 use image_rooted::script::Script;
 use process::{Cancel, Ended, Ledger};
 
+use super::kit::Kit;
 use super::logs::Logs;
 use crate::steps::Work;
 
@@ -34,6 +35,8 @@ const LAST: usize = 10;
 pub struct Scripts<'a> {
     /// The socket at which they ask for the manifest.
     pub socket: &'a Path,
+    /// What those find that were written for the original.
+    pub kit: &'a Kit,
     /// How long one may take; none: as long as it likes.
     pub time: Option<Duration>,
     /// The wish to stop.
@@ -150,6 +153,7 @@ fn heard(
     let mut environment = vec![
         ("TMPDIR", work.places.tmp.display().to_string()),
         ("SOURCE_DATE_EPOCH", work.facts()?.time.to_string()),
+        ("PYTHONPATH", scripts.kit.python().display().to_string()),
     ];
     if let Some(proxy) = &work.image.http_proxy {
         environment.extend(["http_proxy", "HTTP_PROXY"].map(|name| (name, proxy.clone())));
@@ -215,6 +219,6 @@ fn confinement(work: &Work<'_>, scripts: &Scripts<'_>) -> process::Confinement {
     let build_data = &work.places.build_data;
     let writable: Vec<PathBuf> = vec![build_data.clone(), work.places.media.clone()];
     let script = Path::new(&work.step.script).parent().map(Path::to_path_buf);
-    let readable = script.into_iter().chain([scripts.socket.to_path_buf()]).collect();
-    process::Confinement { writable, readable }
+    let readable = script.into_iter().chain(scripts.kit.readable()).collect();
+    process::Confinement { writable, readable, shown: scripts.kit.shown() }
 }

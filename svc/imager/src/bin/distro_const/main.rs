@@ -22,11 +22,11 @@ use image_rooted::host::Contained;
 use imager::build::arguments::{Asked, Both, Misuse, Request};
 use imager::build::choice::Choice;
 use imager::build::door::{self, Caller, Manifest};
-use imager::build::lines;
 use imager::build::logs::Logs;
 use imager::build::room;
 use imager::build::run::{Ended, Going};
 use imager::build::times::Times;
+use imager::build::{kit, lines};
 use imager::evidence::{self, Policy};
 use imager::packages::Repositories;
 use imager::steps::{Trial, World};
@@ -237,8 +237,9 @@ fn steps(
     };
     let debug = Arc::new(tell);
     let going = Going::AsTold;
-    let caller =
-        Caller { world: &world, going, script_time: None, debug, cancel: &cancel, logs: &logs };
+    let reader = std::env::current_exe().ok().and_then(|program| kit::reader(&program));
+    let (world, cancel, logs) = (&world, &cancel, &logs);
+    let caller = Caller { world, going, script_time, reader, debug, cancel, logs };
     door::build(manifest, area, resume, pause, &caller)
 }
 
