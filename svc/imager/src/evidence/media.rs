@@ -8,8 +8,10 @@
 //! called so, all files in it.  One whose stamp is as it was when it was made is not read again.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use image_evidence::Medium;
@@ -51,8 +53,28 @@ pub fn keep(work: &Work<'_>, medium: &Path, sha256: &str) -> Result<()> {
     image_rooted::archive::write_file(&kept(work.places), text.as_bytes())
 }
 
-/// All media, hashed.
-pub(super) fn all(work: &Work<'_>) -> Result<Vec<Medium>> {
+/// A medium that is read, and who hears how much of all has been.
+struct Heard<'a> {
+    file: File,
+    done: &'a AtomicU64,
+    hear: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Read for Heard<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(room)?;
+        let before = self.done.fetch_add(count as u64, Ordering::Relaxed);
+        let done = before + count as u64;
+        if done >> 20 != before >> 20 {
+            (self.hear)(done >> 20);
+        }
+        Ok(count)
+    }
+}
+
+/// All media, hashed; `hear` is told how many MiB of those that have to be read have been, of how
+/// many.
+pub(super) fn all(work: &Work<'_>, hear: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Medium>> {
     let (folder, name) = (&work.places.media, &work.image.name);
     let text = delivered::text(&kept(work.places))?;
     let line = |line: &str| -> Option<(String, (About, String))> {
@@ -62,16 +84,30 @@ pub(super) fn all(work: &Work<'_>) -> Result<Vec<Medium>> {
     };
     // Of a medium that was made twice, the last counts.
     let known: HashMap<String, (About, String)> = text.lines().filter_map(line).collect();
-    let names = names(folder, name)?;
-    parallel::each(&names, parallel::processors(), hashes::room, |name, room| {
-        let path = folder.join(name);
-        let about = fs::symlink_metadata(&path).with_context(|| path.display().to_string())?;
-        let stamp = About::of(&about);
-        let (size, sha256) = match known.get(name) {
-            Some((known, sha256)) if *known == stamp => (stamp.size, sha256.clone()),
-            _ => {
-                let hashed = hashes::of(&path, Wanted::Sha256, room)?;
-                (hashed.size, hashed.sha256)
+    let (mut media, mut total) = (Vec::new(), 0);
+    for name in names(folder, name)? {
+        let path = folder.join(&name);
+        let named = || path.display().to_string();
+        let stamp = About::of(&fs::symlink_metadata(&path).with_context(named)?);
+        let hashed = known.get(&name).filter(|(known, _)| *known == stamp);
+        if hashed.is_none() {
+            total += fs::metadata(&path).with_context(named)?.len();
+        }
+        media.push((name, hashed.map(|(_, sha256)| (stamp.size, sha256.clone()))));
+    }
+    let (done, total) = (AtomicU64::new(0), total.div_ceil(1 << 20));
+    let hear = |done: u64| hear(done, total);
+    parallel::each(&media, parallel::processors(), hashes::room, |(name, hashed), room| {
+        let (size, sha256) = match hashed {
+            Some(hashed) => hashed.clone(),
+            None => {
+                let path = folder.join(name);
+                let read = File::open(&path).and_then(|file| {
+                    let mut heard = Heard { file, done: &done, hear: &hear };
+                    hashes::read(&mut heard, Wanted::Sha256, room)
+                });
+                let read = read.with_context(|| path.display().to_string())?;
+                (read.size, read.sha256)
             }
         };
         Ok(Medium { name: name.clone(), size, sha256 })

@@ -17,6 +17,8 @@ use image_rooted::parallel::both;
 
 /// What kind of build this is, and how its parameters are meant: dc_manifest(5).
 const BUILD_TYPE: &str = "urn:lamplighter:distro_const:build:1";
+/// What those who watch see after the last step.
+const PHASE: &str = "evidence";
 /// Who builds.
 const BUILDER: &str = "urn:lamplighter:distro_const";
 
@@ -53,18 +55,21 @@ pub fn forget(media: &Path, name: &str) -> Result<()> {
 /// Writes the documents; `work`: the last step's.
 pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
     let (media, name) = (&work.places.media, &work.image.name);
+    // The steps are done, and this may take long.
+    let hear = |done, total| (work.world.progress)(PHASE, done, total, "MiB of media hashed");
+    hear(0, 0);
     let packed = work.image.steps.iter().any(|step| step.native == Some(Native::PostMod));
     let kept = contents_at(&work.places.build_data);
     if !packed || !kept.exists() {
         contents::record(work)?;
     }
-    let (media_of, drafts) = both(|| media::all(work), || work.ahead.drafting.end(&kept));
-    let (media_of, drafts) = (media_of?, drafts?);
-    let (facts, Drafts { contents, bill, .. }) = (drafts.facts(&media_of)?, drafts);
-    let bill = bill.finish(&media_of);
-    let (billed, told) = both(
-        || write_file(&at(media, name, BILL), bill.as_bytes()),
-        || write_file(&at(media, name, FACTS), facts.as_bytes()),
+    let (hashed, facts) = both(
+        || media::all(work, &hear),
+        || {
+            let text =
+                std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
+            Facts::parse(&text).with_context(|| kept.display().to_string())
+        },
     );
     billed?;
     told?;
