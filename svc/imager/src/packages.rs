@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use image_manifest::{Authority, Image as Wanted};
 use image_tree::Tree;
-use ips_client::change::{Order as Change, Resolved, Want, carry_out, plan, resolve};
+use ips_client::change::{ChangeError, Order as Change, Resolved, Want, carry_out, plan, resolve};
 use ips_client::image::{
     Change as Record, Configuration, CreateOptions, Image, ImageKind, ImageLock, Publisher,
     PublisherUri, Refresh, Surroundings,
 };
-use ips_client::{Control, Donor, Origin, PopulateOptions, Progress, Source};
-use ips_model::{Fmri, Pattern, Timestamp};
+use ips_client::{Control, Donor, Origin, PopulateOptions, Progress, SolveError, Source};
+use ips_model::{Pattern, Timestamp};
 use process::Cancel;
 
 use crate::build::room::says_full;
@@ -39,6 +39,8 @@ pub struct Order<'a> {
     pub donor: Option<&'a Donor>,
     /// Takes a line for whoever watches.
     pub say: &'a dyn Fn(&str),
+    /// Takes what is for the detail log.
+    pub debug: &'a dyn Fn(&str),
     /// Hears how far it is: phase, done, total.
     pub progress: &'a (dyn Fn(&str, u64, u64) + Sync),
 }
@@ -168,16 +170,32 @@ impl Repositories<'_> {
         filling.verify(&order.image.packages)?;
         (order.say)("Installing the designated packages");
         let install = || filling.change(Want::Install(order.image.packages.clone()));
-        again(self.cancel, order.say, install)?;
+        again(self.cancel, order.say, install)
+            .map_err(|error| reasoned(error, order))
+            .context("Unable to retrieve all of the specified packages")?;
         let removed = &order.image.removed_packages;
         if !removed.is_empty() {
             (order.say)("Uninstalling the designated packages");
             for name in removed {
-                filling.change(Want::Uninstall(vec![name.clone()]))?;
+                filling
+                    .change(Want::Uninstall(vec![name.clone()]))
+                    .map_err(|error| reasoned(error, order))
+                    .context("Unable to uninstall all of the specified packages")?;
             }
         }
         Ok(())
     }
+}
+
+/// Why there is no choice of packages, in short; at length in the detail log.
+fn reasoned(error: anyhow::Error, order: &Order<'_>) -> anyhow::Error {
+    let Some(ChangeError::Solve(why)) = error.downcast_ref::<ChangeError>() else { return error };
+    let mut text = why.cause();
+    if let SolveError::NoVersion { .. } = why {
+        (order.debug)(&why.at_length());
+        text.push_str("\nThe detail log has all of the rejected packages and detailed reasons.");
+    }
+    anyhow!(text)
 }
 
 /// A cause that tells how many bytes a piece of work takes.

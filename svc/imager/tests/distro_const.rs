@@ -455,3 +455,25 @@ fn who_writes_into_a_finished_build_is_told_what_that_costs() {
     let said = yard.run(&["build", "-r", "slim-post-mod", "m.xml"]);
     assert!(said.status == 0 && !said.err.contains("count any more"), "{}", said.err);
 }
+
+#[test]
+fn packages_that_cannot_be_had_are_told_of_in_short_and_at_length() {
+    let yard = Yard::new();
+    assert!(yard.publish_text("depend type=require fmri=pkg:/nowhere@1\n"));
+    let path = yard.manifest("m", &[SLIM[0]]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("<pkg name=\"entire\"", "<pkg name=\"entire@2.0\""))
+        .unwrap();
+    let said = yard.run(&["build", "m.xml"]);
+    assert_eq!(said.status, 1);
+    for wanted in [
+        "Unable to retrieve all of the specified packages: No matching version of entire can be \
+         installed.\n\nThis is due to the following root cause(s):\n\n  Package: pkg://",
+        "\nThe above led to the rejection of ",
+        "\nThe detail log has all of the rejected packages and detailed reasons.\nBuild completed ",
+    ] {
+        assert!(said.err.contains(wanted), "{wanted}: {}", said.err);
+    }
+    assert!(!said.err.contains("-v option") && !said.err.contains("Reject:"), "{}", said.err);
+    assert!(yard.log("detail").contains("  Reject:  pkg://"), "{}", yard.log("detail"));
+}

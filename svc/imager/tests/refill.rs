@@ -134,7 +134,8 @@ impl World {
         let text = format!("{before}<packages>{list}</packages>{after}");
         fs::write(&manifest, text).unwrap();
         let image = source::read(&manifest, "", &ThisHost).unwrap().image();
-        let order = Order { image: &image, root, donor, say: &|_| {}, progress: &|_, _, _| {} };
+        let (say, debug, progress) = (&|_: &str| {}, &|_: &str| {}, &|_: &str, _, _| {});
+        let order = Order { image: &image, root, donor, say, debug, progress };
         let cancel = Cancel::new().unwrap();
         Repositories {
             instead: None,

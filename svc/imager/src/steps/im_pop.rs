@@ -48,6 +48,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         root: dir,
         donor: earlier.donor.as_ref(),
         say: &|line| work.say(line),
+        debug: &|line| work.debug(line),
         progress: &|phase, done, total| {
             (work.world.progress)(&work.step.name, done, total, phase);
         },
@@ -59,10 +60,8 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     no_later(&mut tree, time);
     let mut root = Rooted::of(dir, &table, tree, time);
     // What the packages' own records are is on the disk alone.
-    root.reconcile_below(&records)?;
-    for publisher in std::iter::once(&publishers.installed) {
-        tell(work, "Setting post-install preferred publisher", publisher);
-    }
+    root.reconcile(&Default::default())?;
+    tell(work, "Setting post-install preferred publisher", &publishers.installed);
     for publisher in &publishers.installed_additional {
         tell(work, "Setting post-install alternate publisher", publisher);
     }

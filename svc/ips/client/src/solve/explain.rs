@@ -349,8 +349,17 @@ fn package(fmri: &Fmri) -> String {
     format!("{}@{}", fmri.stem(), version.unwrap_or_default())
 }
 
-/// The short form: what the rejections stand upon.
+/// The short form, as pkg says it.
 pub fn no_version(stems: &[String], rejections: &[Rejection]) -> String {
+    format!(
+        "{}\nRe-run the operation with the -v option to see all of the rejected\n\
+         packages and detailed reasons.",
+        causes(stems, rejections)
+    )
+}
+
+/// What the rejections stand upon.
+pub fn causes(stems: &[String], rejections: &[Rejection]) -> String {
     let mut text = String::new();
     for stem in stems {
         let _ = writeln!(text, "No matching version of {stem} can be installed.");
@@ -373,9 +382,7 @@ pub fn no_version(stems: &[String], rejections: &[Rejection]) -> String {
     }
     let _ = write!(
         text,
-        "\nThe above led to the rejection of {} package versions in total.\n\
-         Re-run the operation with the -v option to see all of the rejected\n\
-         packages and detailed reasons.",
+        "\nThe above led to the rejection of {} package versions in total.",
         rejections.len()
     );
     text

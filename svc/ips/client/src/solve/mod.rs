@@ -55,6 +55,14 @@ pub enum SolveError {
 }
 
 impl SolveError {
+    /// The same without how to learn more, which is up to who was asked.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::NoVersion { stems, rejections } => explain::causes(stems, rejections),
+            Self::NoSolution { .. } | Self::Needed { .. } => self.to_string(),
+        }
+    }
+
     /// The same with every version that was looked at, where versions are the reason.
     pub fn at_length(&self) -> String {
         match self {
