@@ -161,7 +161,9 @@ pub fn build(
     let logs = caller.logs;
     let paths = logs.paths(area.logs(), &Zoned::now());
     let opened = open(manifest, area, (resume, pause), &paths, caller);
-    let (kit, server) = opened.inspect_err(|error| tell(error, area, logs))?;
+    let onward = room::onward(manifest.image.form, caller.going, None);
+    let failed = |error: &anyhow::Error, area: &Area| tell(error, area, &onward, logs);
+    let (kit, server) = opened.inspect_err(|error| failed(error, area))?;
     let build = Build {
         checked: &manifest.checked,
         manifest: &manifest.path,
@@ -177,7 +179,7 @@ pub fn build(
         },
         logs,
     };
-    let ended = build.run(area, resume, pause).inspect_err(|error| tell(error, area, logs));
+    let ended = build.run(area, resume, pause).inspect_err(|error| failed(error, area));
     if manifest.image.form == Form::Dc {
         if !matches!(ended, Ok(Ended::Done | Ended::Paused(_))) {
             let log = paths[1].display();
@@ -218,9 +220,10 @@ fn open(
 }
 
 /// Says what ended a build, and where there is no room if it is that.
-fn tell(error: &anyhow::Error, area: &Area, logs: &Logs<'_>) {
+fn tell(error: &anyhow::Error, area: &Area, onward: &str, logs: &Logs<'_>) {
     logs.error(&super::run::told(error));
-    if let Some(line) = room::lacking("the build", error, &super::run::written(area), None) {
+    let places = super::run::written(area);
+    if let Some(line) = room::lacking("the build", error, &places, None, onward) {
         logs.error(&line);
     }
 }

@@ -7,10 +7,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use image_manifest::Native;
+use image_manifest::{Form, Native};
 use image_tree::{Kind, Tree};
 use nix::sys::statvfs::statvfs;
 
+use super::run::Going;
 use crate::packages::Takes;
 use crate::steps::Places;
 
@@ -19,12 +20,26 @@ const LEAST: u64 = 64 << 10;
 /// How xorriso says it.
 const TOO_SMALL: &str = " exceeds free space on media";
 
+/// How a build goes on once there is room: as whoever began it would type it; `step`: the one that
+/// failed, where one had begun.
+pub fn onward(form: Form, going: Going, step: Option<&str>) -> String {
+    match (going, form, step) {
+        (Going::AsItIs, ..) => "clear the instance".to_owned(),
+        (Going::AsTold, Form::Dc, Some(step)) => format!("go on with -r {step}"),
+        (Going::AsTold, Form::Dc, None) => "build again".to_owned(),
+        (Going::AsTold, Form::Distribution | Form::Distribution2009, _) => {
+            "go on with -R".to_owned()
+        }
+    }
+}
+
 /// The line that explains the failure of `who`, where it is one of room.
 pub fn lacking(
     who: &str,
     error: &anyhow::Error,
     places: &[&Path],
     takes: Option<u64>,
+    onward: &str,
 ) -> Option<String> {
     let mut all: Vec<Place> = Vec::new();
     for place in places.iter().filter_map(|path| Place::of(path)) {
@@ -43,7 +58,7 @@ pub fn lacking(
     }
     let takes = takes.map(|bytes| format!(", the step takes about {}", size(bytes)));
     Some(format!(
-        "{who}: no room in the file system {}: {} available{}{}; free some and go on with -R",
+        "{who}: no room in the file system {}: {} available{}{}; free some and {onward}",
         place.mounted.display(),
         size(place.bytes),
         if place.has_names { "" } else { ", no more files" },
@@ -152,19 +167,33 @@ mod tests {
     fn room_is_told_of_when_it_is_what_lacks() {
         let here = std::env::temp_dir();
         let full = anyhow::Error::from(io::Error::from_raw_os_error(28)).context("/a/b");
-        let line = lacking("step iso", &full, &[&here], Some(3 << 20)).unwrap();
+        let line = lacking("step iso", &full, &[&here], Some(3 << 20), "go on").unwrap();
         assert!(line.starts_with("step iso: no room in the file system /"), "{line}");
         assert!(line.contains(" available, the step takes about 3 MiB; free "), "{line}");
         let tool = anyhow::anyhow!("xorriso: No space left on device (exited with status 5)");
-        assert!(lacking("step iso", &tool, &[&here], None).is_some());
+        assert!(lacking("step iso", &tool, &[&here], None, "go on").is_some());
         let takes = full.context(Takes(100 << 10));
-        let line = lacking("step im-pop", &takes, &[&here], None).unwrap();
+        let line = lacking("step im-pop", &takes, &[&here], None, "go on").unwrap();
         assert!(line.contains("takes about 100 KiB"), "{line}");
-        assert_eq!(lacking("step iso", &anyhow::anyhow!("other"), &[&here], None), None);
-        assert_eq!(lacking("step iso", &tool, &[], None), None);
+        assert_eq!(lacking("step iso", &anyhow::anyhow!("other"), &[&here], None, "go on"), None);
+        assert_eq!(lacking("step iso", &tool, &[], None, "go on"), None);
         let xorriso = "xorriso : FAILURE : Image size 186s exceeds free space on media 34s";
-        let line = lacking("step iso", &anyhow::anyhow!(xorriso), &[&here], Some(5)).unwrap();
+        let line =
+            lacking("step iso", &anyhow::anyhow!(xorriso), &[&here], Some(5), "go on").unwrap();
         assert!(line.contains("takes about 372 KiB"), "{line}");
+    }
+
+    #[test]
+    fn who_began_a_build_is_told_how_it_goes_on() {
+        for (form, going, step, wanted) in [
+            (Form::Distribution, Going::AsTold, Some("iso"), "go on with -R"),
+            (Form::Dc, Going::AsTold, Some("iso"), "go on with -r iso"),
+            (Form::Dc, Going::AsTold, None, "build again"),
+            (Form::Dc, Going::AsItIs, Some("iso"), "clear the instance"),
+            (Form::Distribution2009, Going::AsItIs, None, "clear the instance"),
+        ] {
+            assert_eq!(onward(form, going, step), wanted);
+        }
     }
 
     #[test]

@@ -331,7 +331,8 @@ impl<'a> Build<'a> {
     fn explain(&self, error: &anyhow::Error, step: &'a Step, area: &Area) -> Failure<'a> {
         let takes = room::takes(step.native, &Places::of(area));
         let who = format!("step {}", step.name);
-        let room = room::lacking(&who, error, &written(area), takes);
+        let onward = room::onward(self.image.form, self.going, Some(&step.name));
+        let room = room::lacking(&who, error, &written(area), takes, &onward);
         let why: Vec<String> = std::iter::once(told(error)).chain(room).collect();
         match self.image.form {
             Form::Dc => self.logs.complain(&format!(

@@ -148,7 +148,8 @@ fn chosen(manifest: &Manifest, request: &Request) -> u8 {
         Err(error) => {
             eprintln!("{}", stamped(&not_opened(form, &error)));
             let place = Path::new(&manifest.image.build_area);
-            let line = room::lacking("the build area", &error.into(), &[place], None);
+            let onward = room::onward(form, Going::AsTold, None);
+            let line = room::lacking("the build area", &error.into(), &[place], None, &onward);
             line.iter().for_each(|line| eprintln!("{}", stamped(line)));
             return FAILED;
         }
