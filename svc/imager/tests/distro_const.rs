@@ -347,6 +347,10 @@ fn an_image_is_published_for_installation_servers() {
     let publish = ["ai-publish-pkg", "Publish Package", "ai_publish_pkg", ""];
     yard.manifest("m", &[SLIM[0], publish]);
     let said = yard.run(&["build", "m.xml"]);
+    let menu = yard.path("area/build_data/pkg_image/boot/menu.rc.local");
+    let menu = std::fs::read_to_string(menu).unwrap();
+    assert!(menu.contains("[6]=\"Boot from [H]ard Disk\"\n"), "{menu}");
+    assert!(menu.contains("[6]=\"chain disk0:\"\n"), "{menu}");
     assert_eq!(said.status, 0, "{}", said.err);
     let folder = yard.path("area/media/ai_image_repo/publisher/orchard.example/pkg");
     assert!(folder.join("install-image%2FOrchard").is_dir());

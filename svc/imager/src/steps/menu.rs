@@ -14,6 +14,12 @@ use image_rooted::{Owned, Rooted};
 
 const MENU_LST: &str = "boot/grub/menu.lst";
 const LOADER_CONF: &str = "boot/loader.conf";
+/// What the loader adds to its main menu, after its own five entries.
+pub(super) const LOADER_MENU: &str = "boot/menu.rc.local";
+pub(super) const LOADER_HARD_DISK: &str = "set mainmenu_caption[6]=\"Boot from [H]ard Disk\"\n\
+    set mainmenu_command[6]=\"chain disk0:\"\n\
+    set mainmenu_keycode[6]=104\n\
+    set mainansi_caption[6]=\"Boot from ^[1mH^[mard Disk\"\n";
 
 /// An entry of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +140,7 @@ pub(super) fn grub(work: &Work<'_>) -> Result<()> {
     let text = menu_lst(kind, menu, &entries);
     root.put(MENU_LST, text.as_bytes(), Owned::root(0o644))?;
     if kind == "ai" {
-        let memory = menu.min_mem64.map_or(0, |memory| memory);
+        let memory = menu.min_mem64.unwrap_or(0);
         tell(&mut root, &format!("GRUB_MIN_MEM64={memory}\nGRUB_DO_SAFE_DEFAULT=true\n"))?;
     }
     tell(&mut root, &format!("GRUB_TITLE={title}\n"))?;
@@ -193,6 +199,10 @@ pub(super) fn loader(work: &Work<'_>) -> Result<()> {
     }
     conf.push_str(&format!("loader_menu_title=\"{}\"\n", title.replace('"', "")));
     root.put(LOADER_CONF, conf.as_bytes(), Owned::root(0o644))?;
+    // An installer starts without a word; an image's own menu is its own.
+    if kind != "text-install" && !root.is_file(LOADER_MENU) {
+        root.put(LOADER_MENU, LOADER_HARD_DISK.as_bytes(), Owned::root(0o444))?;
+    }
     let entries = entries(kind, &title, menu);
     grub_2(work, &mut root, &entries, &title)
 }
