@@ -150,7 +150,7 @@ fn what_a_manifest_takes_from_the_host_is_read_as_it_is_now() {
 #[test]
 fn what_the_steps_leave() {
     let yard = Yard::new();
-    yard.manifest("m", &SLIM[..6]);
+    yard.manifest("m", &SLIM[..7]);
     let said = yard.run(&["build", "m.xml"]);
     assert_eq!(said.status, 0, "{}", said.err);
     let data = yard.path("area/build_data");
@@ -181,6 +181,14 @@ fn what_the_steps_leave() {
     assert!(table.contains("f 4555 0 3 1700000000 2 usr/bin/su\n"), "{table}");
     assert!(table.contains("d 1777 0 0 1700000000 - tmp\n"), "{table}");
     assert!(table.contains("f 0400 0 3 1700000000 "), "{table}");
+    assert!(text("boot_archive/etc/coreadm.conf").contains("\nCOREADM_GLOB_ENABLED=no\n"));
+    // A live system makes its devices in it.
+    let packed = data.join("pkg_image/platform/i86pc/amd64/boot_archive");
+    let mut archive = Vec::new();
+    let packed = std::fs::File::open(packed).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut archive).unwrap();
+    let free = i32::from_le_bytes(archive[8192 + 200..][..4].try_into().unwrap());
+    assert!((21_000..30_000).contains(&free), "{free} inodes are free");
 }
 
 #[test]

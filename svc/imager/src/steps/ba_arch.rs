@@ -18,6 +18,9 @@ use image_tree::{Kind, Tree};
 use super::Work;
 use image_rooted::{Owned, Rooted, archive};
 
+/// Inodes for what a live system makes below /dev: 42 for each of 500 disks.
+const NODES: u32 = 42 * 500;
+
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let mut root = work.root()?;
     let boot = work.archive()?;
@@ -48,7 +51,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
 fn write(work: &Work<'_>, boot: &Rooted, tree: &Tree, plain: &Path) -> Result<ufs::Written> {
     let options = &work.image.boot_archive;
     let inodes = match options.nbpi {
-        0 => ufs::Inodes::Content,
+        0 => ufs::Inodes::Spare(NODES),
         bytes => ufs::Inodes::BytesPer(bytes),
     };
     let space = ufs::Space::Content { pad_mb: options.size_pad_mb };

@@ -23,10 +23,16 @@ use image_rooted::{Owned, Rooted, services};
 const SEED: &str = "lib/svc/seed/global.db";
 const REPOSITORY: &str = "etc/svc/repository.db";
 
-/// What shows in the archive, and is not in it yet.
-pub(super) fn options(image: &Image) -> Result<String> {
-    Ok(format!("{} {}", image.host_name, profiles::options(image)?))
-}
+/// A process leaves its core where it works; nobody keeps those of all.
+const CORE_DUMPS: &str = "COREADM_GLOB_PATTERN=/tmp/core\n\
+    COREADM_GLOB_CONTENT=default\n\
+    COREADM_INIT_PATTERN=core\n\
+    COREADM_INIT_CONTENT=default\n\
+    COREADM_GLOB_ENABLED=no\n\
+    COREADM_PROC_ENABLED=yes\n\
+    COREADM_GLOB_SETID_ENABLED=no\n\
+    COREADM_PROC_SETID_ENABLED=no\n\
+    COREADM_GLOB_LOG_ENABLED=no\n";
 
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
@@ -74,6 +80,7 @@ fn identity(archive: &mut Rooted, host: &str) -> Result<()> {
             Owned::sys(0o644),
         )?;
     }
+    archive.put("etc/coreadm.conf", CORE_DUMPS.as_bytes(), Owned::root(0o644))?;
     archive.put("etc/rtc_config", b"zone_info=GMT\nzone_lag=0\n", Owned::sys(0o644))?;
     archive.put("etc/nodename", format!("{host}\n").as_bytes(), Owned::root(0o644))?;
     if let Some(text) = archive.text("etc/inet/hosts")? {
@@ -83,11 +90,14 @@ fn identity(archive: &mut Rooted, host: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text with `NAME=VALUE` in place of the line of that name, or at its end.
+/// The text with `NAME=VALUE` in place of the lines of that name, or at its end.
 fn set_line(text: &str, name: &str, value: &str) -> String {
-    let line = format!("{name}{value}");
-    let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with(name)).collect();
-    lines.push(&line);
+    let wanted = format!("{name}{value}");
+    let set = |line| if str::starts_with(line, name) { wanted.as_str() } else { line };
+    let mut lines: Vec<&str> = text.lines().map(set).collect();
+    if !lines.contains(&wanted.as_str()) {
+        lines.push(&wanted);
+    }
     lines.join("\n") + "\n"
 }
 
@@ -160,7 +170,8 @@ mod tests {
 
     #[test]
     fn lines_are_set_and_names_added() {
-        assert_eq!(set_line("#x\nTZ=PST\nLANG=C\n", "TZ=", "GMT"), "#x\nLANG=C\nTZ=GMT\n");
+        assert_eq!(set_line("#x\nTZ=PST\nLANG=C\n", "TZ=", "GMT"), "#x\nTZ=GMT\nLANG=C\n");
+        assert_eq!(set_line("#x\n", "TZ=", "GMT"), "#x\nTZ=GMT\n");
         let hosts = "#\n127.0.0.1 localhost\n::1\tlocalhost live\n10.0.0.1 x\n";
         let named = "#\n127.0.0.1 localhost live\n::1\tlocalhost live\n10.0.0.1 x\n";
         assert_eq!(with_alias(hosts, "live"), named);
