@@ -347,6 +347,10 @@ fn an_image_that_ships_a_loader_starts_by_it() {
     let conf = yard.path("area/build_data/pkg_image/boot/loader.conf");
     let conf = std::fs::read_to_string(conf).unwrap();
     assert!(conf.contains("loader_menu_title=\"Orchard 1\"\n"), "{conf}");
+    let menu = yard.path("area/build_data/pkg_image/boot/menu.rc.local");
+    let menu = std::fs::read_to_string(menu).unwrap();
+    assert!(menu.contains("[6]=\"Boot from [H]ard Disk\"\n"), "{menu}");
+    assert!(menu.contains("[6]=\"chain disk0:\"\n"), "{menu}");
 }
 
 #[test]
@@ -355,13 +359,29 @@ fn an_image_is_published_for_installation_servers() {
     let publish = ["ai-publish-pkg", "Publish Package", "ai_publish_pkg", ""];
     yard.manifest("m", &[SLIM[0], publish]);
     let said = yard.run(&["build", "m.xml"]);
-    let menu = yard.path("area/build_data/pkg_image/boot/menu.rc.local");
-    let menu = std::fs::read_to_string(menu).unwrap();
-    assert!(menu.contains("[6]=\"Boot from [H]ard Disk\"\n"), "{menu}");
-    assert!(menu.contains("[6]=\"chain disk0:\"\n"), "{menu}");
     assert_eq!(said.status, 0, "{}", said.err);
     let folder = yard.path("area/media/ai_image_repo/publisher/orchard.example/pkg");
     assert!(folder.join("install-image%2FOrchard").is_dir());
+
+    for (argument, place) in [
+        ("pkg_name=pkg://x/image/ai@2.1", "orchard.example/pkg/image%2Fai"),
+        ("publisher_prefix=ai-image", "ai-image/pkg/install-image%2FOrchard"),
+    ] {
+        yard.manifest("m", &[SLIM[0], [publish[0], publish[1], publish[2], argument]]);
+        let said = yard.run(&["build", "m.xml"]);
+        assert_eq!(said.status, 0, "{}", said.err);
+        let publishers = yard.path("area/media/ai_image_repo/publisher");
+        assert!(publishers.join(place).is_dir(), "{place}");
+    }
+    for (argument, wanted) in [
+        ("pkg_repo=file:///elsewhere", "step ai-publish-pkg: pkg_repo: the package comes to "),
+        ("pkg_name=a b@x", "step ai-publish-pkg: package pkg://orchard.example/a b@x: "),
+    ] {
+        yard.manifest("m", &[SLIM[0], [publish[0], publish[1], publish[2], argument]]);
+        let said = yard.run(&["build", "m.xml"]);
+        assert!(said.status == 1 && said.err.contains(wanted), "{}", said.err);
+        assert!(!said.err.contains("===="), "{}", said.err);
+    }
 }
 
 #[test]

@@ -259,6 +259,7 @@ pub fn check(image: &Image) -> Result<()> {
             Some(Native::MetadataAgent) => agent::check(step),
             Some(Native::Netboot) => netboot::check(step),
             Some(Native::BootTest) => boot_test::check(step),
+            Some(Native::AiPublishPkg) => publish::check(image, step),
             _ => Ok(()),
         };
         checked.with_context(|| format!("step {}", step.name))?;
