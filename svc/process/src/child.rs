@@ -453,7 +453,9 @@ fn command(
         }
     }
     if let Some(confinement) = &program.confinement {
-        let prepared = Prepared::of(confinement)
+        let own = std::env::current_dir().ok();
+        let directory = program.directory.as_deref().or(own.as_deref());
+        let prepared = Prepared::of(confinement, directory)
             .map_err(|source| ProcessError::Start { program: program.name(), source })?;
         // SAFETY: between fork and exec only system calls are made.
         unsafe { command.pre_exec(move || prepared.enter()) };

@@ -30,6 +30,14 @@ pub enum ProcessError {
         /// The program.
         program: String,
     },
+    /// What its first line names is not installed.
+    #[error("{program}: its interpreter {interpreter}: not found")]
+    Interpreter {
+        /// The program.
+        program: String,
+        /// The interpreter.
+        interpreter: String,
+    },
     /// It could not be started.
     #[error("{program}: {source}")]
     Start {
@@ -272,8 +280,22 @@ impl Program {
     pub(crate) fn start_error(&self, source: io::Error) -> ProcessError {
         let here = self.directory.as_ref().is_none_or(|directory| directory.is_dir());
         if source.kind() == io::ErrorKind::NotFound && here {
-            return ProcessError::Absent { program: self.name() };
+            let program = self.name();
+            return match interpreter(Path::new(&self.program)) {
+                Some(interpreter) => ProcessError::Interpreter { program, interpreter },
+                None => ProcessError::Absent { program },
+            };
         }
         ProcessError::Start { program: self.name(), source }
     }
+}
+
+/// What the first line of a script names, if it is not there.
+fn interpreter(script: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    std::fs::File::open(script).ok()?.take(256).read_to_end(&mut start).ok()?;
+    let line = String::from_utf8_lossy(start.strip_prefix(b"#!")?).into_owned();
+    let word = line.lines().next()?.split_whitespace().next()?;
+    (!Path::new(word).exists()).then(|| word.to_owned())
 }

@@ -237,6 +237,7 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
         . \"$1/scripts/script\"
         test -e \"$1/socket\" && echo found
         echo x >\"$1/area/file\" && echo written
+        echo x >../area/relative && echo written
         (echo x >\"$1/scripts/file\") 2>/dev/null || echo refused
         (echo x >/etc/lamplighter-test) 2>/dev/null || echo refused
         echo x >/tmp/own && echo own
@@ -250,17 +251,36 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
     let said = Program::new("/bin/sh")
         .args(["-c", script, "sh"])
         .arg(scratch.path())
+        .directory(below("scripts"))
         .confined(confinement)
         .output(&Limits::none())
         .unwrap();
     let lines: Vec<String> = said.text().lines().map(str::to_string).collect();
-    let mut wanted = vec!["read", "found", "written", "refused", "refused", "own"];
+    let mut wanted = vec!["read", "found", "written", "written", "refused", "refused", "own"];
     if scratch.path().starts_with("/tmp") {
         wanted.push("hidden");
     }
     assert_eq!(lines, wanted, "{}", said.complaint());
     assert_eq!(std::fs::read_to_string(below("area/file")).unwrap(), "x\n");
     assert!(!below("scripts/file").exists());
+}
+
+#[test]
+fn a_script_without_its_interpreter_says_which_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = tempfile::tempdir().unwrap();
+    let script = scratch.path().join("script");
+    for (text, wanted) in [
+        ("#! /nowhere/python2.6 -u\n", ": its interpreter /nowhere/python2.6: not found"),
+        ("#!/nowhere/ksh", ": its interpreter /nowhere/ksh: not found"),
+    ] {
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = Program::new(&script).output(&Limits::none()).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}{wanted}", script.display()));
+    }
+    let error = Program::new("/nowhere/program").output(&Limits::none()).unwrap_err();
+    assert_eq!(error.to_string(), "/nowhere/program: not found");
 }
 
 /// Without overlays the directory is as it is, and the program runs.

@@ -27,6 +27,7 @@ impl Emulator for Qemu<'_> {
             ProcessError::Absent { .. } => io::Error::new(io::ErrorKind::NotFound, error),
             ProcessError::Start { .. }
             | ProcessError::Wait { .. }
+            | ProcessError::Interpreter { .. }
             | ProcessError::Contract { .. } => io::Error::other(error),
         })
     }

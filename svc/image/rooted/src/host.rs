@@ -28,9 +28,10 @@ fn absent(program: &str, error: ProcessError) -> anyhow::Error {
         ProcessError::Absent { .. } => {
             anyhow::anyhow!("{program} is absent: apt-get install {package}")
         }
-        ProcessError::Start { .. } | ProcessError::Wait { .. } | ProcessError::Contract { .. } => {
-            error.into()
-        }
+        ProcessError::Interpreter { .. }
+        | ProcessError::Start { .. }
+        | ProcessError::Wait { .. }
+        | ProcessError::Contract { .. } => error.into(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! mount_setattr   everything read-only, from / down
 //! tmpfs           on /tmp
 //! move_mount      each handle to its place, a parent before what is below it
+//! chdir           to where it is: what it was in belongs to the mounts of before
 //! ```
 //!
 //! Law: between fork and exec only system calls are made, on memory prepared before.
@@ -56,6 +57,8 @@ impl Shown {
 pub struct Prepared {
     places: Vec<Place>,
     shown: Option<Shown>,
+    /// Where the program runs.
+    directory: Option<CString>,
     /// `uid_map` and `gid_map`, where the caller has no privilege.
     maps: Option<[String; 2]>,
 }
@@ -65,8 +68,9 @@ fn c_string(path: &Path) -> io::Result<CString> {
 }
 
 impl Prepared {
-    /// Looks at the places, in the parent.
-    pub fn of(confinement: &Confinement) -> io::Result<Self> {
+    /// Looks at the places, in the parent; `directory`: where the program runs, if that is there.
+    pub fn of(confinement: &Confinement, directory: Option<&Path>) -> io::Result<Self> {
+        let directory = directory.and_then(|path| path.canonicalize().ok());
         let place = |path: &PathBuf, is_writable: bool| -> io::Result<Option<Place>> {
             let path = path.canonicalize()?;
             let below_tmp = path.starts_with(TMP) && path != Path::new(TMP);
@@ -83,7 +87,8 @@ impl Prepared {
             Ok(Some(Place { path: c_string(&path)?, is_writable, is_directory, above }))
         };
         let mut places = Vec::new();
-        for path in &confinement.readable {
+        // By a relative path it finds what it found.
+        for path in confinement.readable.iter().chain(&directory) {
             places.extend(place(path, false)?);
         }
         for path in &confinement.writable {
@@ -95,7 +100,8 @@ impl Prepared {
         let maps =
             (about.uid() != 0).then(|| [about.uid(), about.gid()].map(|id| format!("0 {id} 1\n")));
         let shown = confinement.shown.as_ref().map(|(from, at)| Shown::of(from, at));
-        Ok(Self { places, maps, shown: shown.transpose()?.flatten() })
+        let directory = directory.as_deref().map(c_string).transpose()?;
+        Ok(Self { places, maps, shown: shown.transpose()?.flatten(), directory })
     }
 
     /// Confines the calling process, for ever.  Where the system has no such namespaces it does
@@ -133,6 +139,10 @@ impl Prepared {
         mount(c"tmp", c"/tmp", Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NODEV, None)?;
         for (place, handle) in self.places.iter().zip(&handles) {
             put_back(place, *handle)?;
+        }
+        if let Some(directory) = &self.directory {
+            // SAFETY: the path ends with NUL.  Who may not go there stays where he is.
+            unsafe { libc::chdir(directory.as_ptr()) };
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ pub struct Prepared;
 
 impl Prepared {
     /// Nothing is prepared.
-    pub fn of(_confinement: &crate::Confinement) -> io::Result<Self> {
+    pub fn of(_: &crate::Confinement, _: Option<&Path>) -> io::Result<Self> {
         Ok(Self)
     }
 
