@@ -4,8 +4,11 @@
 //! ```text
 //! FOLDER/ManifestServ.PID        the manifest's socket
 //! FOLDER/python/osol_install/    in PYTHONPATH; modules that are not here are the host's, if it has them
-//! FOLDER/bin/ManifestRead        → this installation's; seen in /usr/bin, where the host has none there
+//! FOLDER/bin/ManifestRead        → this installation's
+//! FOLDER/bin/python2.6 ...       → the host's Python of that generation
 //! ```
+//!
+//! What the host lacks of `bin` is seen in /usr/bin, where the system can show it.
 //!
 //! Python 2.6 and later, and 3, read the modules.  Not here: what only its own steps needed (libti,
 //! libtransfer, transfer_mod), for those steps are built in.
@@ -18,6 +21,17 @@ use tempfile::TempDir;
 /// Where the original's scripts look for the command.
 const COMMANDS: &str = "/usr/bin";
 const READER: &str = "ManifestRead";
+
+/// What scripts of one time or another name in their first lines, and what has come since.
+const INTERPRETERS: [(&str, &str); 7] = [
+    ("python2.4", "python2"),
+    ("python2.6", "python2"),
+    ("python2.7", "python2"),
+    ("python2", "python2.7"),
+    ("python3.4", "python3"),
+    ("python3.5", "python3"),
+    ("python3.9", "python3"),
+];
 
 macro_rules! modules {
     ($($path:literal),* $(,)?) => {
@@ -39,10 +53,19 @@ const MODULES: [(&str, &str); 8] = modules![
 const OLDER: (&str, &str) =
     ("distro_const/DC_defs.py", include_str!("kit/osol_install/distro_const/older_defs.py"));
 
+/// The links for what a directory of commands lacks: their names, and where they lead.
+fn lacking(commands: &Path, reader: Option<&Path>) -> Vec<(&'static str, PathBuf)> {
+    let own = reader.map(|reader| (READER, reader.to_owned()));
+    let newer = INTERPRETERS.map(|(name, newer)| (name, commands.join(newer)));
+    let all = own.into_iter().chain(newer);
+    all.filter(|(name, to)| !commands.join(name).exists() && to.exists()).collect()
+}
+
 /// It lies below /tmp while a build goes on.
 pub struct Kit {
     folder: TempDir,
     reader: Option<PathBuf>,
+    is_lacking: bool,
 }
 
 /// The ManifestRead of the installation that a program is of: beside it, or in `bin` of its prefix.
@@ -57,12 +80,14 @@ impl Kit {
     pub fn lay(reader: Option<&Path>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("distro_const.").tempdir_in("/tmp");
         let folder = folder.context("a folder for what scripts need in /tmp")?;
-        let kit = Self { folder, reader: reader.map(Path::to_owned) };
-        kit.fill().with_context(|| kit.folder.path().display().to_string())?;
+        let links = lacking(Path::new(COMMANDS), reader);
+        let (reader, is_lacking) = (reader.map(Path::to_owned), !links.is_empty());
+        let kit = Self { folder, reader, is_lacking };
+        kit.fill(&links).with_context(|| kit.folder.path().display().to_string())?;
         Ok(kit)
     }
 
-    fn fill(&self) -> std::io::Result<()> {
+    fn fill(&self, links: &[(&str, PathBuf)]) -> std::io::Result<()> {
         let modules = self.python().join("osol_install");
         for (path, text) in MODULES.into_iter().chain([OLDER]) {
             let path = modules.join(path);
@@ -71,10 +96,7 @@ impl Kit {
         }
         let bin = self.folder.path().join("bin");
         std::fs::create_dir(&bin)?;
-        match &self.reader {
-            Some(reader) => std::os::unix::fs::symlink(reader, bin.join(READER)),
-            None => Ok(()),
-        }
+        links.iter().try_for_each(|(name, to)| std::os::unix::fs::symlink(to, bin.join(name)))
     }
 
     /// Where the manifest is served.
@@ -92,18 +114,34 @@ impl Kit {
         std::iter::once(self.folder.path().to_owned()).chain(self.reader.clone())
     }
 
-    /// The commands, and the directory in which they are to be seen.
+    /// The links, and the directory in which they are to be seen.
     pub fn shown(&self) -> Option<(PathBuf, PathBuf)> {
-        let commands = Path::new(COMMANDS);
-        let lacking = commands.is_dir() && !commands.join(READER).exists();
-        (self.reader.is_some() && lacking)
-            .then(|| (self.folder.path().join("bin"), commands.to_owned()))
+        self.is_lacking.then(|| (self.folder.path().join("bin"), PathBuf::from(COMMANDS)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_lacking_and_can_be_had_is_shown() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = scratch.path();
+        let own = here.join("reader");
+        let names = |reader: Option<&Path>| -> Vec<&str> {
+            lacking(here, reader).into_iter().map(|(name, _)| name).collect()
+        };
+        assert!(names(Some(&own)).is_empty());
+        for there in ["reader", "python3", "python3.5"] {
+            std::fs::write(here.join(there), "").unwrap();
+        }
+        let wanted = [READER, "python3.4", "python3.9"];
+        assert_eq!(names(Some(&own)), wanted);
+        assert_eq!(names(None), wanted[1..]);
+        std::fs::write(here.join(READER), "").unwrap();
+        assert_eq!(names(Some(&own)), wanted[1..]);
+    }
 
     #[test]
     fn the_reader_is_that_of_the_same_installation() {
