@@ -238,7 +238,7 @@ impl Area {
             };
             let folder = self.folder(found.number);
             if whole {
-                self.note(&found)?;
+                self.note(&found);
             }
             match found.checkpoint.filter(in_store) {
                 Some(checkpoint) if whole && (self.numbers.is_empty() || !found.is_base) => {

@@ -39,9 +39,9 @@ struct Shown {
 }
 
 impl Shown {
-    /// None where the two cannot be named to the system.
+    /// None where the two are not there, or cannot be named to the system.
     fn of(from: &Path, at: &Path) -> io::Result<Option<Self>> {
-        let (from, at) = (from.canonicalize()?, at.canonicalize()?);
+        let (Ok(from), Ok(at)) = (from.canonicalize(), at.canonicalize()) else { return Ok(None) };
         let plain =
             |path: &Path| !path.as_os_str().as_bytes().iter().any(|byte| b":,\\".contains(byte));
         if !plain(&from) || !plain(&at) {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::Area;
 use crate::disk::Disk;
-use crate::error::{PathError, StoreError};
+use crate::error::PathError;
 use crate::name::Step;
 use crate::record::Found;
 
@@ -51,14 +51,14 @@ impl Area {
     }
 
     /// Keeps what is known of a checkpoint that is about to go.
-    pub(super) fn note(&mut self, found: &Found) -> Result<(), StoreError> {
-        let Some((step, pack)) = &found.written else { return Ok(()) };
+    pub(super) fn note(&mut self, found: &Found) {
+        let Some((step, pack)) = &found.written else { return };
         // A file that nobody can name any more was of no use either.
-        let Some(file) = self.store.file_of(found.number, pack) else { return Ok(()) };
+        let Some(file) = self.store.file_of(found.number, pack) else { return };
         let text = format!("{step}\n{}", file.display());
-        self.disk.replace(&Void::place(&self.folders), text.as_bytes())?;
+        // Where there is no room for it, this opening knows it all the same.
+        let _untold = self.disk.replace(&Void::place(&self.folders), text.as_bytes());
         self.void = Some(Void { step: step.clone(), file: self.build_data.join(file) });
-        Ok(())
     }
 
     /// The step has a checkpoint, or none has.
