@@ -82,8 +82,30 @@ pub struct Repositories<'a> {
 const NEVER: i64 = 0;
 
 impl Repositories<'_> {
-    /// The publishers of the build with their opened origins.
-    fn publishers(&self, wanted: &Wanted) -> Result<Vec<(Authority, Vec<Source>)>> {
+    /// The same, asked again where the network was lost.  Without stop_on_error an alternate
+    /// publisher that cannot be had is left out.
+    fn reached(
+        &self,
+        wanted: &Wanted,
+        say: &dyn Fn(&str),
+    ) -> Result<Vec<(Authority, Vec<Source>)>> {
+        let all = again(self.cancel, say, || self.publishers(wanted, &|_, error| Err(error)));
+        if wanted.flags.stop_on_error || all.is_ok() || self.cancel.is_set() {
+            return all;
+        }
+        self.publishers(wanted, &|name, error| {
+            say(&format!("Unable to set alternate publisher for IPS image: {name}: {error:#}"));
+            Ok(())
+        })
+    }
+
+    /// The publishers of the build with their opened origins; an alternate one that cannot be had is
+    /// left out if `lacking` says so.
+    fn publishers(
+        &self,
+        wanted: &Wanted,
+        lacking: &dyn Fn(&str, anyhow::Error) -> Result<()>,
+    ) -> Result<Vec<(Authority, Vec<Source>)>> {
         if let Some(origin) = &self.instead {
             let source = Source::open(origin)?;
             let named = |name: &str| Authority {
@@ -105,15 +127,19 @@ impl Repositories<'_> {
         }
         let publishers = &wanted.publishers;
         let mut all = Vec::new();
-        for authority in std::iter::once(&publishers.preferred).chain(&publishers.additional) {
+        let authorities = std::iter::once(&publishers.preferred).chain(&publishers.additional);
+        for (number, authority) in authorities.enumerate() {
             let open = |text: &String| {
                 let origin = Origin::parse(text).with_context(|| format!("origin {text}"))?;
                 let source = Source::open_by(&origin, &(self.surroundings)(text)?);
                 // What is wrong names the origin itself.
                 source.with_context(|| format!("publisher {}", authority.name))
             };
-            let sources = authority.origins.iter().map(open).collect::<Result<Vec<_>>>()?;
-            all.push((authority.clone(), sources));
+            match authority.origins.iter().map(open).collect::<Result<Vec<_>>>() {
+                Ok(sources) => all.push((authority.clone(), sources)),
+                Err(error) if number > 0 => lacking(&authority.name, error)?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(all)
     }
@@ -130,7 +156,7 @@ fn newest(publishers: &[(Authority, Vec<Source>)]) -> Timestamp {
 impl Packages for Repositories<'_> {
     fn digest(&self, image: &Wanted) -> Result<String> {
         let mut text = String::new();
-        for (authority, sources) in again(self.cancel, &|_| {}, || self.publishers(image))? {
+        for (authority, sources) in self.reached(image, &|_| {})? {
             text.push_str(&format!("{}\n", authority.name));
             for source in sources {
                 let mut packages: Vec<String> =
@@ -143,7 +169,7 @@ impl Packages for Repositories<'_> {
     }
 
     fn fill(&self, order: &Order<'_>) -> Result<Filled> {
-        let publishers = again(self.cancel, order.say, || self.publishers(order.image))?;
+        let publishers = self.reached(order.image, order.say)?;
         let time = newest(&publishers);
         let tell = |now: &Progress| (order.progress)(now.phase.name(), now.done, now.total);
         let control = Control::new(&tell, self.cancel.flag());
@@ -177,10 +203,17 @@ impl Repositories<'_> {
         if !removed.is_empty() {
             (order.say)("Uninstalling the designated packages");
             for name in removed {
-                filling
+                let gone = filling
                     .change(Want::Uninstall(vec![name.clone()]))
                     .map_err(|error| reasoned(error, order))
-                    .context("Unable to uninstall all of the specified packages")?;
+                    .context("Unable to uninstall all of the specified packages");
+                match gone {
+                    // What stays is too much, and no reason to have nothing.
+                    Err(error) if !order.image.flags.stop_on_error && !self.cancel.is_set() => {
+                        (order.say)(&format!("{error:#}"));
+                    }
+                    other => other?,
+                }
             }
         }
         Ok(())

@@ -509,3 +509,32 @@ fn packages_that_cannot_be_had_are_told_of_in_short_and_at_length() {
     assert!(!said.err.contains("-v option") && !said.err.contains("Reject:"), "{}", said.err);
     assert!(yard.log("detail").contains("  Reject:  pkg://"), "{}", yard.log("detail"));
 }
+
+/// Without stop_on_error an image has what can be had, as in the original.
+#[test]
+fn alternate_publishers_and_removals_that_fail_stop_only_who_wants_that() {
+    for (stops, flags) in [(true, ""), (false, "<stop_on_error>false</stop_on_error>")] {
+        let yard = Yard::new();
+        let path = yard.manifest_with("m", &[SLIM[0]], flags);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let alternate = "<pkg_repo_addl_authority><main url=\"file:///nowhere/at/all\" \
+                         authname=\"other.example\"/></pkg_repo_addl_authority>\n    \
+                         <post_install_repo_default_authority>";
+        let with = text.replace("<post_install_repo_default_authority>", alternate);
+        let removed = "</packages><post_install_remove_packages><pkg name=\"absent\"/>\
+                       </post_install_remove_packages>";
+        let without = text.replace("</packages>", removed);
+        for (text, wanted) in [
+            (with, "publisher other.example"),
+            (without, "Unable to uninstall all of the specified packages: "),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let said = yard.run(&["build", "m.xml"]);
+            assert_eq!(said.status, i32::from(stops), "{}", said.err);
+            assert!(said.err.contains(wanted), "{wanted}: {}", said.err);
+            let left_out = "Unable to set alternate publisher for IPS image: other.example: ";
+            let is_left_out = !stops && wanted.starts_with("publisher");
+            assert_eq!(said.err.contains(left_out), is_left_out, "{}", said.err);
+        }
+    }
+}
