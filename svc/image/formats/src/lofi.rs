@@ -20,7 +20,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use rayon::prelude::*;
 
-use crate::pieces::{Digest, Earlier, Names, Nothing, Packed, Piece};
+use crate::pieces::{Digest, Earlier, Last, Names, Nothing, Packed, Piece};
 use crate::waves::{self, Cut};
 
 mod read;
@@ -105,7 +105,9 @@ pub fn compress_after<W: Write + Seek + Send>(
     segment: u32,
     out: &mut W,
 ) -> Result<(Compressed, Vec<Piece>), LofiError> {
-    compress_named(earlier, &Names::default(), image, length, algorithm, segment, out)
+    let names = &Names::default();
+    let last = earlier.map(|earlier| Last { earlier, names });
+    compress_named(last, image, length, algorithm, segment, out)
 }
 
 /// What the digests of segments begin with, however they are called.
@@ -118,8 +120,7 @@ pub fn way(algorithm: Algorithm, segment: u32) -> String {
 /// # Errors
 /// [`LofiError::Earlier`]: one that was found is damaged, and has to be read after all.
 pub fn compress_named<W: Write + Seek + Send>(
-    earlier: Option<&dyn Earlier>,
-    names: &Names,
+    last: Option<Last<'_>>,
     image: &mut (impl Read + Send),
     length: u64,
     algorithm: Algorithm,
@@ -133,14 +134,15 @@ pub fn compress_named<W: Write + Seek + Send>(
     if length == 0 || length % SECTOR != 0 || segments == u32::MAX {
         return Err(LofiError::Length(length));
     }
-    let last = length - u64::from(segments - 1) * u64::from(segment);
+    let rest = length - u64::from(segments - 1) * u64::from(segment);
     let index_end = HEADER as u64 + 8 * (u64::from(segments) + 1);
     out.seek(SeekFrom::Start(index_end))?;
+    let (nothing, none) = (Nothing, Names::default());
+    let (earlier, names) = (last.map(|last| last.earlier), last.map_or(&none, |last| last.names));
+    let kept = earlier.unwrap_or(&nothing);
     let mut file =
         Segments { names, out, index: vec![0], begin: index_end, stored: 0, pieces: vec![] };
-    let nothing = Nothing;
-    let kept = earlier.unwrap_or(&nothing);
-    let sizes = (0..segments).map(|at| if at + 1 < segments { u64::from(segment) } else { last });
+    let sizes = (0..segments).map(|at| if at + 1 < segments { u64::from(segment) } else { rest });
     let wanted = sizes.enumerate().filter(|(at, _)| !names.is_found(*at));
     let wanted: u64 = wanted.map(|(_, size)| size).sum();
     let how = way(algorithm, segment);
@@ -177,7 +179,7 @@ pub fn compress_named<W: Write + Seek + Send>(
     let bytes = end.next_multiple_of(SECTOR);
     out.write_all(&vec![0; (bytes - end) as usize])?;
     out.seek(SeekFrom::Start(0))?;
-    out.write_all(&header(algorithm, segment, last as u32, &index))?;
+    out.write_all(&header(algorithm, segment, rest as u32, &index))?;
     out.flush()?;
     Ok((Compressed { segments, stored, bytes }, pieces))
 }

@@ -41,6 +41,15 @@ pub trait Earlier: Sync {
     }
 }
 
+/// An earlier stream, and which pieces of this one it has by their names.
+#[derive(Clone, Copy)]
+pub struct Last<'a> {
+    /// Its pieces.
+    pub earlier: &'a dyn Earlier,
+    /// Those of this one.
+    pub names: &'a Names,
+}
+
 /// Which pieces of a stream are known by name, and which of them an earlier stream had.
 #[derive(Debug, Default)]
 pub struct Names {

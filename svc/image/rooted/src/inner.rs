@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use image_formats::content::Content;
 use image_formats::iso9660::{Options, Plan};
-use image_formats::pieces::{Earlier, Names, Piece};
+use image_formats::pieces::{Last, Names, Piece};
 use image_formats::{lofi, pipe};
 use image_tree::{Entry, Kind, Tree};
 
@@ -179,9 +179,8 @@ impl Packing<'_> {
                 plan.write_rest(*content, names, u64::from(segment), &mut to)?;
                 Ok(to.end()?)
             });
-            let kept = Some(kept as &dyn Earlier);
-            let done =
-                lofi::compress_named(kept, names, &mut from, plain, *algorithm, segment, &mut out);
+            let last = Some(Last { earlier: kept, names });
+            let done = lofi::compress_named(last, &mut from, plain, *algorithm, segment, &mut out);
             // Who writes learns that nobody reads any more.
             drop(from);
             let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
