@@ -108,15 +108,9 @@ impl Platform {
     fn modules(self) -> &'static [&'static str] {
         match self {
             Self::Bios => &["biosdisk", "chain"],
-            Self::Uefi => &[
-                "fat",
-                "part_gpt",
-                "part_msdos",
-                "search",
-                "search_fs_file",
-                "all_video",
-                "minicmd",
-            ],
+            Self::Uefi => {
+                &["fat", "part_gpt", "part_msdos", "search", "search_fs_file", "all_video", "chain"]
+            }
         }
     }
 }
@@ -188,13 +182,16 @@ pub fn menu_entry(title: &str, boot_arguments: &str) -> String {
     text
 }
 
-/// The entry of GRUB's menu that starts the first disk; UEFI starts what comes next in its own order.
+/// The entry of GRUB's menu that starts the first disk: its master boot record, or the program that
+/// UEFI itself would take from its first partition.
 pub fn menu_of_disk(title: &str) -> String {
     format!(
         "menuentry '{title}' {{\n\
-         \tif [ \"$grub_platform\" = efi ]; then exit; fi\n\
-         \tset root=(hd0)\n\
-         \tchainloader +1\n\
+         \tif [ \"$grub_platform\" = efi ]; then\n\
+         \t\tchainloader (hd0,gpt1)/efi/boot/bootx64.efi\n\
+         \telse\n\
+         \t\tchainloader (hd0)+1\n\
+         \tfi\n\
          }}\n"
     )
 }
@@ -341,6 +338,18 @@ mod tests {
         assert!(text.contains("menuentry 'itsX' {\n"), "{text}");
         assert!(text.contains(&format!("multiboot /{KERNEL} /{KERNEL} -B console=ttya\n")));
         assert_eq!(text.matches("\tmodule ").count(), 2);
+    }
+
+    #[test]
+    fn the_first_disk_is_started_by_either_firmware() {
+        let text = menu_of_disk("D");
+        assert!(text.contains("\t\tchainloader (hd0,gpt1)/efi/boot/bootx64.efi\n"), "{text}");
+        assert!(text.contains("\telse\n\t\tchainloader (hd0)+1\n"), "{text}");
+        let place = Path::new("/x");
+        for platform in Platform::ALL {
+            let words = grub_arguments(platform, place, None, place);
+            assert!(["chain", "test"].iter().all(|word| words.iter().any(|one| one == word)));
+        }
     }
 
     #[test]

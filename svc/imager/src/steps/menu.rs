@@ -296,7 +296,7 @@ mod tests {
             }
             assert_eq!(texts[1].matches("menuentry ").count(), 3);
             let (_, last) = texts[1].rsplit_once("menuentry ").unwrap();
-            assert!(last.starts_with("'Boot from Hard Disk' {\n") && last.ends_with("+1\n}\n"));
+            assert!(last.starts_with("'Boot from Hard Disk' {\n") && last.ends_with("\tfi\n}\n"));
         }
     }
 
