@@ -41,12 +41,7 @@ pub fn is_there(area: &Path, folder: &Path, id: &Id) -> Result<bool> {
 /// From now on it is not.
 pub fn forget(area: &Path) -> Result<()> {
     let path = record(area);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| path.display().to_string())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    image_rooted::removal::remove(&path).with_context(|| path.display().to_string())
 }
 
 /// From now on it is.

@@ -90,12 +90,7 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| path.display().to_string())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    image_rooted::removal::remove(path).with_context(|| path.display().to_string())
 }
 
 fn provenance(

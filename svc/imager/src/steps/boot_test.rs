@@ -161,11 +161,9 @@ fn kept(work: &Work<'_>, one: &Try, booted: &Booted) -> Result<Option<PathBuf>> 
     let path = work.places.media.join(&one.picture);
     match &booted.screen {
         Some(bytes) => image_rooted::archive::write_file(&path, bytes).map(|()| Some(path)),
-        None => match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| path.display().to_string())
-            }
-            Ok(()) | Err(_) => Ok(None),
-        },
+        None => {
+            let removed = image_rooted::removal::remove(&path);
+            removed.map(|()| None).with_context(|| path.display().to_string())
+        }
     }
 }

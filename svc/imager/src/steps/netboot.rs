@@ -51,7 +51,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let media = &work.places.media;
     let to = media.join(name(&work.image.name));
     let beside = media.join(format!(".{}.new", name(&work.image.name)));
-    empty(&beside)?;
+    remove(&beside)?;
     for (number, path) in (1..).zip(&files) {
         copy(&root, path, &beside)?;
         work.progress(number, files.len() as u64, "files");
@@ -63,7 +63,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
         put(&beside, netboot::MENU, &netboot::menu(&files, &title, &arguments(work.step)))?;
         grub(work, root.time(), &beside)?;
     }
-    empty(&to)?;
+    remove(&to)?;
     std::fs::rename(&beside, &to).with_context(|| to.display().to_string())?;
     work.debug(&format!("{}: {} files of the image", to.display(), files.len()));
     Ok(())
@@ -87,13 +87,8 @@ fn grub(work: &Work<'_>, time: i64, folder: &Path) -> Result<()> {
     std::fs::set_permissions(&output, mode).with_context(|| output.display().to_string())
 }
 
-fn empty(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| folder.display().to_string())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+fn remove(folder: &Path) -> Result<()> {
+    image_rooted::removal::remove(folder).with_context(|| folder.display().to_string())
 }
 
 fn is_gzip(path: &Path) -> Result<bool> {

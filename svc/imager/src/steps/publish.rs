@@ -50,12 +50,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
     let repository = work.places.media.join(REPOSITORY);
     let named = || repository.display().to_string();
-    match std::fs::remove_dir_all(&repository) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(named);
-        }
-        Ok(()) | Err(_) => {}
-    }
+    image_rooted::removal::remove(&repository).with_context(named)?;
     let (publisher, name) = asked(work.image, work.step)?;
     let mut text = format!(
         "set name=pkg.fmri value=pkg://{publisher}/{name}\n\
