@@ -66,6 +66,13 @@ pub struct Build {
     pub memory: f64,
 }
 
+impl Build {
+    /// What a step took.
+    pub fn step(&self, name: &str) -> Cost {
+        self.steps.iter().find(|(step, _)| step == name).unwrap().1
+    }
+}
+
 pub struct Yard {
     place: PathBuf,
     programs: PathBuf,
@@ -237,11 +244,21 @@ impl Yard {
         self.build(area, &mut Command::new(self.programs.join("distro_const")))
     }
 
+    /// Builds from a step on in an area that has a build.
+    pub fn again_from(&self, area: &str, step: &str) -> Build {
+        let mut command = Command::new(self.programs.join("distro_const"));
+        self.build_by(area, command.args(["build", "-r", step]))
+    }
+
     fn build(&self, area: &str, command: &mut Command) -> Build {
+        self.build_by(area, command.arg("build"))
+    }
+
+    fn build_by(&self, area: &str, command: &mut Command) -> Build {
         flush();
         let begun = Instant::now();
         let manifest = self.place().join(area).with_extension("xml");
-        command.arg("build").arg(manifest).current_dir("/").stdin(Stdio::null());
+        command.arg(manifest).current_dir("/").stdin(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (mut said, mut steps): (String, Vec<(String, Cost)>) = Default::default();
         let process = PathBuf::from(format!("/proc/{}", child.id()));
