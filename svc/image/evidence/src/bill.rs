@@ -7,7 +7,6 @@
 //! Source: the SPDX specification 2.3, clauses 6 to 11, and its JSON schema.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufWriter;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,14 +46,11 @@ impl Draft {
         let packages = sorted(&contents.packages, |package| (&package.name, &package.publisher));
         let files = sorted(&contents.files, |file| (&file.path, &file.digests.sha256));
         let document = document(contents, &packages, &files);
-        // Texts and numbers in lists: nothing of it can fail to be JSON.
-        let plain = "a bill is plain values";
-        let mut digest = BufWriter::with_capacity(PIECE, Sha256::new());
-        serde_json::to_writer(&mut digest, &document).expect(plain);
-        let digest = digest.into_inner().expect("a digest takes all bytes");
         let mut text = Vec::with_capacity(OF_A_FILE * files.len() + OF_A_PACKAGE * packages.len());
-        serde_json::to_writer_pretty(&mut text, &document).expect(plain);
+        // Texts and numbers in lists: nothing of it can fail to be JSON.
+        serde_json::to_writer_pretty(&mut text, &document).expect("a bill is plain values");
         text.push(b'\n');
+        let digest = Sha256::new_with_prefix(&text);
         let text = String::from_utf8(text).expect("JSON is text");
         Self { text, space: reference(&contents.name), digest }
     }
@@ -88,8 +84,6 @@ impl Draft {
 /// What stands before the image's comment, and before the name space.
 const COMMENT: &str = "\n      \"comment\": ";
 const SPACE: &str = "\n  \"documentNamespace\": ";
-/// Bytes that are hashed at once.
-const PIECE: usize = 64 << 10;
 /// About how long the part of a file is, and that of a package.
 const OF_A_FILE: usize = 760;
 const OF_A_PACKAGE: usize = 1400;
