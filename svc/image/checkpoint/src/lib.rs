@@ -36,3 +36,9 @@ pub use error::{CheckpointError, ClearError, OpenError, PathError, RollbackError
 pub use name::{Id, NameError, Step};
 pub use order::{Inconsistent, changed_since, check_order, resumable};
 pub use place::Place;
+
+/// What this boot of the system is called, as no other is; nothing where that cannot be told.
+#[must_use]
+pub fn boot() -> String {
+    sys::boot()
+}

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! build_data/delivered     after im-pop: a line of each file, CONTENT STAMP PATH
-//! AREA/.pieces/copied      after ba-init: the same of the boot archive's files that have such contents
+//! AREA/.pieces/copied      after ba-init: the same of the boot archive's files that have such contents;
+//!                          a line before them tells of which boot, for who lost power may have lost bytes
 //! AREA/.pieces/digests     SHA-256 of the rest; lines CONTENT SIZE SHA-1 SHA-256, one of each content
 //! ```
 //!
@@ -57,10 +58,15 @@ pub(super) fn keep(
     root: &Rooted,
     contents: &BTreeMap<String, String>,
 ) -> Result<()> {
-    write(&delivered(places), root, contents)
+    write(&delivered(places), "", root, contents)
 }
 
-fn write(path: &Path, root: &Rooted, contents: &BTreeMap<String, String>) -> Result<()> {
+fn write(
+    path: &Path,
+    head: &str,
+    root: &Rooted,
+    contents: &BTreeMap<String, String>,
+) -> Result<()> {
     let named = || path.display().to_string();
     let now = clock(path).with_context(named)?;
     let ways = Ways::new(root);
@@ -71,7 +77,7 @@ fn write(path: &Path, root: &Rooted, contents: &BTreeMap<String, String>) -> Res
         || (),
         |(path, _), ()| stamp(&ways, path),
     )?;
-    let mut text = String::new();
+    let mut text = head.to_owned();
     for ((path, content), stamp) in contents.into_iter().zip(stamps) {
         let Some(stamp) = stamp.filter(|stamp| stamp.is_older(now)) else { continue };
         if !path.contains('\n') {
@@ -93,18 +99,17 @@ pub(super) fn stamp(ways: &Ways<'_>, path: &str) -> Result<Option<About>> {
 
 /// The files that im-pop left; none where nothing is known of them.
 pub(super) fn files(places: &Places) -> Result<Files> {
-    read(&delivered(places))
+    Ok(parse(&text(&delivered(places))?))
 }
 
-fn read(path: &Path) -> Result<Files> {
-    let text = text(path)?;
+fn parse(text: &str) -> Files {
     let line = |line: &str| {
         let mut words = line.splitn(3, ' ');
         let (content, stamp, path) = (words.next()?, words.next()?, words.next()?);
         let stamp = About::parse(stamp)?;
         Some((path.to_owned(), Delivered { content: content.to_owned(), stamp }))
     };
-    Ok(text.lines().filter_map(line).collect())
+    text.lines().filter_map(line).collect()
 }
 
 /// Whether a name belongs to one content alone.
@@ -115,7 +120,13 @@ pub(super) fn is_safe(content: &str) -> bool {
 
 /// Files of the boot archive that were copied from the image's root, where they were as delivered.
 pub(super) fn copied(places: &Places) -> Result<Files> {
-    read(&places.pieces.join(COPIED))
+    let text = text(&places.pieces.join(COPIED))?;
+    let is_now = text.lines().next() == Some(&this_boot()) && !image_checkpoint::boot().is_empty();
+    Ok(if is_now { parse(&text) } else { Files::new() })
+}
+
+fn this_boot() -> String {
+    format!("boot {}", image_checkpoint::boot())
 }
 
 /// Which files of the last boot archive have what is to be copied now, before it is.
@@ -156,7 +167,8 @@ impl Copied {
         let contents = both.into_iter().zip(same).filter(|(_, same)| *same);
         let contents = contents.map(|(path, _)| (path.clone(), self.root[path].content.clone()));
         fs::create_dir_all(&places.pieces).with_context(|| places.pieces.display().to_string())?;
-        write(&places.pieces.join(COPIED), archive, &contents.collect())
+        let head = format!("{}\n", this_boot());
+        write(&places.pieces.join(COPIED), &head, archive, &contents.collect())
     }
 }
 
@@ -288,6 +300,48 @@ mod tests {
                 break;
             }
         }
+    }
+
+    #[test]
+    fn copies_are_known_by_the_looks_of_both() {
+        let scratch = tempfile::tempdir().unwrap();
+        let places = places(scratch.path());
+        let new = |dir: &Path| Rooted::create(dir, &dir.with_extension("table"), 9).unwrap();
+        let (mut root, mut archive) = (new(&places.pkg_image), new(&places.boot_archive));
+        let mut contents = BTreeMap::new();
+        for name in ["same", "changed", "old", "touched", "replaced"] {
+            let algorithm = if name == "old" { "sha1" } else { "sha512t_256" };
+            contents.insert(name.to_owned(), format!("{algorithm}:{name}"));
+            root.put(name, name.as_bytes(), Owned::root(0o644)).unwrap();
+            archive.put(name, name.as_bytes(), Owned::root(0o644)).unwrap();
+        }
+        archive.put("own", b"own", Owned::root(0o644)).unwrap();
+        tick(scratch.path());
+        keep(&places, &root, &contents).unwrap();
+        Copied::read(&places).unwrap().keep(&places, &root, &archive).unwrap();
+        let look = |dir: &Path, name: &str| fs::symlink_metadata(dir.join(name)).unwrap();
+        let same = || -> Vec<&str> {
+            let copied = Copied::read(&places).unwrap();
+            let is_same = |name: &&str| {
+                let dirs = [&places.boot_archive, &places.pkg_image];
+                let [archive, root] = dirs.map(|dir| look(dir, name));
+                copied.is_same(name, &archive, &root)
+            };
+            ["changed", "old", "replaced", "same", "touched"].into_iter().filter(is_same).collect()
+        };
+        assert_eq!(same(), ["changed", "replaced", "same", "touched"]);
+        assert_eq!(super::copied(&places).unwrap().len(), 5);
+        // The package has another content; somebody was at the copy, or at what was copied.
+        contents.insert("changed".to_owned(), "sha512t_256:another".to_owned());
+        archive.put("replaced", b"REPLACED", Owned::root(0o644)).unwrap();
+        keep(&places, &root, &contents).unwrap();
+        fs::write(places.pkg_image.join("touched"), "TOUCHED").unwrap();
+        assert_eq!(same(), ["same"]);
+        // Of another boot nothing is believed.
+        let path = places.pieces.join(COPIED);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("boot ", "boot x", 1)).unwrap();
+        assert!(same().is_empty());
     }
 
     #[test]
