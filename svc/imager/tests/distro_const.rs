@@ -433,15 +433,18 @@ fn after_a_change_the_medium_is_that_of_a_first_build_whenever_it_is_killed() {
     yard.change();
     let (area, before) = (yard.path("area"), yard.path("before"));
     copy(&area, &before);
-    // The step at which it is killed; none: it is not.
-    for step in [None, Some(0), Some(3), Some(11)] {
+    // The line at which it is killed, of those that begin so; none: it is not.
+    let install = ["Installing the designated packages", "Setting post-install"];
+    let filling = install.map(|line| Some((line, 0)));
+    let steps = [0, 3, 11].map(|step| Some(("====", step)));
+    for step in [None].into_iter().chain(filling).chain(steps) {
         copy(&before, &area);
-        if let Some(step) = step {
+        if let Some((line, number)) = step {
             let mut command = yard.command(&["build", "slim_cd_x86.xml"]);
             let mut build = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
             let lines = std::io::BufReader::new(build.stderr.take().unwrap()).lines();
-            let mut steps = lines.map(Result::unwrap).filter(|line| line.starts_with("===="));
-            assert!(steps.nth(step).is_some());
+            let mut found = lines.map(Result::unwrap).filter(|said| said.starts_with(line));
+            assert!(found.nth(number).is_some(), "{line}");
             build.kill().unwrap();
             build.wait().unwrap();
         }
