@@ -80,45 +80,62 @@ impl Plan<'_> {
         length: u64,
         known: impl Fn(&str) -> Option<&'k str>,
     ) -> Vec<Option<Digest>> {
-        let count = self.bytes().div_ceil(length);
-        let begun = |piece: u64| {
-            let size = (self.bytes() - piece * length).min(length);
-            let mut name = Name(Some(blake3::Hasher::new()));
-            name.add(&[b"names of ", way.as_bytes(), &size.to_le_bytes()]);
-            name
-        };
-        let mut names: Vec<Name> = (0..count).map(begun).collect();
+        let (bytes, names) = (self.bytes(), Vec::new());
+        let mut naming = Naming { way, length, bytes, names, begun: 0, name: None };
         for (piece, head) in self.head.chunks(length as usize).enumerate() {
-            names[piece].add(&[head]);
+            naming.begin(piece as u64);
+            naming.add(&[head]);
         }
         for (path, size, sector) in &self.files {
             let content = known(path);
             let (from, end) = (sector * SECTOR, sector * SECTOR + size);
             let mut at = from;
             while at < end {
-                let piece = at / length;
-                let part = ((piece + 1) * length).min(end) - at;
-                let name = &mut names[piece as usize];
+                naming.begin(at / length);
+                let part = ((at / length + 1) * length).min(end) - at;
                 match content {
                     Some(content) => {
                         let places = [at % length, at - from, part, *size].map(u64::to_le_bytes);
-                        name.add(&[content.as_bytes(), places.as_flattened()]);
+                        naming.add(&[content.as_bytes(), places.as_flattened()]);
                     }
-                    None => name.0 = None,
+                    None => naming.name = None,
                 }
                 at += part;
             }
         }
-        names.into_iter().map(|name| name.0.map(|name| name.finalize().into())).collect()
+        naming.begin(self.bytes().div_ceil(length));
+        naming.names
     }
 }
 
-/// The name of a piece, as it becomes known.
-struct Name(Option<blake3::Hasher>);
+/// The names of pieces, one after the other as they become known.
+struct Naming<'a> {
+    way: &'a str,
+    length: u64,
+    bytes: u64,
+    names: Vec<Option<Digest>>,
+    /// How many were begun.
+    begun: u64,
+    /// Of the piece at hand; none: something in it has no name.
+    name: Option<blake3::Hasher>,
+}
 
-impl Name {
+impl Naming<'_> {
+    /// Goes on to a piece that is not before the one at hand.
+    fn begin(&mut self, piece: u64) {
+        while self.begun <= piece {
+            if self.begun > 0 {
+                self.names.push(self.name.take().map(|name| name.finalize().into()));
+            }
+            let size = (self.bytes - (self.begun * self.length).min(self.bytes)).min(self.length);
+            self.name = Some(blake3::Hasher::new());
+            self.begun += 1;
+            self.add(&[b"names of ", self.way.as_bytes(), &size.to_le_bytes()]);
+        }
+    }
+
     fn add(&mut self, parts: &[&[u8]]) {
-        let Some(hasher) = &mut self.0 else { return };
+        let Some(hasher) = &mut self.name else { return };
         for part in parts {
             // The length keeps lists apart whose joined bytes are equal.
             hasher.update(&(part.len() as u64).to_le_bytes());
