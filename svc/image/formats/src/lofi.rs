@@ -184,6 +184,9 @@ pub fn compress_named<W: Write + Seek + Send>(
     Ok((Compressed { segments, stored, bytes }, pieces))
 }
 
+/// Segments of an earlier file by their names, each with its sum; nothing where it is damaged.
+type Batch = Vec<(Digest, Option<(Vec<u8>, Digest)>)>;
+
 /// The segments of a file, as they come.
 struct Segments<'a, W> {
     names: &'a Names,
@@ -203,21 +206,35 @@ impl<W: Write> Segments<'_, W> {
     }
 
     /// Takes those that come next from an earlier file, as far as they were found there; one that is
-    /// damaged, if there is one.
-    fn take(&mut self, earlier: &dyn Earlier) -> io::Result<Option<usize>> {
-        loop {
-            let first = self.next();
-            let found = (first..first + TOGETHER).take_while(|at| self.names.is_found(*at));
-            let names: Vec<Digest> = found.filter_map(|at| self.names.name(at)).collect();
-            if names.is_empty() {
-                return Ok(None);
+    /// damaged, if there is one.  Some are read while those before them are written.
+    fn take(&mut self, earlier: &dyn Earlier) -> io::Result<Option<usize>>
+    where
+        W: Send,
+    {
+        let names = self.names;
+        let read = |first: usize| -> Batch {
+            let found = (first..first + TOGETHER).take_while(|at| names.is_found(*at));
+            let found: Vec<Digest> = found.filter_map(|at| names.name(at)).collect();
+            found.into_par_iter().map(|name| (name, earlier.piece(&name))).collect()
+        };
+        let mut batch = read(self.next());
+        while !batch.is_empty() {
+            let after = self.next() + batch.len();
+            let (next, written) = rayon::join(|| read(after), || self.write_all(batch, earlier));
+            if let Some(damaged) = written? {
+                return Ok(Some(damaged));
             }
-            let pieces: Vec<_> = names.par_iter().map(|name| earlier.piece(name)).collect();
-            for (name, piece) in names.iter().zip(pieces) {
-                let Some((bytes, sum)) = piece else { return Ok(Some(self.next())) };
-                self.write(&bytes, &earlier.digests(name), sum)?;
-            }
+            batch = next;
         }
+        Ok(None)
+    }
+
+    fn write_all(&mut self, batch: Batch, earlier: &dyn Earlier) -> io::Result<Option<usize>> {
+        for (name, piece) in batch {
+            let Some((bytes, sum)) = piece else { return Ok(Some(self.next())) };
+            self.write(&bytes, &earlier.digests(&name), sum)?;
+        }
+        Ok(None)
     }
 
     /// Adds one that was read.
