@@ -50,7 +50,7 @@ pub fn carry_out(
     let root = Root::open(image.root())?;
     let stage = journal::stage(image)?;
     let folder = image.kind().folder();
-    let prepared = prepare(planned, &root, folder, &time.package())?;
+    let mut prepared = prepare(planned, &root, folder, &time.package())?;
     image.keep_manifests(lock, &planned.resolved.texts)?;
     image.keep_certificates(lock, &planned.resolved.certificates)?;
     let old_table = image.table()?;
@@ -60,11 +60,7 @@ pub fn carry_out(
         }
         Some(_) | None => Whole::default(),
     };
-    let mut prepared = prepared;
-    prepared.wanted.retain(|one| {
-        let path = one.action.get("path").unwrap_or_default();
-        whole.size(path).is_none()
-    });
+    whole.spare(&mut prepared);
     let bytes = fetch_all(image, order, &prepared, &stage, control)?;
     let texts =
         Texts { root: &root, stage: &stage, prepared: &prepared, gone: &planned.difference.gone };

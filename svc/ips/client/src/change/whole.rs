@@ -8,7 +8,7 @@
 //! the giver vouches for, with mode and time; a link that says the same; a directory.  Only a root that
 //! keeps its owners in a table can be filled so, and only where nothing was installed before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::AsFd;
 
 use ips_model::action::Kind;
@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::renameat;
 use rayon::prelude::*;
 
-use super::prepare::Intent;
+use super::prepare::{Intent, Prepared};
 use super::run::mtime;
 use super::tables::is_edited;
 use crate::below::Lies;
@@ -107,6 +107,19 @@ impl Whole {
     /// How long a file is that is there already.
     pub fn size(&self, path: &str) -> Option<u64> {
         self.there.get(path).copied()
+    }
+
+    /// Takes what need not be fetched off the list.
+    pub fn spare(&self, prepared: &mut Prepared<'_>) {
+        let Prepared { intents, wanted, .. } = prepared;
+        let put = intents.iter().filter(|(path, _)| self.there.contains_key(path.as_str()));
+        let staged: HashSet<&str> = put
+            .filter_map(|(_, intent)| match intent {
+                Intent::Put { staged, .. } => Some(staged.as_str()),
+                _ => None,
+            })
+            .collect();
+        wanted.retain(|one| !staged.contains(one.staged.as_str()));
     }
 
     /// What is left to be done.
