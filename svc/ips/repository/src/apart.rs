@@ -3,27 +3,37 @@
 //! An ext4 without a journal leaves inodes that became free alone for minutes, and looks at all of
 //! them in a group of blocks again for each file that is made there: beside a repository that was
 //! just removed, an installation takes four times as long in the system.  A folder made below one
-//! that is marked as the top of unrelated ones (chattr(1), `T`) gets the emptiest group instead;
-//! the files in it are made where it is, and stay there when they are moved.
+//! that is marked as the top of unrelated ones (chattr(1), `T`) gets a group of its own instead,
+//! which its name decides; the files in it are made where it is, and stay there when they are
+//! moved.  So it is made under a name that nobody had before.
 //!
 //! Law: only where things lie on the disk depends on the mark, never whether they are made.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::durable;
-use crate::error::PathError;
+use crate::error::{PathError, at};
 
 /// Makes a folder for many files that are made now and moved away later; one that is there already
-/// is as good.
-pub fn make_apart(path: &Path) -> Result<(), PathError> {
-    let Some(parent) = path.parent().filter(|_| !path.is_dir()) else {
-        return durable::make_folder(path);
-    };
-    durable::make_folder(parent)?;
-    let mark = Mark::set(parent);
-    let made = durable::make_folder(path);
+/// is as good.  It comes out of `by`, a folder of the same file system for what is temporary.
+pub fn make_apart(path: &Path, by: &Path) -> Result<(), PathError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    durable::make_folder(by)?;
+    let Some(mark) = Mark::set(by) else { return durable::make_folder(path) };
+    let new = tempfile::Builder::new().prefix("apart.").tempdir_in(by).map_err(at(by))?;
     drop(mark);
-    made
+    fs::set_permissions(new.path(), Permissions::from_mode(0o755)).map_err(at(new.path()))?;
+    if let Some(parent) = path.parent() {
+        durable::make_folder(parent)?;
+    }
+    fs::rename(new.path(), path).map_err(at(path))?;
+    // It is there no more.
+    let _moved = new.keep();
+    Ok(())
 }
 
 /// A folder that is marked; the mark goes with this.
@@ -73,18 +83,21 @@ mod tests {
     #[test]
     fn a_folder_is_made_with_those_above_and_nothing_is_left_of_the_mark() {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("cache/stage");
+        let (path, by) = (place.path().join("cache/stage"), place.path().join("cache/tmp"));
         for _ in ["made", "there"] {
-            make_apart(&path).unwrap();
-            assert!(path.is_dir());
+            make_apart(&path, &by).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
+            assert_eq!(fs::read_dir(&by).unwrap().count(), 0);
+            assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
             #[cfg(target_os = "linux")]
-            for folder in [path.parent().unwrap(), &path] {
+            for folder in [&by, &path] {
                 let folder = std::fs::File::open(folder).unwrap();
                 let flags = rustix::fs::ioctl_getflags(&folder);
                 assert!(!flags.is_ok_and(|flags| flags.contains(rustix::fs::IFlags::TOPDIR)));
             }
         }
-        std::fs::write(place.path().join("file"), "").unwrap();
-        assert!(make_apart(&place.path().join("file/x")).is_err());
+        fs::write(place.path().join("file"), "").unwrap();
+        assert!(make_apart(&place.path().join("file/x"), &by).is_err());
+        assert_eq!(fs::read_dir(&by).unwrap().count(), 0);
     }
 }

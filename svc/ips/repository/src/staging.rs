@@ -58,7 +58,7 @@ impl Staging {
             .prefix(&format!("batch.{}.", std::process::id()))
             .tempdir_in(&tmp)
             .map_err(at(&tmp))?;
-        make_apart(&folder.path().join("file"))?;
+        make_apart(&folder.path().join("file"), folder.path())?;
         durable::make_folder(&folder.path().join("pkg"))?;
         Ok(Staging {
             folder,

@@ -94,7 +94,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> PathError {
 /// Opens the stage of an image.
 pub fn stage(image: &Image) -> Result<Directory, ExecuteError> {
     let path = image.metadata().join("cache/stage");
-    make_apart(&path)?;
+    make_apart(&path, &image.metadata().join("cache/tmp"))?;
     Ok(Root::open(&path)?.directory("")?)
 }
 
