@@ -16,15 +16,20 @@ use std::path::Path;
 use crate::durable;
 use crate::error::{PathError, at};
 
+/// Of the names of folders that are not in their places yet.
+const PREFIX: &str = "apart.";
+
 /// Makes a folder for many files that are made now and moved away later; one that is there already
-/// is as good.  It comes out of `by`, a folder of the same file system for what is temporary.
+/// is as good.  It comes out of `by`, a folder of the same file system for what is temporary, in
+/// which nobody else does this at the same time.
 pub fn make_apart(path: &Path, by: &Path) -> Result<(), PathError> {
     if path.is_dir() {
         return Ok(());
     }
     durable::make_folder(by)?;
+    remove_left(by)?;
     let Some(mark) = Mark::set(by) else { return durable::make_folder(path) };
-    let new = tempfile::Builder::new().prefix("apart.").tempdir_in(by).map_err(at(by))?;
+    let new = tempfile::Builder::new().prefix(PREFIX).tempdir_in(by).map_err(at(by))?;
     drop(mark);
     fs::set_permissions(new.path(), Permissions::from_mode(0o755)).map_err(at(new.path()))?;
     if let Some(parent) = path.parent() {
@@ -33,6 +38,19 @@ pub fn make_apart(path: &Path, by: &Path) -> Result<(), PathError> {
     fs::rename(new.path(), path).map_err(at(path))?;
     // It is there no more.
     let _moved = new.keep();
+    Ok(())
+}
+
+/// Removes what a killed process has left: a folder that was not moved yet, so nothing is in it.
+fn remove_left(by: &Path) -> Result<(), PathError> {
+    for entry in fs::read_dir(by).map_err(at(by))? {
+        let path = entry.map_err(at(by))?.path();
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            // What has anything in it is somebody else's, and in nobody's way.
+            let _ = fs::remove_dir(&path);
+        }
+    }
     Ok(())
 }
 
@@ -45,14 +63,11 @@ struct Mark {
 
 #[cfg(target_os = "linux")]
 impl Mark {
-    /// `None`: the file system knows no such mark, or it is there already.
+    /// `None`: the file system knows no such mark.  One that a killed process left goes with this.
     fn set(folder: &Path) -> Option<Mark> {
         use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
         let folder = std::fs::File::open(folder).ok()?;
-        let before = ioctl_getflags(&folder).ok()?;
-        if before.contains(IFlags::TOPDIR) {
-            return None;
-        }
+        let before = ioctl_getflags(&folder).ok()? - IFlags::TOPDIR;
         ioctl_setflags(&folder, before | IFlags::TOPDIR).ok()?;
         Some(Mark { folder, before })
     }
@@ -84,6 +99,10 @@ mod tests {
     fn a_folder_is_made_with_those_above_and_nothing_is_left_of_the_mark() {
         let place = tempfile::tempdir().unwrap();
         let (path, by) = (place.path().join("cache/stage"), place.path().join("cache/tmp"));
+        // A killed process has left both.
+        fs::create_dir_all(by.join("apart.left")).unwrap();
+        #[cfg(target_os = "linux")]
+        std::mem::forget(Mark::set(&by));
         for _ in ["made", "there"] {
             make_apart(&path, &by).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
