@@ -47,10 +47,11 @@ fn count(number: i64) -> usize {
     }
 }
 
-/// Does `work` with each of `all`, at most `most` at once.
+/// Does `work` with each of `all`, at most `most` at once; `begin` is told of each before, in order.
 pub fn each<T: Send, R: Send, E: Send>(
     all: Vec<T>,
     most: usize,
+    begin: impl Fn(&T) + Sync,
     work: impl Fn(T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let others = most.min(all.len()).saturating_sub(1);
@@ -59,7 +60,10 @@ pub fn each<T: Send, R: Send, E: Send>(
     let failed = AtomicBool::new(false);
     let worker = || {
         while !failed.load(Ordering::Relaxed) {
-            let Some((at, one)) = locked(&waiting).next() else { break };
+            let mut next = locked(&waiting);
+            let Some((at, one)) = next.next() else { break };
+            begin(&one);
+            drop(next);
             let result = work(one);
             if result.is_err() {
                 failed.store(true, Ordering::Relaxed);
@@ -79,8 +83,13 @@ pub fn each<T: Send, R: Send, E: Send>(
 }
 
 /// The same where nothing that goes wrong is a reason to stop.
-pub fn every<T: Send, R: Send>(all: Vec<T>, most: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    match each(all, most, |one| Ok::<_, Infallible>(work(one))) {
+pub fn every<T: Send, R: Send>(
+    all: Vec<T>,
+    most: usize,
+    begin: impl Fn(&T) + Sync,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    match each(all, most, begin, |one| Ok::<_, Infallible>(work(one))) {
         Ok(all) => all,
         Err(never) => match never {},
     }
@@ -150,7 +159,7 @@ mod tests {
                 working.fetch_sub(1, Ordering::SeqCst);
                 Ok::<_, ()>(one * 2)
             };
-            let done = each((0..12).collect(), most, work).unwrap();
+            let done = each((0..12).collect(), most, |_| {}, work).unwrap();
             assert_eq!(done, (0..12).map(|one| one * 2).collect::<Vec<_>>(), "{most}");
             assert_eq!(peak.into_inner(), at_once);
         }
@@ -165,7 +174,7 @@ mod tests {
                 begun.fetch_add(1, Ordering::SeqCst);
                 if matches!(one, 1 | 2) { Err(one) } else { Ok(one) }
             };
-            assert_eq!(each((0..1_000).collect(), most, work), Err(1), "{most}");
+            assert_eq!(each((0..1_000).collect(), most, |_| {}, work), Err(1), "{most}");
             assert!(most > 1 || begun.into_inner() == 2);
         }
     }

@@ -191,16 +191,21 @@ pub fn sync_linked(call: &Call) -> Result<u8, Failure> {
     let state = ParentState::of(&image).map_err(failed)?;
     let (targets, most) = (targets(call, &given, &image)?, at_once::most(&given, &image));
     let several = most > 1 && targets.len() > 1;
-    let all = at_once::every(targets, most, |child| {
-        let kept = Kept::default();
-        let told = if several { Told::Kept(&kept) } else { Told::Now };
-        let change = Change { told, ..change };
-        let opened = open_child(&child.path).map_err(failed);
-        let synced = opened
-            .and_then(|other| Session::of(call, other, "sync-linked"))
-            .and_then(|session| synced(call, &given, &change, session, &state, true));
-        (synced, kept.text())
-    });
+    let all = at_once::every(
+        targets,
+        most,
+        |_| {},
+        |child| {
+            let kept = Kept::default();
+            let told = if several { Told::Kept(&kept) } else { Told::Now };
+            let change = Change { told, ..change };
+            let opened = open_child(&child.path).map_err(failed);
+            let synced = opened
+                .and_then(|other| Session::of(call, other, "sync-linked"))
+                .and_then(|session| synced(call, &given, &change, session, &state, true));
+            (synced, kept.text())
+        },
+    );
     let mut statuses = Vec::new();
     for (synced, text) in all {
         print!("{text}");

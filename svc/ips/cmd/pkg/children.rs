@@ -144,10 +144,15 @@ impl Change<'_> {
         let total = children.len();
         let (unheard, most) = (Kept::default(), self.at_once(image).min(total));
         let change = self.among(most > 1, &unheard);
-        let working = at_once::each(children, most, |child| {
-            let own = recursed.contains(&child.name).then(|| asked.clone());
-            change.follower(child, &state, own)
-        })?;
+        let working = at_once::each(
+            children,
+            most,
+            |_| {},
+            |child| {
+                let own = recursed.contains(&child.name).then(|| asked.clone());
+                change.follower(child, &state, own)
+            },
+        )?;
         Ok(Followers { total, working: working.into_iter().flatten().collect() })
     }
 
@@ -287,12 +292,13 @@ impl Change<'_> {
         let going = Mutex::new(Going { done: total - working.len(), working: Vec::new() });
         let (unheard, most) = (Kept::default(), self.at_once(image).min(working.len()));
         let change = self.among(most > 1, &unheard);
-        let followed = at_once::every(working, most, |one| {
-            let name = one.name.clone();
+        let begin = |one: &Follower| {
             let mut now = locked(&going);
-            now.working.push(name.clone());
+            now.working.push(one.name.clone());
             self.tell_working("Finalize", now.done, total, &now.working);
-            drop(now);
+        };
+        let followed = at_once::every(working, most, begin, |one| {
+            let name = one.name.clone();
             let followed = change.follow_one(one, &state);
             let mut now = locked(&going);
             now.working.retain(|other| *other != name);
