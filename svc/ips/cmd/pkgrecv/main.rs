@@ -1,12 +1,13 @@
 //! pkgrecv(1) - copies packages from one repository into another.
 //!
-//! options.rs reads the arguments, receive.rs does it (raw.rs as folders of files), trial.rs tells
-//! what it would do; clone.rs makes exact copies.
+//! options.rs reads the arguments, receive.rs does it (raw.rs as folders of files), told.rs says
+//! what came and trial.rs what would; clone.rs makes exact copies.
 
 mod clone;
 mod options;
 mod raw;
 mod receive;
+mod told;
 mod trial;
 
 use std::process::ExitCode;

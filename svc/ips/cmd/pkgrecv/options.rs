@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ips_client::Versions;
+use ips_client::mogrify::Transforms;
 use ips_cmd::Failure;
 use ips_cmd::transport::Identity;
 use lexopt::prelude::*;
@@ -44,8 +45,10 @@ pub struct Options {
     pub dry_run: bool,
     /// `-v`.
     pub verbose: bool,
-    /// `--mog-file`: rules that packages go through on their way.
+    /// `--mog-file`: files of rules that packages go through on their way.
     pub rules: Vec<PathBuf>,
+    /// The rules, once they are read.
+    pub transforms: Transforms,
     /// `--cert`, `--key`: what is shown to sources.
     pub identity: Identity,
     /// `--dcert`, `--dkey`: what is shown to the destination.
@@ -185,6 +188,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
         dry_run,
         verbose,
         rules: made.rules,
+        transforms: Transforms::default(),
         identity,
         identity_there,
         patterns,
