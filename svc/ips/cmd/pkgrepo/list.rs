@@ -135,7 +135,7 @@ fn described(
     for part in parts.get(publisher).into_iter().flatten() {
         let marked = part
             .list_text(publisher, &fmri.name)
-            .is_some_and(|list| list.contains("pkg.obsolete") || list.contains("pkg.renamed"));
+            .is_some_and(|list| MARKS.iter().any(|(property, _)| list.contains(property)));
         let told = marked || !matches!(form, Form::Aligned | Form::Tabs);
         if let Some(entry) = told.then(|| part.get(fmri)).transpose().map_err(Failure::new)? {
             let actions = entry.into_iter().flat_map(|entry| entry.actions);
@@ -146,6 +146,9 @@ fn described(
     Ok(Listed { fmri: fmri.clone(), sets })
 }
 
+/// What a package may be, and how that is marked; the first counts.
+const MARKS: [(&str, &str); 3] = [("pkg.obsolete", "o"), ("pkg.renamed", "r"), ("pkg.legacy", "l")];
+
 impl Listed {
     fn is(&self, property: &str) -> bool {
         let set = |action: &&Action| action.key() == Some(property);
@@ -153,13 +156,8 @@ impl Listed {
     }
 
     fn mark(&self) -> &'static str {
-        if self.is("pkg.obsolete") {
-            "o"
-        } else if self.is("pkg.renamed") {
-            "r"
-        } else {
-            ""
-        }
+        let mark = MARKS.iter().find(|(property, _)| self.is(property));
+        mark.map_or("", |(_, mark)| mark)
     }
 
     fn publisher(&self) -> &str {

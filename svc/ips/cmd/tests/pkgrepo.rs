@@ -121,6 +121,23 @@ fn the_version_may_not_be_set() {
 }
 
 #[test]
+fn marks_of_packages() {
+    let place = Place::new();
+    for (name, set, mark) in [
+        ("mark/legacy", "pkg.legacy", " l "),
+        ("mark/obsolete", "pkg.obsolete", " o "),
+        ("mark/none", "pkg.other", "   "),
+    ] {
+        let line = format!(
+            "printf 'set name=pkg.fmri value={name}@1\nset name={set} value=true\n' | pkgsend -s scratch publish && pkgrepo list -H -s scratch {name}"
+        );
+        let said = place.sh(&line, None);
+        let listed = said.out.lines().last().unwrap();
+        assert!(listed.starts_with(&format!("orchard.example {name:45}{mark}1:")), "{listed}");
+    }
+}
+
+#[test]
 fn what_no_depot_does() {
     let place = Place::new();
     for line in [
