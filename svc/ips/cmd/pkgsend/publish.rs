@@ -140,12 +140,7 @@ fn payload_named(license: &Action) -> Result<(), Failure> {
 /// The message of a refused package: with pkg5's step and transaction.
 fn told(error: WriteError, fmri: Option<&Fmri>, now: Timestamp) -> Failure {
     let step = match &error {
-        WriteError::NoPublisher(fmri) => {
-            return Failure::new(format!(
-                "'open' failed; unable to initiate transaction:\nThis operation requires that a default publisher has been set or that a publisher be specified in the FMRI '{fmri}'."
-            ));
-        }
-        WriteError::Exists(_) => {
+        WriteError::NoPublisher(_) | WriteError::Exists(_) => {
             return Failure::new(format!(
                 "'open' failed; unable to initiate transaction:\n{error}"
             ));

@@ -158,6 +158,16 @@ fn what_is_not_closed_is_not_there() {
             1,
         ),
         (
+            "PKG_REPO=scratch2 pkgsend open x@1",
+            "pkgsend: 'open' failed; unable to initiate transaction:\nThis operation requires that a default publisher has been set or that a publisher be specified in the FMRI 'pkg:/x@1,5.11'.\n",
+            1,
+        ),
+        (
+            "pkgsend open x",
+            "pkgsend: 'open' failed; unable to initiate transaction:\n'The specified FMRI, 'pkg://orchard.example/x', has an invalid version.\n",
+            1,
+        ),
+        (
             "pkgsend open library/tiny@0.3,5.11-1:20240102T030405Z",
             "pkgsend: 'open' failed; unable to initiate transaction:\nThe specified FMRI, 'pkg://orchard.example/library/tiny@0.3,5.11-1:20240102T030405Z', already exists or has been restricted.\n",
             1,

@@ -317,7 +317,7 @@ impl Batch<'_> {
             fmri.publisher = Some(publisher);
         }
         let Some(version) = &mut fmri.version else {
-            return Err(WriteError::Incomplete(fmri.to_string()));
+            return Err(WriteError::NoVersion(fmri.to_string()));
         };
         version.timestamp.get_or_insert_with(|| stamp.package());
         if !version.is_strict() {

@@ -115,8 +115,13 @@ pub enum WriteError {
     #[error("the manifest of {0} names {1}")]
     Misnamed(String, String),
     /// The FMRI names no publisher and the repository has no default one.
-    #[error("{0} names no publisher, and the repository has no default publisher")]
+    #[error(
+        "This operation requires that a default publisher has been set or that a publisher be specified in the FMRI '{0}'."
+    )]
     NoPublisher(String),
+    /// The FMRI to publish has no version.
+    #[error("'The specified FMRI, '{0}', has an invalid version.")]
+    NoVersion(String),
     /// An action is refused.
     #[error(transparent)]
     Action(#[from] InvalidAction),
