@@ -166,19 +166,10 @@ fn what_no_depot_does() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_lock_that_another_has() {
-    use nix::fcntl::{FcntlArg, fcntl};
     let place = Place::new();
     let folder = place.path("scratch/publisher/orchard.example/tmp");
     fs::create_dir_all(&folder).unwrap();
-    let lock = fs::File::create(folder.join("lock")).unwrap();
-    let whole = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
-        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&lock, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    let _lock = common::locked(&folder.join("lock"));
     for (text, told) in [("", "."), ("17\nelsewhere\n", ": pid 17 on elsewhere.")] {
         fs::write(folder.join("lock"), text).unwrap();
         let told = format!(

@@ -107,19 +107,10 @@ fn a_time_that_is_none_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_kill_leaves_the_repository_as_it_was() {
-    use nix::fcntl::{FcntlArg, fcntl};
     let place = Place::new();
     let publisher = place.path("scratch/publisher/orchard.example");
     fs::create_dir_all(publisher.join("tmp")).unwrap();
-    let lock = fs::File::create(publisher.join("tmp/lock")).unwrap();
-    let whole = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
-        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&lock, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    let lock = common::locked(&publisher.join("tmp/lock"));
     let text = "set name=pkg.fmri value=big@1\nfile new path=new mode=0644 owner=root group=bin\n";
     fs::write(place.path("m"), text).unwrap();
     fs::write(place.path("new"), "content that no package has").unwrap();

@@ -42,7 +42,7 @@ fn a_refused_package_leaves_nothing() {
         ),
         ("dir path=a mode=9 owner=root group=bin", "not a valid mode"),
         ("set name=pkg.obsolete value=true\ndir path=a mode=0755 owner=a group=b", "obsolete"),
-        ("set name=pkg.fmri value=pkg://p.example/x", "no version"),
+        ("set name=pkg.fmri value=pkg://p.example/x", "has an invalid version"),
     ] {
         let batch = repository.batch().unwrap();
         let manifest = Manifest::parse(&format!("{named}{line}\n")).unwrap();

@@ -129,7 +129,7 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
     let place = place();
     let mut client = Publisher::new(&place.depot);
     for (fmri, reason) in [
-        ("pkg://new.example/x", "has no publisher or no version"),
+        ("pkg://new.example/x", "has an invalid version"),
         ("pkg://new.example/x@1.0-", "1.0-"),
         ("pkg://../x@1", ".."),
         ("pkg://new.example/../../x@1", ".."),

@@ -58,6 +58,22 @@ pub struct Said {
     pub status: i32,
 }
 
+/// Makes a file and locks it as another process would.
+#[cfg(target_os = "linux")]
+pub fn locked(path: &Path) -> fs::File {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let lock = fs::File::create(path).unwrap();
+    let whole = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&lock, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    lock
+}
+
 /// A folder with `input/`, pkg5's repository `repo/`, a copy of it `scratch/`, and an empty
 /// repository `scratch2/`.
 pub struct Place {
