@@ -395,6 +395,38 @@ fn payloads_come_from_who_has_them_and_are_not_fetched_twice() {
 }
 
 #[test]
+fn what_was_left_in_a_directory_follows_it() {
+    let dir =
+        |path: &str, more: &str| format!("dir path={path} mode=0755 owner=root group=sys {more}\n");
+    let old = [dir("opt", ""), dir("opt/a", ""), dir("opt/a/b", ""), dir("opt/ab", "")].concat();
+    let new = dir("opt", "")
+        + &dir("opt/c", "salvage-from=/opt/a salvage-from=../etc salvage-from=/")
+        + &file("theirs", "opt/c/taken", "");
+    let mut world = world(&[package("a@1", &old), package("a@2", &new)]);
+    world.install("a@1").unwrap();
+    for name in ["a/mine", "a/taken", "a/b/below", "ab/other"] {
+        world.write(&format!("opt/{name}"), name);
+    }
+    let done = world.update().unwrap();
+    for (path, content) in [
+        ("opt/c/mine", Some("a/mine")),
+        ("opt/c/b/below", Some("a/b/below")),
+        ("opt/c/taken", Some("theirs")),
+        ("opt/c/other", None),
+    ] {
+        assert_eq!(world.read(path).as_deref(), content, "{path}");
+    }
+    // What has no place there is kept, and told.
+    let told: Vec<&str> = done.salvaged.iter().map(|(from, _)| from.as_str()).collect();
+    assert_eq!(told, ["opt/ab", "opt/a"]);
+    for ((_, to), (name, content)) in
+        done.salvaged.iter().zip([("other", "ab/other"), ("taken", "a/taken")])
+    {
+        assert_eq!(world.read(&format!("{to}/{name}")).as_deref(), Some(content));
+    }
+}
+
+#[test]
 fn what_goes_brings_changes_with_it() {
     let on = |what: &str, value: &str| {
         format!("set name=pkg.additional-{what}-on-uninstall value={value}\n")

@@ -44,6 +44,8 @@ pub enum Intent<'a> {
 pub struct Prepared<'a> {
     /// The first phase.
     pub clear: Vec<Step>,
+    /// What was salvaged and lies somewhere else afterwards.
+    pub recover: Vec<Step>,
     /// Paths of the second phase.
     pub intents: BTreeMap<String, Intent<'a>>,
     /// Payloads that have to be in the stage.
@@ -106,6 +108,7 @@ pub fn prepare<'a>(
 ) -> Result<Prepared<'a>, ChangeError> {
     let prepared = Prepared {
         clear: Vec::new(),
+        recover: Vec::new(),
         intents: BTreeMap::new(),
         wanted: Vec::new(),
         checked: BTreeSet::new(),
@@ -133,6 +136,7 @@ pub fn prepare<'a>(
     preparer.licenses(metadata);
     preparer.go()?;
     preparer.prepared.clear.append(&mut preparer.last);
+    preparer.recover();
     Ok(preparer.prepared)
 }
 
@@ -498,6 +502,28 @@ impl<'a> Preparer<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    /// What is left in directories that go lies in the one that says `salvage-from` of them.
+    fn recover(&mut self) {
+        for (path, came) in &self.planned.difference.came {
+            let action = came.new.action;
+            if action.kind != Kind::Dir {
+                continue;
+            }
+            let sources = action.values("salvage-from").iter().map(|path| path.trim_matches('/'));
+            for source in sources.filter(|source| !source.is_empty()) {
+                for step in &self.prepared.clear {
+                    let Step::Rmdir { path: gone, to } = step else { continue };
+                    let below = gone.strip_prefix(source);
+                    let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+                    if let Some(below) = below.filter(|_| !to.is_empty()) {
+                        let (path, from) = (format!("{path}{below}"), to.clone());
+                        self.prepared.recover.push(Step::Recover { path, from });
+                    }
+                }
+            }
+        }
     }
 
     fn go_file(&mut self, path: &str, old: &Action, goes: bool) -> Result<(), ChangeError> {

@@ -280,7 +280,8 @@ impl<'a> Stepper<'a, '_> {
             made.insert(path.clone(), step);
         }
         self.add_directories(&mut made, &owners)?;
-        let steps = Steps { clear: prepared.clear, make: made.into_values().collect() };
+        let make = made.into_values().chain(prepared.recover).collect();
+        let steps = Steps { clear: prepared.clear, make };
         self.check(&steps)?;
         Ok(steps)
     }

@@ -1,8 +1,8 @@
 //! perform.rs - doing the steps.
 //!
-//! What goes is done in order, one after the other.  Of what comes, whole directories are moved
-//! first; then directories are made, parents before children; then everything else, directory by
-//! directory and side by side; then hard links, whose files are there by then.
+//! What goes is done in order, one after the other.  Of what comes, directories are made first,
+//! parents before children; then everything else, directory by directory and side by side; then
+//! hard links, whose files are there by then; then what was salvaged, where no name is taken by then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -88,6 +88,7 @@ impl Performer<'_> {
             | Step::Put { .. }
             | Step::Link { .. }
             | Step::HardLink { .. }
+            | Step::Recover { .. }
             | Step::Attributes { .. } => self.make_one(step)?,
         }
         Ok(())
@@ -117,20 +118,37 @@ impl Performer<'_> {
         }
         let directory = |step: &&Step| matches!(step, Step::Directory { .. });
         let further = |step: &&Step| matches!(step, Step::HardLink { .. });
+        let recovers = |step: &&Step| matches!(step, Step::Recover { .. });
         for step in steps.iter().filter(directory) {
             self.make_one(step)?;
             self.count(step.path())?;
         }
-        let mut plain: Vec<&Step> =
-            steps.iter().filter(|one| !whole(one) && !directory(one) && !further(one)).collect();
+        let is_plain = |step: &&Step| !directory(step) && !further(step) && !recovers(step);
+        let mut plain: Vec<&Step> = steps.iter().filter(is_plain).collect();
         plain.sort_by(|a, b| parent(a.path()).cmp(parent(b.path())));
         let groups: Vec<&[&Step]> =
             plain.chunk_by(|a, b| parent(a.path()) == parent(b.path())).collect();
         groups.par_iter().try_for_each(|group| self.make_in_one_directory(group))?;
-        for step in steps.iter().filter(further) {
+        for step in steps.iter().filter(further).chain(steps.iter().filter(recovers)) {
             self.make_one(step)?;
             self.count(step.path())?;
         }
+        Ok(())
+    }
+
+    /// Puts what was salvaged into a directory; what would be in the way of something stays.
+    fn recover(&self, path: &str, from: &str) -> Result<(), RootError> {
+        let Some(salvaged) = self.root.existing(from)? else { return Ok(()) };
+        let into = match self.root.directory(path) {
+            Err(RootError::NotDirectory { .. }) => return Ok(()),
+            into => into?,
+        };
+        for name in salvaged.names()? {
+            if into.look(&name)?.is_none() {
+                self.root.rename(&format!("{from}/{name}"), &format!("{path}/{name}"))?;
+            }
+        }
+        self.root.rmdir(from)?;
         Ok(())
     }
 
@@ -148,6 +166,9 @@ impl Performer<'_> {
         if let Step::Directory { path, owned } = step {
             self.root.directory(path)?;
             return Ok(self.own_path(path, *owned)?);
+        }
+        if let Step::Recover { path, from } = step {
+            return Ok(self.recover(path, from)?);
         }
         let (directory, name) = self.root.parent(step.path())?;
         self.make_named(&directory, name, step)
@@ -184,6 +205,7 @@ impl Performer<'_> {
             | Step::Salvage { .. }
             | Step::Unlink { .. }
             | Step::Rmdir { .. }
+            | Step::Recover { .. }
             | Step::Directory { .. } => {}
         }
         Ok(())

@@ -62,12 +62,12 @@ pub enum Step {
         /// Its attributes.
         owned: Owned,
     },
-    /// A staged directory is there, with all that lies below it.
-    Whole {
-        /// Its path.
+    /// What was salvaged lies in a directory, but for names that are taken there.
+    Recover {
+        /// The directory.
         path: String,
-        /// Its name in the stage.
-        staged: String,
+        /// Where it was taken to.
+        from: String,
     },
     /// A staged file is there.
     Put {
@@ -118,7 +118,7 @@ impl Step {
             | Self::Unlink { path }
             | Self::Rmdir { path, .. }
             | Self::Directory { path, .. }
-            | Self::Whole { path, .. }
+            | Self::Recover { path, .. }
             | Self::Put { path, .. }
             | Self::Link { path, .. }
             | Self::HardLink { path, .. }
@@ -133,7 +133,7 @@ impl Step {
 pub struct Steps {
     /// What goes, or is moved out of the way; in order.
     pub clear: Vec<Step>,
-    /// What comes: whole directories, directories, then files and links, then further names.
+    /// What comes: directories, then files and links, then further names, then what is recovered.
     pub make: Vec<Step>,
 }
 

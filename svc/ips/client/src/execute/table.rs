@@ -27,6 +27,7 @@ pub fn apply(tree: &Tree, steps: &Steps, now: i64) -> Result<Tree, TableError> {
             | Step::Put { .. }
             | Step::Link { .. }
             | Step::HardLink { .. }
+            | Step::Recover { .. }
             | Step::Attributes { .. } => {}
         }
     }
@@ -67,6 +68,7 @@ fn make(tree: &mut Tree, step: &Step, now: i64) -> Result<(), TableError> {
         | Step::Move { .. }
         | Step::Salvage { .. }
         | Step::Unlink { .. }
+        | Step::Recover { .. }
         | Step::Rmdir { .. } => Ok(()),
     }
 }
