@@ -395,6 +395,27 @@ fn payloads_come_from_who_has_them_and_are_not_fetched_twice() {
 }
 
 #[test]
+fn what_groups_bring_and_is_taken_away_stays_away() {
+    let group = "depend type=group fmri=a\ndepend type=group fmri=b\n";
+    let mut world = world(&[
+        package("a@1", ""),
+        package("b@1", ""),
+        package("c@1", ""),
+        package("group@1", group),
+    ]);
+    world.install("group").unwrap();
+    world.uninstall("a").unwrap();
+    let reject = vec!["b".to_string(), "c".to_string()];
+    let want = Want::Update(vec!["group".to_string()]);
+    world.order_done(Order { reject, ..Order::of(want) }).unwrap();
+    world.install("c").unwrap();
+    assert_eq!(world.image.avoided().unwrap().avoided, ["a", "b"].map(str::to_string).into());
+    assert!(world.installed().starts_with("c@1"), "{}", world.installed());
+    world.install("b").unwrap();
+    assert_eq!(world.image.avoided().unwrap().avoided, ["a"].map(str::to_string).into());
+}
+
+#[test]
 fn what_was_left_in_a_directory_follows_it() {
     let dir =
         |path: &str, more: &str| format!("dir path={path} mode=0755 owner=root group=sys {more}\n");

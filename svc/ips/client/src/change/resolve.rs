@@ -143,9 +143,7 @@ fn solved(image: &Image, order: &Order<'_>, conditions: Conditions) -> Result<An
         .flat_map(|one| one.targets)
         .map(|target| target.name)
         .collect();
-    if let Want::Uninstall(_) = &order.want {
-        avoided.avoided.extend(task.removed.intersection(&grouped).cloned());
-    }
+    avoided.avoided.extend(task.removed.intersection(&grouped).cloned());
     for name in &named {
         avoided.avoided.remove(name);
         avoided.implied.remove(name);
