@@ -84,17 +84,11 @@ pub fn installed(image: &Image, known: &Known<'_>) -> Result<Vec<Candidate>, Cha
     Ok(image.installed()?.packages().map(|(fmri, _)| known.candidate(&fmri)).collect())
 }
 
-/// The solver's task; also the stems the user named, and what was triggered.
-pub fn task(
-    image: &Image,
-    order: &Order<'_>,
-    known: &Known<'_>,
-) -> Result<(Task, BTreeSet<String>, BTreeSet<Triggered>), ChangeError> {
+/// A task that wants nothing yet.
+fn bare(image: &Image, order: &Order<'_>, known: &Known<'_>) -> Result<Task, ChangeError> {
     let there = installed(image, known)?;
-    let own: Vec<Fmri> = there.iter().map(|one| one.fmri.clone()).collect();
-    let frozen = image.frozen()?;
-    let avoided = image.avoided()?;
-    let mut task = Task {
+    let (frozen, avoided) = (image.frozen()?, image.avoided()?);
+    Ok(Task {
         installed: there.into_iter().map(|one| (one.fmri.name.clone(), one)).collect(),
         avoided: avoided.avoided.union(&avoided.implied).cloned().collect(),
         frozen: frozen
@@ -108,7 +102,17 @@ pub fn task(
             _ => image.parent_packages()?,
         },
         ..Task::default()
-    };
+    })
+}
+
+/// The solver's task; also the stems the user named, and what was triggered.
+pub fn task(
+    image: &Image,
+    order: &Order<'_>,
+    known: &Known<'_>,
+) -> Result<(Task, BTreeSet<String>, BTreeSet<Triggered>), ChangeError> {
+    let mut task = bare(image, order, known)?;
+    let own: Vec<Fmri> = task.installed.values().map(|one| one.fmri.clone()).collect();
     // Installed ones that the user takes away.
     let mut gone: Vec<&Fmri> = Vec::new();
     match &order.want {
@@ -161,6 +165,10 @@ pub fn task(
     if task.movement == Move::Keep && moves {
         task.hold();
     }
+    // What was avoided and came because something needed it goes with that.
+    let asked = |name: &String| task.roots.iter().any(|root| root.stem == *name);
+    let loose = image.avoided()?.avoided.into_iter().filter(|name| !asked(name));
+    task.loose = loose.filter(|name| task.installed.contains_key(name)).collect();
     Ok((task, named, triggered))
 }
 

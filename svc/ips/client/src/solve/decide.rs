@@ -61,7 +61,7 @@ impl Walk<'_> {
         }
         // What was asked for is decided before what happens to be there.
         self.work();
-        for name in task.installed.keys().filter(|name| !task.removed.contains(*name)) {
+        for (name, _) in task.staying() {
             let at = self.encoding.names[name];
             self.queue(Duty::Stays(at), &[name]);
         }

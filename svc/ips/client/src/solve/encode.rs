@@ -260,10 +260,7 @@ impl<'a> Encoding<'a> {
                 .collect();
             self.wish(Wish::Root(number), &literals);
         }
-        for (name, there) in &task.installed {
-            if task.removed.contains(name) {
-                continue;
-            }
+        for (name, there) in task.staying() {
             let at = self.names[name];
             let present = self.stems[at].present().into_iter().collect::<Vec<Lit>>();
             self.wish(Wish::Stays(at), &present);

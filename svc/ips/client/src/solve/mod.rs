@@ -156,6 +156,8 @@ pub struct Task {
     pub movement: Move,
     /// Stems that groups do not bring.
     pub avoided: BTreeSet<String>,
+    /// Installed stems that stay only while something needs them.
+    pub loose: BTreeSet<String>,
     /// Stem → version it is frozen at, and why.
     pub frozen: BTreeMap<String, (Fmri, Option<String>)>,
     /// The publishers.
@@ -193,6 +195,12 @@ impl Task {
             one.incorporates() && !tied.contains(name.as_str()) && !asked(name) && !free
         });
         self.holds = held.map(|(name, _)| name.clone()).collect();
+    }
+
+    /// What is installed and stays, unless it is obsolete.
+    fn staying(&self) -> impl Iterator<Item = (&String, &Candidate)> {
+        let goes = |name: &String| self.removed.contains(name) || self.loose.contains(name);
+        self.installed.iter().filter(move |(name, _)| !goes(name))
     }
 
     /// The targets of which a dependency takes one; `None`: it asks nothing in this image.

@@ -236,6 +236,12 @@ fn taken_away_avoided_and_frozen() {
     one = task(&available, "", "c");
     one.avoided = BTreeSet::from(["b".to_string()]);
     assert_eq!(answer(solve(&available, &one)).as_deref(), Ok("c@1"));
+    // What is loose stays as it is while something needs it.
+    for (there, expected) in [("a@1 b@1", "a@1 b@1"), ("b@1 e@1", "e@1"), ("d@1 b@1", "b@1 d@1")] {
+        one = task(&available, there, "");
+        one.loose = BTreeSet::from(["b".to_string()]);
+        assert_eq!(answer(solve(&available, &one)).as_deref(), Ok(expected), "{there}");
+    }
     one = task(&available, "", "c");
     one.frozen.insert("b".into(), (Fmri::parse("b@1").unwrap(), None));
     assert_eq!(answer(solve(&available, &one)).as_deref(), Ok("b@1 c@1"));
