@@ -402,6 +402,7 @@ fn what_groups_bring_and_is_taken_away_stays_away() {
         package("b@1", ""),
         package("c@1", ""),
         package("group@1", group),
+        package("needs@1", "depend type=require fmri=a"),
     ]);
     world.install("group").unwrap();
     world.uninstall("a").unwrap();
@@ -411,8 +412,46 @@ fn what_groups_bring_and_is_taken_away_stays_away() {
     world.install("c").unwrap();
     assert_eq!(world.image.avoided().unwrap().avoided, ["a", "b"].map(str::to_string).into());
     assert!(world.installed().starts_with("c@1"), "{}", world.installed());
+    // What is needed comes, and goes with what needs it.
+    world.install("needs").unwrap();
+    assert!(world.installed().starts_with("a@1"), "{}", world.installed());
+    world.uninstall("needs").unwrap();
+    assert!(world.installed().starts_with("c@1"), "{}", world.installed());
     world.install("b").unwrap();
     assert_eq!(world.image.avoided().unwrap().avoided, ["a"].map(str::to_string).into());
+}
+
+#[test]
+fn strays_in_tagged_directories_go() {
+    let actions = DIRS.to_string()
+        + "dir path=t mode=0755 owner=root group=sys revert-tag=x=*.tmp revert-tag=y\n"
+        + "dir path=t/own.tmp mode=0755 owner=root group=sys\n"
+        + &file("one", "t/sub.tmp/packaged", "")
+        + &file("two", "t/file.tmp", "")
+        + "dir path=var mode=0755 owner=root group=sys revert-tag=y\n";
+    let mut world = world(&[package("a@1", &actions)]);
+    world.install("a").unwrap();
+    fs::create_dir(world.root().join("t/dir.tmp")).unwrap();
+    symlink("/etc", world.root().join("t/link.tmp")).unwrap();
+    for path in ["t/stray.tmp", "t/stray", "t/dir.tmp/in", "t/sub.tmp/in", "t/own.tmp/in.tmp"] {
+        world.write(path, path);
+    }
+    let names = |world: &World| {
+        let read = fs::read_dir(world.root().join("t")).unwrap();
+        let mut names: Vec<String> =
+            read.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let revert = |tag: &str| Want::Revert(Reverted::Tags(vec![tag.to_string()]));
+    let done = world.change(revert("x")).unwrap();
+    assert_eq!(names(&world), "file.tmp own.tmp stray sub.tmp");
+    assert_eq!(done.salvaged.len(), 3);
+    assert_eq!(world.read("t/own.tmp/in.tmp").as_deref(), Some("t/own.tmp/in.tmp"));
+    world.change(revert("y")).unwrap();
+    assert_eq!(names(&world), "file.tmp own.tmp sub.tmp");
+    assert_eq!(world.change(revert("z")).unwrap().salvaged, []);
+    assert!(world.installed().starts_with("a@1"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::call::{Call, Given};
 use crate::change::{Change, LICENSE, NOTHING, given};
 use crate::findings::{Findings, of_package};
 use crate::session::Session;
+use crate::summary;
 use crate::verify::{chosen, looked_at, not_packaged, parsable_version};
 use crate::{licenses, parsable};
 
@@ -233,7 +234,11 @@ fn reverted(
         return Ok(0);
     }
     let (time, lock) = (session.start, &session.lock);
-    carry_out(&mut session.image, lock, order, &planned, time, &silent).map_err(failed)?;
+    let done = carry_out(&mut session.image, lock, order, &planned, time, &silent);
+    let salvaged = done.map_err(failed)?.salvaged;
+    if !salvaged.is_empty() && !quiet && !given.has("parsable") {
+        println!("{}", summary::salvaged(&salvaged));
+    }
     Ok(0)
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ips_model::action::{Action, Kind};
+use ips_model::query::Glob;
 
 use super::difference::Came;
 use super::files::{Content, Removal, Way, content, is_editable, removal};
@@ -134,6 +135,7 @@ pub fn prepare<'a>(
         preparer.come(path, came)?;
     }
     preparer.licenses(metadata);
+    preparer.strays()?;
     preparer.go()?;
     preparer.prepared.clear.append(&mut preparer.last);
     preparer.recover();
@@ -499,6 +501,44 @@ impl<'a> Preparer<'a, '_> {
             if !self.planned.difference.came.contains_key(path.as_str()) {
                 let to = self.lost(path);
                 self.prepared.clear.push(Step::Rmdir { path: path.clone(), to });
+            }
+        }
+        Ok(())
+    }
+
+    /// What nobody delivers and lies in tagged directories goes, as far as their patterns mean it.
+    fn strays(&mut self) -> Result<(), ChangeError> {
+        let Want::Revert(Reverted::Tags(tags)) = &self.planned.resolved.want else {
+            return Ok(());
+        };
+        let paths = &self.planned.new.paths;
+        let delivers = |path: &str| {
+            let below = format!("{path}/");
+            let mut after = paths.range(below.as_str()..);
+            paths.contains_key(path) || after.next().is_some_and(|(own, _)| own.starts_with(&below))
+        };
+        let patterns = |action: &Action| -> Vec<Glob> {
+            let own = action.values("revert-tag").iter();
+            let parted = own.map(|own| own.split_once('=').unwrap_or((own, "*")));
+            let meant = parted.filter(|(name, _)| tags.iter().any(|tag| tag == name));
+            meant.map(|(_, pattern)| Glob::exact(pattern)).collect()
+        };
+        for (path, item) in paths.iter().filter(|(_, item)| item.action.kind == Kind::Dir) {
+            let patterns = patterns(item.action);
+            if patterns.is_empty() {
+                continue;
+            }
+            let Some(directory) = self.looker.root.existing(path)? else { continue };
+            for name in directory
+                .names()?
+                .iter()
+                .filter(|name| patterns.iter().any(|pattern| pattern.matches(name)))
+            {
+                let own = format!("{path}/{name}");
+                // The image's own folder is nobody's package's.
+                if !delivers(&own) && !self.lost.starts_with(&format!("{own}/")) {
+                    self.salvage(&own);
+                }
             }
         }
         Ok(())
