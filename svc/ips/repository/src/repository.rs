@@ -61,8 +61,7 @@ impl Repository {
 
     /// Opens a repository of version 4, or 3.
     pub fn open(root: &Path) -> Result<Repository, OpenError> {
-        let (root_path, indexes) = (root.to_path_buf(), None);
-        let mut repository = Repository { root: root_path, single: None, indexes };
+        let mut repository = Repository { root: root.to_path_buf(), single: None, indexes: None };
         let configuration = repository.configuration()?;
         if configuration.layout() == Layout::Single {
             let prefix = configuration.default_publisher().filter(|prefix| is_publisher(prefix));
