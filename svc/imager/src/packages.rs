@@ -23,7 +23,7 @@ use ips_client::image::{
     PublisherUri, Refresh, Surroundings,
 };
 use ips_client::{Control, Donor, Origin, PopulateOptions, Progress, SolveError, Source};
-use ips_model::{Pattern, Timestamp};
+use ips_model::{Fmri, Pattern, Timestamp};
 use process::Cancel;
 
 use crate::build::room::says_full;

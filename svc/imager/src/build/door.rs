@@ -163,7 +163,7 @@ pub fn build(
     let opened = open(manifest, area, (resume, pause), &paths, caller);
     let onward = room::onward(manifest.image.form, caller.going, None);
     let failed = |error: &anyhow::Error, area: &Area| tell(error, area, &onward, logs);
-    let (kit, server) = opened.inspect_err(|error| failed(error, area))?;
+    let (kit, server, time) = opened.inspect_err(|error| failed(error, area))?;
     let build = Build {
         checked: &manifest.checked,
         manifest: &manifest.path,
@@ -171,12 +171,7 @@ pub fn build(
         image: &manifest.image,
         world: caller.world,
         going: caller.going,
-        scripts: Scripts {
-            socket: server.path(),
-            kit: &kit,
-            time: caller.script_time,
-            cancel: caller.cancel,
-        },
+        scripts: Scripts { socket: server.path(), kit: &kit, time, cancel: caller.cancel },
         logs,
     };
     let ended = build.run(area, resume, pause).inspect_err(|error| failed(error, area));
@@ -199,14 +194,15 @@ pub fn build(
     ended
 }
 
-/// Opens the logs, lays out what scripts find, and serves the socket at which they ask.
+/// Opens the logs, lays out what scripts find, and serves the socket at which they ask; gives how
+/// long one may take, too.
 fn open(
     manifest: &Manifest,
     area: &Area,
     from_to: (Option<usize>, Option<usize>),
     paths: &[PathBuf; 2],
     caller: &Caller<'_>,
-) -> Result<(Kit, Server)> {
+) -> Result<(Kit, Server, Option<Duration>)> {
     crate::steps::check(&manifest.image)?;
     let time = caller.script_time.or(script::time(&manifest.image)?);
     warn(manifest, area, from_to.0, caller.logs)?;
@@ -216,7 +212,7 @@ fn open(
     let socket = kit.socket();
     let document = Arc::new(manifest.checked.document().clone());
     let server = Server::start(document, &socket, caller.debug.clone());
-    Ok((kit, server.with_context(|| socket.display().to_string())?))
+    Ok((kit, server.with_context(|| socket.display().to_string())?, time))
 }
 
 /// Says what ended a build, and where there is no room if it is that.

@@ -62,8 +62,10 @@ pub fn record(work: &Work<'_>) -> Result<Contained> {
         files,
         media: Vec::new(),
     };
-    let text = Facts { contents, table }.to_text();
+    let facts = Facts { contents, table };
+    let text = facts.to_text();
     image_rooted::archive::write_file(&contents_at(&work.places.build_data), text.as_bytes())?;
+    work.ahead.drafting.know(facts, text);
     Ok(contained)
 }
 

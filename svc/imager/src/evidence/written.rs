@@ -63,13 +63,13 @@ pub fn write(work: &Work<'_>, subject: &Subject<'_>) -> Result<()> {
     if !packed || !kept.exists() {
         contents::record(work)?;
     }
-    let (hashed, facts) = both(
-        || media::all(work, &hear),
-        || {
-            let text =
-                std::fs::read_to_string(&kept).with_context(|| kept.display().to_string())?;
-            Facts::parse(&text).with_context(|| kept.display().to_string())
-        },
+    let (media_of, drafts) = both(|| media::all(work, &hear), || work.ahead.drafting.end(&kept));
+    let (media_of, drafts) = (media_of?, drafts?);
+    let (facts, Drafts { contents, bill, .. }) = (drafts.facts(&media_of)?, drafts);
+    let bill = bill.finish(&media_of);
+    let (billed, told) = both(
+        || write_file(&at(media, name, BILL), bill.as_bytes()),
+        || write_file(&at(media, name, FACTS), facts.as_bytes()),
     );
     billed?;
     told?;

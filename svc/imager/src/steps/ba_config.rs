@@ -34,6 +34,11 @@ const CORE_DUMPS: &str = "COREADM_GLOB_PATTERN=/tmp/core\n\
     COREADM_PROC_SETID_ENABLED=no\n\
     COREADM_GLOB_LOG_ENABLED=no\n";
 
+/// What shows in the archive, and is not in it yet.
+pub(super) fn options(image: &Image) -> Result<String> {
+    Ok(format!("{} {}", image.host_name, profiles::options(image)?))
+}
+
 pub(super) fn run(work: &Work<'_>) -> Result<()> {
     let root = work.root()?;
     let mut archive = work.archive()?;

@@ -25,7 +25,7 @@ use image_formats::{fat, ufs};
 use image_manifest::Image;
 use image_tree::{Kind, Tree};
 
-use super::menu::{LOADER_HARD_DISK, LOADER_MENU};
+use super::menu::{HARD_DISK, LOADER_HARD_DISK, LOADER_MENU};
 use super::{Work, World};
 use image_rooted::medium;
 use image_rooted::{Owned, Rooted};
@@ -69,6 +69,10 @@ impl<'a> Root<'a> {
         disk.put(&iso::mark(&disk.id.to_string()), Vec::new())?;
         if let Some(menu) = root.text(MENU_LST)? {
             disk.put(MENU_LST, without_hard_disk(&menu).into_bytes())?;
+        }
+        if let Some(menu) = root.text(iso::MENU)? {
+            let menu = menu.replace(&iso::menu_of_disk(HARD_DISK), "");
+            disk.put(iso::MENU, menu.into_bytes())?;
         }
         if root.text(LOADER_MENU)?.is_some_and(|menu| menu == LOADER_HARD_DISK) {
             disk.put(LOADER_MENU, Vec::new())?;

@@ -53,14 +53,14 @@ pub(super) fn run(work: &Work<'_>) -> Result<()> {
             (work.world.progress)(&work.step.name, done, total, phase);
         },
     };
-    let Filled { mut tree, packages, payloads } = work.world.packages.fill(&order)?;
+    let Filled { mut tree, packages, payloads, records } = work.world.packages.fill(&order)?;
     earlier.remove()?;
     work.debug(&format!("{} packages, {} paths", packages.len(), tree.len()));
     let time = newest(&packages)?;
     no_later(&mut tree, time);
     let mut root = Rooted::of(dir, &table, tree, time);
     // What the packages' own records are is on the disk alone.
-    root.reconcile(&Default::default())?;
+    root.reconcile_below(&records)?;
     tell(work, "Setting post-install preferred publisher", &publishers.installed);
     for publisher in &publishers.installed_additional {
         tell(work, "Setting post-install alternate publisher", publisher);

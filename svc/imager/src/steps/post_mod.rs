@@ -10,6 +10,7 @@
 //!
 //! What the images were made of is moved out of the way, not removed: the next build takes it back.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use anyhow::{Context, Result, bail};
@@ -56,7 +57,8 @@ pub(super) fn run(work: &Work<'_>, known: &HashMap<String, String>) -> Result<()
     if let (None, Some(path)) = (&sort, work.image.pairs.get(SORT)) {
         work.say(&format!("WARNING: {SORT}: nothing is in {path}: solaris.zlib is in no order"));
     }
-    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort: sort.as_deref() };
+    let sort = sort.as_deref();
+    let top = Inner { root: &root, parts: &["usr"], is_top: true, sort, known };
     let usr_size = pack(work, &top, usr, "solaris.zlib")?;
     let misc = algorithm(work.image.live_compression)?;
     let parts = &["opt", "etc", "var"];

@@ -223,7 +223,8 @@ impl Change<'_> {
             triggers: self.triggers(),
             ..Order::of(want)
         };
-        let resolved = shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
+        let resolved =
+            self.told.shown(|control| resolve(&session.image, &order, control)).map_err(refuse)?;
         let planned = plan(&session.image, &resolved).map_err(refuse)?;
         self.check_licenses(&planned).map_err(|failure| (Outcome::CONSTRAINED, failure))?;
         let mut followers = self.followers(&session.image, &order.want, &planned)?;

@@ -240,7 +240,7 @@ fn steps(
     let going = Going::AsTold;
     let reader = std::env::current_exe().ok().and_then(|program| kit::reader(&program));
     let (world, cancel, logs) = (&world, &cancel, &logs);
-    let caller = Caller { world, going, script_time, reader, debug, cancel, logs };
+    let caller = Caller { world, going, script_time: None, reader, debug, cancel, logs };
     door::build(manifest, area, resume, pause, &caller)
 }
 

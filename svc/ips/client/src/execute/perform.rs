@@ -1,8 +1,9 @@
 //! perform.rs - doing the steps.
 //!
-//! What goes is done in order, one after the other.  Of what comes, directories are made first,
-//! parents before children; then everything else, directory by directory and side by side; then
-//! hard links, whose files are there by then; then what was salvaged, where no name is taken by then.
+//! What goes is done in order, one after the other.  Of what comes, whole directories are moved
+//! first; then directories are made, parents before children; then everything else, directory by
+//! directory and side by side; then hard links, whose files are there by then; then what was
+//! salvaged, where no name is taken by then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -123,7 +124,8 @@ impl Performer<'_> {
             self.make_one(step)?;
             self.count(step.path())?;
         }
-        let is_plain = |step: &&Step| !directory(step) && !further(step) && !recovers(step);
+        let is_plain =
+            |step: &&Step| !whole(step) && !directory(step) && !further(step) && !recovers(step);
         let mut plain: Vec<&Step> = steps.iter().filter(is_plain).collect();
         plain.sort_by(|a, b| parent(a.path()).cmp(parent(b.path())));
         let groups: Vec<&[&Step]> =

@@ -62,6 +62,13 @@ pub enum Step {
         /// Its attributes.
         owned: Owned,
     },
+    /// A staged directory is there, with all that lies below it.
+    Whole {
+        /// Its path.
+        path: String,
+        /// Its name in the stage.
+        staged: String,
+    },
     /// What was salvaged lies in a directory, but for names that are taken there.
     Recover {
         /// The directory.
@@ -118,6 +125,7 @@ impl Step {
             | Self::Unlink { path }
             | Self::Rmdir { path, .. }
             | Self::Directory { path, .. }
+            | Self::Whole { path, .. }
             | Self::Recover { path, .. }
             | Self::Put { path, .. }
             | Self::Link { path, .. }
@@ -133,7 +141,8 @@ impl Step {
 pub struct Steps {
     /// What goes, or is moved out of the way; in order.
     pub clear: Vec<Step>,
-    /// What comes: directories, then files and links, then further names, then what is recovered.
+    /// What comes: whole directories, directories, then files and links, then further names, then
+    /// what is recovered.
     pub make: Vec<Step>,
 }
 
