@@ -129,16 +129,7 @@ impl Yard {
     }
 
     fn make_set(&self) {
-        let set = self.place.join("set");
-        if !set.join("done").exists() {
-            fs::create_dir_all(&set).unwrap();
-            set::make(&set, "i386", &set::sizes());
-            self.shell(
-                "cd $SET; pkgrepo create i386; \
-                 pkgsend -s i386 publish --fmri-in-manifest -d proto.i386 m.i386/*",
-            );
-            fs::write(set.join("done"), "").unwrap();
-        }
+        set::make(&self.place.join("set"), "i386", |line| self.shell(&format!("cd $SET; {line}")));
     }
 
     /// The package that has the rest, and needs all others.

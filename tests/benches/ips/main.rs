@@ -164,20 +164,11 @@ impl Bench {
     /// The set: proto areas, manifests, and a repository for each architecture.
     fn make_set(&self) {
         let set = self.set();
-        let done = set.join("done");
-        if done.exists() {
-            return;
-        }
-        fs::create_dir(&set).unwrap();
-        let sizes = set::sizes();
         for arch in ["i386", "sparc"] {
-            set::make(&set, arch, &sizes);
-            let line = format!(
-                "pkgrepo create {arch}; pkgsend -s {arch} publish --fmri-in-manifest -d proto.{arch} m.{arch}/*"
-            );
-            self.run(&line, &set, "");
+            set::make(&set, arch, |line| {
+                self.run(line, &set, "");
+            });
         }
-        fs::write(done, "").unwrap();
     }
 }
 

@@ -20,7 +20,7 @@ fn normal(numbers: &mut Dice) -> f64 {
 }
 
 /// The sizes of all files; their sum is the set's to the byte.
-pub fn sizes() -> Vec<usize> {
+fn sizes() -> Vec<usize> {
     let mut numbers = Dice(596);
     let raw: Vec<f64> = (0..FILES).map(|_| (SIGMA * normal(&mut numbers)).exp()).collect();
     let scale = BYTES / raw.iter().sum::<f64>();
@@ -56,8 +56,23 @@ fn content(size: usize, salt: u64) -> Vec<u8> {
     content
 }
 
+/// Makes an architecture's part of the set, unless it is there: what [`write`] does, and a repository
+/// of it, by a shell's line.
+pub fn make(place: &Path, arch: &str, run: impl FnOnce(&str)) {
+    let done = place.join(format!("done.{arch}"));
+    if done.exists() {
+        return;
+    }
+    write(place, arch, &sizes());
+    run(&format!(
+        "pkgrepo create {arch}; \
+         pkgsend -s {arch} publish --fmri-in-manifest -d proto.{arch} m.{arch}/*"
+    ));
+    fs::write(done, "").unwrap();
+}
+
 /// Writes proto area and manifests for an architecture; a fifth of the files are its own.
-pub fn make(place: &Path, arch: &str, sizes: &[usize]) {
+fn write(place: &Path, arch: &str, sizes: &[usize]) {
     let (proto, manifests) = (place.join(format!("proto.{arch}")), place.join(format!("m.{arch}")));
     fs::create_dir_all(&manifests).unwrap();
     let own = u64::from(arch == "sparc");
