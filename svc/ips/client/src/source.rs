@@ -264,6 +264,11 @@ impl Source {
         Self { endurance: self.endurance.among_others(), ..self }
     }
 
+    /// Whether what went wrong is left to others: it is asked again only after them.
+    pub(crate) fn leaves(&self, error: &SourceError) -> bool {
+        self.endurance.leaves(error)
+    }
+
     /// How many requests have failed since the last that was answered.
     pub(crate) fn failures(&self) -> u32 {
         self.endurance.failed()

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::source::SourceError;
+use crate::source::{Source, SourceError};
 use crate::volley::Volley;
 
 /// Who asks.
@@ -207,6 +207,11 @@ impl Endurance {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Whether what went wrong is no reason to ask the same again before others were asked.
+    pub(crate) fn leaves(&self, error: &SourceError) -> bool {
+        !self.is_alone && matches!(error, SourceError::Slow { .. })
+    }
+
     /// Tries a request as `tried` does, unless too many have failed before.
     pub(crate) fn tried<T>(
         &self,
@@ -219,9 +224,7 @@ impl Endurance {
             let reason = format!("given up: {failed} requests in a row have failed");
             return Err(SourceError::Transport { uri: uri.to_string(), reason });
         }
-        let again = |error: &SourceError| {
-            error.is_passing() && (self.is_alone || !matches!(error, SourceError::Slow { .. }))
-        };
+        let again = |error: &SourceError| error.is_passing() && !self.leaves(error);
         let answer = tried(tries, again, once);
         match &answer {
             Err(SourceError::Transport { .. } | SourceError::Slow { .. }) => {
@@ -262,6 +265,33 @@ pub(crate) fn tried<T>(
         }
         tried += 1;
     }
+}
+
+/// What the first of several places gives that has it; `Err(None)`: there is no place.  One that was
+/// left to others because it was slow may only have had a bad moment: it is asked once more.
+pub(crate) fn in_turn<P, T>(
+    places: &[P],
+    source: impl Fn(&P) -> &Source,
+    ask: impl Fn(&P) -> Result<T, SourceError>,
+) -> Result<T, Option<SourceError>> {
+    let mut last = None;
+    let mut asked: Vec<&P> = places.iter().collect();
+    for _round in 0..2 {
+        let mut left = Vec::new();
+        for place in asked {
+            match ask(place) {
+                Ok(got) => return Ok(got),
+                Err(error) => {
+                    if source(place).leaves(&error) {
+                        left.push(place);
+                    }
+                    last = Some(error);
+                }
+            }
+        }
+        asked = left;
+    }
+    Err(last)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::digest::check_contents;
 use crate::donor::Donor;
 use crate::root::Directory;
 use crate::source::{Source, SourceError, side_by_side};
+use crate::transport::in_turn;
 
 /// A payload that is wanted in the stage.
 #[derive(Debug)]
@@ -173,28 +174,18 @@ fn is_staged(wanted: &Wanted<'_>, stage: &Directory) -> Result<bool, ExecuteErro
 
 /// A payload's contents from the best place that has it.
 pub fn contents(wanted: &Wanted<'_>, places: &[Place<'_>]) -> Result<Vec<u8>, ExecuteError> {
-    let mut last = None;
-    let able = able(wanted, places);
-    // All may have been too slow, and one of them only had a bad moment.
-    for _round in 0..able.len().min(2) {
-        for place in &able {
-            let mut held = Vec::new();
-            let kept = place.contents(&[wanted], |contents| {
-                held = contents.concat();
-                Ok(())
-            });
-            match kept {
-                Ok(kept) => return kept.map(|()| held),
-                Err(error) => last = Some(error),
-            }
-        }
-        if !matches!(last, Some(SourceError::Slow { .. })) {
-            break;
-        }
-    }
-    match last {
-        Some(error) => Err(error.into()),
-        None => Err(ExecuteError::NoOrigin { fmri: wanted.fmri.to_string() }),
+    let ask = |place: &&Place<'_>| {
+        let mut held = Vec::new();
+        let kept = place.contents(&[wanted], |contents| {
+            held = contents.concat();
+            Ok(())
+        })?;
+        Ok(kept.map(|()| held))
+    };
+    match in_turn(&able(wanted, places), |place| place.source, ask) {
+        Ok(kept) => kept,
+        Err(Some(error)) => Err(error.into()),
+        Err(None) => Err(ExecuteError::NoOrigin { fmri: wanted.fmri.to_string() }),
     }
 }
 
@@ -214,6 +205,8 @@ mod tests {
     use std::path::Path;
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
+
+    use ips_repository::Repository;
 
     use super::*;
     use crate::origin::Origin;
@@ -276,5 +269,16 @@ mod tests {
         assert!(told(&both).unwrap_err().ends_with(reason));
         one.join().unwrap();
         other.join().unwrap();
+        // Before one that has it not it is asked once more, and so where the other has no say.
+        let nothing = tempfile::tempdir().unwrap();
+        Repository::create(&nothing.path().join("repo")).unwrap();
+        let empty = Source::open(&Origin::directory(&nothing.path().join("repo"))).unwrap();
+        for others in [vec![&empty], Vec::new()] {
+            let (first, served) = slow(2);
+            let first = first.among_others();
+            let sources: Vec<&Source> = [&first].into_iter().chain(others).collect();
+            assert!(told(&sources).unwrap_err().ends_with(reason));
+            served.join().unwrap();
+        }
     }
 }

@@ -16,7 +16,7 @@ use ips_repository::{PathError, durable};
 use super::{Image, ImageError, ImageLock, Publisher, PublisherUri, RecordError};
 use crate::origin::{Origin, OriginError};
 use crate::source::{PublisherCatalog, Source, SourceError};
-use crate::transport::TransportError;
+use crate::transport::{TransportError, in_turn};
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -183,22 +183,11 @@ impl Image {
                 return Ok((text, manifest.map_err(malformed)?));
             }
         }
-        let mut last = ManifestError::NoOrigin(fmri.to_string());
         let mut sources: Vec<&Source> = self.sources_of(fmri)?.collect();
         sources.sort_by_key(|source| source.failures());
-        // All may have been too slow, and one of them only had a bad moment.
-        for _round in 0..sources.len().min(2) {
-            for source in &sources {
-                match source.manifest(fmri) {
-                    Ok(found) => return Ok(found),
-                    Err(error) => last = error.into(),
-                }
-            }
-            if !matches!(last, ManifestError::Source(SourceError::Slow { .. })) {
-                break;
-            }
-        }
-        Err(last)
+        in_turn(&sources, |source| source, |source| source.manifest(fmri)).map_err(|error| {
+            error.map_or_else(|| ManifestError::NoOrigin(fmri.to_string()), ManifestError::from)
+        })
     }
 
     /// A package's manifest, with all its actions.
