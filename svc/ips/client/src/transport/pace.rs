@@ -10,7 +10,6 @@ use ureq::Timeout;
 
 /// Bytes a second.
 const LEAST: u64 = 1024;
-const ROOM: usize = 64 * 1024;
 
 /// What comes, comes too slowly.
 #[derive(Debug, thiserror::Error)]
@@ -51,26 +50,27 @@ impl Pace {
     }
 }
 
-/// Reads a body to its end, unless it comes too slowly.
-pub(crate) fn read(mut body: impl Read, span: Option<Duration>) -> io::Result<Vec<u8>> {
-    let mut pace = Pace::new(span, Instant::now());
-    let (mut whole, mut end) = (vec![0; ROOM], 0);
-    loop {
-        if end == whole.len() {
-            whole.resize(2 * end, 0);
+/// A body that is to come fast enough.
+struct Paced<R> {
+    body: R,
+    pace: Pace,
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.body.read(room)?;
+        // The end is never too late.
+        if count > 0 {
+            self.pace.came(count, Instant::now())?;
         }
-        match body.read(&mut whole[end..]) {
-            Ok(0) => break,
-            Ok(count) => {
-                end += count;
-                pace.came(count, Instant::now())?;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        Ok(count)
     }
-    whole.truncate(end);
-    whole.shrink_to_fit();
+}
+
+/// Reads a body to its end, unless it comes too slowly.
+pub(crate) fn read(body: impl Read, span: Option<Duration>) -> io::Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    Paced { body, pace: Pace::new(span, Instant::now()) }.read_to_end(&mut whole)?;
     Ok(whole)
 }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_body_is_read_to_its_end() {
-        for length in [0, 1, ROOM, 3 * ROOM + 7] {
+        for length in [0, 1, 64 * 1024, 3 * 64 * 1024 + 7] {
             let body = vec![7; length];
             assert_eq!(read(&body[..], Some(Duration::from_secs(600))).unwrap(), body);
         }
