@@ -111,19 +111,19 @@ impl Performer<'_> {
 
     /// Does what brings.
     pub fn make(&self, steps: &[Step]) -> Result<(), ExecuteError> {
-        // Before any directory: it comes where none is.
         let whole = |step: &&Step| matches!(step, Step::Whole { .. });
-        for step in steps.iter().filter(whole) {
-            self.make_one(step)?;
-            self.count(step.path())?;
-        }
         let directory = |step: &&Step| matches!(step, Step::Directory { .. });
         let further = |step: &&Step| matches!(step, Step::HardLink { .. });
         let recovers = |step: &&Step| matches!(step, Step::Recover { .. });
-        for step in steps.iter().filter(directory) {
-            self.make_one(step)?;
-            self.count(step.path())?;
-        }
+        let in_order = |which: &dyn Fn(&&Step) -> bool| {
+            steps.iter().filter(which).try_for_each(|step| {
+                self.make_one(step)?;
+                self.count(step.path())
+            })
+        };
+        // Before any directory: it comes where none is.
+        in_order(&whole)?;
+        in_order(&directory)?;
         let is_plain =
             |step: &&Step| !whole(step) && !directory(step) && !further(step) && !recovers(step);
         let mut plain: Vec<&Step> = steps.iter().filter(is_plain).collect();
@@ -131,11 +131,8 @@ impl Performer<'_> {
         let groups: Vec<&[&Step]> =
             plain.chunk_by(|a, b| parent(a.path()) == parent(b.path())).collect();
         groups.par_iter().try_for_each(|group| self.make_in_one_directory(group))?;
-        for step in steps.iter().filter(further).chain(steps.iter().filter(recovers)) {
-            self.make_one(step)?;
-            self.count(step.path())?;
-        }
-        Ok(())
+        in_order(&further)?;
+        in_order(&recovers)
     }
 
     /// Puts what was salvaged into a directory; what would be in the way of something stays.
