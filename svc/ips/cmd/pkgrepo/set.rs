@@ -71,21 +71,23 @@ impl Given {
         }
     }
 
+    fn values(&self) -> &[String] {
+        match self {
+            Given::One(text) => std::slice::from_ref(text),
+            Given::Several(all) => all,
+        }
+    }
+
     /// All the values; an empty one alone is none.
     fn list(&self) -> Vec<String> {
         match self {
             Given::One(text) if text.is_empty() => Vec::new(),
-            Given::One(text) => vec![text.clone()],
-            Given::Several(all) => all.clone(),
+            Given::One(_) | Given::Several(_) => self.values().to_vec(),
         }
     }
 
     fn extend(&mut self, more: Given) {
-        let all = |given: &Given| match given {
-            Given::One(text) => vec![text.clone()],
-            Given::Several(all) => all.clone(),
-        };
-        *self = Given::Several([all(self), all(&more)].concat());
+        *self = Given::Several([self.values(), more.values()].concat());
     }
 }
 
