@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use image_manifest::{Authority, Image as Wanted};
+use image_rooted::removal;
 use image_tree::Tree;
 use ips_client::change::{ChangeError, Order as Change, Resolved, Want, carry_out, plan, resolve};
 use ips_client::image::{
@@ -248,10 +249,7 @@ fn move_if_there(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let moved = || {
-        match std::fs::remove_dir_all(to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+        removal::remove(to)?;
         to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         match std::fs::rename(from, to) {
             // Another file system: they come once more.
@@ -389,12 +387,7 @@ impl<'a> Filling<'a> {
             ["catalog", "origins", "last_refreshed"].map(|name| publisher.join(name))
         });
         for path in own.into_iter().chain(fetched) {
-            let removed = match std::fs::symlink_metadata(&path) {
-                Ok(about) if about.is_dir() => std::fs::remove_dir_all(&path),
-                Ok(_) => std::fs::remove_file(&path),
-                Err(_) => Ok(()),
-            };
-            removed.with_context(|| path.display().to_string())?;
+            removal::remove(&path).with_context(|| path.display().to_string())?;
         }
         let records = self.image.kind().folder().to_owned();
         Ok(Filled { tree, packages: installed, payloads: self.payloads, records })
