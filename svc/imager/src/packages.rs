@@ -83,8 +83,8 @@ pub struct Repositories<'a> {
 const NEVER: i64 = 0;
 
 impl Repositories<'_> {
-    /// The same, asked again where the network was lost.  Without stop_on_error an alternate
-    /// publisher that cannot be had is left out.
+    /// The publishers of the build with their opened origins, asked again where the network was
+    /// lost.  Without stop_on_error an alternate one that cannot be had is left out.
     fn reached(
         &self,
         wanted: &Wanted,
@@ -100,8 +100,7 @@ impl Repositories<'_> {
         })
     }
 
-    /// The publishers of the build with their opened origins; an alternate one that cannot be had is
-    /// left out if `lacking` says so.
+    /// The same, asked once; an alternate one that cannot be had is left out if `lacking` says so.
     fn publishers(
         &self,
         wanted: &Wanted,

@@ -3,9 +3,9 @@
 //! In reading order: `arguments` (the words), `choice` (which steps they mean), `newer` (the same by
 //! the newer form's rules), `table` (what `-l` shows), `lines` (what either form says), `logs` (where
 //! that goes), `ids` (what names a state), `media` (which step made what), `complete` (whether
-//! everything is there), `script` (a step that is the user's own program), `kit` (what such a program finds), `room` (what is said of a
-//! full disk), `times` (how long steps take), `once` (what the service goes back to), `run` (the
-//! steps), `door` (all of it).
+//! everything is there), `script` (a step that is the user's own program), `kit` (what such a program
+//! finds), `room` (what is said of a full disk), `times` (how long steps take), `once` (what the
+//! service goes back to), `run` (the steps), `door` (all of it).
 
 pub mod arguments;
 pub mod choice;
