@@ -10,7 +10,7 @@ NEEDS_RUN='make:make gcc:gcc xorriso:xorriso grub-mkimage:grub-common
  /usr/lib/grub/x86_64-efi/modinfo.sh:grub-efi-amd64-bin
  qemu-system-x86_64:qemu-system-x86 /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf
  zic:libc-bin'
-NEEDS_CHECK='mtype:mtools cpio:cpio sgdisk:gdisk /usr/lib/ipxe/qemu/efi-e1000.rom:ipxe-qemu shellcheck:shellcheck xmllint:libxml2-utils ksh:ksh dash:dash grub-fstest:grub-common
+NEEDS_CHECK='mtype:mtools cpio:cpio sgdisk:gdisk /usr/lib/ipxe/qemu/efi-e1000.rom:ipxe-qemu shellcheck:shellcheck xmllint:libxml2-utils ksh:ksh dash:dash python3:python3 grub-fstest:grub-common
  unshare:util-linux ip:iproute2 faketime:faketime'
 NEEDS_ILLUMOS='/usr/lib/rustlib/src/rust/library/Cargo.lock:rust-web-src
  /usr/bin/cargo:cargo-web /usr/bin/rustc:rustc-web'

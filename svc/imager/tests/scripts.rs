@@ -62,6 +62,9 @@ fn scripts_of_the_original_find_the_command_and_the_modules() {
             .into_iter()
             .filter(|python| runs(&["env", python, "-c", "import sys, socket"]))
             .collect();
+        if pythons.is_empty() {
+            eprintln!("SKIPPED: the modules: python3 is absent");
+        }
         let text = "import sys\n\
             from osol_install.ManifestRead import ManifestRead\n\
             from osol_install.install_utils import dir_size, find, space_parse\n\
