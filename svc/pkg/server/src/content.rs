@@ -73,7 +73,36 @@ impl Content {
                 Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
                 _ => false,
             });
-        let is_template = path.ends_with(".shtml") || path.ends_with(".mako");
+        // Of the last part: where links lead to the folder, a slash behind it counts for nothing.
+        let is_template = below.extension().is_some_and(|end| end == "shtml" || end == "mako");
         (is_plain && !is_template).then(|| self.0.path().join(below))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_of_the_sites_is_not_there() {
+        let place = tempfile::tempdir().unwrap();
+        let real = place.path().canonicalize().unwrap().join("real");
+        fs::create_dir_all(real.join("web/doc")).unwrap();
+        for name in ["page.html", "page.shtml", "page.mako", ".secret"] {
+            fs::write(real.join("web/doc").join(name), "x").unwrap();
+        }
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for root in [real, link] {
+            let content = Content::of(&root);
+            assert!(content.has("/doc/page.html"));
+            for path in ["/doc/page.shtml", "/doc/page.mako", "/doc/.secret", "/doc", "/", ""] {
+                for end in ["", "/", "//", "/."] {
+                    assert!(!content.has(&format!("{path}{end}")), "{path}{end} in {root:?}");
+                }
+            }
+        }
     }
 }
