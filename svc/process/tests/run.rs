@@ -265,6 +265,25 @@ fn a_confined_program_writes_where_it_may_and_nowhere_else() {
     assert!(!below("scripts/file").exists());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_program_writes_where_it_runs_if_it_may_write_above() {
+    if !can_confine() {
+        eprintln!("SKIPPED: no namespaces here");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let (area, own) = (scratch.path().join("area"), scratch.path().join("area/own"));
+    std::fs::create_dir_all(&own).unwrap();
+    let said = shell("echo x >file && mv ../own ../moved && echo written")
+        .directory(&own)
+        .confined(process::Confinement { writable: vec![area.clone()], ..Default::default() })
+        .output(&Limits::none())
+        .unwrap();
+    assert_eq!(said.text(), "written\n", "{}", said.complaint());
+    assert_eq!(std::fs::read_to_string(area.join("moved/file")).unwrap(), "x\n");
+}
+
 #[test]
 fn a_script_without_its_interpreter_says_which_it_is() {
     use std::os::unix::fs::PermissionsExt;

@@ -87,8 +87,13 @@ impl Prepared {
             Ok(Some(Place { path: c_string(&path)?, is_writable, is_directory, above }))
         };
         let mut places = Vec::new();
-        // By a relative path it finds what it found.
-        for path in confinement.readable.iter().chain(&directory) {
+        // By a relative path it finds what it found; what lies in a writable place is there with it.
+        let own = directory.as_ref().filter(|own| {
+            let mut writable =
+                confinement.writable.iter().filter_map(|path| path.canonicalize().ok());
+            !writable.any(|path| own.starts_with(path))
+        });
+        for path in confinement.readable.iter().chain(own) {
             places.extend(place(path, false)?);
         }
         for path in &confinement.writable {
