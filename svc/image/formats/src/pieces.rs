@@ -94,6 +94,15 @@ pub fn digest(bytes: &[u8]) -> Digest {
     blake3::hash(bytes).into()
 }
 
+/// Adds a list of parts to what is digested.
+pub(crate) fn add(hash: &mut blake3::Hasher, parts: &[&[u8]]) {
+    for part in parts {
+        // The length keeps lists apart whose joined bytes are equal.
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+}
+
 /// A packed piece with its digests, where somebody asked for them.
 pub(crate) struct Packed {
     pub bytes: Vec<u8>,
@@ -110,11 +119,7 @@ impl Packed {
     ) -> Result<Self, E> {
         let Some(earlier) = earlier else { return Ok(Self { bytes: make()?, digests: None }) };
         let mut hash = blake3::Hasher::new();
-        for part in parts {
-            // The length keeps lists apart whose joined bytes are equal.
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
+        add(&mut hash, parts);
         let of: Digest = hash.finalize().into();
         let (bytes, sum) = match earlier.piece(&of) {
             Some(found) => found,

@@ -6,7 +6,7 @@ use super::SECTOR;
 use super::plan::Plan;
 use crate::content::Content;
 use crate::feed::{Feed, FeedError, Want};
-use crate::pieces::{Digest, Names};
+use crate::pieces::{self, Digest, Names};
 
 /// NULs to write at once.
 const NULS: [u8; 16 << 10] = [0; 16 << 10];
@@ -135,11 +135,8 @@ impl Naming<'_> {
     }
 
     fn add(&mut self, parts: &[&[u8]]) {
-        let Some(hasher) = &mut self.name else { return };
-        for part in parts {
-            // The length keeps lists apart whose joined bytes are equal.
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+        if let Some(name) = &mut self.name {
+            pieces::add(name, parts);
         }
     }
 }
