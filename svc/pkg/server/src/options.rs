@@ -219,10 +219,10 @@ impl Options {
         let said = Said(properties);
         let smf = arguments.cfg.as_ref().is_some_and(|cfg| cfg.starts_with("svc:"));
         let root = said.text("pkg/pkg_root").unwrap_or("/");
-        let repository = said
-            .text("pkg/inst_root")
+        let base = if arguments.cfg.is_some() { directory.join(root) } else { directory.into() };
+        let below = |name: &str| said.text(name).map(|path| base.join(path));
+        let repository = below("pkg/inst_root")
             .ok_or_else(|| OptionsError::Usage("Either PKG_REPO or -d must be provided".into()))?;
-        let base = if arguments.cfg.is_some() { Path::new(root) } else { directory };
         let listed = said.list("pkg/address");
         let default = if cfg!(target_os = "illumos") { "0.0.0.0" } else { "127.0.0.1" };
         let addresses = if listed.is_empty() { vec![default.to_string()] } else { listed };
@@ -232,14 +232,14 @@ impl Options {
         let mirror = said.boolean("pkg/mirror", false)?;
         let readonly = said.boolean("pkg/readonly", smf)?;
         let first = said.first_task()?;
-        let indexes = said.text("pkg/writable_root").map(|path| directory.join(base).join(path));
+        let indexes = below("pkg/writable_root");
         let only_indexes = first == Some(Task::RefreshIndexes) && indexes.is_some();
         if first.is_some() && (mirror || (readonly && !only_indexes)) {
             let message = "--add-content, --rebuild and --refresh-index cannot be used with \
                            --mirror or --readonly";
             return Err(OptionsError::Usage(message.to_string()));
         }
-        let tls = said.identity(&directory.join(base), arguments.cfg.as_deref())?;
+        let tls = said.identity(&base, arguments.cfg.as_deref())?;
         if said.boolean("pkg/ll_mirror", false)? {
             // pkg5 without its mDNS library says no more than this and goes on; a mirror that
             // nobody finds is better told of.
@@ -248,11 +248,9 @@ impl Options {
                 .to_string();
             return Err(OptionsError::Property { name: "pkg/ll_mirror".to_string(), reason });
         }
-        let repository = directory.join(base).join(repository);
-        let configuration = match said.text("pkg/cfg_file") {
-            Some(file) => directory.join(base).join(file),
-            None => repository.join("pkg5.repository"),
-        };
+        let configuration = below("pkg/cfg_file");
+        let configuration = configuration.unwrap_or_else(|| repository.join("pkg5.repository"));
+        let content = below("pkg/content_root");
         Ok(Self {
             repository,
             configuration,
@@ -274,9 +272,7 @@ impl Options {
             log_access: said.text("pkg/log_access").map(str::to_string),
             log_errors: said.text("pkg/log_errors").unwrap_or("stderr").to_string(),
             proxy_base: said.text("pkg/proxy_base").unwrap_or("").to_string(),
-            content: directory
-                .join(base)
-                .join(said.text("pkg/content_root").unwrap_or("/usr/share/lib/pkg")),
+            content: content.unwrap_or_else(|| "/usr/share/lib/pkg".into()),
             indexes,
             feed: said.feed()?,
         })
