@@ -163,22 +163,34 @@ pub fn menu_head(default: usize, timeout: u32) -> String {
 }
 
 /// An entry of GRUB's menu.
+pub fn menu_entry(title: &str, boot_arguments: &str) -> String {
+    menu_entry_from("", title, boot_arguments, Some(BOOT_ARCHIVE_HASH))
+}
+
+/// An entry of GRUB's menu, with files that lie below `place`; `hash`: the archive's, if it is there.
 ///
 /// GRUB 2 drops a file's name from what it hands over, so the kernel's own path is repeated
 /// as its first argument.
-pub fn menu_entry(title: &str, boot_arguments: &str) -> String {
+pub(crate) fn menu_entry_from(
+    place: &str,
+    title: &str,
+    boot_arguments: &str,
+    hash: Option<&str>,
+) -> String {
     let title: String = title.chars().filter(|c| !c.is_control() && *c != '\'').collect();
     let mut text = String::new();
     let _ = write!(
         text,
         "menuentry '{title}' {{\n\
          \techo 'loading {title}'\n\
-         \tmultiboot /{KERNEL} /{KERNEL}{}{boot_arguments}\n\
-         \tmodule /{BOOT_ARCHIVE} type=rootfs name=ramdisk\n\
-         \tmodule /{BOOT_ARCHIVE_HASH} type=hash name=ramdisk\n\
-         }}\n",
+         \tmultiboot {place}/{KERNEL} /{KERNEL}{}{boot_arguments}\n\
+         \tmodule {place}/{BOOT_ARCHIVE} type=rootfs name=ramdisk\n",
         if boot_arguments.is_empty() { "" } else { " " },
     );
+    if let Some(hash) = hash {
+        let _ = writeln!(text, "\tmodule {place}/{hash} type=hash name=ramdisk");
+    }
+    text.push_str("}\n");
     text
 }
 

@@ -79,15 +79,8 @@ pub fn has_loader(files: &[String]) -> bool {
 
 /// GRUB's menu: its one entry, with files from where GRUB came.
 pub fn menu(files: &[String], title: &str, arguments: &str) -> String {
-    let has_hash = files.iter().any(|path| path == BOOT_ARCHIVE_HASH);
-    let menu = iso::menu(title, arguments);
-    let lines = menu.lines().filter(|line| has_hash || !line.contains(BOOT_ARCHIVE_HASH));
-    let from_here = |line: &str| {
-        ["\tmultiboot /", "\tmodule /"].into_iter().fold(line.to_string(), |line, word| {
-            line.replace(word, &word.replace('/', "$cmdpath/"))
-        })
-    };
-    lines.map(|line| from_here(line) + "\n").collect()
+    let hash = files.iter().map(String::as_str).find(|path| *path == BOOT_ARCHIVE_HASH);
+    iso::menu_head(0, 0) + &iso::menu_entry_from("$cmdpath", title, arguments, hash)
 }
 
 /// iPXE's script: the kernel with `arguments`, the archive, and its hash where there is one, from
