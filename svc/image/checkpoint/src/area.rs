@@ -428,8 +428,11 @@ impl Area {
         let folder = self.folder(number);
         let made =
             Checkpoint { step: step.clone(), id: id.clone(), made: now, manifest: manifest.into() };
-        let kept = self.keep(number, &folder, &made, next);
-        match kept.and_then(|taken| Ok(self.renew(Some(step)).map(|()| taken)?)) {
+        let kept = self.keep(number, &folder, &made, next).and_then(|taken| {
+            self.renew(Some(step))?;
+            Ok(taken)
+        });
+        match kept {
             Ok(taken) => {
                 self.keeper.flush(&folder);
                 self.numbers.push(number);
