@@ -132,8 +132,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut identity = options.tls.clone();
     let port = options.port;
     let (writable, first) = (options.writable, options.first);
-    // What may only be read has its indexes elsewhere, and they are kept up to date from here.
-    let indexed = options.indexes.is_some() && !options.mirror;
     let service = Arc::new(Service::new(options, view, access, errors));
     if let Some(identity) = &mut identity {
         service.set_tls(open_identity(identity, port)?);
@@ -141,13 +139,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(task) = first {
         admin::carry_out(&service, task, None)?;
     }
-    if writable || indexed {
+    if writable || service.has_own_indexes() {
         admin::start(&service).context("starting the maintenance thread")?;
     }
     if arguments.exit_ready {
         return Ok(ExitCode::SUCCESS);
     }
-    if indexed {
+    if service.has_own_indexes() {
         admin::index_soon(&service);
     }
     worker::start(listeners, &service, &Jobs::new(), workers, descriptors / 4 * 3)
@@ -158,7 +156,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // No file system is kept busy by a depot whose repository lies elsewhere.
         std::env::set_current_dir(Path::new("/")).context("/")?;
     }
-    serve(signals, &service, identity.as_mut(), port, indexed);
+    serve(signals, &service, identity.as_mut(), port);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -191,13 +189,7 @@ fn open_identity(identity: &mut Identity, port: u16) -> Result<Arc<ServerConfig>
 }
 
 /// Waits for signals until one ends the depot.
-fn serve(
-    mut signals: Signals,
-    service: &Service,
-    mut identity: Option<&mut Identity>,
-    port: u16,
-    indexed: bool,
-) {
+fn serve(mut signals: Signals, service: &Service, mut identity: Option<&mut Identity>, port: u16) {
     for signal in signals.forever() {
         if signal != SIGUSR1 {
             return;
@@ -205,7 +197,7 @@ fn serve(
         match service.refresh() {
             Ok(()) => {
                 service.log_error("refreshed");
-                if indexed {
+                if service.has_own_indexes() {
                     admin::index_soon(service);
                 }
             }

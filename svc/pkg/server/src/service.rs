@@ -226,6 +226,12 @@ impl Service {
         &self.options.feed
     }
 
+    /// Whether search indexes are elsewhere, where they are kept up to date from here: so has them
+    /// what may only be read.
+    pub fn has_own_indexes(&self) -> bool {
+        self.options.indexes.is_some() && !self.options.mirror
+    }
+
     /// Whether packages may be published here.
     pub fn is_writable(&self) -> bool {
         self.options.writable
