@@ -6,8 +6,10 @@
 mod common;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -158,7 +160,7 @@ fn picture(root: &Path) -> BTreeMap<String, String> {
         paths.sort();
         for path in paths {
             let about = fs::symlink_metadata(&path).unwrap();
-            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             let told = if about.is_dir() {
                 folders.push(path);
                 format!("directory {:o}", about.mode())
@@ -173,6 +175,14 @@ fn picture(root: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// In every directory a file whose name is no text, as a script might have left it.
+fn leave_strange_names(root: &Path) {
+    let folders = picture(root).into_iter().filter(|(_, told)| told.starts_with("directory"));
+    for (folder, _) in folders {
+        fs::write(root.join(folder).join(OsStr::from_bytes(b"\xff")), "").unwrap();
+    }
 }
 
 /// What files below a directory look like, apart from where they lie.
@@ -210,6 +220,7 @@ fn what_is_filled_anew_is_what_was_never_filled_before() {
             let old = world.yard.path("earlier");
             let donor = earlier.map(|earlier| {
                 fs::rename(&root, &old).unwrap();
+                leave_strange_names(&old);
                 Donor::open(&old, earlier.payloads.into_iter().collect()).unwrap()
             });
             let has_donor = donor.is_some();

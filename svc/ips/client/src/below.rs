@@ -3,9 +3,11 @@
 //! The same law as root.rs: no component is followed that is a symbolic link.  Looking makes
 //! nothing; removing what is not there is no error, so that what was begun can be done again.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use image_tree::check_path;
 use nix::errno::Errno;
@@ -212,16 +214,23 @@ impl Directory {
         }
     }
 
-    /// The names in it.
+    /// The names in it that are text, and of others what comes near.
     pub fn names(&self) -> Result<Vec<String>, RootError> {
+        let names = self.all_names()?;
+        Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
+    /// The names in it.
+    pub(crate) fn all_names(&self) -> Result<Vec<OsString>, RootError> {
         let failed = |errno: rustix::io::Errno| io_error(&self.path_of(""), errno.into());
         // Not nix's: its readdir_r is another function on illumos than it takes it for.
         let open = rustix::fs::Dir::read_from(self.fd.as_fd()).map_err(failed)?;
         let mut names = Vec::new();
         for entry in open {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let entry = entry.map_err(failed)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                names.push(name);
+                names.push(name.to_owned());
             }
         }
         Ok(names)

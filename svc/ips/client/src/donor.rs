@@ -7,6 +7,7 @@
 //! loses what is taken.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,10 +52,15 @@ impl Donor {
     }
 
     /// Takes something out of a directory that was given, whatever it is, and goes with the root.
-    pub(crate) fn drop_from(&self, directory: &Directory, name: &str) -> Result<(), RootError> {
+    pub(crate) fn drop_from(
+        &self,
+        directory: &Directory,
+        name: impl AsRef<OsStr>,
+    ) -> Result<(), RootError> {
+        let name = name.as_ref();
         let gone = format!(".dropped.{}", self.dropped.fetch_add(1, Ordering::Relaxed));
         renameat(directory.fd.as_fd(), name, self.root.fd.as_fd(), gone.as_str())
-            .map_err(|errno| io_error(&directory.path_of(name), errno.into()))
+            .map_err(|errno| io_error(&directory.path_of(&name.to_string_lossy()), errno.into()))
     }
 
     /// Moves payloads into the stage that lie where they are to be again; gives those that do not.

@@ -204,11 +204,16 @@ fn fit(
     wishes: &HashMap<&str, Wish<'_>>,
 ) -> Result<Vec<(String, u64)>, RootError> {
     let mut there = vec![(folder.to_string(), 0)];
-    for name in directory.names()? {
-        let Some(look) = directory.look(&name)? else {
-            return Err(io_error(&directory.path_of(&name), Errno::EILSEQ.into()));
+    for name in directory.all_names()? {
+        let Some(name) = name.to_str() else {
+            // No package delivers such a name.
+            donor.drop_from(directory, &name)?;
+            continue;
         };
-        let wish = wishes.get(name.as_str());
+        let Some(look) = directory.look(name)? else {
+            return Err(io_error(&directory.path_of(name), Errno::ENOENT.into()));
+        };
+        let wish = wishes.get(name);
         let is_folder = look.lies == Lies::Directory;
         match wish {
             Some(Wish::Folder) if is_folder => continue,
@@ -217,21 +222,21 @@ fn fit(
                     continue;
                 }
                 if look.mode != *mode {
-                    directory.mode(&name, *mode)?;
+                    directory.mode(name, *mode)?;
                 }
                 if let Some(mtime) = mtime.filter(|mtime| *mtime != look.mtime) {
-                    directory.date(&name, mtime)?;
+                    directory.date(name, mtime)?;
                 }
                 there.push((format!("{folder}/{name}"), look.size));
             }
             Some(Wish::Link(target)) if look.lies == Lies::Link => {
-                if directory.target(&name)?.as_deref() == Some(*target) {
+                if directory.target(name)?.as_deref() == Some(*target) {
                     there.push((format!("{folder}/{name}"), 0));
                 }
             }
             // Put in its place by a rename, which a directory would be in the way of.
             Some(Wish::File { .. } | Wish::Link(_) | Wish::Anew) if !is_folder => {}
-            _ => donor.drop_from(directory, &name)?,
+            _ => donor.drop_from(directory, name)?,
         }
     }
     Ok(there)
